@@ -1,0 +1,30 @@
+//! An embeddable real-time chat engine.
+
+pub mod port;
+
+mod command;
+mod error;
+mod event;
+mod frame;
+mod ids;
+mod log;
+pub mod moderation;
+mod presence;
+pub mod rate;
+mod receipt;
+mod room;
+mod text;
+mod time;
+
+pub use command::{Command, Request, RoomCursor};
+pub use error::{CloseReason, Error, ErrorBody, ErrorCode};
+pub use event::{
+    Answer, Event, GapReason, HistoryPage, MemberView, Outgoing, Reply, RoomView, Sent,
+};
+pub use frame::Frame;
+pub use ids::{ClientMessageId, Epoch, InvalidId, MessageId, RoomId, RoomKind, SessionId, UserId};
+pub use log::{Cursor, Entry, EntryBody, NewEntry, Page, Seq};
+pub use presence::Presence;
+pub use receipt::{Mark, Watermarks};
+pub use room::{Membership, NewRoom, Room, UNREAD_CAP};
+pub use time::{Clock, CountingIds, IdGen, ManualClock, RandomIds, SystemClock};

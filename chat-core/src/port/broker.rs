@@ -1,0 +1,94 @@
+//! Node to node: hints that something changed, delivered at most once.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use super::BackendError;
+use crate::{
+    ids::{Epoch, RoomId, UserId},
+    log::Seq,
+};
+
+/// What a node listens to: everything that concerns one user.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Topic(pub UserId);
+
+/// What one node tells another. It carries no content: the other reads the store, so what comes
+/// from a broker can neither forge nor reveal anything.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Hint {
+    /// A room's log has grown up to `seq`.
+    Appended {
+        /// The room.
+        room: RoomId,
+        /// The incarnation of its log.
+        epoch: Epoch,
+        /// Its newest number.
+        seq: Seq,
+    },
+    /// A member's watermarks moved.
+    Receipt {
+        /// The room.
+        room: RoomId,
+        /// The member.
+        user: UserId,
+    },
+    /// Somebody is typing, or has stopped.
+    Typing {
+        /// The room.
+        room: RoomId,
+        /// Who.
+        user: UserId,
+        /// Typing, or stopped.
+        active: bool,
+    },
+    /// Somebody came online or went.
+    Presence {
+        /// Who.
+        user: UserId,
+    },
+}
+
+/// What [`Broker::next`] yields.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Delivery {
+    /// A hint for a topic that this node listens to.
+    Hint {
+        /// The topic it was published to.
+        topic: Topic,
+        /// The hint.
+        hint: Hint,
+    },
+    /// Some hints were lost: take nothing for granted, and read the store.
+    Lagged,
+}
+
+/// One node's link to the other nodes.
+#[async_trait]
+pub trait Broker: fmt::Debug + Send + Sync + 'static {
+    /// Tells all other nodes that listen to `topic`.
+    ///
+    /// - Hints that one node publishes to one topic arrive in that order.
+    /// - The publishing node doesn't hear its own hints.
+    async fn publish(&self, topic: &Topic, hint: &Hint) -> Result<(), BackendError>;
+
+    /// Begins to listen: what is published after this returns, arrives. Doing it twice is doing it
+    /// once.
+    async fn subscribe(&self, topic: &Topic) -> Result<(), BackendError>;
+
+    /// Ends listening; a topic that isn't listened to is no error.
+    async fn unsubscribe(&self, topic: &Topic) -> Result<(), BackendError>;
+
+    /// Waits for the next hint. One caller at a time.
+    ///
+    /// - A node that doesn't keep up gets [`Delivery::Lagged`] in place of what was lost, and goes
+    ///   on; it never slows the others.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped call loses nothing.
+    async fn next(&self) -> Delivery;
+}

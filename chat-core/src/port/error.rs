@@ -1,0 +1,70 @@
+//! The one error of all backends.
+
+use std::{error, fmt};
+
+/// What went wrong in a backend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BackendErrorKind {
+    /// It can't be reached, or refuses to serve for now.
+    Unavailable,
+    /// It did not answer in time.
+    Timeout,
+    /// It has no room for more.
+    Full,
+    /// What it holds is damaged.
+    Corrupt,
+    /// It doesn't let us in.
+    Unauthorized,
+    /// Its settings, or its version, don't fit.
+    Misconfigured,
+    /// Anything else.
+    Other,
+}
+
+/// Whether the same call may be made again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retry {
+    /// It would fail again.
+    No,
+    /// Nothing was applied.
+    Safe,
+    /// It may have been applied; only a call that is idempotent may be repeated.
+    IfIdempotent,
+}
+
+/// A failure of a store, a cache or a broker.
+#[derive(Debug)]
+pub struct BackendError {
+    /// What went wrong.
+    pub kind: BackendErrorKind,
+    /// Whether to try again.
+    pub retry: Retry,
+    /// Which backend, such as `sqlite`.
+    pub backend: &'static str,
+    /// Which operation, such as `append`.
+    pub operation: &'static str,
+    /// What the driver said.
+    pub source: Option<Box<dyn error::Error + Send + Sync>>,
+}
+
+impl fmt::Display for BackendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.kind {
+            BackendErrorKind::Unavailable => "is unavailable",
+            BackendErrorKind::Timeout => "did not answer in time",
+            BackendErrorKind::Full => "has no room for more",
+            BackendErrorKind::Corrupt => "holds damaged data",
+            BackendErrorKind::Unauthorized => "refused our credentials",
+            BackendErrorKind::Misconfigured => "is set up wrongly",
+            BackendErrorKind::Other => "failed",
+        };
+        write!(f, "{} {what} ({})", self.backend, self.operation)
+    }
+}
+
+impl error::Error for BackendError {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}

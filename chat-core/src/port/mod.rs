@@ -1,0 +1,27 @@
+//! The ports: what the engine needs from the outside, as traits to implement.
+//!
+//! Rules that hold for every method of [`Store`], [`Cache`] and [`Broker`]:
+//!
+//! - Success means that every later call sees the effect, from any node; for a store it also means
+//!   that a power cut can't take it back.
+//! - A future that is dropped before it is done may or may not have had its effect, as after a
+//!   crash; it never leaves half of one.
+//! - Nothing panics; a method that returns an error doesn't log it as well.
+//!
+//! Each sentence of a contract is a case of the conformance suite, `chat_core::testing`.
+
+mod broker;
+mod cache;
+mod error;
+mod guard;
+mod store;
+mod transport;
+
+pub use broker::{Broker, Delivery, Hint, Topic};
+pub use cache::{Cache, PresenceCache, RateCache, RateKey, Transition};
+pub use error::{BackendError, BackendErrorKind, Retry};
+pub use guard::{Authenticator, Draft, Moderator, Unauthenticated, Verdict};
+pub use store::{
+    AppendError, Appended, Change, Created, LogStore, Outcome, ReceiptStore, RoomStore, Store,
+};
+pub use transport::{Transport, TrySendError};

@@ -1,0 +1,190 @@
+//! What is kept for ever: rooms, their logs, and how far each member has got.
+
+use std::{fmt, sync::Arc};
+
+use async_trait::async_trait;
+
+use super::BackendError;
+use crate::{
+    ids::{MessageId, RoomId, UserId},
+    log::{Entry, NewEntry, Page, Seq},
+    receipt::{Mark, Watermarks},
+    room::{Membership, NewRoom, Room},
+};
+
+/// Everything durable. Implemented by having the three parts.
+pub trait Store: RoomStore + LogStore + ReceiptStore {}
+
+impl<T: RoomStore + LogStore + ReceiptStore> Store for T {}
+
+/// What [`RoomStore::create_room`] found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Created {
+    /// It is new.
+    New(Room),
+    /// It was there already, and stays as it was.
+    Existing(Room),
+}
+
+impl Created {
+    /// The room, new or not.
+    pub fn into_room(self) -> Room {
+        match self {
+            Self::New(room) | Self::Existing(room) => room,
+        }
+    }
+}
+
+/// Rooms and who is in them.
+///
+/// Membership changes are entries of the log ([`LogStore::append`]); there is no other way in or
+/// out of a room.
+#[async_trait]
+pub trait RoomStore: fmt::Debug + Send + Sync + 'static {
+    /// Makes a room with its first members.
+    ///
+    /// - A new room has the given epoch and head 0.
+    /// - The same id again gives the existing room, its epoch, head and members untouched.
+    /// - Of several calls at once with one id, exactly one makes it.
+    async fn create_room(&self, room: NewRoom) -> Result<Created, BackendError>;
+
+    /// The room with this id, with its newest number as `head`; `None` if there is none.
+    async fn room(&self, id: &RoomId) -> Result<Option<Room>, BackendError>;
+
+    /// Whether `user` is a member now; false in a room that doesn't exist.
+    async fn is_member(&self, id: &RoomId, user: &UserId) -> Result<bool, BackendError>;
+
+    /// Members in ascending order, from the first one after `after`, at most `limit`.
+    ///
+    /// - A room that doesn't exist has none.
+    async fn members(
+        &self,
+        id: &RoomId,
+        after: Option<&UserId>,
+        limit: usize,
+    ) -> Result<Vec<UserId>, BackendError>;
+
+    /// The rooms that `user` is a member of, in ascending order of id, from the first one after
+    /// `after`, at most `limit`.
+    ///
+    /// - Each comes with its head, and with this user's watermarks.
+    /// - `unread` counts the [`Message`](crate::EntryBody::Message) entries by others after the
+    ///   `read` watermark, up to [`UNREAD_CAP`](crate::UNREAD_CAP); edits, deletions and deleted
+    ///   messages don't count.
+    async fn rooms_of(
+        &self,
+        user: &UserId,
+        after: Option<&RoomId>,
+        limit: usize,
+    ) -> Result<Vec<Membership>, BackendError>;
+}
+
+/// Whether an append made something new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The entry is new.
+    Stored,
+    /// The author had sent this client message id before; the entry is the first one.
+    Duplicate,
+}
+
+/// The answer to one appended entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Appended {
+    /// The entry as it stands in the log.
+    pub entry: Arc<Entry>,
+    /// New or not.
+    pub outcome: Outcome,
+}
+
+/// Why an entry was not appended. None of these leaves a trace or a gap.
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError {
+    /// The room doesn't exist.
+    #[error("there is no such room")]
+    NoRoom,
+    /// The entry to edit or delete is no message of this author, or is deleted.
+    #[error("there is no such message of this author")]
+    NoTarget,
+    /// The store failed.
+    #[error(transparent)]
+    Backend(#[from] BackendError),
+}
+
+/// The logs of all rooms.
+#[async_trait]
+pub trait LogStore: fmt::Debug + Send + Sync + 'static {
+    /// Appends entries, of one or many rooms, and answers each one in order.
+    ///
+    /// - Numbers are 1, 2, 3, ... in each room without a gap, under any number of callers at once.
+    /// - Entries of one batch and room get their numbers in the order in which they stand.
+    /// - A (room, author, client message id) that is there already, or earlier in the batch,
+    ///   answers with the first entry and [`Outcome::Duplicate`], and stores nothing.
+    /// - One entry that is refused doesn't stop the others.
+    /// - An [`Edit`](crate::EntryBody::Edit) also gives its target the new text and sets
+    ///   `edited_at` to the edit's time; a second edit replaces the first.
+    /// - A [`Delete`](crate::EntryBody::Delete) also turns its target, and all edits of it, into
+    ///   [`Deleted`](crate::EntryBody::Deleted): nothing of the text can be read any more.
+    /// - An edit or deletion of what is no message, is deleted, or is by somebody else is
+    ///   [`AppendError::NoTarget`].
+    /// - A [`Joined`](crate::EntryBody::Joined) makes its user a member, a
+    ///   [`Left`](crate::EntryBody::Left) ends it, both also when nothing changes.
+    /// - An entry and its effects appear together or not at all.
+    async fn append(&self, batch: Vec<NewEntry>) -> Vec<Result<Appended, AppendError>>;
+
+    /// Reads a page: at most `limit` entries, in ascending order, without a hole between them.
+    ///
+    /// - [`Newest`](Page::Newest) ends with the newest entry; [`Before`](Page::Before) ends just
+    ///   below its number; [`After`](Page::After) begins just above it.
+    /// - [`Around`](Page::Around) has the entry itself and up to `limit / 2` older ones; newer ones
+    ///   fill the rest. A number above the newest entry reads like [`Newest`](Page::Newest).
+    /// - A room that doesn't exist has no entries.
+    async fn page(
+        &self,
+        room: &RoomId,
+        page: Page,
+        limit: usize,
+    ) -> Result<Vec<Arc<Entry>>, BackendError>;
+
+    /// The entry of this room with this id, if there is one.
+    async fn find(&self, room: &RoomId, id: MessageId) -> Result<Option<Arc<Entry>>, BackendError>;
+}
+
+/// Whether a call changed anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change<T> {
+    /// It did: from the first value to the second.
+    Moved {
+        /// Before.
+        from: T,
+        /// After.
+        to: T,
+    },
+    /// It didn't: this is how things stand.
+    Unchanged(T),
+}
+
+/// How far each member has got.
+#[async_trait]
+pub trait ReceiptStore: fmt::Debug + Send + Sync + 'static {
+    /// Moves a member's watermarks as [`Watermarks::advanced`] says, the head taken from the log.
+    ///
+    /// - They never go back; a receipt beyond the head counts up to the head.
+    /// - A receipt that moves nothing, and one in a room that doesn't exist, is
+    ///   [`Change::Unchanged`].
+    /// - Receipts that arrive at the same time are all counted.
+    async fn advance(
+        &self,
+        room: &RoomId,
+        user: &UserId,
+        mark: Mark,
+        upto: Seq,
+    ) -> Result<Change<Watermarks>, BackendError>;
+
+    /// The watermarks of these users, in the order asked; zero for one who never sent a receipt.
+    async fn watermarks(
+        &self,
+        room: &RoomId,
+        users: &[UserId],
+    ) -> Result<Vec<Watermarks>, BackendError>;
+}

@@ -1,0 +1,19 @@
+//! What a character looks like, for names, message texts and moderation.
+
+use unicode_normalization::UnicodeNormalization;
+
+/// Whether `c` takes no room on a screen: zero-width, direction marks, soft hyphen, tags.
+///
+/// Names may not hold one, for they make two names look alike; moderation skips over them.
+pub(crate) fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+        | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+        | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// The composed form (NFC), so that one look has one spelling.
+pub(crate) fn nfc(text: &str) -> String {
+    text.nfc().collect()
+}
