@@ -1,0 +1,1 @@
+//! Complete backends in the process's own memory: for tests, for one node, and as the reference.
