@@ -11,12 +11,15 @@ mod frame;
 mod hub;
 mod ids;
 mod log;
+pub mod memory;
 pub mod moderation;
 mod outbox;
 mod presence;
 pub mod rate;
 mod receipt;
 mod room;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod text;
 mod time;
 

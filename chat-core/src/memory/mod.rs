@@ -1,4 +1,4 @@
-//! Complete backends inside the process: for tests, for embedding, and as the reference.
+//! Complete backends in the process's own memory: for tests, for one node, and as the reference.
 
 mod store;
 
