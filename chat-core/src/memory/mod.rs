@@ -1,1 +1,7 @@
 //! Complete backends in the process's own memory: for tests, for one node, and as the reference.
+
+mod broker;
+mod cache;
+
+pub use broker::{MemoryBroker, MemoryBus};
+pub use cache::MemoryCache;
