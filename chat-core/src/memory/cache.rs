@@ -36,11 +36,11 @@ use crate::{
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct MemoryCache {
     clock: Arc<dyn Clock>,
-    people: Mutex<People>,
-    budgets: Mutex<Budgets>,
+    people: Arc<Mutex<People>>,
+    budgets: Arc<Mutex<Budgets>>,
 }
 
 impl MemoryCache {
@@ -52,8 +52,8 @@ impl MemoryCache {
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
             clock,
-            people: Mutex::default(),
-            budgets: Mutex::default(),
+            people: Arc::default(),
+            budgets: Arc::default(),
         }
     }
 

@@ -19,7 +19,7 @@ use crate::{
     room::{Membership, NewRoom, Room, UNREAD_CAP},
 };
 
-/// A store that forgets everything when it is dropped.
+/// A store that forgets everything when it is dropped; clones share it.
 ///
 /// It keeps every contract but the one about power cuts, and is the reference that other stores
 /// are compared with. All calls take one lock and none waits for anything else.
@@ -34,9 +34,9 @@ use crate::{
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct MemoryStore {
-    rooms: Mutex<Rooms>,
+    rooms: Arc<Mutex<Rooms>>,
 }
 
 #[derive(Debug, Default)]
