@@ -1,10 +1,10 @@
 //! One spelling for all disguises of a text, with the way back to the original.
 //!
-//! Letters lose their case, width and accents (NFKD, then lower, upper and lower case, which makes `ß` to
-//! `ss` and all four Turkish i's to `i`); whatever takes no room is skipped; anything between
-//! words becomes one space; letters that stand singly are joined (`w a r`). A letter of another
-//! script becomes the Latin letter that it looks like, but only in a word that has Latin letters
-//! as well, so that words that are Cyrillic or Greek throughout stay what they are.
+//! Letters lose their case, width and accents (NFKD, then lower, upper and lower case, which makes
+//! `ß` to `ss` and all four Turkish i's to `i`); whatever takes no room is skipped; anything
+//! between words becomes one space; letters that stand singly are joined (`w a r`). A letter of
+//! another script becomes the Latin letter that it looks like, but only in a word that has Latin
+//! letters as well, so that words that are Cyrillic or Greek throughout stay what they are.
 
 use unicode_normalization::char::{compose, decompose_compatible, is_combining_mark};
 
@@ -152,6 +152,7 @@ fn push_unicode(units: &mut Vec<Unit>, unit: Unit) {
         return separate(units, unit);
     }
     decompose_compatible(c, |part| {
+        // The two ranges: the Arabic lengthening stroke; vowels and finals of Hangul.
         if is_combining_mark(part) || matches!(part, '\u{640}' | '\u{1161}'..='\u{11ff}') {
             push_mark(units, part, start, end);
         } else if part.is_alphanumeric() && !is_apostrophe(part) {
