@@ -26,6 +26,7 @@ impl CacheHarness for MemoryCacheHarness {
     }
 }
 
+#[expect(clippy::unused_async, reason = "the suite awaits it")]
 async fn cache() -> impl CacheHarness {
     let clock = Arc::new(ManualClock::default());
     let time: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
@@ -43,11 +44,12 @@ impl BrokerHarness for MemoryBrokerHarness {
         Arc::new(self.0.node())
     }
 
-    fn capacity(&self) -> u64 {
-        u64::try_from(MemoryBus::CAPACITY).unwrap()
+    fn capacity(&self) -> usize {
+        MemoryBus::CAPACITY
     }
 }
 
+#[expect(clippy::unused_async, reason = "the suite awaits it")]
 async fn bus() -> impl BrokerHarness {
     MemoryBrokerHarness(MemoryBus::default())
 }

@@ -24,7 +24,7 @@ pub trait BrokerHarness: Send + Sync {
     async fn node(&self) -> Arc<dyn Broker>;
 
     /// How many hints a node may leave unread without losing one; at most some thousands.
-    fn capacity(&self) -> u64;
+    fn capacity(&self) -> usize;
 }
 
 suite! { $ broker_conformance: broker, dyn BrokerHarness;
@@ -46,6 +46,10 @@ suite! { $ broker_conformance: broker, dyn BrokerHarness;
 
 /// How long a hint may be on its way.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+fn capacity(h: &dyn BrokerHarness) -> u64 {
+    u64::try_from(h.capacity()).unwrap()
+}
 
 fn topic(name: &str) -> Topic {
     Topic(UserId::new(name).unwrap())
@@ -129,7 +133,7 @@ async fn a_hint_arrives_as_it_was_published(h: &dyn BrokerHarness) {
 async fn hints_of_one_node_arrive_in_order_and_at_most_once(h: &dyn BrokerHarness) {
     let topic = topic("alice");
     let (from, to) = pair(h, &topic).await;
-    let hints = h.capacity().min(100);
+    let hints = capacity(h).min(100);
     for number in 1..=hints {
         publish(&from, &topic, number).await;
     }
@@ -143,7 +147,7 @@ async fn many_publishers_at_once_keep_their_own_order(h: &dyn BrokerHarness) {
     let topic = topic("alice");
     let to = h.node().await;
     to.subscribe(&topic).await.unwrap();
-    let each = h.capacity().min(400) / NODES;
+    let each = capacity(h).min(400) / NODES;
     let mut publishers = JoinSet::new();
     for node in 0..NODES {
         let (from, topic) = (h.node().await, topic.clone());
@@ -262,7 +266,7 @@ async fn next_waits_for_a_hint(h: &dyn BrokerHarness) {
 async fn a_node_that_lags_is_told_and_goes_on(h: &dyn BrokerHarness) {
     let topic = topic("alice");
     let (from, to) = pair(h, &topic).await;
-    let flood = 2 * h.capacity() + 1;
+    let flood = 2 * capacity(h) + 1;
     for number in 1..=flood {
         publish(&from, &topic, number).await;
     }
@@ -296,7 +300,7 @@ async fn a_node_that_lags_does_not_slow_the_others(h: &dyn BrokerHarness) {
     let topic = topic("alice");
     let (from, slow) = pair(h, &topic).await;
     let (_, quick) = pair(h, &topic).await;
-    for number in 1..=2 * h.capacity() + 1 {
+    for number in 1..=2 * capacity(h) + 1 {
         let publish = timeout(PATIENCE, publish(&from, &topic, number));
         publish.await.expect("publishing waits for nobody");
         assert_eq!(next(&quick).await, delivery(&topic, number));
@@ -307,7 +311,7 @@ async fn a_node_that_lags_does_not_slow_the_others(h: &dyn BrokerHarness) {
 async fn a_dropped_next_loses_nothing(h: &dyn BrokerHarness) {
     let topic = topic("alice");
     let (from, to) = pair(h, &topic).await;
-    let hints = h.capacity().min(100);
+    let hints = capacity(h).min(100);
     let mut found = Vec::new();
     for number in 1..=hints {
         publish(&from, &topic, number).await;

@@ -57,7 +57,7 @@ suite! { $ cache_conformance: cache, dyn CacheHarness;
 /// Long enough for a few calls to a slow cache, short enough to be slept through.
 const UNIT: Duration = Duration::from_millis(500);
 /// A lease that doesn't end during a case.
-const LONG: Duration = Duration::from_secs(3600);
+const LONG: Duration = Duration::from_hours(1);
 /// How many come at once.
 const CROWD: u128 = 50;
 
@@ -397,7 +397,7 @@ async fn who_left_or_has_another_device_has_not_expired(h: &dyn CacheHarness) {
 /// Three, and then a mute that is shorter than the window.
 const WINDOW: RatePolicy = RatePolicy::Window {
     limit: 3,
-    window: Duration::from_secs(600),
+    window: Duration::from_mins(10),
     mute: Duration::from_secs(2),
 };
 /// Three at once, and one each two seconds.
