@@ -20,6 +20,8 @@
     reason = "a case fails by panicking, as every test does"
 )]
 
+pub mod broker;
+pub mod cache;
 mod suite;
 
 #[doc(hidden)]
