@@ -12,6 +12,11 @@
 //! chat_core::store_conformance!(fresh);
 //! ```
 
+#![allow(
+    clippy::wildcard_imports,
+    reason = "the cases share one vocabulary, and the table names them all"
+)]
+
 mod append;
 mod duplicates;
 mod edits;
