@@ -22,6 +22,7 @@
 
 pub mod broker;
 pub mod cache;
+pub mod store;
 mod suite;
 
 #[doc(hidden)]
