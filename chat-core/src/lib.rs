@@ -1,5 +1,6 @@
 //! An embeddable real-time chat engine.
 
+pub mod memory;
 pub mod port;
 
 mod command;
