@@ -1,6 +1,5 @@
 //! An embeddable real-time chat engine.
 
-pub mod memory;
 pub mod port;
 
 mod command;
@@ -9,11 +8,14 @@ mod event;
 mod frame;
 mod ids;
 mod log;
+pub mod memory;
 pub mod moderation;
 mod presence;
 pub mod rate;
 mod receipt;
 mod room;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod text;
 mod time;
 
