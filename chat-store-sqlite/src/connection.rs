@@ -68,15 +68,10 @@ pub(crate) fn probe(path: &Path, has_log: bool) -> rusqlite::Result<Connection> 
     if has_log {
         return open(path, flags, READER_CACHE);
     }
-    let mut uri = "file:".to_owned();
-    for byte in path.as_os_str().as_encoded_bytes() {
-        if byte.is_ascii_alphanumeric() || b"/-._~".contains(byte) {
-            uri.push(char::from(*byte));
-        } else {
-            uri.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    uri.push_str("?immutable=1");
+    // With all that could mean something in a URI as %XX.
+    let bytes = path.as_os_str().as_encoded_bytes().iter();
+    let escaped: String = bytes.map(|byte| format!("%{byte:02X}")).collect();
+    let uri = format!("file:{escaped}?immutable=1");
     let flags = flags | OpenFlags::SQLITE_OPEN_URI;
     open(Path::new(&uri), flags, READER_CACHE)
 }
