@@ -3,16 +3,22 @@
 
 mod broken_store;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    panic::catch_unwind,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use async_trait::async_trait;
 use broken_store::{BrokenStore, Fault, Fault::*};
 use chat_core::{
     port::Store,
-    testing::store::{CASES, StoreHarness},
+    testing::{
+        model,
+        store::{CASES, StoreHarness},
+    },
 };
 
 /// What is broken, and the case that says so.
@@ -217,5 +223,26 @@ async fn the_same_store_with_nothing_broken_passes() {
     for case in CASES.names() {
         let passed = CASES.run(case, &Harness::new(Nothing)).await;
         assert_eq!(passed, Ok(()), "{case}");
+    }
+}
+
+#[test]
+fn random_commands_find_no_fault_where_nothing_is_broken() {
+    model::check(32, async || Harness::new(Nothing));
+}
+
+#[test]
+fn random_commands_find_what_is_broken_too() {
+    for fault in [
+        ClientIdForgetsTheRoom,
+        DuplicateShowsTheOldText,
+        DeletionLeavesTheEdits,
+        BeforeIncludesItsNumber,
+        UnreadCountsDeleted,
+        ReadWithoutDelivered,
+        RestartForgetsClientIds,
+    ] {
+        let check = || model::check(256, async || Harness::new(fault));
+        assert!(catch_unwind(check).is_err(), "{fault:?} is not found");
     }
 }

@@ -20,6 +20,7 @@
     reason = "a case fails by panicking, as every test does"
 )]
 
+pub mod model;
 pub mod store;
 mod suite;
 
