@@ -49,6 +49,7 @@
 
 pub mod broker;
 pub mod cache;
+pub mod model;
 pub mod store;
 mod suite;
 
