@@ -10,12 +10,13 @@ use std::{
     time::Duration,
 };
 
+use chat_core::rate::{Decision, RatePolicy, RateState};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{Instant, Sleep},
 };
 
-use crate::config::{Rate, Settings};
+use crate::config::Settings;
 
 /// What a client did that ends its connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +32,9 @@ pub(super) enum Fault {
 pub(super) struct Guarded<S> {
     stream: S,
     frames: Frames,
-    budget: Budget,
+    policy: RatePolicy,
+    spent: RateState,
+    since: Instant,
     message_timeout: Duration,
     deadline: Option<Pin<Box<Sleep>>>,
     fault: Option<Fault>,
@@ -42,7 +45,12 @@ impl<S> Guarded<S> {
         Self {
             stream,
             frames: Frames::default(),
-            budget: Budget::new(settings.frame_rate),
+            policy: RatePolicy::Steady {
+                interval: settings.frame_rate.per / settings.frame_rate.count,
+                burst: settings.frame_rate.count.saturating_mul(2),
+            },
+            spent: RateState::default(),
+            since: Instant::now(),
             message_timeout: settings.message_timeout,
             deadline: None,
             fault: None,
@@ -61,7 +69,9 @@ impl<S> Guarded<S> {
     /// Takes note of bytes that have arrived.
     pub(super) fn saw(&mut self, bytes: &[u8]) {
         let Seen { frames, finished } = self.frames.feed(bytes);
-        if !self.budget.spend(frames, Instant::now()) {
+        let now = self.since.elapsed();
+        let spend = |_| self.policy.decide(&mut self.spent, now);
+        if (0..frames).map(spend).any(|decision| decision != Decision::Allowed) {
             self.fault = Some(Fault::Flood);
         }
         if finished || !self.frames.open() {
@@ -111,27 +121,6 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-}
-
-/// A steady rate with a burst of twice its count (GCRA: `paid_until` is its theoretical arrival
-/// time).
-#[derive(Debug)]
-struct Budget {
-    interval: Duration,
-    burst: Duration,
-    paid_until: Instant,
-}
-
-impl Budget {
-    fn new(rate: Rate) -> Self {
-        let interval = rate.per / rate.count;
-        Self { interval, burst: rate.per * 2, paid_until: Instant::now() }
-    }
-
-    fn spend(&mut self, frames: u32, now: Instant) -> bool {
-        self.paid_until = self.paid_until.max(now) + self.interval.saturating_mul(frames);
-        self.paid_until - now <= self.burst
     }
 }
 
@@ -261,23 +250,6 @@ mod tests {
         assert!(frames.open());
         assert_eq!(frames.feed(&whole[200..]), Seen { frames: 1, finished: true });
         assert!(!frames.open());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_budget_lets_twice_its_count_through_at_once_and_then_its_rate() {
-        let now = Instant::now();
-        let second = Duration::from_secs(1);
-        let mut budget = Budget::new(Rate { count: 50, per: second });
-        assert!((0..100).all(|_| budget.spend(1, now)));
-        assert!(!budget.clone_for_test().spend(1, now));
-        assert!(budget.clone_for_test().spend(50, now + second));
-        assert!(!budget.spend(51, now + second));
-    }
-
-    impl Budget {
-        fn clone_for_test(&self) -> Self {
-            Self { ..*self }
-        }
     }
 
     proptest! {
