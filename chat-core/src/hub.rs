@@ -39,11 +39,18 @@ const WAITING_MAX: usize = 1_024;
 
 impl Link {
     pub(crate) fn new(session: SessionId, user: UserId, transport: Arc<dyn Transport>) -> Self {
-        Self { session, user, transport, catching_up: Mutex::default() }
+        Self {
+            session,
+            user,
+            transport,
+            catching_up: Mutex::default(),
+        }
     }
 
     fn catching_up(&self) -> MutexGuard<'_, HashMap<RoomId, CatchUp>> {
-        self.catching_up.lock().unwrap_or_else(PoisonError::into_inner)
+        self.catching_up
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sends anything but a room's entries.
@@ -79,7 +86,8 @@ impl Link {
 
     /// From now on live entries of this room wait.
     pub(crate) fn begin_catch_up(&self, room: &RoomId) {
-        self.catching_up().insert(room.clone(), CatchUp::Waiting(Vec::new()));
+        self.catching_up()
+            .insert(room.clone(), CatchUp::Waiting(Vec::new()));
     }
 
     /// Sends what was missed, up to `reached`, then what waited, then `last`; gives the position.
@@ -136,14 +144,19 @@ pub(crate) struct Hub {
 
 impl Default for Hub {
     fn default() -> Self {
-        Self { shards: (0..64).map(|_| Mutex::default()).collect(), hasher: RandomState::new() }
+        Self {
+            shards: (0..64).map(|_| Mutex::default()).collect(),
+            hasher: RandomState::new(),
+        }
     }
 }
 
 impl Hub {
     fn shard(&self, user: &UserId) -> MutexGuard<'_, HashMap<UserId, Vec<Arc<Link>>>> {
         let bits = usize::try_from(self.hasher.hash_one(user) % 64).unwrap_or(0);
-        self.shards[bits].lock().unwrap_or_else(PoisonError::into_inner)
+        self.shards[bits]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds a link unless its user has `max` already; `first` is sent to it before anything else.
@@ -176,7 +189,10 @@ impl Hub {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.shards.iter().all(|shard| {
-            shard.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+            shard
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .is_empty()
         })
     }
 

@@ -24,7 +24,10 @@ pub struct OutboxLimits {
 
 impl Default for OutboxLimits {
     fn default() -> Self {
-        Self { frames: 1_024, bytes: 1 << 20 }
+        Self {
+            frames: 1_024,
+            bytes: 1 << 20,
+        }
     }
 }
 
@@ -47,7 +50,11 @@ struct State {
 impl Outbox {
     /// An empty outbox.
     pub fn new(limits: OutboxLimits) -> Arc<Self> {
-        Arc::new(Self { limits, state: Mutex::default(), changed: Notify::new() })
+        Arc::new(Self {
+            limits,
+            state: Mutex::default(),
+            changed: Notify::new(),
+        })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -71,7 +78,10 @@ impl Outbox {
                     into.extend(state.frames.drain(..count));
                     if state.frames.is_empty() {
                         // An idle connection holds no buffer.
-                        *state = State { closed: state.closed, ..State::default() };
+                        *state = State {
+                            closed: state.closed,
+                            ..State::default()
+                        };
                     } else {
                         let taken = &into[into.len() - count..];
                         state.bytes -= taken.iter().map(Frame::size).sum::<usize>();
@@ -120,12 +130,20 @@ mod tests {
     use crate::{event::Event, ids::RoomId, ids::UserId, presence::Presence};
 
     fn durable() -> Frame {
-        Event::Closed { room: RoomId::group("room").unwrap() }.into()
+        Event::Closed {
+            room: RoomId::group("room").unwrap(),
+        }
+        .into()
     }
 
     fn ephemeral() -> Frame {
         let user = UserId::new("bob").unwrap();
-        Event::Presence(Presence { user, online: true, last_seen: None }).into()
+        Event::Presence(Presence {
+            user,
+            online: true,
+            last_seen: None,
+        })
+        .into()
     }
 
     #[tokio::test]
@@ -140,12 +158,18 @@ mod tests {
         assert_eq!(outbox.recv_many(&mut frames, 1).await, None);
         assert_eq!(outbox.recv_many(&mut frames, 9).await, None);
         assert!(!frames[0].is_ephemeral() && frames[1].is_ephemeral());
-        assert_eq!(outbox.recv_many(&mut frames, 9).await, Some(CloseReason::Shutdown));
+        assert_eq!(
+            outbox.recv_many(&mut frames, 9).await,
+            Some(CloseReason::Shutdown)
+        );
     }
 
     #[tokio::test]
     async fn what_may_be_dropped_leaves_room_for_what_may_not() {
-        let outbox = Outbox::new(OutboxLimits { frames: 4, bytes: 1 << 20 });
+        let outbox = Outbox::new(OutboxLimits {
+            frames: 4,
+            bytes: 1 << 20,
+        });
         outbox.try_send(ephemeral()).unwrap();
         outbox.try_send(ephemeral()).unwrap();
         assert_eq!(outbox.try_send(ephemeral()), Err(TrySendError::Full));
@@ -157,7 +181,10 @@ mod tests {
     #[tokio::test]
     async fn bytes_count_and_are_given_back() {
         let size = durable().size();
-        let outbox = Outbox::new(OutboxLimits { frames: 100, bytes: 2 * size });
+        let outbox = Outbox::new(OutboxLimits {
+            frames: 100,
+            bytes: 2 * size,
+        });
         let mut frames = Vec::new();
         for _ in 0..3 {
             outbox.try_send(durable()).unwrap();

@@ -38,7 +38,10 @@ impl Actor {
     /// [`Error::InvalidId`] when `peer` is the user, or a backend's failure.
     pub async fn open(&self, peer: &UserId) -> Result<RoomView, Error> {
         let id = RoomId::direct(&self.user, peer)?;
-        self.engine.shared.enter(&self.user, &id, IfAbsent::Create).await?;
+        self.engine
+            .shared
+            .enter(&self.user, &id, IfAbsent::Create)
+            .await?;
         self.view(&id).await
     }
 
@@ -58,7 +61,10 @@ impl Actor {
         let members = presence
             .into_iter()
             .zip(watermarks)
-            .map(|(presence, watermarks)| MemberView { presence, watermarks })
+            .map(|(presence, watermarks)| MemberView {
+                presence,
+                watermarks,
+            })
             .collect();
         Ok(RoomView { room, members })
     }
@@ -126,11 +132,19 @@ impl Actor {
         if room.pair().is_some() {
             return Err(Error::NoRoom);
         }
-        let live = self.engine.shared.enter(&self.user, room, IfAbsent::Refuse).await?;
-        self.append(live, body, self.new_client_id()?).await.map(drop)
+        let live = self
+            .engine
+            .shared
+            .enter(&self.user, room, IfAbsent::Refuse)
+            .await?;
+        self.append(live, body, self.new_client_id()?)
+            .await
+            .map(drop)
     }
 
     pub(crate) fn new_client_id(&self) -> Result<ClientMessageId, Error> {
-        Ok(ClientMessageId::new(self.engine.shared.ids.next().to_string())?)
+        Ok(ClientMessageId::new(
+            self.engine.shared.ids.next().to_string(),
+        )?)
     }
 }

@@ -1,17 +1,16 @@
 //! Putting an engine together.
 
-use std::{
-    sync::{Arc, atomic::AtomicBool},
-    time::Duration,
-};
+use std::sync::{Arc, atomic::AtomicBool};
 
 use tokio::sync::watch;
 
-use super::{ChatEngine, Config, Shared, presence::Moved, relay::Relay, rooms::Rooms, typing::Typists};
+use super::{
+    ChatEngine, Config, Shared, presence::Moved, relay::Relay, rooms::Rooms, typing::Typists,
+};
 use crate::{
     hub::Hub,
     memory::{MemoryCache, MemoryStore},
-    moderation::{Chain, FailurePolicy},
+    moderation::{Chain, Link},
     port::{Broker, Cache, Moderator, Store},
     time::{Clock, IdGen, RandomIds, SystemClock},
 };
@@ -39,7 +38,7 @@ pub struct ChatEngineBuilder {
     store: Option<Arc<dyn Store>>,
     cache: Option<Arc<dyn Cache>>,
     broker: Option<Arc<dyn Broker>>,
-    moderation: Chain,
+    moderation: Vec<Link>,
     clock: Option<Arc<dyn Clock>>,
     ids: Option<Arc<dyn IdGen>>,
     config: Config,
@@ -70,18 +69,13 @@ impl ChatEngineBuilder {
     /// Adds a moderator after those added before; if it fails, the text is refused.
     #[must_use]
     pub fn moderator(self, moderator: impl Moderator) -> Self {
-        self.moderator_with(moderator, Chain::TIMEOUT, FailurePolicy::Closed)
+        self.moderation(Link::new(moderator))
     }
 
-    /// Adds a moderator with its own patience, and what to do when it fails.
+    /// Adds a moderator with its own time-out, and what to do when it fails.
     #[must_use]
-    pub fn moderator_with(
-        mut self,
-        moderator: impl Moderator,
-        timeout: Duration,
-        on_failure: FailurePolicy,
-    ) -> Self {
-        self.moderation = self.moderation.with_policy(moderator, timeout, on_failure);
+    pub fn moderation(mut self, link: Link) -> Self {
+        self.moderation.push(link);
         self
     }
 
@@ -114,7 +108,9 @@ impl ChatEngineBuilder {
     pub fn build(self) -> Result<ChatEngine, BuildError> {
         tokio::runtime::Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
         check(&self.config)?;
-        let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock::default()));
+        let clock = self
+            .clock
+            .unwrap_or_else(|| Arc::new(SystemClock::default()));
         let (relay, outbound) = match self.broker {
             Some(broker) => {
                 let (relay, outbound) = Relay::new(Arc::clone(&broker));
@@ -123,11 +119,15 @@ impl ChatEngineBuilder {
             None => (None, None),
         };
         let shared = Shared {
-            store: self.store.unwrap_or_else(|| Arc::new(MemoryStore::default())),
-            cache: self.cache.unwrap_or_else(|| Arc::new(MemoryCache::new(Arc::clone(&clock)))),
+            store: self
+                .store
+                .unwrap_or_else(|| Arc::new(MemoryStore::default())),
+            cache: self
+                .cache
+                .unwrap_or_else(|| Arc::new(MemoryCache::new(Arc::clone(&clock)))),
             local_limits: MemoryCache::new(Arc::clone(&clock)),
             relay,
-            moderation: self.moderation,
+            moderation: Chain::new(self.moderation),
             clock,
             ids: self.ids.unwrap_or_else(|| Arc::new(RandomIds)),
             config: self.config,
@@ -154,7 +154,10 @@ fn check(config: &Config) -> Result<(), BuildError> {
         ("append_queue", config.append_queue),
     ];
     if let Some((setting, _)) = positive.into_iter().find(|(_, value)| *value == 0) {
-        return Err(BuildError::Setting { setting, must: "at least 1" });
+        return Err(BuildError::Setting {
+            setting,
+            must: "at least 1",
+        });
     }
     let ticks = [
         ("typing_expiry", config.typing_expiry),
@@ -163,7 +166,10 @@ fn check(config: &Config) -> Result<(), BuildError> {
         ("position_check", config.position_check),
     ];
     if let Some((setting, _)) = ticks.into_iter().find(|(_, value)| value.is_zero()) {
-        return Err(BuildError::Setting { setting, must: "longer than nothing" });
+        return Err(BuildError::Setting {
+            setting,
+            must: "longer than nothing",
+        });
     }
     if config.presence_lease <= config.presence_refresh {
         return Err(BuildError::Setting {

@@ -23,14 +23,33 @@ impl Session {
     pub async fn handle(&self, request: Request) {
         let Request { id, command } = request;
         let result = match command {
-            Command::Send { room, text, client_id } => {
-                return self.pass_on(id, room, NewBody::Message(text), client_id).await;
+            Command::Send {
+                room,
+                text,
+                client_id,
+            } => {
+                return self
+                    .pass_on(id, room, NewBody::Message(text), client_id)
+                    .await;
             }
-            Command::Edit { room, target, text, client_id } => {
-                return self.pass_on(id, room, NewBody::Edit { target, text }, client_id).await;
+            Command::Edit {
+                room,
+                target,
+                text,
+                client_id,
+            } => {
+                return self
+                    .pass_on(id, room, NewBody::Edit { target, text }, client_id)
+                    .await;
             }
-            Command::Delete { room, target, client_id } => {
-                return self.pass_on(id, room, NewBody::Delete { target }, client_id).await;
+            Command::Delete {
+                room,
+                target,
+                client_id,
+            } => {
+                return self
+                    .pass_on(id, room, NewBody::Delete { target }, client_id)
+                    .await;
             }
             command => self.ask(command).await,
         };
@@ -47,7 +66,9 @@ impl Session {
             Command::History { room, page, limit } => {
                 Reply::History(self.history(&room, page, limit).await?)
             }
-            Command::Resume(cursor) => Reply::Resumed { cursor: self.resume(cursor).await? },
+            Command::Resume(cursor) => Reply::Resumed {
+                cursor: self.resume(cursor).await?,
+            },
             Command::Receipt { room, mark, seq } => {
                 Reply::Receipt(self.receipt(&room, mark, seq).await?)
             }
@@ -55,8 +76,12 @@ impl Session {
                 self.typing(&room).await?;
                 Reply::Ok
             }
-            Command::Presence { users } => Reply::Presence { users: self.presence(&users).await? },
-            Command::Online => Reply::Online { users: self.online().await? },
+            Command::Presence { users } => Reply::Presence {
+                users: self.presence(&users).await?,
+            },
+            Command::Online => Reply::Online {
+                users: self.online().await?,
+            },
             Command::Ping => Reply::Pong,
             Command::Hello { .. } => {
                 return Err(Error::BadRequest("hello has been said".to_owned()));

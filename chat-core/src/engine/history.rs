@@ -14,7 +14,9 @@ use crate::{
 impl Shared {
     /// How many items a page has: what is asked within what is allowed.
     pub(crate) fn page_limit(&self, asked: Option<usize>) -> usize {
-        asked.unwrap_or(self.config.history_page).clamp(1, self.config.history_max)
+        asked
+            .unwrap_or(self.config.history_page)
+            .clamp(1, self.config.history_max)
     }
 }
 
@@ -47,7 +49,12 @@ impl Actor {
                 Page::Newest | Page::Around(_) => (false, false),
             },
         };
-        Ok(HistoryPage { epoch: live.epoch, entries, older, newer })
+        Ok(HistoryPage {
+            epoch: live.epoch,
+            entries,
+            older,
+            newer,
+        })
     }
 
     /// The entry of a room with this id, if there is one.
@@ -75,7 +82,11 @@ fn fit(entries: &mut Vec<Arc<Entry>>, page: Page, bytes: usize) {
             }
         };
         let last = entries.len() - 1;
-        let far = if distance(0) > distance(last) { 0 } else { last };
+        let far = if distance(0) > distance(last) {
+            0
+        } else {
+            last
+        };
         total -= size(&entries.remove(far));
     }
 }
@@ -84,7 +95,10 @@ impl From<(u64, Result<crate::event::Reply, Error>)> for Answer {
     fn from((id, result): (u64, Result<crate::event::Reply, Error>)) -> Self {
         match result {
             Ok(result) => Self::Reply { id, result },
-            Err(error) => Self::Error { id: Some(id), error: (&error).into() },
+            Err(error) => Self::Error {
+                id: Some(id),
+                error: (&error).into(),
+            },
         }
     }
 }

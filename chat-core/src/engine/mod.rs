@@ -121,23 +121,34 @@ impl ChatEngine {
     }
 
     /// Starts the background tasks on the current runtime.
-    fn start(shared: Arc<Shared>, relay: Option<(Arc<dyn Broker>, mpsc::Receiver<Outbound>)>) -> Self {
+    fn start(
+        shared: Arc<Shared>,
+        relay: Option<(Arc<dyn Broker>, mpsc::Receiver<Outbound>)>,
+    ) -> Self {
         let stop = CancellationToken::new();
         let (sequencer, jobs) = mpsc::channel(shared.config.append_queue);
         let (departures, departed) = mpsc::channel(65_536);
         tokio::spawn(sequencer::run(Arc::clone(&shared), jobs));
-        tokio::spawn(stop.clone().run_until_cancelled_owned(presence::run(
-            Arc::clone(&shared),
-            departed,
-        )));
-        tokio::spawn(stop.clone().run_until_cancelled_owned(typing::run(Arc::clone(&shared))));
+        tokio::spawn(
+            stop.clone()
+                .run_until_cancelled_owned(presence::run(Arc::clone(&shared), departed)),
+        );
+        tokio::spawn(
+            stop.clone()
+                .run_until_cancelled_owned(typing::run(Arc::clone(&shared))),
+        );
         if let Some((broker, outbound)) = relay {
             let sending = relay::send(Arc::clone(&broker), outbound);
             tokio::spawn(stop.clone().run_until_cancelled_owned(sending));
             let receiving = relay::receive(Arc::clone(&shared), broker, sequencer.downgrade());
             tokio::spawn(stop.clone().run_until_cancelled_owned(receiving));
         }
-        Self { shared, sequencer, departures, _stop: Arc::new(stop.drop_guard()) }
+        Self {
+            shared,
+            sequencer,
+            departures,
+            _stop: Arc::new(stop.drop_guard()),
+        }
     }
 
     /// Connects a device in this process: commands go in, [`next_event`](LocalSession::next_event)
@@ -155,7 +166,10 @@ impl ChatEngine {
 
     /// Everything that `user` may do, without a connection.
     pub fn actor(&self, user: UserId) -> Actor {
-        Actor { engine: self.clone(), user }
+        Actor {
+            engine: self.clone(),
+            user,
+        }
     }
 
     /// Makes a group room with its first members; the room that has this id already stays as it is.

@@ -9,7 +9,6 @@ use tokio::{sync::mpsc, time::MissedTickBehavior};
 
 use super::{Shared, relay};
 use crate::{
-    error::Error,
     event::Event,
     frame::Frame,
     hub::Link,
@@ -39,9 +38,8 @@ pub(crate) struct Departure {
 const ROOMS_TOLD: usize = 1_000;
 
 impl Shared {
-    /// A device has come: its node listens for its user, and its lease begins.
-    pub(crate) async fn arrived(&self, link: &Link) -> Result<(), Error> {
-        relay::listen(self, &link.user).await?;
+    /// A device has come, and its lease begins.
+    pub(crate) async fn arrived(&self, link: &Link) {
         let lease = self.config.presence_lease;
         match self.cache.touch(&link.user, link.session, lease).await {
             Ok(Transition::Same) => {}
@@ -49,7 +47,6 @@ impl Shared {
             // A cache may be away; the refresh will make up for it.
             Err(error) => tracing::warn!(%error, "presence is not recorded for now"),
         }
-        Ok(())
     }
 
     /// Notes a change, to be told with the next gathering.
@@ -134,7 +131,9 @@ async fn tell(
         }
     }
     if changed {
-        shared.presence_changes.send_modify(|count| *count = count.wrapping_add(1));
+        shared
+            .presence_changes
+            .send_modify(|count| *count = count.wrapping_add(1));
     }
     Ok(())
 }
@@ -149,7 +148,12 @@ async fn tell_peers(shared: &Shared, presence: &Presence) -> Result<(), BackendE
             }
             None => {
                 if let Some(room) = shared.live_room(&membership.room.id).await? {
-                    peers.extend(room.members().iter().filter(|member| *member != user).cloned());
+                    peers.extend(
+                        room.members()
+                            .iter()
+                            .filter(|member| *member != user)
+                            .cloned(),
+                    );
                 }
             }
         }

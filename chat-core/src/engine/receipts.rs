@@ -18,20 +18,18 @@ impl Actor {
     /// # Errors
     ///
     /// [`Error::NoRoom`], or a backend's failure.
-    pub async fn receipt(
-        &self,
-        room: &RoomId,
-        mark: Mark,
-        upto: Seq,
-    ) -> Result<Watermarks, Error> {
+    pub async fn receipt(&self, room: &RoomId, mark: Mark, upto: Seq) -> Result<Watermarks, Error> {
         let shared = &self.engine.shared;
         let live = shared.enter(&self.user, room, IfAbsent::Refuse).await?;
         match shared.store.advance(room, &self.user, mark, upto).await? {
             Change::Unchanged(now) => Ok(now),
             Change::Moved { from, to } => {
                 shared.tell_receipt(&live, &self.user, from, to);
-                let hint =
-                    Hint::Receipt { room: room.clone(), user: self.user.clone(), was: from };
+                let hint = Hint::Receipt {
+                    room: room.clone(),
+                    user: self.user.clone(),
+                    was: from,
+                };
                 relay::tell(shared, &live, &hint);
                 Ok(to)
             }
@@ -47,7 +45,12 @@ impl Shared {
         was: Watermarks,
         now: Watermarks,
     ) {
-        let event = Event::Receipt { room: room.id.clone(), user: user.clone(), was, now };
+        let event = Event::Receipt {
+            room: room.id.clone(),
+            user: user.clone(),
+            was,
+            now,
+        };
         let frame = Frame::from(event);
         for member in &*room.members() {
             self.hub.each(member, |link| link.send(frame.clone()));

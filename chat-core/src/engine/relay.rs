@@ -4,9 +4,12 @@
 //! published, and reads the store whenever the numbers don't fit, after [`Delivery::Lagged`], and
 //! now and then in any case.
 
-use std::sync::Arc;
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::Arc,
+};
 
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::{Mutex, MutexGuard, mpsc};
 
 use super::{Shared, rooms::LiveRoom, sequencer::Job};
 use crate::{
@@ -16,6 +19,7 @@ use crate::{
     log::Seq,
     port::{BackendError, Broker, Delivery, Hint, Topic},
     receipt::Watermarks,
+    room::Room,
 };
 
 /// The link to the other nodes.
@@ -23,8 +27,10 @@ use crate::{
 pub(crate) struct Relay {
     broker: Arc<dyn Broker>,
     outbound: mpsc::Sender<Outbound>,
-    /// Held while topics change, so that a user who comes while the same user goes is listened to.
-    topics: Mutex<()>,
+    /// One is held while a user's topic changes, so that a user who comes while the same user goes
+    /// is listened to.
+    changing: Vec<Mutex<()>>,
+    hasher: RandomState,
 }
 
 #[derive(Debug)]
@@ -39,14 +45,29 @@ impl Relay {
 
     pub(crate) fn new(broker: Arc<dyn Broker>) -> (Self, mpsc::Receiver<Outbound>) {
         let (outbound, waiting) = mpsc::channel(Self::OUTBOUND);
-        (Self { broker, outbound, topics: Mutex::default() }, waiting)
+        let relay = Self {
+            broker,
+            outbound,
+            changing: (0..64).map(|_| Mutex::default()).collect(),
+            hasher: RandomState::new(),
+        };
+        (relay, waiting)
+    }
+
+    async fn changing(&self, user: &UserId) -> MutexGuard<'_, ()> {
+        let at = usize::try_from(self.hasher.hash_one(user) % 64).unwrap_or(0);
+        self.changing[at].lock().await
     }
 }
 
 /// Tells other nodes that a room's log has grown.
 pub(crate) fn announce(shared: &Shared, room: &LiveRoom, seq: Seq) {
     if shared.relay.is_some() {
-        let hint = Hint::Appended { room: room.id.clone(), epoch: room.epoch, seq };
+        let hint = Hint::Appended {
+            room: room.id.clone(),
+            epoch: room.epoch,
+            seq,
+        };
         tell(shared, room, &hint);
     }
 }
@@ -54,40 +75,49 @@ pub(crate) fn announce(shared: &Shared, room: &LiveRoom, seq: Seq) {
 /// Tells all other nodes where a member of the room may be.
 pub(crate) fn tell(shared: &Shared, room: &LiveRoom, hint: &Hint) {
     if shared.relay.is_some() {
-        publish(shared, room.members().iter().cloned().map(Topic).collect(), hint);
+        publish(
+            shared,
+            room.members().iter().cloned().map(Topic).collect(),
+            hint,
+        );
     }
 }
 
 /// Tells all other nodes that listen to one of these topics.
 pub(crate) fn publish(shared: &Shared, topics: Vec<Topic>, hint: &Hint) {
     if let Some(relay) = &shared.relay {
-        let outbound = Outbound { topics, hint: hint.clone() };
+        let outbound = Outbound {
+            topics,
+            hint: hint.clone(),
+        };
         if relay.outbound.try_send(outbound).is_err() {
             tracing::debug!("a hint for other nodes is dropped");
         }
     }
 }
 
-/// Listens for a user who has a session here, and notes where their rooms stand.
-pub(crate) async fn listen(shared: &Shared, user: &UserId) -> Result<(), BackendError> {
-    let Some(relay) = &shared.relay else { return Ok(()) };
-    {
-        let _changing = relay.topics.lock().await;
-        relay.broker.subscribe(&Topic(user.clone())).await?;
+/// Adds a user's session with `add`, once this node listens for the user and knows where their
+/// rooms stand, so that every entry from then on reaches the session.
+pub(crate) async fn listen<T>(
+    shared: &Shared,
+    user: &UserId,
+    add: impl FnOnce() -> T,
+) -> Result<T, BackendError> {
+    let Some(relay) = &shared.relay else {
+        return Ok(add());
+    };
+    let _changing = relay.changing(user).await;
+    relay.broker.subscribe(&Topic(user.clone())).await?;
+    for room in rooms_of(shared, user).await? {
+        shared.remember_room(&room, room.head).await?;
     }
-    each_room(shared, user, async |room, known| {
-        if known.is_none() {
-            shared.remember_room(&room, room.head).await?;
-        }
-        Ok(())
-    })
-    .await
+    Ok(add())
 }
 
 /// Stops listening for a user who has no session here any more.
 pub(crate) async fn ignore(shared: &Shared, user: &UserId) {
     let Some(relay) = &shared.relay else { return };
-    let _changing = relay.topics.lock().await;
+    let _changing = relay.changing(user).await;
     if !shared.hub.has(user)
         && let Err(error) = relay.broker.unsubscribe(&Topic(user.clone())).await
     {
@@ -136,6 +166,12 @@ async fn follow(
     hint: Hint,
 ) -> Result<(), BackendError> {
     if !shared.hub.has(&topic.0) {
+        // A room in use is followed even while its user is just coming.
+        if let Hint::Appended { room, seq, .. } = hint
+            && let Some(room) = shared.rooms.get(&room)
+        {
+            catch_up(jobs, room, seq).await;
+        }
         return Ok(());
     }
     match hint {
@@ -148,7 +184,10 @@ async fn follow(
         }
         Hint::Receipt { room, user, was } => {
             if let Some(live) = newly_live(shared, &room).await? {
-                let now = shared.store.watermarks(&room, std::slice::from_ref(&user)).await?;
+                let now = shared
+                    .store
+                    .watermarks(&room, std::slice::from_ref(&user))
+                    .await?;
                 let now = now.first().copied().unwrap_or_default();
                 let was = Watermarks {
                     delivered: was.delivered.min(now.delivered),
@@ -169,7 +208,9 @@ async fn follow(
                 let frame = Frame::from(Event::Presence(presence));
                 shared.hub.each(&topic.0, |link| link.send(frame.clone()));
             }
-            shared.presence_changes.send_modify(|count| *count = count.wrapping_add(1));
+            shared
+                .presence_changes
+                .send_modify(|count| *count = count.wrapping_add(1));
         }
     }
     Ok(())
@@ -181,45 +222,35 @@ async fn newly_live(shared: &Shared, id: &RoomId) -> Result<Option<Arc<LiveRoom>
     if let Some(room) = shared.rooms.get(id) {
         return Ok(Some(room));
     }
-    let Some(room) = shared.store.room(id).await? else { return Ok(None) };
+    let Some(room) = shared.store.room(id).await? else {
+        return Ok(None);
+    };
     shared.remember_room(&room, Seq::ZERO).await.map(Some)
 }
 
 /// Compares what was published here with the heads in the store, for all rooms of local users.
 async fn compare(shared: &Shared, jobs: &mpsc::WeakSender<Job>) -> Result<(), BackendError> {
     for user in shared.hub.users() {
-        each_room(shared, &user, async |room, known| {
-            let live = match known {
-                Some(live) => live,
-                None => shared.remember_room(&room, Seq::ZERO).await?,
-            };
+        for room in rooms_of(shared, &user).await? {
+            let live = shared.remember_room(&room, Seq::ZERO).await?;
             if live.published() < room.head {
                 catch_up(jobs, live, room.head).await;
             }
-            Ok(())
-        })
-        .await?;
+        }
     }
     Ok(())
 }
 
-async fn each_room(
-    shared: &Shared,
-    user: &UserId,
-    mut visit: impl AsyncFnMut(crate::room::Room, Option<Arc<LiveRoom>>) -> Result<(), BackendError>,
-) -> Result<(), BackendError> {
+async fn rooms_of(shared: &Shared, user: &UserId) -> Result<Vec<Room>, BackendError> {
     const PAGE: usize = 1_000;
-    let mut after: Option<RoomId> = None;
+    let mut rooms: Vec<Room> = Vec::new();
     loop {
-        let rooms = shared.store.rooms_of(user, after.as_ref(), PAGE).await?;
-        let done = rooms.len() < PAGE;
-        after = rooms.last().map(|membership| membership.room.id.clone());
-        for membership in rooms {
-            let known = shared.rooms.get(&membership.room.id);
-            visit(membership.room, known).await?;
-        }
+        let after = rooms.last().map(|room| &room.id);
+        let page = shared.store.rooms_of(user, after, PAGE).await?;
+        let done = page.len() < PAGE;
+        rooms.extend(page.into_iter().map(|membership| membership.room));
         if done {
-            return Ok(());
+            return Ok(rooms);
         }
     }
 }

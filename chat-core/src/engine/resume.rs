@@ -20,7 +20,10 @@ pub(crate) type Budget = OutboxLimits;
 impl Shared {
     pub(crate) fn resume_budget(&self) -> Budget {
         let OutboxLimits { frames, bytes } = self.config.outbox;
-        Budget { frames: frames / 2, bytes: bytes / 2 }
+        Budget {
+            frames: frames / 2,
+            bytes: bytes / 2,
+        }
     }
 
     /// Sends what stands after `cursor`, or a gap, then what came meanwhile, then `last`.
@@ -37,9 +40,8 @@ impl Shared {
         match self.missed(link, room, *cursor, budget).await {
             Ok((frames, reached)) => {
                 let epoch = reached.epoch;
-                let seq = link.end_catch_up(room, frames, reached.seq, |seq| {
-                    last(Cursor { epoch, seq })
-                });
+                let seq =
+                    link.end_catch_up(room, frames, reached.seq, |seq| last(Cursor { epoch, seq }));
                 Ok(Cursor { epoch, seq })
             }
             Err(error) => {
@@ -61,7 +63,14 @@ impl Shared {
         let room = self.store.room(id).await?.ok_or(Error::NoRoom)?;
         let epoch = room.epoch;
         let gap = |from, reason| {
-            let frame = Event::Gap { room: id.clone(), epoch, from, to: room.head, reason }.into();
+            let frame = Event::Gap {
+                room: id.clone(),
+                epoch,
+                from,
+                to: room.head,
+                reason,
+            }
+            .into();
             Ok((vec![frame], room.cursor()))
         };
         // A cursor beyond the head comes from entries that the store lost: a log begun anew.
@@ -75,8 +84,10 @@ impl Shared {
         }
         let entries = self.store.page(id, Page::After(cursor.seq), limit).await?;
         let seq = entries.last().map_or(cursor.seq, |entry| entry.seq);
-        let frames: Vec<Frame> =
-            entries.into_iter().map(|entry| Event::Entry(entry).into()).collect();
+        let frames: Vec<Frame> = entries
+            .into_iter()
+            .map(|entry| Event::Entry(entry).into())
+            .collect();
         let bytes: usize = frames.iter().map(Frame::size).sum();
         if bytes > budget.bytes {
             return gap(cursor.seq.next(), GapReason::TooMany);

@@ -175,7 +175,9 @@ impl Shared {
         if let Some(room) = self.rooms.get(id) {
             return Ok(Some(room));
         }
-        let Some(room) = self.store.room(id).await? else { return Ok(None) };
+        let Some(room) = self.store.room(id).await? else {
+            return Ok(None);
+        };
         self.remember_room(&room, room.head).await.map(Some)
     }
 

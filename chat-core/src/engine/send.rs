@@ -87,7 +87,8 @@ impl Actor {
         text: &str,
         client_id: ClientMessageId,
     ) -> Result<Sent, Error> {
-        self.submitted(room, NewBody::Message(text.to_owned()), Some(client_id)).await
+        self.submitted(room, NewBody::Message(text.to_owned()), Some(client_id))
+            .await
     }
 
     /// Gives one of the user's messages another text.
@@ -96,7 +97,15 @@ impl Actor {
     ///
     /// [`Error::NoMessage`] if there is no such message of this user, or as [`send`](Self::send).
     pub async fn edit(&self, room: &RoomId, target: Seq, text: &str) -> Result<Sent, Error> {
-        self.submitted(room, NewBody::Edit { target, text: text.to_owned() }, None).await
+        self.submitted(
+            room,
+            NewBody::Edit {
+                target,
+                text: text.to_owned(),
+            },
+            None,
+        )
+        .await
     }
 
     /// Takes one of the user's messages back; its text is erased from the store.
@@ -175,7 +184,11 @@ impl Actor {
             at: shared.now(),
             body,
         };
-        match self.engine.sequencer.try_send(Job::Append(Append { room, entry, done })) {
+        match self
+            .engine
+            .sequencer
+            .try_send(Job::Append(Append { room, entry, done }))
+        {
             Ok(()) => {}
             Err(TrySendError::Full(Job::Append(job))) => job.done.answer(Err(Error::Overloaded)),
             Err(TrySendError::Closed(Job::Append(job))) => {
@@ -204,9 +217,10 @@ impl Shared {
         let live = self.enter(user, room, if_absent).await?;
         let body = match body {
             NewBody::Message(text) => EntryBody::message(self.review(user, room, text).await?),
-            NewBody::Edit { target, text } => {
-                EntryBody::Edit { target, text: self.review(user, room, text).await? }
-            }
+            NewBody::Edit { target, text } => EntryBody::Edit {
+                target,
+                text: self.review(user, room, text).await?,
+            },
             NewBody::Delete { target } => EntryBody::Delete { target },
         };
         Ok((live, body))
@@ -215,7 +229,10 @@ impl Shared {
     fn check_text(&self, text: &str) -> Result<(), Error> {
         let (max_chars, max_bytes) = (self.config.text_chars, self.config.text_bytes);
         if text.len() > max_bytes || text.chars().count() > max_chars {
-            return Err(Error::TextTooLong { max_chars, max_bytes });
+            return Err(Error::TextTooLong {
+                max_chars,
+                max_bytes,
+            });
         }
         let control = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
         let shown = |c: char| !c.is_whitespace() && !crate::text::is_invisible(c);
@@ -229,18 +246,26 @@ impl Shared {
     async fn review(&self, user: &UserId, room: &RoomId, text: String) -> Result<Arc<str>, Error> {
         self.charge(user).await?;
         let text: Arc<str> = text.into();
-        let draft = Draft { room: room.clone(), author: user.clone(), text: Arc::clone(&text) };
-        match self.moderation.review(&draft).await {
-            Ok(Verdict::Allow) => Ok(text),
-            Ok(Verdict::Mask(masked)) => Ok(masked),
-            Ok(Verdict::Reject { reason }) => Err(Error::Moderated { reason }),
-            Err(_) => Err(Error::ModerationUnavailable),
+        let draft = Draft {
+            room: room.clone(),
+            author: user.clone(),
+            text: Arc::clone(&text),
+        };
+        match self.moderation.review(&draft).await? {
+            Verdict::Allow => Ok(text),
+            Verdict::Mask(masked) => Ok(masked),
+            Verdict::Reject { reason } => Err(Error::Moderated { reason }),
         }
     }
 
     async fn charge(&self, user: &UserId) -> Result<(), Error> {
-        let Some(policy) = &self.config.send_limit else { return Ok(()) };
-        let key = RateKey { action: "send", user: user.clone() };
+        let Some(policy) = &self.config.send_limit else {
+            return Ok(());
+        };
+        let key = RateKey {
+            action: "send",
+            user: user.clone(),
+        };
         let decision = match self.cache.acquire(&key, policy).await {
             Ok(decision) => decision,
             Err(error) => {
@@ -250,12 +275,14 @@ impl Shared {
         };
         match decision {
             Decision::Allowed => Ok(()),
-            Decision::Refused { retry_after } => {
-                Err(Error::RateLimited { retry_after, muted_for: None })
-            }
-            Decision::MutedNow { retry_after } => {
-                Err(Error::RateLimited { retry_after, muted_for: Some(retry_after) })
-            }
+            Decision::Refused { retry_after } => Err(Error::RateLimited {
+                retry_after,
+                muted_for: None,
+            }),
+            Decision::MutedNow { retry_after } => Err(Error::RateLimited {
+                retry_after,
+                muted_for: Some(retry_after),
+            }),
             Decision::Muted { retry_after } => Err(Error::Muted { retry_after }),
         }
     }

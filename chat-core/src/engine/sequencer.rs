@@ -45,7 +45,10 @@ pub(crate) enum Job {
 
 /// Runs until the last sender is gone.
 pub(crate) async fn run(shared: Arc<Shared>, mut jobs: mpsc::Receiver<Job>) {
-    let mut sequencer = Sequencer { shared, doubtful: HashMap::new() };
+    let mut sequencer = Sequencer {
+        shared,
+        doubtful: HashMap::new(),
+    };
     let mut queued = Vec::new();
     let mut recheck = interval(RECHECK);
     recheck.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -112,8 +115,10 @@ impl Sequencer {
                 self.publish(room, entry).await;
             }
             Err(error) => {
-                if let AppendError::Backend(BackendError { retry: Retry::IfIdempotent, .. }) =
-                    &error
+                if let AppendError::Backend(BackendError {
+                    retry: Retry::IfIdempotent,
+                    ..
+                }) = &error
                 {
                     self.doubtful.insert(room.id.clone(), Arc::clone(room));
                 }
@@ -137,7 +142,12 @@ impl Sequencer {
     async fn publish_up_to(&mut self, room: &Arc<LiveRoom>, head: Seq) {
         const PAGE: usize = 200;
         while room.published() < head {
-            match self.shared.store.page(&room.id, Page::After(room.published()), PAGE).await {
+            match self
+                .shared
+                .store
+                .page(&room.id, Page::After(room.published()), PAGE)
+                .await
+            {
                 Ok(entries) if entries.is_empty() => return,
                 Ok(entries) => {
                     for entry in entries {
@@ -160,12 +170,16 @@ impl Sequencer {
         let members = room.members();
         let frame = Frame::from(Event::Entry(Arc::clone(&entry)));
         for member in &*members {
-            shared.hub.each(member, |link| link.send_entry(&room.id, entry.seq, &frame));
+            shared
+                .hub
+                .each(member, |link| link.send_entry(&room.id, entry.seq, &frame));
         }
         match &entry.body {
             // Who left is told so, as the last thing.
             EntryBody::Left { user } => {
-                shared.hub.each(user, |link| link.send_entry(&room.id, entry.seq, &frame));
+                shared
+                    .hub
+                    .each(user, |link| link.send_entry(&room.id, entry.seq, &frame));
             }
             EntryBody::Message { .. } => shared.stop_typing(room, &entry.author),
             _ => {}

@@ -2,7 +2,7 @@
 
 use std::{ops::Deref, sync::Arc};
 
-use super::{Actor, ChatEngine, presence::Departure};
+use super::{Actor, ChatEngine, presence::Departure, relay};
 use crate::{
     command::RoomCursor,
     error::{CloseReason, Error},
@@ -29,7 +29,11 @@ pub struct Connect {
 impl Connect {
     /// Connects with nothing to resume.
     pub fn new(user: UserId) -> Self {
-        Self { user, cursors: Vec::new(), request: None }
+        Self {
+            user,
+            cursors: Vec::new(),
+            request: None,
+        }
     }
 }
 
@@ -57,7 +61,9 @@ impl Session {
     pub async fn resume(&self, cursor: RoomCursor) -> Result<Cursor, Error> {
         let shared = &self.engine.shared;
         self.link.begin_catch_up(&cursor.room);
-        shared.catch_up(&self.link, &cursor, &mut shared.resume_budget(), |_| None).await
+        shared
+            .catch_up(&self.link, &cursor, &mut shared.resume_budget(), |_| None)
+            .await
     }
 
     /// Ends the connection for this reason, after what is queued.
@@ -81,7 +87,10 @@ impl Deref for Session {
 impl Drop for Session {
     fn drop(&mut self) {
         self.engine.shared.hub.remove(&self.link);
-        let departure = Departure { user: self.user.clone(), session: self.link.session };
+        let departure = Departure {
+            user: self.user.clone(),
+            session: self.link.session,
+        };
         if self.engine.departures.try_send(departure).is_err() {
             // The lease ends by itself.
             tracing::debug!("too many departures at once");
@@ -151,7 +160,11 @@ impl ChatEngine {
             return Err(Error::ShuttingDown);
         }
         let shared = &self.shared;
-        let Connect { user, cursors, request } = connect;
+        let Connect {
+            user,
+            cursors,
+            request,
+        } = connect;
         let id = SessionId(shared.ids.next());
         let link = Arc::new(Link::new(id, user.clone(), transport));
         // Live entries wait from before the first one can come: nothing falls between.
@@ -159,20 +172,33 @@ impl ChatEngine {
             link.begin_catch_up(&cursor.room);
         }
         let welcome = request.map(|request| {
-            let result = Reply::Welcome { user: user.clone(), session: id };
-            Frame::from(Answer::Reply { id: request, result })
+            let result = Reply::Welcome {
+                user: user.clone(),
+                session: id,
+            };
+            Frame::from(Answer::Reply {
+                id: request,
+                result,
+            })
         });
         let max = shared.config.sessions_per_user;
-        if !shared.hub.add(Arc::clone(&link), max, welcome) {
+        let add = || shared.hub.add(Arc::clone(&link), max, welcome);
+        if !relay::listen(shared, &user, add).await? {
             return Err(Error::TooManySessions { max });
         }
-        let session = Session { actor: self.actor(user), link };
-        shared.arrived(&session.link).await?;
+        let session = Session {
+            actor: self.actor(user),
+            link,
+        };
+        shared.arrived(&session.link).await;
         let mut budget = shared.resume_budget();
         for cursor in cursors {
             let room = cursor.room.clone();
             let resumed = |cursor| Some(Event::Resumed { room, cursor }.into());
-            match shared.catch_up(&session.link, &cursor, &mut budget, resumed).await {
+            match shared
+                .catch_up(&session.link, &cursor, &mut budget, resumed)
+                .await
+            {
                 Ok(_) => {}
                 Err(Error::NoRoom) => session.send(Event::Closed { room: cursor.room }.into()),
                 Err(error) => return Err(error),

@@ -57,7 +57,11 @@ impl Actor {
                 }
                 typist.told = now;
             } else {
-                let typist = Typist { room: Arc::clone(&room), told: now, expires };
+                let typist = Typist {
+                    room: Arc::clone(&room),
+                    told: now,
+                    expires,
+                };
                 typists.insert((room.id.clone(), self.user.clone()), typist);
             }
         }
@@ -79,12 +83,20 @@ impl Shared {
 
     fn tell_typing(&self, room: &LiveRoom, user: &UserId, active: bool) {
         self.tell_typing_here(room, user, active);
-        let hint = Hint::Typing { room: room.id.clone(), user: user.clone(), active };
+        let hint = Hint::Typing {
+            room: room.id.clone(),
+            user: user.clone(),
+            active,
+        };
         relay::tell(self, room, &hint);
     }
 
     pub(crate) fn tell_typing_here(&self, room: &LiveRoom, user: &UserId, active: bool) {
-        let event = Event::Typing { room: room.id.clone(), user: user.clone(), active };
+        let event = Event::Typing {
+            room: room.id.clone(),
+            user: user.clone(),
+            active,
+        };
         let frame = Frame::from(event);
         for member in room.members().iter().filter(|member| *member != user) {
             self.hub.each(member, |link| link.send(frame.clone()));
@@ -98,8 +110,11 @@ pub(crate) async fn run(shared: Arc<Shared>) {
     loop {
         tick.tick().await;
         let now = shared.clock.monotonic();
-        let expired: Vec<_> =
-            shared.typists.lock().extract_if(|_, typist| typist.expires <= now).collect();
+        let expired: Vec<_> = shared
+            .typists
+            .lock()
+            .extract_if(|_, typist| typist.expires <= now)
+            .collect();
         for ((_, user), typist) in expired {
             shared.tell_typing(&typist.room, &user, false);
         }
