@@ -13,6 +13,8 @@ pub struct OpenAuthenticator;
 #[async_trait]
 impl Authenticator for OpenAuthenticator {
     async fn authenticate(&self, token: &str) -> Result<UserId, Unauthenticated> {
-        UserId::new(token).map_err(|invalid| Unauthenticated { reason: invalid.to_string() })
+        UserId::new(token).map_err(|invalid| Unauthenticated {
+            reason: invalid.to_string(),
+        })
     }
 }

@@ -45,7 +45,10 @@ fn diagnose(frame: &str, error: &serde_json::Error) -> (Option<u64>, Error) {
         return (id, Error::UnknownCommand(name.clone()));
     }
     let invalid = value.iter().find_map(|(key, value)| invalid_id(key, value));
-    (id, invalid.map_or_else(|| bad(error.to_string()), Error::InvalidId))
+    (
+        id,
+        invalid.map_or_else(|| bad(error.to_string()), Error::InvalidId),
+    )
 }
 
 /// The rule that a name or an id in this field breaks, if it is that which is wrong.
@@ -55,9 +58,9 @@ fn invalid_id(key: &str, value: &Value) -> Option<InvalidId> {
         ("user" | "users", Value::String(id)) => UserId::new(id).err(),
         ("client_id", Value::String(id)) => ClientMessageId::new(id).err(),
         ("users", Value::Array(users)) => users.iter().find_map(|user| invalid_id(key, user)),
-        ("cursors", Value::Array(cursors)) => {
-            cursors.iter().find_map(|cursor| invalid_id("room", cursor.get("room")?))
-        }
+        ("cursors", Value::Array(cursors)) => cursors
+            .iter()
+            .find_map(|cursor| invalid_id("room", cursor.get("room")?)),
         _ => None,
     }
 }
@@ -86,17 +89,72 @@ mod tests {
             (r#"{"id":1,"type":"jump"}"#, Some(1), 101, "jump"),
             (r#"{"id":1,"type":"Ping"}"#, Some(1), 101, "Ping"),
             (r#"{"id":1,"type":"open","user":""}"#, Some(1), 102, "empty"),
-            (r#"{"id":1,"type":"open","user":"a,b"}"#, Some(1), 102, "U+002C"),
-            (r#"{"id":1,"type":"typing","room":"b,a"}"#, Some(1), 102, "sorted"),
-            (r#"{"id":1,"type":"presence","users":["a",""]}"#, Some(1), 102, "empty"),
-            (r#"{"id":1,"type":"send","room":"a,b","text":"x","client_id":"\n"}"#, Some(1), 102, "U+000A"),
-            (r#"{"id":1,"type":"hello","token":"a","cursors":[{"room":"","epoch":"","seq":0}]}"#, Some(1), 102, "empty"),
-            (r#"{"id":1,"type":"open","user":7}"#, Some(1), 100, "expected a string"),
-            (r#"{"id":1,"type":"open"}"#, Some(1), 100, "missing field `user`"),
-            (r#"{"id":1,"type":"send","room":"a,b"}"#, Some(1), 100, "missing field `text`"),
-            (r#"{"id":1,"type":"receipt","room":"a,b","mark":"receipt","seq":1}"#, Some(1), 100, "`receipt`"),
-            (r#"{"id":1,"type":"receipt","room":"a,b","mark":"read","seq":-1}"#, Some(1), 100, "invalid value"),
-            (r#"{"id":1,"id":2,"type":"ping"}"#, Some(2), 100, "duplicate field `id`"),
+            (
+                r#"{"id":1,"type":"open","user":"a,b"}"#,
+                Some(1),
+                102,
+                "U+002C",
+            ),
+            (
+                r#"{"id":1,"type":"typing","room":"b,a"}"#,
+                Some(1),
+                102,
+                "sorted",
+            ),
+            (
+                r#"{"id":1,"type":"presence","users":["a",""]}"#,
+                Some(1),
+                102,
+                "empty",
+            ),
+            (
+                r#"{"id":1,"type":"send","room":"a,b","text":"x","client_id":"\n"}"#,
+                Some(1),
+                102,
+                "U+000A",
+            ),
+            (
+                r#"{"id":1,"type":"hello","token":"a","cursors":[{"room":"","epoch":"","seq":0}]}"#,
+                Some(1),
+                102,
+                "empty",
+            ),
+            (
+                r#"{"id":1,"type":"open","user":7}"#,
+                Some(1),
+                100,
+                "expected a string",
+            ),
+            (
+                r#"{"id":1,"type":"open"}"#,
+                Some(1),
+                100,
+                "missing field `user`",
+            ),
+            (
+                r#"{"id":1,"type":"send","room":"a,b"}"#,
+                Some(1),
+                100,
+                "missing field `text`",
+            ),
+            (
+                r#"{"id":1,"type":"receipt","room":"a,b","mark":"receipt","seq":1}"#,
+                Some(1),
+                100,
+                "`receipt`",
+            ),
+            (
+                r#"{"id":1,"type":"receipt","room":"a,b","mark":"read","seq":-1}"#,
+                Some(1),
+                100,
+                "invalid value",
+            ),
+            (
+                r#"{"id":1,"id":2,"type":"ping"}"#,
+                Some(2),
+                100,
+                "duplicate field `id`",
+            ),
         ] {
             let (got_id, got_code, message) = refusal(frame);
             assert_eq!((got_id, got_code), (id, code), "{frame}: {message}");

@@ -70,8 +70,10 @@ impl Connections {
     pub(crate) fn admit(self: &Arc<Self>, ip: IpAddr) -> Option<Slot> {
         let ip = network(ip);
         let mut counts = self.counts();
-        let (live, pending) =
-            counts.by_ip.get(&ip).map_or((0, 0), |count| (count.live, count.pending));
+        let (live, pending) = counts
+            .by_ip
+            .get(&ip)
+            .map_or((0, 0), |count| (count.live, count.pending));
         if counts.total >= self.max || live >= self.max_per_ip || pending >= self.max_pending {
             return None;
         }
@@ -81,7 +83,11 @@ impl Connections {
         count.pending += 1;
         drop(counts);
         let connections = Arc::clone(self);
-        Some(Slot(Arc::new(Counted { connections, ip, settled: AtomicBool::new(false) })))
+        Some(Slot(Arc::new(Counted {
+            connections,
+            ip,
+            settled: AtomicBool::new(false),
+        })))
     }
 }
 
@@ -133,7 +139,10 @@ fn by_open_files() -> usize {
     const ENOUGH: u64 = 1 << 20;
     let limit = getrlimit(Resource::Nofile);
     let wanted = limit.maximum.unwrap_or(ENOUGH).min(ENOUGH);
-    let raised = Rlimit { current: Some(wanted), maximum: limit.maximum };
+    let raised = Rlimit {
+        current: Some(wanted),
+        maximum: limit.maximum,
+    };
     let files = match setrlimit(Resource::Nofile, raised) {
         Ok(()) => wanted,
         Err(_) => limit.current.unwrap_or(ENOUGH),
@@ -199,8 +208,9 @@ mod tests {
     #[test]
     fn the_total_holds_for_all_addresses_together() {
         let connections = connections(9, 9);
-        let held: Vec<_> =
-            (1..=5).map(|last| connections.admit(IpAddr::from([10, 0, 0, last]))).collect();
+        let held: Vec<_> = (1..=5)
+            .map(|last| connections.admit(IpAddr::from([10, 0, 0, last])))
+            .collect();
         assert_eq!(held.iter().flatten().count(), 4);
     }
 }

@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    extract::rejection::{JsonRejection, PathRejection, QueryRejection},
+    extract::rejection::{JsonRejection, QueryRejection},
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -10,15 +10,24 @@ use chat_core::{Error, ErrorBody, ErrorCode, InvalidId};
 
 /// An [`Error`] on its way to an HTTP client, as an [`ErrorBody`] with a fitting status.
 #[derive(Debug)]
-pub(crate) struct Failure(pub(crate) Error);
+pub(crate) struct Failure {
+    status: StatusCode,
+    error: Error,
+}
 
 impl Failure {
-    pub(crate) fn body(&self) -> Json<ErrorBody> {
-        Json(ErrorBody::from(&self.0))
+    /// A request that is refused before the engine sees it.
+    pub(crate) fn new(status: StatusCode, why: impl Into<String>) -> Self {
+        Self {
+            status,
+            error: Error::BadRequest(why.into()),
+        }
     }
+}
 
-    fn status(&self) -> StatusCode {
-        match self.0.code() {
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let status = match error.code() {
             ErrorCode::BadRequest | ErrorCode::UnknownCommand | ErrorCode::InvalidId => {
                 StatusCode::BAD_REQUEST
             }
@@ -37,50 +46,44 @@ impl Failure {
             | ErrorCode::ModerationUnavailable
             | ErrorCode::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
-        }
+        };
+        Self { status, error }
     }
 }
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let status = self.status();
-        if status.is_server_error() {
-            tracing::warn!(error = ?self.0, "a request failed");
+        if self.status.is_server_error() {
+            tracing::warn!(error = ?self.error, "a request failed");
         }
-        let mut response = (status, self.body()).into_response();
+        let mut response = (self.status, Json(ErrorBody::from(&self.error))).into_response();
         let headers = response.headers_mut();
-        if let Some(wait) = self.0.retry_after() {
+        if let Some(wait) = self.error.retry_after() {
             // Whole seconds, rounded up.
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if status == StatusCode::UNAUTHORIZED {
+        if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
     }
 }
 
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Self(error)
-    }
-}
-
 impl From<InvalidId> for Failure {
-    fn from(error: InvalidId) -> Self {
-        Self(error.into())
+    fn from(invalid: InvalidId) -> Self {
+        Error::from(invalid).into()
     }
 }
 
-macro_rules! bad_request {
-    ($($rejection:ty),+) => {
-        $(impl From<$rejection> for Failure {
-            fn from(rejection: $rejection) -> Self {
-                Self(Error::BadRequest(rejection.body_text()))
-            }
-        })+
-    };
+impl From<JsonRejection> for Failure {
+    fn from(rejection: JsonRejection) -> Self {
+        Self::new(rejection.status(), rejection.body_text())
+    }
 }
 
-bad_request!(JsonRejection, PathRejection, QueryRejection);
+impl From<QueryRejection> for Failure {
+    fn from(rejection: QueryRejection) -> Self {
+        Self::new(rejection.status(), rejection.body_text())
+    }
+}

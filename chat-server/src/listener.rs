@@ -63,8 +63,19 @@ pub(crate) async fn accept(
             continue;
         };
         drop(tcp.set_nodelay(true));
-        let stream = Stream { tcp, write_timeout: settings.write_timeout, stalled: None, slot };
-        tasks.spawn(serve(http.clone(), stream, peer, router.clone(), stop.clone()));
+        let stream = Stream {
+            tcp,
+            write_timeout: settings.write_timeout,
+            stalled: None,
+            slot,
+        };
+        tasks.spawn(serve(
+            http.clone(),
+            stream,
+            peer,
+            router.clone(),
+            stop.clone(),
+        ));
     }
 }
 
@@ -84,16 +95,16 @@ async fn serve(
         request.extensions_mut().insert(settle.clone());
         router.clone().oneshot(request.map(Body::new))
     });
-    let connection = http.serve_connection(TokioIo::new(stream), service).with_upgrades();
+    let connection = http
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
     let mut connection = std::pin::pin!(connection);
-    let result = match stop.run_until_cancelled(connection.as_mut()).await {
-        Some(result) => result,
-        None => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = result {
+    let mut result = stop.run_until_cancelled(connection.as_mut()).await;
+    if result.is_none() {
+        connection.as_mut().graceful_shutdown();
+        result = Some(connection.await);
+    }
+    if let Some(Err(error)) = result {
         tracing::debug!(%peer, %error, "a connection ended early");
     }
 }
@@ -118,7 +129,9 @@ impl Stream {
             return written;
         }
         let timeout = self.write_timeout;
-        let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
+        let stalled = self
+            .stalled
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
         ready!(stalled.as_mut().poll(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }

@@ -51,7 +51,12 @@ impl fmt::Display for Loaded {
     /// One line each, which is also a file that `--config` reads.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.origins.iter().try_for_each(|(setting, text, origin)| {
-            writeln!(f, "{} = {}  # {origin}", setting.name(), toml::Value::from(text.as_str()))
+            writeln!(
+                f,
+                "{} = {}  # {origin}",
+                setting.name(),
+                toml::Value::from(text.as_str())
+            )
         })
     }
 }
@@ -88,7 +93,11 @@ pub fn load(
             .map_err(|error| Problem(format!(".env can't be read: {error}")))?;
         let variables: Vec<_> = environment
             .map(|(name, value)| (Origin::Environment(name), value))
-            .chain(dot_env.into_iter().map(|(name, value)| (Origin::DotEnv(name), value)))
+            .chain(
+                dot_env
+                    .into_iter()
+                    .map(|(name, value)| (Origin::DotEnv(name), value)),
+            )
             .collect();
         let path = matches.get_one::<String>("config").cloned();
         let path = path.or_else(|| Some(find(&variables, "CHAT_CONFIG")?.0));
@@ -106,8 +115,16 @@ pub fn load(
 
 fn command() -> Command {
     let settings = TABLE.iter().map(|setting| {
-        let help = format!("{} [{}] [default: {}]", setting.help.trim(), setting.variable(), setting.default);
-        let arg = Arg::new(setting.field).long(setting.name()).value_name(setting.form).help(help);
+        let help = format!(
+            "{} [{}] [default: {}]",
+            setting.help.trim(),
+            setting.variable(),
+            setting.default
+        );
+        let arg = Arg::new(setting.field)
+            .long(setting.name())
+            .value_name(setting.form)
+            .help(help);
         match setting.field {
             "cors_origin" => arg.action(ArgAction::Append),
             _ if setting.form == "BOOL" => arg
@@ -149,7 +166,9 @@ fn find(variables: &[(Origin, String)], wanted: &str) -> Option<(String, Origin)
 /// The variables of other programs that the old server, or every Rust program, listens to.
 fn alias(setting: &Setting, variables: &[(Origin, String)]) -> Option<(String, Origin)> {
     match setting.field {
-        "listen" => find(variables, "PORT").map(|(port, origin)| (format!("127.0.0.1:{port}"), origin)),
+        "listen" => {
+            find(variables, "PORT").map(|(port, origin)| (format!("127.0.0.1:{port}"), origin))
+        }
         "log" => find(variables, "RUST_LOG").filter(|(filter, _)| !filter.is_empty()),
         _ => None,
     }
@@ -161,7 +180,9 @@ pub(super) fn resolve(
     variables: &[(Origin, String)],
     path: Option<PathBuf>,
 ) -> Result<Loaded, Problem> {
-    let mut file = path.as_ref().map_or_else(|| Ok(BTreeMap::new()), read_file)?;
+    let mut file = path
+        .as_ref()
+        .map_or_else(|| Ok(BTreeMap::new()), read_file)?;
     let file_origin = path.map_or(Origin::Default, Origin::File);
     let mut origins = Vec::new();
     for setting in TABLE {
@@ -179,9 +200,14 @@ pub(super) fn resolve(
             .map_err(|form| Problem(format!("{name} ({origin}): {text:?} is not {form}")))?;
         origins.push((setting, text, origin));
     }
-    for (unknown, origin) in [(flags.keys().next(), &Origin::Flag), (file.keys().next(), &file_origin)] {
+    for (unknown, origin) in [
+        (flags.keys().next(), &Origin::Flag),
+        (file.keys().next(), &file_origin),
+    ] {
         if let Some(unknown) = unknown {
-            return Err(Problem(format!("{unknown} ({origin}): there is no such setting")));
+            return Err(Problem(format!(
+                "{unknown} ({origin}): there is no such setting"
+            )));
         }
     }
     let text = |field: &str| {
@@ -191,8 +217,11 @@ pub(super) fn resolve(
     let settings = Settings::read(text).map_err(Problem)?;
     if let Some((name, why)) = settings.conflict() {
         let found = origins.iter().find(|(setting, ..)| setting.name() == name);
-        let (text, origin) = found.map_or(("", &Origin::Default), |(_, text, origin)| (text, origin));
-        return Err(Problem(format!("{name} ({origin}): {text:?} won't do: {why}")));
+        let (text, origin) =
+            found.map_or(("", &Origin::Default), |(_, text, origin)| (text, origin));
+        return Err(Problem(format!(
+            "{name} ({origin}): {text:?} won't do: {why}"
+        )));
     }
     Ok(Loaded { settings, origins })
 }
@@ -203,9 +232,13 @@ fn read_file(path: &PathBuf) -> Result<BTreeMap<String, String>, Problem> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| Problem(format!("config (file {shown}): can't be read: {error}")))?;
     let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
-        let line = error.span().map_or(0, |span| text[..span.start].lines().count().max(1));
+        let line = error
+            .span()
+            .map_or(0, |span| text[..span.start].lines().count().max(1));
         let message = error.message();
-        Problem(format!("config (file {shown}): line {line} is not TOML: {message}"))
+        Problem(format!(
+            "config (file {shown}): line {line} is not TOML: {message}"
+        ))
     })?;
     let as_text = |value: toml::Value| match value {
         toml::Value::String(text) => Some(text),

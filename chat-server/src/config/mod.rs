@@ -164,7 +164,9 @@ impl Settings {
     ///
     /// A name that doesn't exist, a value that can't be read, or values that don't fit together.
     pub fn with(values: &[(&str, &str)]) -> Result<Self, Problem> {
-        let flags = values.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let flags = values
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         load::resolve(flags.collect(), &[], None).map(|loaded| loaded.settings)
     }
 
@@ -190,7 +192,10 @@ impl Settings {
             }),
             typing_throttle: self.typing_throttle,
             typing_expiry: self.typing_expiry,
-            outbox: OutboxLimits { frames: self.outbox_frames, bytes: self.outbox_bytes.0 },
+            outbox: OutboxLimits {
+                frames: self.outbox_frames,
+                bytes: self.outbox_bytes.0,
+            },
             sessions_per_user: self.connections_per_user,
             presence_lease: self.presence_lease,
             presence_refresh: self.presence_refresh,
@@ -216,7 +221,10 @@ impl Settings {
             (
                 self.presence_refresh * 2 <= self.presence_lease,
                 "presence-refresh",
-                format!("it is more than half of presence-lease, {:?}", self.presence_lease),
+                format!(
+                    "it is more than half of presence-lease, {:?}",
+                    self.presence_lease
+                ),
             ),
             (
                 self.history_page <= self.history_max,
@@ -226,7 +234,10 @@ impl Settings {
             (
                 self.text_bytes.0 + SEND <= self.frame_bytes.0,
                 "frame-bytes",
-                format!("a text of text-bytes, {} bytes, doesn't fit", self.text_bytes.0),
+                format!(
+                    "a text of text-bytes, {} bytes, doesn't fit",
+                    self.text_bytes.0
+                ),
             ),
             (
                 self.header_bytes.0 >= 8 << 10,
@@ -234,6 +245,8 @@ impl Settings {
                 "it is less than 8KiB".to_owned(),
             ),
         ];
-        fits.into_iter().find(|(fits, ..)| !fits).map(|(_, setting, why)| (setting, why))
+        fits.into_iter()
+            .find(|(fits, ..)| !fits)
+            .map(|(_, setting, why)| (setting, why))
     }
 }

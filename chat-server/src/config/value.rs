@@ -86,7 +86,10 @@ impl Value for CacheUrl {
 
 impl Value for Match {
     fn parse(text: &str) -> Result<Self, String> {
-        choose(text, &[("word", Self::Word), ("substring", Self::Substring)])
+        choose(
+            text,
+            &[("word", Self::Word), ("substring", Self::Substring)],
+        )
     }
 }
 
@@ -108,7 +111,10 @@ impl Value for Rate {
     fn parse(text: &str) -> Result<Self, String> {
         let parsed = text.split_once('/').and_then(|(count, per)| {
             let count = count.parse().ok().filter(|count| *count > 0)?;
-            Some(Self { count, per: Duration::parse(per).ok()? })
+            Some(Self {
+                count,
+                per: Duration::parse(per).ok()?,
+            })
         });
         parsed.ok_or_else(|| "a rate such as 5/60s".to_owned())
     }
@@ -118,7 +124,9 @@ impl Value for Option<Rate> {
     fn parse(text: &str) -> Result<Self, String> {
         match text {
             "off" => Ok(None),
-            _ => Rate::parse(text).map(Some).map_err(|what| format!("{what}, or off")),
+            _ => Rate::parse(text)
+                .map(Some)
+                .map_err(|what| format!("{what}, or off")),
         }
     }
 }
@@ -153,7 +161,9 @@ impl Value for Option<usize> {
     fn parse(text: &str) -> Result<Self, String> {
         match text {
             "auto" => Ok(None),
-            _ => usize::parse(text).map(Some).map_err(|what| format!("{what}, or auto")),
+            _ => usize::parse(text)
+                .map(Some)
+                .map_err(|what| format!("{what}, or auto")),
         }
     }
 }
@@ -167,7 +177,10 @@ impl Value for Bytes {
             "MiB" => 1 << 20,
             _ => 0,
         };
-        let bytes = digits.parse::<usize>().ok().and_then(|number| number.checked_mul(unit));
+        let bytes = digits
+            .parse::<usize>()
+            .ok()
+            .and_then(|number| number.checked_mul(unit));
         // Every one of these is a buffer, and a gigabyte of buffer is a slip of the pen.
         match bytes.filter(|bytes| (1..=1 << 30).contains(bytes)) {
             Some(bytes) => Ok(Self(bytes)),
@@ -178,14 +191,18 @@ impl Value for Bytes {
 
 impl Value for Option<PathBuf> {
     fn parse(text: &str) -> Result<Self, String> {
-        Ok(Some(text).filter(|text| !text.is_empty()).map(PathBuf::from))
+        Ok(Some(text)
+            .filter(|text| !text.is_empty())
+            .map(PathBuf::from))
     }
 }
 
 impl Value for Origins {
     fn parse(text: &str) -> Result<Self, String> {
         let is_origin = |origin: &str| {
-            let host = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+            let host = origin
+                .strip_prefix("http://")
+                .or_else(|| origin.strip_prefix("https://"));
             host.is_some_and(|host| {
                 !host.is_empty() && host.chars().all(|c| c.is_ascii_graphic() && c != '/')
             })
@@ -220,23 +237,51 @@ mod tests {
         assert_eq!(Duration::parse("2m"), Ok(Duration::from_secs(120)));
         assert_eq!(Bytes::parse("64KiB"), Ok(Bytes(65_536)));
         assert_eq!(Bytes::parse("4096"), Ok(Bytes(4_096)));
-        let rate = Rate { count: 5, per: Duration::from_secs(60) };
+        let rate = Rate {
+            count: 5,
+            per: Duration::from_secs(60),
+        };
         assert_eq!(Option::<Rate>::parse("5/60s"), Ok(Some(rate)));
         assert_eq!(Option::<Rate>::parse("off"), Ok(None));
     }
 
     #[test]
     fn nonsense_and_overflow_are_refused() {
-        for bad in ["", "5", "s", "-1s", "0s", "1.5s", "5 s", "99999999999999999999s", "18446744073709551615h", "5ü"] {
+        for bad in [
+            "",
+            "5",
+            "s",
+            "-1s",
+            "0s",
+            "1.5s",
+            "5 s",
+            "99999999999999999999s",
+            "18446744073709551615h",
+            "5ü",
+        ] {
             assert!(Duration::parse(bad).is_err(), "{bad:?}");
         }
-        for bad in ["", "0", "KiB", "1GiB", "-1", "18446744073709551615MiB", "2048MiB"] {
+        for bad in [
+            "",
+            "0",
+            "KiB",
+            "1GiB",
+            "-1",
+            "18446744073709551615MiB",
+            "2048MiB",
+        ] {
             assert!(Bytes::parse(bad).is_err(), "{bad:?}");
         }
         for bad in ["5", "0/1s", "5/", "/5s", "-1/5s", "5/0s", "off "] {
             assert!(Option::<Rate>::parse(bad).is_err(), "{bad:?}");
         }
-        for bad in ["*", "https://", "chat.example.org", "https://a.example/path", "any,https://a"] {
+        for bad in [
+            "*",
+            "https://",
+            "chat.example.org",
+            "https://a.example/path",
+            "any,https://a",
+        ] {
             assert!(Origins::parse(bad).is_err(), "{bad:?}");
         }
         for bad in ["", "sqlite:", "sqlite", "mongodb://x", "Memory"] {

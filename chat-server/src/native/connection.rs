@@ -7,7 +7,7 @@ use chat_core::{
     port::{Transport, Unauthenticated},
 };
 use futures_util::{SinkExt, StreamExt};
-use hyper::upgrade::OnUpgrade;
+use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -22,9 +22,7 @@ use tokio_tungstenite::{
 };
 
 use super::guard::{Fault, Guarded};
-use crate::{
-    app::App, codec::decode, config::Settings, connections::Settle, listener::Stream,
-};
+use crate::{app::App, codec::decode, config::Settings, connections::Settle, listener::Stream};
 
 /// How many frames are taken from the outbox and written at once.
 const BATCH: usize = 64;
@@ -61,7 +59,7 @@ impl From<SocketError> for End {
 impl Connection {
     /// Serves a connection from its upgrade to its end.
     pub(super) async fn run(upgraded: OnUpgrade, app: App, settle: Settle) {
-        let parts = match upgraded.await.map(|io| io.downcast::<TokioIo<Stream>>()) {
+        let parts = match upgraded.await.map(Upgraded::downcast::<TokioIo<Stream>>) {
             Ok(Ok(parts)) => parts,
             Ok(Err(_)) => return tracing::error!("a WebSocket came past the listener"),
             Err(error) => return tracing::debug!(%error, "an upgrade failed"),
@@ -108,38 +106,61 @@ impl Connection {
             Some(Ok(text)) => text?,
             Some(Err(_)) => {
                 let reason = format!("hello has to be said within {within:?}");
-                return Err(self.end(None, &Unauthenticated { reason }.into(), CloseReason::Unauthenticated));
+                return Err(self.end(
+                    None,
+                    &Unauthenticated { reason }.into(),
+                    CloseReason::Unauthenticated,
+                ));
             }
         };
-        let request = decode(&text)
-            .map_err(|(id, error)| self.end(id, &error, CloseReason::BadRequest))?;
+        let request =
+            decode(&text).map_err(|(id, error)| self.end(id, &error, CloseReason::BadRequest))?;
         let id = Some(request.id);
         let Command::Hello { token, cursors } = request.command else {
             let reason = "the first command has to be hello".to_owned();
-            return Err(self.end(id, &Unauthenticated { reason }.into(), CloseReason::Unauthenticated));
+            return Err(self.end(
+                id,
+                &Unauthenticated { reason }.into(),
+                CloseReason::Unauthenticated,
+            ));
         };
         let auth = Arc::clone(&self.app.auth);
-        let user = self.writing(auth.authenticate(&token)).await?.map_err(|error| {
-            self.end(id, &error.into(), CloseReason::Unauthenticated)
-        })?;
-        let connect = Connect { user, cursors, request: id };
+        let user = self
+            .writing(auth.authenticate(&token))
+            .await?
+            .map_err(|error| self.end(id, &error.into(), CloseReason::Unauthenticated))?;
+        let connect = Connect {
+            user,
+            cursors,
+            request: id,
+        };
         let engine = self.app.engine.clone();
         let transport = Arc::clone(&self.outbox);
-        self.writing(engine.connect_with(connect, transport)).await?.map_err(|error| {
-            let reason = match error {
-                Error::TooManySessions { .. } => CloseReason::TooManySessions,
-                Error::ShuttingDown => CloseReason::Shutdown,
-                _ => CloseReason::Internal,
-            };
-            self.end(id, &error, reason)
-        })
+        self.writing(engine.connect_with(connect, transport))
+            .await?
+            .map_err(|error| {
+                let reason = match error {
+                    Error::TooManySessions { .. } => CloseReason::TooManySessions,
+                    Error::ShuttingDown => CloseReason::Shutdown,
+                    _ => CloseReason::Internal,
+                };
+                self.end(id, &error, reason)
+            })
     }
 
     /// Waits for the next text frame, and writes what is to be written meanwhile.
     async fn next(&mut self) -> Result<Utf8Bytes, End> {
-        let Settings { ping_interval, pong_timeout, .. } = *self.app.settings;
+        let Settings {
+            ping_interval,
+            pong_timeout,
+            ..
+        } = *self.app.settings;
         loop {
-            let patience = if self.pinged { ping_interval + pong_timeout } else { ping_interval };
+            let patience = if self.pinged {
+                ping_interval + pong_timeout
+            } else {
+                ping_interval
+            };
             tokio::select! {
                 closed = self.outbox.recv_many(&mut self.batch, BATCH) => self.write(closed).await?,
                 message = self.socket.next() => {
@@ -179,7 +200,10 @@ impl Connection {
     }
 
     /// Looks at what came; a text frame is for the caller.
-    fn take(&mut self, message: Option<Result<Message, SocketError>>) -> Result<Option<Utf8Bytes>, End> {
+    fn take(
+        &mut self,
+        message: Option<Result<Message, SocketError>>,
+    ) -> Result<Option<Utf8Bytes>, End> {
         let why = match message {
             None => return Err(End::Gone),
             Some(Ok(message)) => {
@@ -195,10 +219,16 @@ impl Connection {
             Some(Err(error)) => match (self.socket.get_ref().fault(), error) {
                 (Some(Fault::Flood), _) => return Err(End::Close(CloseReason::Flood)),
                 (Some(Fault::Unfinished), _) => {
-                    format!("a frame has to arrive within {:?}", self.app.settings.message_timeout)
+                    format!(
+                        "a frame has to arrive within {:?}",
+                        self.app.settings.message_timeout
+                    )
                 }
                 (None, SocketError::Capacity(_)) => {
-                    format!("a frame has at most {} bytes", self.app.settings.frame_bytes.0)
+                    format!(
+                        "a frame has at most {} bytes",
+                        self.app.settings.frame_bytes.0
+                    )
                 }
                 (None, error @ (SocketError::Protocol(_) | SocketError::Utf8(_))) => {
                     error.to_string()
@@ -211,7 +241,10 @@ impl Connection {
 
     /// Answers with an error.
     fn answer(&self, id: Option<u64>, error: &Error) -> Result<(), End> {
-        let answer = Answer::Error { id, error: ErrorBody::from(error) };
+        let answer = Answer::Error {
+            id,
+            error: ErrorBody::from(error),
+        };
         let queued = self.outbox.try_send(answer.into());
         queued.map_err(|_| End::Close(CloseReason::Slow))
     }
@@ -246,7 +279,10 @@ impl Connection {
             }
         };
         let Ok(reason) = closing.await else { return };
-        let frame = CloseFrame { code: reason.code().into(), reason: reason.name().into() };
+        let frame = CloseFrame {
+            code: reason.code().into(),
+            reason: reason.name().into(),
+        };
         if self.socket.close(Some(frame)).await.is_err() {
             return;
         }

@@ -71,7 +71,10 @@ impl<S> Guarded<S> {
         let Seen { frames, finished } = self.frames.feed(bytes);
         let now = self.since.elapsed();
         let spend = |_| self.policy.decide(&mut self.spent, now);
-        if (0..frames).map(spend).any(|decision| decision != Decision::Allowed) {
+        if (0..frames)
+            .map(spend)
+            .any(|decision| decision != Decision::Allowed)
+        {
             self.fault = Some(Fault::Flood);
         }
         if finished || !self.frames.open() {
@@ -153,7 +156,9 @@ impl Frames {
         let mut seen = Seen::default();
         while !bytes.is_empty() {
             if self.payload > 0 {
-                let skip = usize::try_from(self.payload).unwrap_or(usize::MAX).min(bytes.len());
+                let skip = usize::try_from(self.payload)
+                    .unwrap_or(usize::MAX)
+                    .min(bytes.len());
                 bytes = &bytes[skip..];
                 self.payload -= skip as u64;
             } else {
@@ -196,7 +201,11 @@ impl Frames {
     }
 
     fn payload_len(&self) -> u64 {
-        let extended = |bytes: &[u8]| bytes.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte));
+        let extended = |bytes: &[u8]| {
+            bytes
+                .iter()
+                .fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+        };
         match self.header[1] & 0x7f {
             126 => extended(&self.header[2..4]),
             127 => extended(&self.header[2..10]),
@@ -232,11 +241,29 @@ mod tests {
     #[test]
     fn a_message_in_fragments_is_open_until_the_last_one() {
         let mut frames = Frames::default();
-        assert_eq!(frames.feed(&frame(0x01, 5)), Seen { frames: 1, finished: false });
+        assert_eq!(
+            frames.feed(&frame(0x01, 5)),
+            Seen {
+                frames: 1,
+                finished: false
+            }
+        );
         assert!(frames.open());
-        assert_eq!(frames.feed(&frame(0x89, 0)), Seen { frames: 1, finished: false });
+        assert_eq!(
+            frames.feed(&frame(0x89, 0)),
+            Seen {
+                frames: 1,
+                finished: false
+            }
+        );
         assert!(frames.open(), "a ping between fragments ends nothing");
-        assert_eq!(frames.feed(&frame(0x80, 0)), Seen { frames: 1, finished: true });
+        assert_eq!(
+            frames.feed(&frame(0x80, 0)),
+            Seen {
+                frames: 1,
+                finished: true
+            }
+        );
         assert!(!frames.open());
     }
 
@@ -248,7 +275,13 @@ mod tests {
         assert!(frames.open());
         frames.feed(&whole[1..200]);
         assert!(frames.open());
-        assert_eq!(frames.feed(&whole[200..]), Seen { frames: 1, finished: true });
+        assert_eq!(
+            frames.feed(&whole[200..]),
+            Seen {
+                frames: 1,
+                finished: true
+            }
+        );
         assert!(!frames.open());
     }
 

@@ -8,7 +8,6 @@ use axum::{
     http::{HeaderMap, HeaderName, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use chat_core::Error;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use self::connection::Connection;
@@ -17,18 +16,26 @@ use crate::{app::App, connections::Settle, failure::Failure};
 /// Where it is spoken.
 pub(crate) const PATH: &str = "/v1/ws";
 
+/// The version of RFC 6455.
+const VERSION: &str = "13";
+
 /// Answers the handshake of RFC 6455 (4.2) and leaves the connection to a task of its own.
 pub(crate) async fn upgrade(State(app): State<App>, mut request: Request) -> Response {
-    let accept = match handshake(&app, request.headers()) {
+    let accept = match handshake(request.headers()) {
         Ok(accept) => accept,
-        Err(refusal) => return refusal,
+        Err(refusal) => {
+            let version = [(header::SEC_WEBSOCKET_VERSION, VERSION)];
+            return (version, refusal).into_response();
+        }
     };
     let Some(settle) = request.extensions_mut().remove::<Settle>() else {
         tracing::error!("a connection came past the listener");
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
     let upgraded = hyper::upgrade::on(request);
-    app.tasks.clone().spawn(Connection::run(upgraded, app, settle));
+    app.tasks
+        .clone()
+        .spawn(Connection::run(upgraded, app, settle));
     let headers = [
         (header::CONNECTION, "upgrade".to_owned()),
         (header::UPGRADE, "websocket".to_owned()),
@@ -38,28 +45,26 @@ pub(crate) async fn upgrade(State(app): State<App>, mut request: Request) -> Res
 }
 
 /// The key to answer with, or why not.
-fn handshake(app: &App, headers: &HeaderMap) -> Result<String, Response> {
-    let refuse = |status: StatusCode, why: &str| {
-        (status, Failure(Error::BadRequest(why.to_owned())).body()).into_response()
-    };
+fn handshake(headers: &HeaderMap) -> Result<String, Failure> {
     let key = headers.get(header::SEC_WEBSOCKET_KEY);
     let key = key.filter(|_| names(headers, header::CONNECTION, "upgrade"));
     let Some(key) = key.filter(|_| names(headers, header::UPGRADE, "websocket")) else {
-        return Err(refuse(StatusCode::BAD_REQUEST, "this address wants a WebSocket"));
+        return Err(Failure::new(StatusCode::BAD_REQUEST, "this address wants a WebSocket"));
     };
-    if headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
-        let refusal = refuse(StatusCode::UPGRADE_REQUIRED, "only version 13 is spoken here");
-        return Err(([(header::SEC_WEBSOCKET_VERSION, "13")], refusal).into_response());
-    }
-    let origin = headers.get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or_default());
-    if !app.settings.allows_origin(origin) {
-        return Err(refuse(StatusCode::FORBIDDEN, "pages of this origin may not use the server"));
+    let version = headers.get(header::SEC_WEBSOCKET_VERSION);
+    if version.is_none_or(|version| version != VERSION) {
+        return Err(Failure::new(StatusCode::UPGRADE_REQUIRED, "only version 13 is spoken here"));
     }
     Ok(derive_accept_key(key.as_bytes()))
 }
 
 /// Whether a header's list holds this token.
 fn names(headers: &HeaderMap, name: HeaderName, token: &str) -> bool {
-    let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).any(|one| one.trim().eq_ignore_ascii_case(token))
+    let values = headers
+        .get_all(name)
+        .into_iter()
+        .filter_map(|value| value.to_str().ok());
+    values
+        .flat_map(|value| value.split(','))
+        .any(|one| one.trim().eq_ignore_ascii_case(token))
 }
