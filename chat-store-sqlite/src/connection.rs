@@ -14,7 +14,7 @@ const MIGRATIONS: &[&str] = &[include_str!("schema.sql")];
 pub(crate) const VERSION: usize = MIGRATIONS.len();
 
 /// How long to wait for a lock that a foreign program holds on the file, such as a backup.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Page cache in KiB: the writer's holds the upper levels of all indexes.
 const WRITER_CACHE: i64 = 64 * 1024;
@@ -60,8 +60,24 @@ pub(crate) fn reader(path: &Path) -> rusqlite::Result<Connection> {
 }
 
 /// A connection that looks at a file of which nothing is known, and leaves it as it is.
-pub(crate) fn probe(path: &Path) -> rusqlite::Result<Connection> {
-    open(path, OpenFlags::SQLITE_OPEN_READ_ONLY, READER_CACHE)
+///
+/// A file without a write-ahead log is opened as one that can't change, for otherwise an empty log
+/// would be made beside it.
+pub(crate) fn probe(path: &Path, has_log: bool) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
+    if has_log {
+        return open(path, flags, READER_CACHE);
+    }
+    // With all that could mean something in a URI as %XX.
+    let bytes = path.as_os_str().as_encoded_bytes().iter();
+    let hex = |half: u8| char::from_digit(u32::from(half), 16);
+    let escaped: String = bytes
+        .flat_map(|byte| [Some('%'), hex(byte >> 4), hex(byte & 15)])
+        .flatten()
+        .collect();
+    let uri = format!("file:{escaped}?immutable=1");
+    let flags = flags | OpenFlags::SQLITE_OPEN_URI;
+    open(Path::new(&uri), flags, READER_CACHE)
 }
 
 /// A number that `SQLite` keeps about the file.

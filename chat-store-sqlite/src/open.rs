@@ -183,7 +183,10 @@ fn check(path: &Path) -> Result<(), OpenError> {
         detail,
     };
     let sql = |error| failed(path, error);
-    let probe = connection::probe(path).map_err(sql)?;
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    let has_log = fs::metadata(log).is_ok_and(|log| log.len() > 0);
+    let probe = connection::probe(path, has_log).map_err(sql)?;
     let number = |pragma| connection::number(&probe, pragma).map_err(sql);
 
     let known = i64::try_from(VERSION).unwrap_or(i64::MAX);
@@ -213,9 +216,6 @@ fn check(path: &Path) -> Result<(), OpenError> {
         .len();
     let pages = number("page_count")?;
     let whole = u64::try_from(pages.saturating_mul(number("page_size")?)).unwrap_or(0);
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    let has_log = fs::metadata(log).is_ok_and(|log| log.len() > 0);
     if !has_log && size < whole {
         return Err(damaged(format!(
             "{} of {whole} bytes are missing",
