@@ -1,1 +1,6 @@
 //! chat-server
+
+mod legacy_time;
+pub mod socketio;
+
+pub use legacy_time::legacy_time;

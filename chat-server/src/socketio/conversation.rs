@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use chat_core::{
-    Actor, ChatEngine, ClientMessageId, CloseReason, Connect, EntryBody, Error, ErrorBody, Event, Frame,
-    Mark, MessageId, NewBody, Outbox, Outgoing, Responder, RoomId, Sent, Session, UserId,
+    Actor, ChatEngine, ClientMessageId, CloseReason, Connect, EntryBody, Error, ErrorBody, Event,
+    Frame, Mark, MessageId, NewBody, Outbox, Outgoing, Responder, RoomId, Sent, Session, UserId,
     port::Transport,
 };
 use serde_json::json;
@@ -44,7 +44,12 @@ struct Seat {
 
 impl Conversation {
     pub(super) fn new(shared: Arc<Shared>, link: Link) -> Self {
-        Self { shared, link, seat: None, switches_paid: Instant::now() }
+        Self {
+            shared,
+            link,
+            seat: None,
+            switches_paid: Instant::now(),
+        }
     }
 
     /// Runs until the client is gone. What it had sent before is still done, though the session
@@ -66,7 +71,10 @@ impl Conversation {
                     }
                 }
                 call = calls.recv() => match call {
-                    Some(call) => self.take(call).await,
+                    Some(call) => {
+                        let kick = self.link.kick.clone();
+                        kick.run_until_cancelled(self.take(call)).await;
+                    }
                     None => return,
                 },
                 closed = next_frames(self.seat.as_ref(), &mut frames), if !leaving => {
@@ -99,7 +107,9 @@ impl Conversation {
             (Ok(_), None) => Err(bad("say who you are first: set-username")),
             (Ok(Incoming::StartDm(peer)), Some(_)) => self.start_dm(&peer).await,
             (Ok(Incoming::Message { text, client_id }), Some(seat)) => {
-                return seat.send(&self.shared, &self.link, text, client_id, ack).await;
+                return seat
+                    .send(&self.shared, &self.link, text, client_id, ack)
+                    .await;
             }
             (Ok(Incoming::Typing), Some(seat)) => seat.typing().await,
             (Ok(Incoming::Receipt { mark, id, from }), Some(seat)) => {
@@ -113,8 +123,17 @@ impl Conversation {
     }
 
     async fn set_username(&mut self, name: &str) -> Result<(), Error> {
-        let user = self.shared.settings.authenticator.authenticate(name).await?;
-        if self.seat.as_ref().is_some_and(|seat| *seat.user.user() == user) {
+        let user = self
+            .shared
+            .settings
+            .authenticator
+            .authenticate(name)
+            .await?;
+        if self
+            .seat
+            .as_ref()
+            .is_some_and(|seat| *seat.user.user() == user)
+        {
             return Ok(());
         }
         self.pay_for_switch()?;
@@ -125,13 +144,22 @@ impl Conversation {
         let actor = seat.user.clone();
         self.seat = Some(seat);
         self.link.socket().join(NAMED);
-        self.shared.newcomers.send(Newcomer { link: self.link.clone(), actor }).await.ok();
+        self.shared
+            .newcomers
+            .send(Newcomer {
+                link: self.link.clone(),
+                actor,
+            })
+            .await
+            .ok();
         Ok(())
     }
 
     async fn start_dm(&mut self, peer: &UserId) -> Result<(), Error> {
         self.pay_for_switch()?;
-        let Some(seat) = &mut self.seat else { return Ok(()) };
+        let Some(seat) = &mut self.seat else {
+            return Ok(());
+        };
         // The former partner goes first: after a failure nothing may reach the wrong one.
         seat.room = None;
         seat.room = Some(seat.user.open(peer).await?.room.id);
@@ -145,9 +173,10 @@ impl Conversation {
         let now = Instant::now();
         let paid = self.switches_paid.max(now) + EACH;
         match paid.checked_duration_since(now + EACH * AT_ONCE) {
-            Some(wait) if !wait.is_zero() => {
-                Err(Error::RateLimited { retry_after: wait, muted_for: None })
-            }
+            Some(wait) if !wait.is_zero() => Err(Error::RateLimited {
+                retry_after: wait,
+                muted_for: None,
+            }),
             _ => {
                 self.switches_paid = paid;
                 Ok(())
@@ -157,7 +186,9 @@ impl Conversation {
 
     async fn tell(&self, frame: &Frame) {
         let Some(seat) = &self.seat else { return };
-        let Outgoing::Event(event) = frame.outgoing() else { return };
+        let Outgoing::Event(event) = frame.outgoing() else {
+            return;
+        };
         match event {
             Event::Entry(entry) if seat.shows(&entry.room) => {
                 if let EntryBody::Message { text, .. } = &entry.body
@@ -167,10 +198,19 @@ impl Conversation {
                     self.link.emit("dm-message", &message);
                 }
             }
-            Event::Typing { room, user, active: true } if seat.shows(room) => {
+            Event::Typing {
+                room,
+                user,
+                active: true,
+            } if seat.shows(room) => {
                 self.link.emit("typing", user);
             }
-            Event::Receipt { room, user, was, now } if user != seat.user.user() => {
+            Event::Receipt {
+                room,
+                user,
+                was,
+                now,
+            } if user != seat.user.user() => {
                 match receipts::of(&seat.user, room, *was, *now).await {
                     Ok(receipts) => {
                         for (event, id) in receipts {
@@ -190,7 +230,12 @@ impl Seat {
         let outbox = Outbox::new(engine.config().outbox);
         let transport = Arc::clone(&outbox) as Arc<dyn Transport>;
         let session = engine.connect_with(Connect::new(user), transport).await?;
-        Ok(Self { user: Actor::clone(&session), session: Some(session), outbox, room: None })
+        Ok(Self {
+            user: Actor::clone(&session),
+            session: Some(session),
+            outbox,
+            room: None,
+        })
     }
 
     fn shows(&self, room: &RoomId) -> bool {
@@ -198,7 +243,9 @@ impl Seat {
     }
 
     fn room(&self) -> Result<&RoomId, Error> {
-        self.room.as_ref().ok_or_else(|| bad("say whom you talk to first: start-dm"))
+        self.room
+            .as_ref()
+            .ok_or_else(|| bad("say whom you talk to first: start-dm"))
     }
 
     /// Doesn't wait until the message is stored: the next one can follow meanwhile, behind it.
@@ -222,8 +269,7 @@ impl Seat {
                 Err(error @ Error::Moderated { .. }) => {
                     let id = MessageId(shared.settings.ids.next());
                     let at = shared.settings.clock.now();
-                    if let Some(refused) =
-                        ChatMessage::new(&room, id, &from, &wording(&error), at)
+                    if let Some(refused) = ChatMessage::new(&room, id, &from, &wording(&error), at)
                     {
                         link.emit(DM_ERROR, &refused);
                     }
@@ -232,7 +278,9 @@ impl Seat {
                 Err(error) => refuse(&link, ack, &error),
             }
         });
-        self.user.submit(room, NewBody::Message(text), client_id, done).await;
+        self.user
+            .submit(room, NewBody::Message(text), client_id, done)
+            .await;
     }
 
     async fn typing(&self) -> Result<(), Error> {

@@ -44,7 +44,14 @@ impl Inbox {
     /// `kick` is cancelled when the client has sent more than fits.
     pub(super) fn new(kick: CancellationToken) -> (Self, mpsc::Receiver<Call>) {
         let (calls, taken) = mpsc::channel(MAX_CALLS);
-        (Self { calls, bytes: Arc::new(Semaphore::new(MAX_BYTES)), kick }, taken)
+        (
+            Self {
+                calls,
+                bytes: Arc::new(Semaphore::new(MAX_BYTES)),
+                kick,
+            },
+            taken,
+        )
     }
 }
 
@@ -54,8 +61,16 @@ impl MessageHandler<LocalAdapter, ()> for Inbox {
         let event = Incoming::read(&value);
         let size = u32::try_from(value.len().min(MAX_PACKET)).unwrap_or(u32::MAX);
         let queued = match Arc::clone(&self.bytes).try_acquire_many_owned(size) {
-            Ok(room) => self.calls.try_send(Call { event, ack, _room: Some(room) }),
-            Err(_) => Err(TrySendError::Full(Call { event, ack, _room: None })),
+            Ok(room) => self.calls.try_send(Call {
+                event,
+                ack,
+                _room: Some(room),
+            }),
+            Err(_) => Err(TrySendError::Full(Call {
+                event,
+                ack,
+                _room: None,
+            })),
         };
         if let Err(TrySendError::Full(_)) = queued
             && !self.kick.is_cancelled()

@@ -11,9 +11,16 @@ use super::inbox::MAX_PACKET;
 pub(super) enum Incoming {
     SetUsername(String),
     StartDm(UserId),
-    Message { text: String, client_id: Option<ClientMessageId> },
+    Message {
+        text: String,
+        client_id: Option<ClientMessageId>,
+    },
     Typing,
-    Receipt { mark: Mark, id: MessageId, from: UserId },
+    Receipt {
+        mark: Mark,
+        id: MessageId,
+        from: UserId,
+    },
 }
 
 impl Incoming {
@@ -44,9 +51,10 @@ impl Incoming {
         Ok(match name {
             "set-username" => Self::SetUsername(text()?.to_owned()),
             "start-dm" => Self::StartDm(UserId::new(text()?)?),
-            "dm-message" => {
-                Self::Message { text: text()?.to_owned(), client_id: client_id(arguments.get(1))? }
-            }
+            "dm-message" => Self::Message {
+                text: text()?.to_owned(),
+                client_id: client_id(arguments.get(1))?,
+            },
             "typing" => Self::Typing,
             "message-delivered" => Self::receipt(Mark::Delivered, name, first)?,
             "message-read" => Self::receipt(Mark::Read, name, first)?,
@@ -57,10 +65,18 @@ impl Incoming {
     fn receipt(mark: Mark, name: &str, argument: Option<&Json>) -> Result<Self, Error> {
         let field = |key: &str| argument?.as_object()?.get(key)?.as_str();
         let (Some(id), Some(from)) = (field("messageId"), field("from")) else {
-            return Err(bad(format!("{name} needs {{messageId, from}}, two strings")));
+            return Err(bad(format!(
+                "{name} needs {{messageId, from}}, two strings"
+            )));
         };
-        let id = id.parse().map_err(|_| bad("messageId is not the id of a message"))?;
-        Ok(Self::Receipt { mark, id: MessageId(id), from: UserId::new(from)? })
+        let id = id
+            .parse()
+            .map_err(|_| bad("messageId is not the id of a message"))?;
+        Ok(Self::Receipt {
+            mark,
+            id: MessageId(id),
+            from: UserId::new(from)?,
+        })
     }
 }
 
@@ -92,11 +108,20 @@ mod tests {
         let id = "019aab5e-0000-7000-8000-000000000001";
         let bob = UserId::new("bob").unwrap();
         for (json, event) in [
-            (r#"["set-username","alice"]"#.to_owned(), Incoming::SetUsername("alice".into())),
-            (r#"["start-dm","bob"]"#.to_owned(), Incoming::StartDm(bob.clone())),
+            (
+                r#"["set-username","alice"]"#.to_owned(),
+                Incoming::SetUsername("alice".into()),
+            ),
+            (
+                r#"["start-dm","bob"]"#.to_owned(),
+                Incoming::StartDm(bob.clone()),
+            ),
             (
                 r#"["dm-message","hi"]"#.to_owned(),
-                Incoming::Message { text: "hi".into(), client_id: None },
+                Incoming::Message {
+                    text: "hi".into(),
+                    client_id: None,
+                },
             ),
             (
                 r#"["dm-message","hi",{"clientId":"c1"}]"#.to_owned(),
@@ -128,18 +153,34 @@ mod tests {
             (r#"["start-dm","a,b"]"#, ErrorCode::InvalidId),
             (r#"["dm-message",7]"#, ErrorCode::BadRequest),
             (r#"["dm-message",["hi"]]"#, ErrorCode::BadRequest),
-            (r#"["dm-message","hi",{"clientId":7}]"#, ErrorCode::BadRequest),
-            (r#"["dm-message","hi",{"clientId":""}]"#, ErrorCode::InvalidId),
+            (
+                r#"["dm-message","hi",{"clientId":7}]"#,
+                ErrorCode::BadRequest,
+            ),
+            (
+                r#"["dm-message","hi",{"clientId":""}]"#,
+                ErrorCode::InvalidId,
+            ),
             (r#"["message-read"]"#, ErrorCode::BadRequest),
-            (r#"["message-read",{"messageId":{"$ne":null},"from":"b"}]"#, ErrorCode::BadRequest),
-            (r#"["message-delivered",{"messageId":"x","from":"b"}]"#, ErrorCode::BadRequest),
+            (
+                r#"["message-read",{"messageId":{"$ne":null},"from":"b"}]"#,
+                ErrorCode::BadRequest,
+            ),
+            (
+                r#"["message-delivered",{"messageId":"x","from":"b"}]"#,
+                ErrorCode::BadRequest,
+            ),
             (r#"["join","dm:alicebob"]"#, ErrorCode::UnknownCommand),
             (r#"[7]"#, ErrorCode::BadRequest),
             (r#"{}"#, ErrorCode::BadRequest),
         ] {
             assert_eq!(read(json), Err(code), "{json}");
         }
-        let deep = format!(r#"["dm-message",{}{}]"#, "[".repeat(10_000), "]".repeat(10_000));
+        let deep = format!(
+            r#"["dm-message",{}{}]"#,
+            "[".repeat(10_000),
+            "]".repeat(10_000)
+        );
         assert_eq!(read(&deep), Err(ErrorCode::BadRequest));
         let long = format!(r#"["dm-message","{}"]"#, "x".repeat(MAX_PACKET));
         assert_eq!(read(&long), Err(ErrorCode::BadRequest));

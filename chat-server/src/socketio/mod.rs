@@ -118,7 +118,11 @@ pub fn attach(engine: ChatEngine, settings: SocketIoSettings) -> (SocketIoLayer,
         .build_layer();
     let (newcomers, arriving) = mpsc::channel(1_024);
     tokio::spawn(online::run(io.clone(), engine.presence_changes(), arriving));
-    let shared = Arc::new(Shared { engine, settings, newcomers });
+    let shared = Arc::new(Shared {
+        engine,
+        settings,
+        newcomers,
+    });
     let connected = move |socket: SocketRef| {
         serve(&shared, socket);
         ready(())
@@ -129,7 +133,10 @@ pub fn attach(engine: ChatEngine, settings: SocketIoSettings) -> (SocketIoLayer,
 
 /// Makes the socket's queue. This runs before the client is told that it is connected: handlers
 /// that are set only afterwards can miss its first event.
-#[expect(clippy::unused_async, reason = "the library takes async functions only")]
+#[expect(
+    clippy::unused_async,
+    reason = "the library takes async functions only"
+)]
 async fn prepare(socket: SocketRef) -> Result<(), std::convert::Infallible> {
     let (kick, gone) = (CancellationToken::new(), CancellationToken::new());
     let (inbox, calls) = Inbox::new(kick.clone());
@@ -147,7 +154,9 @@ async fn prepare(socket: SocketRef) -> Result<(), std::convert::Infallible> {
 }
 
 fn serve(shared: &Arc<Shared>, socket: SocketRef) {
-    let Some(Pending { calls, kick, gone }) = socket.extensions.remove::<Pending>() else { return };
+    let Some(Pending { calls, kick, gone }) = socket.extensions.remove::<Pending>() else {
+        return;
+    };
     let calls = calls.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some(calls) = calls {
         let link = Link::new(socket, kick, gone);

@@ -46,7 +46,10 @@ pub(super) async fn run(
             newcomers.push(newcomer);
         }
         changes.mark_unchanged();
-        asker = newcomers.last().map(|newcomer| newcomer.actor.clone()).or(asker);
+        asker = newcomers
+            .last()
+            .map(|newcomer| newcomer.actor.clone())
+            .or(asker);
         let Some(actor) = &asker else { continue };
         match actor.online().await {
             Ok(users) => tell(&io, &mut told, users, newcomers.drain(..)).await,

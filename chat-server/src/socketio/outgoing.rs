@@ -8,7 +8,7 @@ use serde::Serialize;
 use socketioxide::{SendError, SocketError, extract::SocketRef};
 use tokio_util::sync::CancellationToken;
 
-use crate::legacy_time::legacy_time;
+use crate::legacy_time;
 
 pub(super) const DM_ERROR: &str = "dm-error";
 
@@ -34,7 +34,14 @@ impl<'a> ChatMessage<'a> {
         at: DateTime<Utc>,
     ) -> Option<Self> {
         let to = room.peer_of(from)?;
-        Some(Self { room_id: room, id, from, text, to, time: legacy_time(at) })
+        Some(Self {
+            room_id: room,
+            id,
+            from,
+            text,
+            to,
+            time: legacy_time(at),
+        })
     }
 }
 
@@ -42,11 +49,17 @@ impl<'a> ChatMessage<'a> {
 pub(super) fn wording(error: &Error) -> String {
     let seconds = |time: &Duration| time.as_secs_f64();
     match error {
-        Error::RateLimited { muted_for: Some(mute), .. } => {
+        Error::RateLimited {
+            muted_for: Some(mute),
+            ..
+        } => {
             format!("Too many messages. Muted for {}s.", seconds(mute))
         }
         Error::RateLimited { retry_after, .. } => {
-            format!("Too many messages. Wait for {}s.", seconds(retry_after).ceil())
+            format!(
+                "Too many messages. Wait for {}s.",
+                seconds(retry_after).ceil()
+            )
         }
         Error::Muted { .. } => "You are temporarily muted".to_owned(),
         Error::Moderated { .. } => "Message is not accepted".to_owned(),
@@ -76,7 +89,8 @@ impl Link {
 
     /// Queues an event. A socket whose queue is full is too slow, and is kicked.
     pub(super) fn emit<T: Serialize + ?Sized>(&self, event: &str, data: &T) {
-        match self.socket.emit(event, data) {
+        // The library spreads tuples over the arguments, and takes a newtype for one.
+        match self.socket.emit(event, &(data,)) {
             Ok(()) | Err(SendError::Socket(SocketError::Closed)) => {}
             Err(SendError::Socket(SocketError::InternalChannelFull)) => {
                 if !self.kick.is_cancelled() {
@@ -88,14 +102,19 @@ impl Link {
         }
     }
 
-    /// Takes the socket from its client.
+    /// Takes the socket from its client, after a moment in which the client can read why.
     ///
     /// A client that doesn't read has no room for the goodbye. It is tried again until there is,
     /// or until the client has failed to answer a ping.
     pub(super) async fn hang_up(self) {
-        const AGAIN: Duration = Duration::from_millis(500);
-        while self.socket.clone().disconnect().is_err() {
-            if self.gone.run_until_cancelled(tokio::time::sleep(AGAIN)).await.is_none() {
+        const PAUSE: Duration = Duration::from_millis(250);
+        while self
+            .gone
+            .run_until_cancelled(tokio::time::sleep(PAUSE))
+            .await
+            .is_some()
+        {
+            if self.socket.clone().disconnect().is_ok() {
                 return;
             }
         }

@@ -1,6 +1,8 @@
 //! Watermarks, told as the old protocol did: message by message, to their author.
 
-use chat_core::{Actor, Entry, EntryBody, Error, MessageId, Page, RoomId, RoomKind, Seq, UserId, Watermarks};
+use chat_core::{
+    Actor, Entry, EntryBody, Error, MessageId, Page, RoomId, RoomKind, Seq, UserId, Watermarks,
+};
 
 /// How many messages a receipt is told of at once; those before them have scrolled away.
 const MOST: u64 = 200;
@@ -15,15 +17,27 @@ pub(super) async fn of(
     if room.kind() != RoomKind::Direct {
         return Ok(Vec::new());
     }
-    let from = if now.read > was.read { was.read } else { was.delivered };
-    let upto = if now.delivered > was.delivered { now.delivered } else { now.read };
+    let from = if now.read > was.read {
+        was.read
+    } else {
+        was.delivered
+    };
+    let upto = if now.delivered > was.delivered {
+        now.delivered
+    } else {
+        now.read
+    };
     let many = upto.0.saturating_sub(from.0).min(MOST);
     if many == 0 {
         return Ok(Vec::new());
     }
-    let page = author.history(room, Page::Before(upto.next()), usize::try_from(many).ok()).await?;
+    let page = author
+        .history(room, Page::Before(upto.next()), usize::try_from(many).ok())
+        .await?;
     let entries = page.entries.iter().map(AsRef::as_ref);
-    Ok(entries.flat_map(|entry| events(author.user(), entry, was, now)).collect())
+    Ok(entries
+        .flat_map(|entry| events(author.user(), entry, was, now))
+        .collect())
 }
 
 /// Delivered comes before read, also when the reader only said read.
@@ -52,13 +66,20 @@ mod tests {
     fn told(mine: &[u64], was: (u64, u64), now: (u64, u64)) -> Vec<(&'static str, u64)> {
         let (alice, bob) = (UserId::new("alice").unwrap(), UserId::new("bob").unwrap());
         let ids = CountingIds::default();
-        let marks = |(delivered, read)| Watermarks { delivered: Seq(delivered), read: Seq(read) };
+        let marks = |(delivered, read)| Watermarks {
+            delivered: Seq(delivered),
+            read: Seq(read),
+        };
         let entries: Vec<Entry> = (1..=5)
             .map(|seq| Entry {
                 room: RoomId::direct(&alice, &bob).unwrap(),
                 seq: Seq(seq),
                 id: MessageId(ids.next()),
-                author: if mine.contains(&seq) { alice.clone() } else { bob.clone() },
+                author: if mine.contains(&seq) {
+                    alice.clone()
+                } else {
+                    bob.clone()
+                },
                 client_id: ClientMessageId::new("c").unwrap(),
                 at: chrono::DateTime::UNIX_EPOCH,
                 body: EntryBody::message("hi"),
@@ -77,7 +98,10 @@ mod tests {
         let (d, r) = ("delivered", "read");
         assert_eq!(told(&[1, 2, 4], (1, 0), (3, 0)), [(d, 2)]);
         assert_eq!(told(&[1, 2, 4], (4, 1), (4, 4)), [(r, 2), (r, 4)]);
-        assert_eq!(told(&[1, 2, 4], (1, 0), (4, 4)), [(r, 1), (d, 2), (r, 2), (d, 4), (r, 4)]);
+        assert_eq!(
+            told(&[1, 2, 4], (1, 0), (4, 4)),
+            [(r, 1), (d, 2), (r, 2), (d, 4), (r, 4)]
+        );
         assert_eq!(told(&[1, 2], (5, 5), (5, 5)), []);
     }
 }

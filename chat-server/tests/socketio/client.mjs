@@ -14,8 +14,10 @@ const PATIENCE_MS = 10_000;
 export class Device {
   #told = [];
   #waiting = [];
+  #transport;
 
   constructor(world, options) {
+    this.#transport = TRANSPORTS[world.transport].at(-1);
     this.socket = io(world.url, {
       transports: TRANSPORTS[world.transport],
       forceNew: true,
@@ -108,6 +110,14 @@ export class Device {
     return this;
   }
 
+  /** Waits until it is on the transport that it is to end up on. */
+  async settled() {
+    const engine = this.socket.io.engine;
+    const upgrade = new Promise((resolve) => engine.once("upgrade", resolve));
+    if (engine.transport.name !== this.#transport) await upgrade;
+    assert.equal(engine.transport.name, this.#transport);
+  }
+
   leave() {
     this.socket.disconnect();
   }
@@ -135,14 +145,9 @@ export class World {
 
   /** Checks that every device ended up on the transport it was to use. */
   async close() {
-    const expected = this.transport === "polling" ? "polling" : "websocket";
-    for (const { socket } of this.#devices) {
-      const engine = socket.io.engine;
-      if (socket.connected && engine.transport.name !== expected) {
-        await new Promise((resolve) => engine.once("upgrade", resolve));
-      }
-      if (socket.connected) assert.equal(engine.transport.name, expected);
-      socket.disconnect();
+    for (const device of this.#devices) {
+      if (device.socket.connected) await device.settled();
+      device.leave();
     }
   }
 }
