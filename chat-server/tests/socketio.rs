@@ -4,6 +4,12 @@
 //! with an upgrade from one to the other, each on a server of its own. `npm ci` in `tests/socketio`
 //! comes first; where there is no Node, `CHAT_SKIP_NODE=1` leaves these tests out.
 
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
 use std::{env, path::PathBuf, process::Stdio, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
@@ -119,7 +125,7 @@ fn unlimited() -> ChatEngineBuilder {
 fn muting_for_a_moment() -> ChatEngineBuilder {
     limited(Some(RatePolicy::Window {
         limit: 2,
-        window: Duration::from_secs(60),
+        window: Duration::from_mins(1),
         mute: Duration::from_millis(300),
     }))
 }

@@ -171,8 +171,8 @@ mod tests {
                 ErrorCode::BadRequest,
             ),
             (r#"["join","dm:alicebob"]"#, ErrorCode::UnknownCommand),
-            (r#"[7]"#, ErrorCode::BadRequest),
-            (r#"{}"#, ErrorCode::BadRequest),
+            ("[7]", ErrorCode::BadRequest),
+            ("{}", ErrorCode::BadRequest),
         ] {
             assert_eq!(read(json), Err(code), "{json}");
         }

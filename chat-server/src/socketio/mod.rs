@@ -133,10 +133,6 @@ pub fn attach(engine: ChatEngine, settings: SocketIoSettings) -> (SocketIoLayer,
 
 /// Makes the socket's queue. This runs before the client is told that it is connected: handlers
 /// that are set only afterwards can miss its first event.
-#[expect(
-    clippy::unused_async,
-    reason = "the library takes async functions only"
-)]
 async fn prepare(socket: SocketRef) -> Result<(), std::convert::Infallible> {
     let (kick, gone) = (CancellationToken::new(), CancellationToken::new());
     let (inbox, calls) = Inbox::new(kick.clone());

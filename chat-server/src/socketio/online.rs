@@ -35,7 +35,7 @@ pub(super) async fn run(
     let mut asker: Option<Actor> = None;
     loop {
         tokio::select! {
-            changed = changes.changed() => if changed.is_err() { return },
+            news = changes.changed() => if news.is_err() { return },
             newcomer = arriving.recv() => match newcomer {
                 Some(newcomer) => newcomers.push(newcomer),
                 None => return,
