@@ -182,6 +182,7 @@ scenarios! {
     seed_25_an_oversized_frame_costs_its_own_connection_only on unlimited;
     seed_28_forged_receipts_have_no_effect on unlimited;
     seed_37_a_new_connection_has_no_new_budget on ChatEngine::builder;
+    seed_38_names_and_partners_can_not_be_tried_without_end on unlimited;
     seed_39_a_mute_ends_when_it_says on muting_for_a_moment;
     seed_42_a_refused_text_is_told_to_its_sender_only on moderated;
 }

@@ -120,3 +120,41 @@ impl Link {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_said_in_the_words_of_the_old_server() {
+        let muted_for = |millis| Error::RateLimited {
+            retry_after: Duration::from_millis(millis),
+            muted_for: Some(Duration::from_millis(millis)),
+        };
+        let retry_after = Duration::from_millis(1_200);
+        for (error, text) in [
+            (muted_for(5_000), "Too many messages. Muted for 5s."),
+            (muted_for(1_500), "Too many messages. Muted for 1.5s."),
+            (
+                Error::RateLimited {
+                    retry_after,
+                    muted_for: None,
+                },
+                "Too many messages. Wait for 2s.",
+            ),
+            (Error::Muted { retry_after }, "You are temporarily muted"),
+            (
+                Error::Moderated {
+                    reason: "No links".to_owned(),
+                },
+                "Message is not accepted",
+            ),
+            (
+                Error::UnknownCommand("join".to_owned()),
+                "there is no event \"join\"",
+            ),
+        ] {
+            assert_eq!(wording(&error), text);
+        }
+    }
+}

@@ -354,6 +354,19 @@ export async function seed_37_a_new_connection_has_no_new_budget(world) {
   await bob.silent();
 }
 
+export async function seed_38_names_and_partners_can_not_be_tried_without_end(world) {
+  const alice = await world.person("alice");
+  const tried = await Promise.all(
+    Array.from({ length: 200 }, (_, at) => alice.ask("start-dm", `stranger ${at}`)),
+  );
+  const refused = tried.filter(({ error }) => error);
+  assert.ok(refused.length > 100, `${refused.length} refused`);
+  const { name, retry_after_ms } = refused.at(-1).error;
+  assert.equal(name, "rate_limited");
+  await new Promise((resolve) => setTimeout(resolve, retry_after_ms));
+  assert.deepEqual(await alice.ask("start-dm", "bob"), {});
+}
+
 /** Played with a limit of 2, and a mute of 300 ms. */
 export async function seed_39_a_mute_ends_when_it_says(world) {
   const alice = await world.person("alice", "bob");
