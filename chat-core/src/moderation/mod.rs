@@ -1,1 +1,57 @@
 //! Moderation: what may be said.
+//!
+//! A [`Chain`] asks its moderators in order. Two come with the engine: [`WordList`], which sees
+//! through disguises, and [`RegexModerator`], for regular expressions; anything else implements
+//! [`Moderator`](crate::port::Moderator).
+//!
+//! ```
+//! use chat_core::{moderation::{Action, WordList}, port::Verdict};
+//!
+//! let words = WordList::new(["war", "gun"])?.action(Action::Mask);
+//! assert_eq!(words.judge("make love, not w.a.r"), Verdict::Mask("make love, not *.*.*".into()));
+//! assert_eq!(words.judge("it had begun to get warm"), Verdict::Allow);
+//! # Ok::<(), chat_core::moderation::WordListError>(())
+//! ```
+
+mod chain;
+mod fold;
+mod look_alike;
+mod patterns;
+mod words;
+
+use std::sync::Arc;
+
+use crate::port::Verdict;
+
+pub use chain::{Chain, FailurePolicy, Link, Unavailable};
+pub use patterns::{PatternError, RegexModerator};
+pub use words::{Matching, WordList, WordListError};
+
+/// The words that the server refuses unless it is given others.
+pub const DEFAULT_WORDS: [&str; 2] = ["war", "gun"];
+
+/// What the author of a refused text is told.
+pub const REASON: &str = "Message is not accepted";
+
+/// What happens to a text with a hit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Action {
+    /// The text is refused, with [`REASON`].
+    #[default]
+    Reject,
+    /// Each character of the hit is replaced by `*`.
+    Mask,
+}
+
+fn refused() -> Verdict {
+    Verdict::Reject {
+        reason: REASON.to_owned(),
+    }
+}
+
+fn masked(text: String) -> Verdict {
+    Verdict::Mask(Arc::from(text))
+}
+
+#[cfg(test)]
+mod tests;

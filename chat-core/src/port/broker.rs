@@ -9,6 +9,7 @@ use super::BackendError;
 use crate::{
     ids::{Epoch, RoomId, UserId},
     log::Seq,
+    receipt::Watermarks,
 };
 
 /// What a node listens to: everything that concerns one user.
@@ -35,6 +36,8 @@ pub enum Hint {
         room: RoomId,
         /// The member.
         user: UserId,
+        /// Where they stood before.
+        was: Watermarks,
     },
     /// Somebody is typing, or has stopped.
     Typing {

@@ -34,9 +34,8 @@ pub enum Verdict {
 
 /// Reviews each message and edit before it is stored.
 ///
-/// A review may ask elsewhere; the engine waits for
-/// [`moderation_timeout`](crate::Config::moderation_timeout) and then does what
-/// [`moderation_failure`](crate::Config::moderation_failure) says, as it does after an error.
+/// A review may ask elsewhere: its [`Link`](crate::moderation::Link) in the chain says how long the
+/// engine waits for it, and what it does after that or after an error. The future is then dropped.
 #[async_trait]
 pub trait Moderator: fmt::Debug + Send + Sync + 'static {
     /// Judges a draft.

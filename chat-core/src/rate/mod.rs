@@ -2,26 +2,91 @@
 
 use std::time::Duration;
 
+mod gcra;
+mod window;
+
 /// How often something may be done.
+///
+/// ```
+/// use std::time::Duration;
+/// use chat_core::rate::{Decision, RatePolicy, RateState};
+///
+/// let twice_a_minute = RatePolicy::Window {
+///     limit: 2,
+///     window: Duration::from_secs(60),
+///     mute: Duration::from_secs(5),
+/// };
+/// let (mut state, at) = (RateState::default(), Duration::from_secs);
+/// assert_eq!(twice_a_minute.decide(&mut state, at(0)), Decision::Allowed);
+/// assert_eq!(twice_a_minute.decide(&mut state, at(1)), Decision::Allowed);
+/// assert_eq!(twice_a_minute.decide(&mut state, at(2)), Decision::MutedNow { retry_after: at(5) });
+/// assert_eq!(twice_a_minute.decide(&mut state, at(4)), Decision::Muted { retry_after: at(3) });
+/// assert_eq!(twice_a_minute.decide(&mut state, at(7)), Decision::Allowed);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RatePolicy {
     /// The old server's rule: `limit` in a window; one more is refused and mutes for `mute`, after
     /// which a new window begins.
     Window {
-        /// How many in a window.
+        /// How many in a window; 0 counts as 1.
         limit: u32,
         /// The window, which begins with the first.
         window: Duration,
-        /// How long one too many mutes.
+        /// How long one too many mutes; zero for no mute, only the wait for the window's end.
         mute: Duration,
     },
     /// A steady rate with a burst (GCRA).
     Steady {
         /// The time that one takes.
         interval: Duration,
-        /// How many at once, at least 1.
+        /// How many at once; 0 counts as 1.
         burst: u32,
     },
+}
+
+impl RatePolicy {
+    /// Decides one request, made `now`, and keeps in `state` what later ones need to know.
+    ///
+    /// `now` is time that never goes back, as of [`Clock::monotonic`](crate::Clock::monotonic). A
+    /// state that another kind of policy left behind counts as none.
+    pub fn decide(&self, state: &mut RateState, now: Duration) -> Decision {
+        match *self {
+            Self::Window {
+                limit,
+                window,
+                mute,
+            } => window::decide(limit, window, mute, state, now),
+            Self::Steady { interval, burst } => gcra::decide(interval, burst, state, now),
+        }
+    }
+}
+
+/// What is to be remembered of one budget between two requests; at first, the default.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RateState {
+    phase: Phase,
+    until: Duration,
+}
+
+impl RateState {
+    /// The moment from which on this state says no more than the default, and may be forgotten.
+    pub fn until(&self) -> Duration {
+        self.until
+    }
+}
+
+/// What `until` is the end of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Phase {
+    /// Nothing.
+    #[default]
+    Fresh,
+    /// A window with so many used.
+    Window(u32),
+    /// A mute.
+    Muted,
+    /// The use of a steady budget, whose burst is whole again then.
+    Steady,
 }
 
 /// The answer to one request.
@@ -45,3 +110,18 @@ pub enum Decision {
         retry_after: Duration,
     },
 }
+
+impl Decision {
+    /// How long to wait; `None` when allowed.
+    pub fn retry_after(self) -> Option<Duration> {
+        match self {
+            Self::Allowed => None,
+            Self::Refused { retry_after }
+            | Self::MutedNow { retry_after }
+            | Self::Muted { retry_after } => Some(retry_after),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,73 @@
+//! What can be set, with its defaults.
+
+use std::time::Duration;
+
+use crate::{outbox::OutboxLimits, rate::RatePolicy};
+
+/// All settings of an engine.
+///
+/// ```
+/// use chat_core::Config;
+///
+/// let config = Config { send_limit: None, ..Config::default() };
+/// assert_eq!(config.text_chars, 4_000);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// The longest text, in characters. Default 4,000.
+    pub text_chars: usize,
+    /// The longest text, in bytes of UTF-8. Default 16 KiB.
+    pub text_bytes: usize,
+    /// How often a user may send or edit. Default 5 in 60 s, then muted for 5 s.
+    pub send_limit: Option<RatePolicy>,
+    /// How often others are told that a user types. Default every 3 s.
+    pub typing_throttle: Duration,
+    /// When typing that isn't renewed ends. Default 6 s.
+    pub typing_expiry: Duration,
+    /// How much may wait for one device.
+    pub outbox: OutboxLimits,
+    /// How many devices a user may have connected to this node. Default 20.
+    pub sessions_per_user: usize,
+    /// How long a device counts as online without a sign of life from its node. Default 45 s.
+    pub presence_lease: Duration,
+    /// How often a node renews the leases of its devices. Default 15 s.
+    pub presence_refresh: Duration,
+    /// For how long changes of presence are gathered before others are told. Default 200 ms.
+    pub presence_window: Duration,
+    /// How many entries a history page has when the caller doesn't say. Default 50.
+    pub history_page: usize,
+    /// How many entries a history page has at most. Default 200.
+    pub history_max: usize,
+    /// How many missed entries of a room are sent again; more are a gap. Default 300.
+    pub resume_max: usize,
+    /// How many entries may wait to be stored before more are refused. Default 8,192.
+    pub append_queue: usize,
+    /// How often a node asks the store whether a hint of another node was lost. Default 30 s.
+    pub position_check: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            text_chars: 4_000,
+            text_bytes: 16 << 10,
+            send_limit: Some(RatePolicy::Window {
+                limit: 5,
+                window: Duration::from_secs(60),
+                mute: Duration::from_secs(5),
+            }),
+            typing_throttle: Duration::from_secs(3),
+            typing_expiry: Duration::from_secs(6),
+            outbox: OutboxLimits::default(),
+            sessions_per_user: 20,
+            presence_lease: Duration::from_secs(45),
+            presence_refresh: Duration::from_secs(15),
+            presence_window: Duration::from_millis(200),
+            history_page: 50,
+            history_max: 200,
+            resume_max: 300,
+            append_queue: 8_192,
+            position_check: Duration::from_secs(30),
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Reading a room's log, page by page.
+
+use std::sync::Arc;
+
+use super::{Actor, Shared, rooms::IfAbsent};
+use crate::{
+    error::Error,
+    event::{Answer, Event, HistoryPage},
+    frame::Frame,
+    ids::{MessageId, RoomId},
+    log::{Entry, Page, Seq},
+};
+
+impl Shared {
+    /// How many items a page has: what is asked within what is allowed.
+    pub(crate) fn page_limit(&self, asked: Option<usize>) -> usize {
+        asked
+            .unwrap_or(self.config.history_page)
+            .clamp(1, self.config.history_max)
+    }
+}
+
+impl Actor {
+    /// Reads a page of a room's log; it says whether there is more on either side.
+    ///
+    /// A page has at most [`history_max`](crate::Config::history_max) entries, and fewer where they
+    /// are long, so that it fits into an outbox.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoRoom`], or a backend's failure.
+    pub async fn history(
+        &self,
+        room: &RoomId,
+        page: Page,
+        limit: Option<usize>,
+    ) -> Result<HistoryPage, Error> {
+        let shared = &self.engine.shared;
+        let live = shared.enter(&self.user, room, IfAbsent::Refuse).await?;
+        let limit = shared.page_limit(limit);
+        let mut entries = shared.store.page(room, page, limit).await?;
+        fit(&mut entries, page, shared.config.outbox.bytes / 2);
+        let head = live.published();
+        let (older, newer) = match (entries.first(), entries.last()) {
+            (Some(first), Some(last)) => (first.seq > Seq(1), last.seq < head),
+            _ => match page {
+                Page::Before(seq) => (false, head > Seq::ZERO && seq <= head),
+                Page::After(seq) => (head > Seq::ZERO && seq > Seq::ZERO, false),
+                Page::Newest | Page::Around(_) => (false, false),
+            },
+        };
+        Ok(HistoryPage {
+            epoch: live.epoch,
+            entries,
+            older,
+            newer,
+        })
+    }
+
+    /// The entry of a room with this id, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoRoom`], or a backend's failure.
+    pub async fn find(&self, room: &RoomId, id: MessageId) -> Result<Option<Arc<Entry>>, Error> {
+        let shared = &self.engine.shared;
+        shared.enter(&self.user, room, IfAbsent::Refuse).await?;
+        Ok(shared.store.find(room, id).await?)
+    }
+}
+
+/// Drops entries from the far end of a page until it has at most `bytes`, or one entry.
+fn fit(entries: &mut Vec<Arc<Entry>>, page: Page, bytes: usize) {
+    let size = |entry: &Arc<Entry>| Frame::from(Event::Entry(Arc::clone(entry))).size();
+    let mut total: usize = entries.iter().map(size).sum();
+    while total > bytes && entries.len() > 1 {
+        let distance = |at: usize| match page {
+            Page::Newest | Page::Before(_) => usize::from(at == 0),
+            Page::After(_) => usize::from(at != 0),
+            Page::Around(seq) => {
+                usize::try_from(entries[at].seq.0.abs_diff(seq.0)).unwrap_or(usize::MAX)
+            }
+        };
+        let last = entries.len() - 1;
+        let far = if distance(0) > distance(last) {
+            0
+        } else {
+            last
+        };
+        total -= size(&entries.remove(far));
+    }
+}
+
+impl From<(u64, Result<crate::event::Reply, Error>)> for Answer {
+    fn from((id, result): (u64, Result<crate::event::Reply, Error>)) -> Self {
+        match result {
+            Ok(result) => Self::Reply { id, result },
+            Err(error) => Self::Error {
+                id: Some(id),
+                error: (&error).into(),
+            },
+        }
+    }
+}

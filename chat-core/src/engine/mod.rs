@@ -1,0 +1,231 @@
+//! The engine: one use case a file.
+
+mod actor;
+mod builder;
+mod config;
+mod handle;
+mod history;
+mod presence;
+mod receipts;
+mod relay;
+mod resume;
+mod rooms;
+mod send;
+mod sequencer;
+mod session;
+mod typing;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use chrono::{DateTime, SubsecRound, Utc};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+pub use self::{
+    actor::Actor,
+    builder::{BuildError, ChatEngineBuilder},
+    config::Config,
+    send::{NewBody, Responder},
+    session::{Connect, LocalSession, Session},
+};
+use self::{
+    presence::{Departure, Moved},
+    relay::{Outbound, Relay},
+    rooms::Rooms,
+    sequencer::Job,
+    typing::Typists,
+};
+use crate::{
+    error::{CloseReason, Error},
+    hub::Hub,
+    ids::{RoomId, UserId},
+    memory::MemoryCache,
+    moderation::Chain,
+    outbox::Outbox,
+    port::{Broker, Cache, Store, Transport},
+    room::Room,
+    time::{Clock, IdGen},
+};
+
+/// What all parts of an engine share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) cache: Arc<dyn Cache>,
+    /// Limits while the cache can't be reached.
+    pub(crate) local_limits: MemoryCache,
+    pub(crate) relay: Option<Relay>,
+    pub(crate) moderation: Chain,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ids: Arc<dyn IdGen>,
+    pub(crate) config: Config,
+    pub(crate) hub: Hub,
+    pub(crate) rooms: Rooms,
+    pub(crate) typists: Typists,
+    pub(crate) presence_moved: Moved,
+    pub(crate) presence_changes: watch::Sender<u64>,
+    draining: AtomicBool,
+}
+
+impl Shared {
+    /// The wall clock, to the microsecond: what every store can keep.
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        self.clock.now().trunc_subsecs(6)
+    }
+}
+
+/// The chat engine; clones are cheap and share everything.
+///
+/// Its background tasks stop when the last clone, [`Actor`] and [`Session`] is gone.
+///
+/// ```
+/// use chat_core::{ChatEngine, Event, UserId};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let engine = ChatEngine::builder().build()?;
+/// let alice = engine.connect(UserId::new("alice")?).await?;
+/// let bob = engine.connect(UserId::new("bob")?).await?;
+///
+/// let room = alice.open(bob.user()).await?.room.id;
+/// alice.send(&room, "hello").await?;
+///
+/// let entry = loop {
+///     match bob.next_event().await {
+///         Some(Event::Entry(entry)) => break entry,
+///         _ => continue,
+///     }
+/// };
+/// assert_eq!((entry.seq.0, entry.author.as_str()), (1, "alice"));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct ChatEngine {
+    pub(crate) shared: Arc<Shared>,
+    sequencer: mpsc::Sender<Job>,
+    departures: mpsc::Sender<Departure>,
+    _stop: Arc<DropGuard>,
+}
+
+impl ChatEngine {
+    /// Begins to put an engine together.
+    pub fn builder() -> ChatEngineBuilder {
+        ChatEngineBuilder::default()
+    }
+
+    /// Starts the background tasks on the current runtime.
+    fn start(
+        shared: Arc<Shared>,
+        relay: Option<(Arc<dyn Broker>, mpsc::Receiver<Outbound>)>,
+    ) -> Self {
+        let stop = CancellationToken::new();
+        let (sequencer, jobs) = mpsc::channel(shared.config.append_queue);
+        let (departures, departed) = mpsc::channel(65_536);
+        tokio::spawn(sequencer::run(Arc::clone(&shared), jobs));
+        tokio::spawn(
+            stop.clone()
+                .run_until_cancelled_owned(presence::run(Arc::clone(&shared), departed)),
+        );
+        tokio::spawn(
+            stop.clone()
+                .run_until_cancelled_owned(typing::run(Arc::clone(&shared))),
+        );
+        if let Some((broker, outbound)) = relay {
+            let sending = relay::send(Arc::clone(&broker), outbound);
+            tokio::spawn(stop.clone().run_until_cancelled_owned(sending));
+            let receiving = relay::receive(Arc::clone(&shared), broker, sequencer.downgrade());
+            tokio::spawn(stop.clone().run_until_cancelled_owned(receiving));
+        }
+        Self {
+            shared,
+            sequencer,
+            departures,
+            _stop: Arc::new(stop.drop_guard()),
+        }
+    }
+
+    /// Connects a device in this process: commands go in, [`next_event`](LocalSession::next_event)
+    /// gives what happens.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooManySessions`], [`Error::ShuttingDown`], or a backend's failure.
+    pub async fn connect(&self, user: UserId) -> Result<LocalSession, Error> {
+        let outbox = Outbox::new(self.shared.config.outbox);
+        let transport = Arc::clone(&outbox) as Arc<dyn Transport>;
+        let session = self.connect_with(Connect::new(user), transport).await?;
+        Ok(LocalSession::new(session, outbox))
+    }
+
+    /// Everything that `user` may do, without a connection.
+    pub fn actor(&self, user: UserId) -> Actor {
+        Actor {
+            engine: self.clone(),
+            user,
+        }
+    }
+
+    /// Makes a group room with its first members; the room that has this id already stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidId`] for the id of a direct room, or a backend's failure.
+    pub async fn create_group(&self, id: RoomId, members: Vec<UserId>) -> Result<Room, Error> {
+        if id.pair().is_some() {
+            return Err(crate::ids::InvalidId::NotAPair.into());
+        }
+        let room = self.shared.create_room(id, members).await?;
+        self.shared.store.room(&room.id).await?.ok_or(Error::NoRoom)
+    }
+
+    /// A counter that moves when somebody came online or went, at most once in
+    /// [`presence_window`](Config::presence_window).
+    pub fn presence_changes(&self) -> watch::Receiver<u64> {
+        self.shared.presence_changes.subscribe()
+    }
+
+    /// The settings.
+    pub fn config(&self) -> &Config {
+        &self.shared.config
+    }
+
+    /// Stops: refuses new sessions, closes all with [`CloseReason::Shutdown`], spread out so that
+    /// they don't all come back at once, and waits until what was accepted is stored.
+    ///
+    /// Returns when all sessions are gone, or after `within`.
+    pub async fn drain(&self, within: Duration) {
+        /// How fast connections are closed: 1,000 a second, which is 10,000 in 10 s.
+        const BETWEEN: Duration = Duration::from_millis(1);
+        self.shared.draining.store(true, Ordering::Release);
+        let closing = async {
+            let links = self.shared.hub.links();
+            let many = u32::try_from(links.len()).unwrap_or(u32::MAX).max(1);
+            let between = BETWEEN.min(within / 2 / many);
+            for link in links {
+                link.close(CloseReason::Shutdown);
+                tokio::time::sleep(between).await;
+            }
+            while !self.shared.hub.is_empty() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        if tokio::time::timeout(within, closing).await.is_err() {
+            tracing::warn!("some connections did not end in time");
+        }
+        let (flushed, done) = oneshot::channel();
+        if self.sequencer.send(Job::Flush(flushed)).await.is_ok() {
+            done.await.ok();
+        }
+    }
+
+    fn is_draining(&self) -> bool {
+        self.shared.draining.load(Ordering::Acquire)
+    }
+}

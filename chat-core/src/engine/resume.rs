@@ -1,0 +1,99 @@
+//! Resuming: what a device missed, then what is live, with nothing between.
+
+use std::sync::Arc;
+
+use super::{Shared, rooms::IfAbsent};
+use crate::{
+    command::RoomCursor,
+    error::Error,
+    event::{Event, GapReason},
+    frame::Frame,
+    hub::Link,
+    log::{Cursor, Page, Seq},
+    outbox::OutboxLimits,
+};
+
+/// What may be sent again to one connection, all rooms together: half of its outbox, since nobody
+/// reads it meanwhile.
+pub(crate) type Budget = OutboxLimits;
+
+impl Shared {
+    pub(crate) fn resume_budget(&self) -> Budget {
+        let OutboxLimits { frames, bytes } = self.config.outbox;
+        Budget {
+            frames: frames / 2,
+            bytes: bytes / 2,
+        }
+    }
+
+    /// Sends what stands after `cursor`, or a gap, then what came meanwhile, then `last`.
+    ///
+    /// The link's live entries of this room have been waiting since before this call.
+    pub(crate) async fn catch_up(
+        &self,
+        link: &Arc<Link>,
+        cursor: &RoomCursor,
+        budget: &mut Budget,
+        last: impl FnOnce(Cursor) -> Option<Frame>,
+    ) -> Result<Cursor, Error> {
+        let RoomCursor { room, cursor } = cursor;
+        match self.missed(link, room, *cursor, budget).await {
+            Ok((frames, reached)) => {
+                let epoch = reached.epoch;
+                let seq =
+                    link.end_catch_up(room, frames, reached.seq, |seq| last(Cursor { epoch, seq }));
+                Ok(Cursor { epoch, seq })
+            }
+            Err(error) => {
+                link.abandon_catch_up(room);
+                Err(error)
+            }
+        }
+    }
+
+    /// What to send for a cursor, and the position that it leads to.
+    async fn missed(
+        &self,
+        link: &Link,
+        id: &crate::ids::RoomId,
+        cursor: Cursor,
+        budget: &mut Budget,
+    ) -> Result<(Vec<Frame>, Cursor), Error> {
+        self.enter(&link.user, id, IfAbsent::Refuse).await?;
+        let room = self.store.room(id).await?.ok_or(Error::NoRoom)?;
+        let epoch = room.epoch;
+        let gap = |from, reason| {
+            let frame = Event::Gap {
+                room: id.clone(),
+                epoch,
+                from,
+                to: room.head,
+                reason,
+            }
+            .into();
+            Ok((vec![frame], room.cursor()))
+        };
+        // A cursor beyond the head comes from entries that the store lost: a log begun anew.
+        if cursor.epoch != epoch || cursor.seq > room.head {
+            return gap(Seq(1).min(room.head), GapReason::NewEpoch);
+        }
+        let missed = room.head.0 - cursor.seq.0;
+        let limit = self.config.resume_max.min(budget.frames);
+        if missed > u64::try_from(limit).unwrap_or(u64::MAX) {
+            return gap(cursor.seq.next(), GapReason::TooMany);
+        }
+        let entries = self.store.page(id, Page::After(cursor.seq), limit).await?;
+        let seq = entries.last().map_or(cursor.seq, |entry| entry.seq);
+        let frames: Vec<Frame> = entries
+            .into_iter()
+            .map(|entry| Event::Entry(entry).into())
+            .collect();
+        let bytes: usize = frames.iter().map(Frame::size).sum();
+        if bytes > budget.bytes {
+            return gap(cursor.seq.next(), GapReason::TooMany);
+        }
+        budget.frames -= frames.len();
+        budget.bytes -= bytes;
+        Ok((frames, Cursor { epoch, seq }))
+    }
+}

@@ -1,0 +1,212 @@
+//! Rooms in use, and the one place that says who may enter them.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+use super::Shared;
+use crate::{
+    error::Error,
+    hub::Hub,
+    ids::{Epoch, RoomId, UserId},
+    log::{EntryBody, Seq},
+    port::BackendError,
+    room::{NewRoom, Room},
+};
+
+/// A room that somebody uses now.
+#[derive(Debug)]
+pub(crate) struct LiveRoom {
+    pub(crate) id: RoomId,
+    pub(crate) epoch: Epoch,
+    /// The newest entry that the sessions of this node have been sent, or had when they came.
+    published: AtomicU64,
+    members: RwLock<Arc<[UserId]>>,
+    used: AtomicBool,
+}
+
+impl LiveRoom {
+    pub(crate) fn published(&self) -> Seq {
+        Seq(self.published.load(Ordering::Acquire))
+    }
+
+    /// Only the sequencer calls this, so entries of a room are published one after the other.
+    pub(crate) fn set_published(&self, seq: Seq) {
+        self.published.store(seq.0, Ordering::Release);
+    }
+
+    pub(crate) fn members(&self) -> Arc<[UserId]> {
+        Arc::clone(&self.members.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Follows what an entry says of the members.
+    pub(crate) fn apply(&self, body: &EntryBody) {
+        let change = |edit: &dyn Fn(&mut Vec<UserId>)| {
+            let mut members = self.members.write().unwrap_or_else(PoisonError::into_inner);
+            let mut list = members.to_vec();
+            edit(&mut list);
+            *members = list.into();
+        };
+        match body {
+            EntryBody::Joined { user } => change(&|list| {
+                if let Err(at) = list.binary_search(user) {
+                    list.insert(at, user.clone());
+                }
+            }),
+            EntryBody::Left { user } => change(&|list| list.retain(|member| member != user)),
+            _ => {}
+        }
+    }
+}
+
+/// The rooms in use, by id; a bounded memory of what the store says of them.
+#[derive(Debug, Default)]
+pub(crate) struct Rooms(Mutex<HashMap<RoomId, Arc<LiveRoom>>>);
+
+/// Above this, rooms that were not used since the last clearing are forgotten.
+const ROOMS_KEPT: usize = 65_536;
+
+impl Rooms {
+    fn map(&self) -> MutexGuard<'_, HashMap<RoomId, Arc<LiveRoom>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn get(&self, id: &RoomId) -> Option<Arc<LiveRoom>> {
+        let map = self.map();
+        let room = map.get(id)?;
+        room.used.store(true, Ordering::Relaxed);
+        Some(Arc::clone(room))
+    }
+
+    fn insert(
+        &self,
+        room: &Room,
+        published: Seq,
+        members: Vec<UserId>,
+        hub: &Hub,
+    ) -> Arc<LiveRoom> {
+        let mut map = self.map();
+        if map.len() >= ROOMS_KEPT {
+            map.retain(|_, room| {
+                // What was published to sessions of this node must not be forgotten.
+                Arc::strong_count(room) > 1
+                    || room.used.swap(false, Ordering::Relaxed)
+                    || room.members().iter().any(|member| hub.has(member))
+            });
+        }
+        let room = map.entry(room.id.clone()).or_insert_with(|| {
+            Arc::new(LiveRoom {
+                id: room.id.clone(),
+                epoch: room.epoch,
+                published: AtomicU64::new(published.0),
+                members: RwLock::new(members.into()),
+                used: AtomicBool::new(true),
+            })
+        });
+        Arc::clone(room)
+    }
+}
+
+/// What to do about a direct room that doesn't exist yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum IfAbsent {
+    Create,
+    Refuse,
+}
+
+impl Shared {
+    /// The room, if `user` may be in it: the one place where permission is asked.
+    ///
+    /// Members of a room may do everything in it; to all others it doesn't exist.
+    pub(crate) async fn enter(
+        &self,
+        user: &UserId,
+        id: &RoomId,
+        if_absent: IfAbsent,
+    ) -> Result<Arc<LiveRoom>, Error> {
+        if id.pair().is_some_and(|pair| !pair.contains(user)) {
+            return Err(Error::NoRoom);
+        }
+        let room = match self.live_room(id).await? {
+            Some(room) => room,
+            None if if_absent == IfAbsent::Create => {
+                let members = id.pair().ok_or(Error::NoRoom)?.to_vec();
+                self.create_room(id.clone(), members).await?
+            }
+            None => return Err(Error::NoRoom),
+        };
+        if room.members().binary_search(user).is_err() {
+            return Err(Error::NoRoom);
+        }
+        Ok(room)
+    }
+
+    pub(crate) async fn create_room(
+        &self,
+        id: RoomId,
+        mut members: Vec<UserId>,
+    ) -> Result<Arc<LiveRoom>, Error> {
+        members.sort();
+        members.dedup();
+        let room = NewRoom {
+            id,
+            epoch: Epoch(self.ids.next()),
+            members: members.clone(),
+            created_at: self.now(),
+        };
+        let created = self.store.create_room(room).await?;
+        let members = match &created {
+            crate::port::Created::New(_) => members,
+            crate::port::Created::Existing(room) => self.load_members(&room.id).await?,
+        };
+        let room = created.into_room();
+        Ok(self.rooms.insert(&room, room.head, members, &self.hub))
+    }
+
+    /// The room with this id as this node knows it, from the store if need be.
+    pub(crate) async fn live_room(
+        &self,
+        id: &RoomId,
+    ) -> Result<Option<Arc<LiveRoom>>, BackendError> {
+        if let Some(room) = self.rooms.get(id) {
+            return Ok(Some(room));
+        }
+        let Some(room) = self.store.room(id).await? else {
+            return Ok(None);
+        };
+        self.remember_room(&room, room.head).await.map(Some)
+    }
+
+    /// Takes a room into use whose entries up to `published` need not be sent to anyone here.
+    pub(crate) async fn remember_room(
+        &self,
+        room: &Room,
+        published: Seq,
+    ) -> Result<Arc<LiveRoom>, BackendError> {
+        if let Some(room) = self.rooms.get(&room.id) {
+            return Ok(room);
+        }
+        let members = self.load_members(&room.id).await?;
+        Ok(self.rooms.insert(room, published, members, &self.hub))
+    }
+
+    async fn load_members(&self, id: &RoomId) -> Result<Vec<UserId>, BackendError> {
+        const PAGE: usize = 1_000;
+        if let Some(pair) = id.pair() {
+            return Ok(pair.to_vec());
+        }
+        let mut members: Vec<UserId> = Vec::new();
+        loop {
+            let page = self.store.members(id, members.last(), PAGE).await?;
+            let done = page.len() < PAGE;
+            members.extend(page);
+            if done {
+                return Ok(members);
+            }
+        }
+    }
+}

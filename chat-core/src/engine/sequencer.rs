@@ -1,0 +1,201 @@
+//! The one task that appends to the log and publishes from it.
+//!
+//! It drains what is queued and hands it to the store as one batch (group commit); answers leave
+//! when the store has it for good; then entries go out, room by room in the order of their numbers.
+//! Because nobody else publishes entries, that order needs no lock.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{MissedTickBehavior, interval},
+};
+
+use super::{Responder, Shared, relay, rooms::LiveRoom};
+use crate::{
+    error::Error,
+    event::{Event, Sent},
+    frame::Frame,
+    ids::RoomId,
+    log::{Entry, EntryBody, NewEntry, Page, Seq},
+    port::{AppendError, Appended, BackendError, Outcome, Retry},
+};
+
+/// How many entries a batch has at most: beyond it, latency grows and the rate does not.
+const BATCH: usize = 1_024;
+
+/// How often rooms are looked at again of which it is not known what the store has.
+const RECHECK: Duration = Duration::from_secs(1);
+
+#[derive(Debug)]
+pub(crate) struct Append {
+    pub(crate) room: Arc<LiveRoom>,
+    pub(crate) entry: NewEntry,
+    pub(crate) done: Responder,
+}
+
+#[derive(Debug)]
+pub(crate) enum Job {
+    Append(Append),
+    /// Another node has appended: publish up to this number.
+    CatchUp(Arc<LiveRoom>, Seq),
+    /// Everything before this is done.
+    Flush(oneshot::Sender<()>),
+}
+
+/// Runs until the last sender is gone.
+pub(crate) async fn run(shared: Arc<Shared>, mut jobs: mpsc::Receiver<Job>) {
+    let mut sequencer = Sequencer {
+        shared,
+        doubtful: HashMap::new(),
+    };
+    let mut queued = Vec::new();
+    let mut recheck = interval(RECHECK);
+    recheck.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            count = jobs.recv_many(&mut queued, BATCH) => {
+                if count == 0 {
+                    return;
+                }
+                sequencer.work(&mut queued).await;
+            }
+            _ = recheck.tick(), if !sequencer.doubtful.is_empty() => sequencer.recheck().await,
+        }
+    }
+}
+
+struct Sequencer {
+    shared: Arc<Shared>,
+    /// Rooms in which an append may have happened or not, or of which the store could not be read.
+    doubtful: HashMap<RoomId, Arc<LiveRoom>>,
+}
+
+impl Sequencer {
+    async fn work(&mut self, queued: &mut Vec<Job>) {
+        let mut batch = Vec::with_capacity(queued.len());
+        let mut waiting = Vec::with_capacity(queued.len());
+        let mut flushed = Vec::new();
+        for job in queued.drain(..) {
+            match job {
+                Job::Append(Append { room, entry, done }) => {
+                    batch.push(entry);
+                    waiting.push((room, done));
+                }
+                Job::CatchUp(room, head) => self.publish_up_to(&room, head).await,
+                Job::Flush(done) => flushed.push(done),
+            }
+        }
+        if !batch.is_empty() {
+            let answers = self.shared.store.append(batch).await;
+            for ((room, done), answer) in waiting.into_iter().zip(answers) {
+                self.settle(&room, done, answer).await;
+            }
+        }
+        for done in flushed {
+            done.send(()).ok();
+        }
+    }
+
+    async fn settle(
+        &mut self,
+        room: &Arc<LiveRoom>,
+        done: Responder,
+        answer: Result<Appended, AppendError>,
+    ) {
+        match answer {
+            Ok(Appended { entry, outcome }) => {
+                done.answer(Ok(Sent {
+                    room: entry.room.clone(),
+                    id: entry.id,
+                    seq: entry.seq,
+                    at: entry.at,
+                    duplicate: outcome == Outcome::Duplicate,
+                }));
+                self.publish(room, entry).await;
+            }
+            Err(error) => {
+                if let AppendError::Backend(BackendError {
+                    retry: Retry::IfIdempotent,
+                    ..
+                }) = &error
+                {
+                    self.doubtful.insert(room.id.clone(), Arc::clone(room));
+                }
+                done.answer(Err(Error::from(error)));
+            }
+        }
+    }
+
+    /// Sends an entry to all who are in the room, after what may be missing before it.
+    async fn publish(&mut self, room: &Arc<LiveRoom>, entry: Arc<Entry>) {
+        let next = room.published().next();
+        if entry.seq > next {
+            self.publish_up_to(room, Seq(entry.seq.0 - 1)).await;
+        }
+        if entry.seq == room.published().next() {
+            self.fan_out(room, entry);
+        }
+    }
+
+    /// Sends what the store has up to `head`, in order. What can't be read now is read later.
+    async fn publish_up_to(&mut self, room: &Arc<LiveRoom>, head: Seq) {
+        const PAGE: usize = 200;
+        while room.published() < head {
+            match self
+                .shared
+                .store
+                .page(&room.id, Page::After(room.published()), PAGE)
+                .await
+            {
+                Ok(entries) if entries.is_empty() => return,
+                Ok(entries) => {
+                    for entry in entries {
+                        self.fan_out(room, entry);
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "entries wait until the store can be read");
+                    self.doubtful.insert(room.id.clone(), Arc::clone(room));
+                    return;
+                }
+            }
+        }
+    }
+
+    fn fan_out(&self, room: &Arc<LiveRoom>, entry: Arc<Entry>) {
+        let shared = &self.shared;
+        room.set_published(entry.seq);
+        room.apply(&entry.body);
+        let members = room.members();
+        let frame = Frame::from(Event::Entry(Arc::clone(&entry)));
+        for member in &*members {
+            shared
+                .hub
+                .each(member, |link| link.send_entry(&room.id, entry.seq, &frame));
+        }
+        match &entry.body {
+            // Who left is told so, as the last thing.
+            EntryBody::Left { user } => {
+                shared
+                    .hub
+                    .each(user, |link| link.send_entry(&room.id, entry.seq, &frame));
+            }
+            EntryBody::Message { .. } => shared.stop_typing(room, &entry.author),
+            _ => {}
+        }
+        relay::announce(shared, room, entry.seq);
+    }
+
+    async fn recheck(&mut self) {
+        for (id, room) in std::mem::take(&mut self.doubtful) {
+            match self.shared.store.room(&id).await {
+                Ok(Some(found)) => self.publish_up_to(&room, found.head).await,
+                Ok(None) => {}
+                Err(_) => {
+                    self.doubtful.insert(id, room);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Complete backends in the process's own memory: for tests, for one node, and as the reference.
+
+mod broker;
+mod cache;
+mod store;
+
+pub use broker::{MemoryBroker, MemoryBus};
+pub use cache::MemoryCache;
+pub use store::MemoryStore;

@@ -1,0 +1,324 @@
+//! The store in memory: the contracts of `port/store.rs`, as plainly as they can be written.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    ops::{Bound, Range},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use async_trait::async_trait;
+
+use crate::{
+    ids::{ClientMessageId, MessageId, RoomId, UserId},
+    log::{Entry, EntryBody, NewEntry, Page, Seq},
+    port::{
+        AppendError, Appended, BackendError, Change, Created, LogStore, Outcome, ReceiptStore,
+        RoomStore,
+    },
+    receipt::{Mark, Watermarks},
+    room::{Membership, NewRoom, Room, UNREAD_CAP},
+};
+
+/// A store that forgets everything when it is dropped.
+///
+/// It keeps every contract but the one about power cuts, and is the reference that other stores
+/// are compared with. All calls take one lock and none waits for anything else.
+///
+/// ```
+/// use chat_core::{UserId, memory::MemoryStore, port::RoomStore};
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let store = MemoryStore::default();
+/// assert!(store.rooms_of(&UserId::new("alice")?, None, 10).await?.is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Default)]
+pub struct MemoryStore {
+    rooms: Mutex<Rooms>,
+}
+
+#[derive(Debug, Default)]
+struct Rooms {
+    all: HashMap<RoomId, Log>,
+    /// The same memberships as in `all`, by user.
+    of: HashMap<UserId, BTreeSet<RoomId>>,
+}
+
+#[derive(Debug)]
+struct Log {
+    room: Room,
+    members: BTreeSet<UserId>,
+    /// Entry `seq` stands at index `seq - 1`.
+    entries: Vec<Arc<Entry>>,
+    by_id: HashMap<MessageId, usize>,
+    by_client_id: HashMap<(UserId, ClientMessageId), usize>,
+    /// Outlives membership, so that watermarks don't go back when a member does.
+    watermarks: HashMap<UserId, Watermarks>,
+}
+
+impl MemoryStore {
+    fn lock(&self) -> MutexGuard<'_, Rooms> {
+        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Rooms {
+    fn join(&mut self, room: &RoomId, user: &UserId) {
+        if let Some(log) = self.all.get_mut(room) {
+            log.members.insert(user.clone());
+            self.of
+                .entry(user.clone())
+                .or_default()
+                .insert(room.clone());
+        }
+    }
+
+    fn leave(&mut self, room: &RoomId, user: &UserId) {
+        if let Some(log) = self.all.get_mut(room) {
+            log.members.remove(user);
+        }
+        if let Some(rooms) = self.of.get_mut(user) {
+            rooms.remove(room);
+        }
+    }
+
+    fn append(&mut self, new: NewEntry) -> Result<Appended, AppendError> {
+        let log = self.all.get_mut(&new.room).ok_or(AppendError::NoRoom)?;
+        // Before the target is looked at: the retry of a deletion finds its target deleted.
+        let key = (new.author.clone(), new.client_id.clone());
+        if let Some(first) = log.by_client_id.get(&key) {
+            return Ok(Appended {
+                entry: Arc::clone(&log.entries[*first]),
+                outcome: Outcome::Duplicate,
+            });
+        }
+        match &new.body {
+            EntryBody::Edit { target, text } => {
+                let target = log.own_message(*target, &new.author)?;
+                Arc::make_mut(target).body = EntryBody::Message {
+                    text: Arc::clone(text),
+                    edited_at: Some(new.at),
+                };
+            }
+            EntryBody::Delete { target } => {
+                Arc::make_mut(log.own_message(*target, &new.author)?).body = EntryBody::Deleted;
+                log.delete_edits_of(*target);
+            }
+            _ => {}
+        }
+        let at = log.entries.len();
+        log.room.head = log.room.head.next();
+        log.by_id.insert(new.id, at);
+        log.by_client_id.insert(key, at);
+        let entry = Arc::new(new.numbered(log.room.head));
+        log.entries.push(Arc::clone(&entry));
+        match &entry.body {
+            EntryBody::Joined { user } => self.join(&entry.room, user),
+            EntryBody::Left { user } => self.leave(&entry.room, user),
+            _ => {}
+        }
+        Ok(Appended {
+            entry,
+            outcome: Outcome::Stored,
+        })
+    }
+}
+
+impl Log {
+    fn own_message(&mut self, seq: Seq, by: &UserId) -> Result<&mut Arc<Entry>, AppendError> {
+        seq.0
+            .checked_sub(1)
+            .and_then(|at| self.entries.get_mut(usize::try_from(at).ok()?))
+            .filter(|entry| entry.author == *by && matches!(entry.body, EntryBody::Message { .. }))
+            .ok_or(AppendError::NoTarget)
+    }
+
+    fn delete_edits_of(&mut self, message: Seq) {
+        for entry in &mut self.entries {
+            if matches!(entry.body, EntryBody::Edit { target, .. } if target == message) {
+                Arc::make_mut(entry).body = EntryBody::Deleted;
+            }
+        }
+    }
+
+    /// The indexes of a page.
+    fn range(&self, page: Page, limit: usize) -> Range<usize> {
+        let head = self.entries.len();
+        let upto = |seq: Seq| usize::try_from(seq.0).unwrap_or(usize::MAX);
+        let ending = |end: usize| end.saturating_sub(limit)..end;
+        let beginning = |start: usize| start..start.saturating_add(limit).min(head);
+        match page {
+            Page::Newest => ending(head),
+            Page::Before(seq) => ending(upto(seq).saturating_sub(1).min(head)),
+            Page::After(seq) => beginning(upto(seq).min(head)),
+            Page::Around(seq) if seq > self.room.head => ending(head),
+            Page::Around(seq) => beginning(upto(seq).saturating_sub(1).saturating_sub(limit / 2)),
+        }
+    }
+
+    fn unread(&self, user: &UserId, read: Seq) -> u64 {
+        let cap = usize::try_from(UNREAD_CAP).unwrap_or(usize::MAX);
+        let counts = |entry: &&Arc<Entry>| {
+            entry.author != *user && matches!(entry.body, EntryBody::Message { .. })
+        };
+        self.entries[self.range(Page::After(read), usize::MAX)]
+            .iter()
+            .filter(counts)
+            .take(cap)
+            .map(|_| 1)
+            .sum()
+    }
+
+    fn watermarks(&self, user: &UserId) -> Watermarks {
+        self.watermarks.get(user).copied().unwrap_or_default()
+    }
+}
+
+fn following<'a, T: Ord>(
+    set: &'a BTreeSet<T>,
+    after: Option<&'a T>,
+) -> impl Iterator<Item = &'a T> {
+    set.range((
+        after.map_or(Bound::Unbounded, Bound::Excluded),
+        Bound::Unbounded,
+    ))
+}
+
+#[async_trait]
+impl RoomStore for MemoryStore {
+    async fn create_room(&self, new: NewRoom) -> Result<Created, BackendError> {
+        let mut rooms = self.lock();
+        if let Some(log) = rooms.all.get(&new.id) {
+            return Ok(Created::Existing(log.room.clone()));
+        }
+        let room = Room {
+            id: new.id.clone(),
+            epoch: new.epoch,
+            head: Seq::ZERO,
+            created_at: new.created_at,
+        };
+        let log = Log {
+            room: room.clone(),
+            members: BTreeSet::new(),
+            entries: Vec::new(),
+            by_id: HashMap::new(),
+            by_client_id: HashMap::new(),
+            watermarks: HashMap::new(),
+        };
+        rooms.all.insert(new.id.clone(), log);
+        for member in &new.members {
+            rooms.join(&new.id, member);
+        }
+        Ok(Created::New(room))
+    }
+
+    async fn room(&self, id: &RoomId) -> Result<Option<Room>, BackendError> {
+        Ok(self.lock().all.get(id).map(|log| log.room.clone()))
+    }
+
+    async fn is_member(&self, id: &RoomId, user: &UserId) -> Result<bool, BackendError> {
+        let rooms = self.lock();
+        Ok(rooms
+            .all
+            .get(id)
+            .is_some_and(|log| log.members.contains(user)))
+    }
+
+    async fn members(
+        &self,
+        id: &RoomId,
+        after: Option<&UserId>,
+        limit: usize,
+    ) -> Result<Vec<UserId>, BackendError> {
+        let rooms = self.lock();
+        let members = rooms.all.get(id).map(|log| &log.members).into_iter();
+        let page = members.flat_map(|members| following(members, after));
+        Ok(page.take(limit).cloned().collect())
+    }
+
+    async fn rooms_of(
+        &self,
+        user: &UserId,
+        after: Option<&RoomId>,
+        limit: usize,
+    ) -> Result<Vec<Membership>, BackendError> {
+        let rooms = self.lock();
+        let ids = rooms.of.get(user).into_iter();
+        let page = ids.flat_map(|ids| following(ids, after)).take(limit);
+        let membership = |log: &Log| {
+            let watermarks = log.watermarks(user);
+            Membership {
+                room: log.room.clone(),
+                watermarks,
+                unread: log.unread(user, watermarks.read),
+            }
+        };
+        Ok(page
+            .filter_map(|id| rooms.all.get(id))
+            .map(membership)
+            .collect())
+    }
+}
+
+#[async_trait]
+impl LogStore for MemoryStore {
+    async fn append(&self, batch: Vec<NewEntry>) -> Vec<Result<Appended, AppendError>> {
+        let mut rooms = self.lock();
+        batch.into_iter().map(|new| rooms.append(new)).collect()
+    }
+
+    async fn page(
+        &self,
+        room: &RoomId,
+        page: Page,
+        limit: usize,
+    ) -> Result<Vec<Arc<Entry>>, BackendError> {
+        let rooms = self.lock();
+        let Some(log) = rooms.all.get(room) else {
+            return Ok(Vec::new());
+        };
+        Ok(log.entries[log.range(page, limit)].to_vec())
+    }
+
+    async fn find(&self, room: &RoomId, id: MessageId) -> Result<Option<Arc<Entry>>, BackendError> {
+        let rooms = self.lock();
+        let entry = |log: &Log| log.by_id.get(&id).map(|at| Arc::clone(&log.entries[*at]));
+        Ok(rooms.all.get(room).and_then(entry))
+    }
+}
+
+#[async_trait]
+impl ReceiptStore for MemoryStore {
+    async fn advance(
+        &self,
+        room: &RoomId,
+        user: &UserId,
+        mark: Mark,
+        upto: Seq,
+    ) -> Result<Change<Watermarks>, BackendError> {
+        let mut rooms = self.lock();
+        let Some(log) = rooms.all.get_mut(room) else {
+            return Ok(Change::Unchanged(Watermarks::default()));
+        };
+        let from = log.watermarks(user);
+        let to = from.advanced(mark, upto, log.room.head);
+        if from == to {
+            return Ok(Change::Unchanged(from));
+        }
+        log.watermarks.insert(user.clone(), to);
+        Ok(Change::Moved { from, to })
+    }
+
+    async fn watermarks(
+        &self,
+        room: &RoomId,
+        users: &[UserId],
+    ) -> Result<Vec<Watermarks>, BackendError> {
+        let rooms = self.lock();
+        let log = rooms.all.get(room);
+        let of = |user| log.map_or_else(Watermarks::default, |log: &Log| log.watermarks(user));
+        Ok(users.iter().map(of).collect())
+    }
+}

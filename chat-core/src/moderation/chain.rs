@@ -1,0 +1,136 @@
+//! Several moderators as one.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time;
+
+use crate::port::{BackendError, BackendErrorKind, Draft, Moderator, Retry, Verdict};
+
+/// What to do with a text that a moderator could not judge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FailurePolicy {
+    /// Go on as if the moderator had allowed it.
+    Open,
+    /// Refuse it.
+    #[default]
+    Closed,
+}
+
+/// A moderator could not judge a text, and its policy is [`FailurePolicy::Closed`].
+#[derive(Debug, thiserror::Error)]
+#[error("a moderator gave no verdict: {0}")]
+pub struct Unavailable(#[source] pub BackendError);
+
+impl From<Unavailable> for crate::Error {
+    fn from(_: Unavailable) -> Self {
+        Self::ModerationUnavailable
+    }
+}
+
+/// A moderator with its time-out and what to do when it fails.
+#[derive(Debug, Clone)]
+pub struct Link {
+    /// Who judges.
+    pub moderator: Arc<dyn Moderator>,
+    /// How long to wait for a verdict.
+    pub timeout: Duration,
+    /// What to do after an error or the time-out.
+    pub on_failure: FailurePolicy,
+}
+
+impl Link {
+    /// How long to wait for a verdict unless told otherwise.
+    pub const DEFAULT_TIMEOUT: Duration = Duration::from_millis(1500);
+
+    /// A moderator that has [`Link::DEFAULT_TIMEOUT`] to answer, or the text is refused.
+    pub fn new(moderator: impl Moderator) -> Self {
+        Self {
+            moderator: Arc::new(moderator),
+            timeout: Self::DEFAULT_TIMEOUT,
+            on_failure: FailurePolicy::default(),
+        }
+    }
+
+    async fn review(&self, draft: &Draft) -> Result<Verdict, Unavailable> {
+        let error = match time::timeout(self.timeout, self.moderator.review(draft)).await {
+            Ok(Ok(verdict)) => return Ok(verdict),
+            Ok(Err(error)) => error,
+            Err(_) => BackendError {
+                kind: BackendErrorKind::Timeout,
+                retry: Retry::Safe,
+                backend: "moderator",
+                operation: "review",
+                source: None,
+            },
+        };
+        tracing::warn!(%error, policy = ?self.on_failure, "moderation failed");
+        match self.on_failure {
+            FailurePolicy::Open => Ok(Verdict::Allow),
+            FailurePolicy::Closed => Err(Unavailable(error)),
+        }
+    }
+}
+
+/// Asks moderators one after the other; without any, everything is allowed.
+///
+/// ```
+/// use chat_core::{
+///     RoomId, UserId,
+///     moderation::{Action, Chain, Link, RegexModerator, WordList},
+///     port::{Draft, Verdict},
+/// };
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let words = Link::new(WordList::new(["war", "gun"])?.action(Action::Mask));
+/// let links = Link::new(RegexModerator::new(["https?://"])?);
+/// let chain = Chain::new(vec![words, links]);
+///
+/// let mut draft = Draft {
+///     room: RoomId::new("alice,bob")?,
+///     author: UserId::new("alice")?,
+///     text: "no war".into(),
+/// };
+/// assert_eq!(chain.review(&draft).await?, Verdict::Mask("no ***".into()));
+/// draft.text = "no war, see http://peace.example".into();
+/// assert!(matches!(chain.review(&draft).await?, Verdict::Reject { .. }));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Chain {
+    links: Vec<Link>,
+}
+
+impl Chain {
+    /// Asks in this order.
+    pub fn new(links: Vec<Link>) -> Self {
+        Self { links }
+    }
+
+    /// The verdict of all: the first [`Verdict::Reject`] ends it; a [`Verdict::Mask`] rewrites the
+    /// draft for those that follow, and the last text of all is the one to accept.
+    ///
+    /// Needs a tokio runtime with its timer. A call that is dropped leaves nothing behind.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`] after an error or a time-out of a moderator whose policy is
+    /// [`FailurePolicy::Closed`].
+    pub async fn review(&self, draft: &Draft) -> Result<Verdict, Unavailable> {
+        let mut masked: Option<Draft> = None;
+        for link in &self.links {
+            match link.review(masked.as_ref().unwrap_or(draft)).await? {
+                Verdict::Allow => {}
+                Verdict::Mask(text) => {
+                    masked = Some(Draft {
+                        text,
+                        ..draft.clone()
+                    })
+                }
+                reject @ Verdict::Reject { .. } => return Ok(reject),
+            }
+        }
+        Ok(masked.map_or(Verdict::Allow, |draft| Verdict::Mask(draft.text)))
+    }
+}

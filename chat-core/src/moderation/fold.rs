@@ -1,0 +1,289 @@
+//! One spelling for all disguises of a text, with the way back to the original.
+//!
+//! Letters lose their case, width and accents (NFKD, then lower, upper and lower case, which makes `ß` to
+//! `ss` and all four Turkish i's to `i`); whatever takes no room is skipped; anything between
+//! words becomes one space; letters that stand singly are joined (`w a r`). A letter of another
+//! script becomes the Latin letter that it looks like, but only in a word that has Latin letters
+//! as well, so that words that are Cyrillic or Greek throughout stay what they are.
+
+use unicode_normalization::char::{compose, decompose_compatible, is_combining_mark};
+
+use super::look_alike::look_alike;
+use crate::text::is_invisible;
+
+/// A folded character and the original one that it comes from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Unit {
+    /// The folded character; a space for what stands between two words.
+    pub(super) ch: char,
+    /// It before its case was folded, for its looks.
+    raw: char,
+    /// Where it begins in the folded text.
+    at: usize,
+    /// Where it stands in the original text, with its accents.
+    pub(super) start: usize,
+    pub(super) end: usize,
+    flag: Flag,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Flag {
+    None,
+    /// Between words: more than one character, or an apostrophe.
+    Wide,
+    /// Between two single letters: to be skipped.
+    Skip,
+    /// The first after a skipped one where a word may begin or end all the same.
+    Loose,
+}
+
+/// When a letter of another script is replaced by the Latin one that it looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Looks {
+    /// In a word that has Latin letters too.
+    InMixedWords,
+    /// Everywhere.
+    Everywhere,
+}
+
+#[derive(Debug)]
+pub(super) struct Folded {
+    pub(super) text: String,
+    pub(super) units: Vec<Unit>,
+}
+
+impl Folded {
+    pub(super) fn new(text: &str, looks: Looks) -> Self {
+        let mut units = Vec::with_capacity(text.len());
+        for (start, c) in text.char_indices() {
+            let unit = Unit::new(c.to_ascii_lowercase(), c, start, start + c.len_utf8());
+            if c.is_ascii_alphanumeric() {
+                units.push(unit);
+            } else if c.is_ascii() {
+                separate(&mut units, unit);
+            } else {
+                push_unicode(&mut units, unit);
+            }
+        }
+        join_single_letters(&mut units);
+        if !text.is_ascii() {
+            replace_look_alikes(&mut units, looks);
+        }
+        let mut folded = String::with_capacity(text.len());
+        for unit in &mut units {
+            unit.at = folded.len();
+            folded.push(unit.ch);
+        }
+        Self {
+            text: folded,
+            units,
+        }
+    }
+
+    /// The units of a stretch of the folded text.
+    pub(super) fn range(&self, start: usize, end: usize) -> (usize, usize) {
+        let index = |at| self.units.partition_point(|unit| unit.at < at);
+        (index(start), index(end))
+    }
+
+    /// Whether a word may begin or end before the unit with this index.
+    pub(super) fn is_boundary(&self, index: usize) -> bool {
+        let (Some(before), Some(after)) = (
+            index.checked_sub(1).and_then(|index| self.units.get(index)),
+            self.units.get(index),
+        ) else {
+            return true;
+        };
+        before.is_gap()
+            || after.is_gap()
+            || after.flag == Flag::Loose
+            || is_unspaced(before.ch)
+            || is_unspaced(after.ch)
+    }
+}
+
+impl Unit {
+    fn new(ch: char, raw: char, start: usize, end: usize) -> Self {
+        let (at, flag) = (0, Flag::None);
+        Self {
+            ch,
+            raw,
+            at,
+            start,
+            end,
+            flag,
+        }
+    }
+
+    pub(super) fn is_gap(&self) -> bool {
+        self.ch == ' '
+    }
+
+    /// Whether it is a Latin letter in place of another that looks like it.
+    pub(super) fn is_replaced(&self) -> bool {
+        is_latin(self.ch) && !is_latin(self.raw)
+    }
+}
+
+/// Adds what stands between two words; several in a row are one.
+fn separate(units: &mut Vec<Unit>, mut unit: Unit) {
+    // An apostrophe is part of ordinary words: "I'm a ..." isn't three single letters.
+    let apostrophe = matches!(unit.raw, '\'' | '\u{2019}' | '\u{2b9}'..='\u{2ff}');
+    match units.last_mut() {
+        Some(last) if last.is_gap() => last.flag = Flag::Wide,
+        _ => {
+            unit.ch = ' ';
+            unit.flag = if apostrophe { Flag::Wide } else { Flag::None };
+            units.push(unit);
+        }
+    }
+}
+
+fn push_unicode(units: &mut Vec<Unit>, unit: Unit) {
+    let Unit {
+        raw: c, start, end, ..
+    } = unit;
+    // The line separators count as invisible in a name; here they end a word.
+    if is_invisible(c) && !c.is_whitespace() {
+        return;
+    }
+    // A modifier letter that has no plain form is an apostrophe or an accent that stands alone.
+    let modifier = matches!(c, '\u{2b9}'..='\u{2df}' | '\u{2ec}'..='\u{2ff}');
+    if modifier || !(c.is_alphanumeric() || is_combining_mark(c)) {
+        return separate(units, unit);
+    }
+    decompose_compatible(c, |part| {
+        if is_combining_mark(part) || matches!(part, '\u{640}' | '\u{1161}'..='\u{11ff}') {
+            push_mark(units, part, start, end);
+        } else if part.is_alphanumeric() {
+            push_letter(units, part, start, end);
+        } else {
+            separate(units, Unit::new(part, part, start, end));
+        }
+    });
+}
+
+fn push_letter(units: &mut Vec<Unit>, part: char, start: usize, end: usize) {
+    let upper = || part.to_lowercase().flat_map(char::to_uppercase);
+    let fold = || upper().flat_map(char::to_lowercase);
+    if fold().nth(1).is_none() {
+        let look = if is_latin(part) {
+            look_alike(part)
+        } else {
+            None
+        };
+        let ch = look.or_else(|| fold().next()).unwrap_or(part);
+        units.push(Unit::new(ch, part, start, end));
+    } else {
+        for ch in fold() {
+            if is_combining_mark(ch) {
+                push_mark(units, ch, start, end);
+            } else {
+                units.push(Unit::new(ch, ch, start, end));
+            }
+        }
+    }
+}
+
+/// Adds what belongs to the letter before it: an accent is dropped, the rest makes a new letter
+/// with it where there is one (`й`, `が`, the syllables of Hangul).
+fn push_mark(units: &mut Vec<Unit>, mark: char, start: usize, end: usize) {
+    let last = units.last_mut().filter(|last| !last.is_gap());
+    let Some(last) = last else {
+        if !is_accent(mark) {
+            units.push(Unit::new(mark, mark, start, end));
+        }
+        return;
+    };
+    let composed = compose(last.ch, mark);
+    // In Cyrillic the breve makes a letter of its own; all other accents are only accents.
+    let letter = |c: &char| !is_accent(mark) || matches!(c, 'й' | 'ў');
+    if let Some(composed) = composed.filter(letter) {
+        (last.ch, last.raw, last.end) = (composed, composed, end);
+    } else if is_accent(mark) {
+        last.end = end;
+    } else {
+        units.push(Unit::new(mark, mark, start, end));
+    }
+}
+
+/// Skips the separator between letters that stand singly, as in `w.a.r`.
+fn join_single_letters(units: &mut Vec<Unit>) {
+    let word = |index: Option<usize>| {
+        let unit = index.and_then(|index| units.get(index));
+        unit.filter(|unit| !unit.is_gap())
+    };
+    let is_single = |index: usize| {
+        word(Some(index)).is_some_and(|unit| unit.ch.is_alphabetic())
+            && word(index.checked_sub(1)).is_none()
+            && word(Some(index + 1)).is_none()
+    };
+    let joins = |gap: usize| {
+        let unit = units.get(gap);
+        unit.is_some_and(|unit| unit.is_gap() && unit.flag == Flag::None)
+            && gap.checked_sub(1).is_some_and(is_single)
+            && is_single(gap + 1)
+    };
+    // English has two words of one letter. At the end of such a row they may be just that
+    // ("a g u n"); elsewhere the row is one word, and "s o f t w a r e" has no "war" in it.
+    let article = |index: usize| word(Some(index)).is_some_and(|unit| matches!(unit.ch, 'a' | 'i'));
+
+    let gaps = (1..units.len()).filter(|gap| joins(*gap));
+    let found: Vec<(usize, bool)> = gaps
+        .map(|gap| {
+            let first = !gap.checked_sub(2).is_some_and(joins);
+            let last = !joins(gap + 2);
+            (gap, first && article(gap - 1) || last && article(gap + 1))
+        })
+        .collect();
+    if found.is_empty() {
+        return;
+    }
+    for (gap, loose) in found {
+        if let Some([gap, after]) = units.get_mut(gap..gap + 2) {
+            gap.flag = Flag::Skip;
+            after.flag = if loose { Flag::Loose } else { Flag::None };
+        }
+    }
+    units.retain(|unit| unit.flag != Flag::Skip);
+}
+
+fn replace_look_alikes(units: &mut [Unit], looks: Looks) {
+    for word in units.split_mut(Unit::is_gap) {
+        if looks == Looks::InMixedWords && !word.iter().any(|unit| is_latin(unit.ch)) {
+            continue;
+        }
+        for unit in word.iter_mut().filter(|unit| !is_latin(unit.ch)) {
+            if let Some(letter) = look_alike(unit.raw) {
+                unit.ch = letter;
+            }
+        }
+    }
+}
+
+/// A mark that may be left out of a word without making another: the accents of Latin, Greek and
+/// Cyrillic, the vowel points of Hebrew and Arabic, and the Arabic lengthening stroke.
+fn is_accent(c: char) -> bool {
+    matches!(c,
+        '\u{300}'..='\u{36f}' | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}'
+        | '\u{20d0}'..='\u{20ff}' | '\u{fe20}'..='\u{fe2f}' | '\u{591}'..='\u{5c7}'
+        | '\u{640}' | '\u{64b}'..='\u{652}' | '\u{670}')
+}
+
+/// A letter of the Latin script.
+fn is_latin(c: char) -> bool {
+    c.is_ascii_alphabetic()
+        || matches!(c,
+            '\u{c0}'..='\u{2af}' | '\u{1d00}'..='\u{1d7f}' | '\u{1d80}'..='\u{1dbf}'
+            | '\u{1e00}'..='\u{1eff}' | '\u{2c60}'..='\u{2c7f}' | '\u{a720}'..='\u{a7ff}'
+            | '\u{ab30}'..='\u{ab6f}' | '\u{1f150}'..='\u{1f189}')
+            && c.is_alphabetic()
+}
+
+/// A character of a script that doesn't part its words: each may begin or end one.
+fn is_unspaced(c: char) -> bool {
+    matches!(c,
+        '\u{e00}'..='\u{eff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}'
+        | '\u{2e80}'..='\u{31ff}' | '\u{3400}'..='\u{9fff}' | '\u{f900}'..='\u{faff}'
+        | '\u{20000}'..='\u{3ffff}')
+}

@@ -1,0 +1,50 @@
+//! The generic cell rate algorithm, in the form of ITU-T Recommendation I.371 (its "virtual
+//! scheduling algorithm"): the theoretical arrival time of the next request is all there is to
+//! remember, and a request may come before it by at most the burst tolerance.
+
+use std::time::Duration;
+
+use super::{Decision, Phase, RateState};
+
+pub(super) fn decide(
+    interval: Duration,
+    burst: u32,
+    state: &mut RateState,
+    now: Duration,
+) -> Decision {
+    let arrival = match state.phase {
+        Phase::Steady => state.until.max(now),
+        _ => now,
+    };
+    let tolerance = interval.saturating_mul(burst.saturating_sub(1));
+    let retry_after = arrival.saturating_sub(tolerance).saturating_sub(now);
+    if retry_after.is_zero() {
+        *state = RateState {
+            phase: Phase::Steady,
+            until: arrival.saturating_add(interval),
+        };
+        Decision::Allowed
+    } else {
+        Decision::Refused { retry_after }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_is_followed_by_the_steady_rate_and_rest_restores_the_burst() {
+        let mut state = RateState::default();
+        let second = Duration::from_secs(1);
+        let mut ask =
+            |tenths: u32| decide(second, 3, &mut state, second / 10 * tenths).retry_after();
+        assert_eq!([ask(0), ask(0), ask(0)], [None; 3]);
+        assert_eq!(ask(0), Some(second));
+        assert_eq!(ask(9), Some(second / 10));
+        assert_eq!(ask(10), None);
+        assert_eq!(ask(10), Some(second));
+        assert_eq!([ask(100), ask(100), ask(100)], [None; 3]);
+        assert_eq!(ask(100), Some(second));
+    }
+}

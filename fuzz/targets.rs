@@ -1,0 +1,70 @@
+//! What each decoder must hold, whatever bytes come in; run by libFuzzer (`scripts/fuzz`), and
+//! briefly by every `scripts/test` (`chat-cli/tests/decoders.rs`).
+
+use std::{fmt::Debug, str::from_utf8};
+
+use chat_core::{Outgoing, Request, RoomId, UserId};
+use serde::{Serialize, de::DeserializeOwned};
+
+/// Gives bytes to one decoder and says whether they were accepted; panics when the decoder does, or
+/// when what came out breaks its law.
+pub type Target = fn(&[u8]) -> bool;
+
+/// By name, with a few good inputs, one a line, to begin from.
+pub const TARGETS: &[(&str, &str, Target)] = &[
+    (
+        "native_request",
+        include_str!("seeds/native_request"),
+        native_request,
+    ),
+    (
+        "native_frame",
+        include_str!("seeds/native_frame"),
+        native_frame,
+    ),
+    ("names", include_str!("seeds/names"), names),
+];
+
+/// A client's frame, as the server reads it.
+pub fn native_request(data: &[u8]) -> bool {
+    reads_what_it_writes::<Request>(data)
+}
+
+/// A server's frame, as the client reads it.
+pub fn native_frame(data: &[u8]) -> bool {
+    reads_what_it_writes::<Outgoing>(data)
+}
+
+fn reads_what_it_writes<T: Debug + PartialEq + Serialize + DeserializeOwned>(data: &[u8]) -> bool {
+    let Ok(value) = serde_json::from_slice::<T>(data) else {
+        return false;
+    };
+    let json = serde_json::to_string(&value).expect("what was read can be written");
+    let again: T = serde_json::from_str(&json).expect("what was written can be read");
+    assert_eq!(value, again, "{json}");
+    true
+}
+
+/// User names and room ids: reading one again changes nothing, and it hides nothing.
+pub fn names(data: &[u8]) -> bool {
+    let Ok(text) = from_utf8(data) else {
+        return false;
+    };
+    if let Ok(user) = UserId::new(text) {
+        let name = user.as_str();
+        assert_eq!(UserId::new(name).as_ref(), Ok(&user));
+        assert!(
+            !name.contains(|c: char| c == ',' || c.is_control()),
+            "{name:?}"
+        );
+    }
+    let Ok(room) = RoomId::new(text) else {
+        return false;
+    };
+    assert_eq!(RoomId::new(room.as_str()).as_ref(), Ok(&room));
+    if let Some([one, other]) = room.pair() {
+        assert_eq!(UserId::new(one.as_str()).as_ref(), Ok(&one));
+        assert_eq!(RoomId::direct(&other, &one).as_ref(), Ok(&room));
+    }
+    true
+}
