@@ -1,6 +1,6 @@
 //! Where a server is: what people type, turned into the address of the native protocol.
 
-use tokio_tungstenite::tungstenite::http::Uri;
+use tokio_tungstenite::tungstenite::http::{Uri, uri::InvalidUri};
 
 use crate::error::ClientError;
 
@@ -27,13 +27,18 @@ pub(crate) fn websocket(server: &str) -> Result<Uri, ClientError> {
         return Err(invalid("it holds no query, fragment or user"));
     }
     let base = rest.trim_end_matches('/');
+    if base.is_empty() {
+        return Err(invalid("it names no host"));
+    }
     let path = if base.ends_with(PATH) { "" } else { PATH };
-    let uri: Uri = format!("ws://{base}{path}").parse().map_err(
-        |error: tokio_tungstenite::tungstenite::http::uri::InvalidUri| invalid(&error.to_string()),
-    )?;
-    match uri.host() {
-        Some(host) if !host.is_empty() => Ok(uri),
-        _ => Err(invalid("it names no host")),
+    let uri: Uri = format!("ws://{base}{path}")
+        .parse()
+        .map_err(|error: InvalidUri| invalid(&error.to_string()))?;
+    match uri.authority() {
+        Some(at) if at.port_u16().is_none() && at.as_str() != at.host() => {
+            Err(invalid("its port is a number up to 65535"))
+        }
+        _ => Ok(uri),
     }
 }
 
@@ -66,7 +71,8 @@ mod tests {
             ("ftp://chat.example", "begins with"),
             ("http://", "host"),
             ("http://a b", "invalid"),
-            ("http://host:port", "invalid"),
+            ("http://host:port", "port"),
+            ("http://host:70000", "port"),
             ("http://u:p@host", "user"),
         ] {
             let error = websocket(server).unwrap_err().to_string();

@@ -118,8 +118,9 @@ struct Link {
     welcome: bool,
     heard: Instant,
     asked: bool,
-    /// The room after which to go on listing; `None` when all are listed or a page is awaited.
-    list: Option<Option<RoomId>>,
+    /// Whether a page of the listing is due, and after which room.
+    list: bool,
+    listed: Option<RoomId>,
     typing: Option<RoomId>,
     message_at: Instant,
     page_at: Instant,
@@ -249,7 +250,8 @@ impl Driver {
             welcome: false,
             heard: now,
             asked: false,
-            list: None,
+            list: false,
+            listed: None,
             typing: None,
             message_at: now,
             page_at: now,
@@ -409,7 +411,8 @@ impl Driver {
             self.typed.insert(room.clone(), now);
             return Some((Command::Typing { room }, Awaited::Typing));
         }
-        if let Some(after) = link.list.take() {
+        if std::mem::take(&mut link.list) {
+            let after = link.listed.take();
             let limit = Some(PAGE);
             return Some((Command::Rooms { after, limit }, Awaited::Listing));
         }
@@ -497,9 +500,13 @@ impl Driver {
                 }
             }
             Event::Gap {
-                room, epoch, to, ..
+                room,
+                epoch,
+                to,
+                reason,
+                ..
             } => {
-                let notice = self.rooms.gap(&room, epoch, to);
+                let notice = self.rooms.gap(&room, epoch, to, reason);
                 self.notify(notice);
             }
             Event::Resumed { room, cursor } => {
@@ -539,7 +546,7 @@ impl Driver {
         match (awaited, result) {
             (Awaited::Hello, Ok(Reply::Welcome { user, session })) => {
                 link.welcome = true;
-                link.list = Some(None);
+                link.list = true;
                 self.was_connected = true;
                 self.backoff.reset();
                 self.events.push(ClientEvent::Connected { user, session });
@@ -552,7 +559,10 @@ impl Driver {
                     self.notify(notice);
                 }
                 match rooms.last() {
-                    Some(last) if more => link.list = Some(Some(last.room.id.clone())),
+                    Some(last) if more => {
+                        link.list = true;
+                        link.listed = Some(last.room.id.clone());
+                    }
                     _ => self.rooms.all_listed(),
                 }
             }

@@ -41,12 +41,11 @@ mod tests {
         let mut sent = Vec::new();
         while sent.len() < 300 {
             let now = Instant::now();
-            match pace.wait(now) {
-                Some(when) => tokio::time::sleep_until(when).await,
-                None => {
-                    pace.spend(now);
-                    sent.push(now);
-                }
+            if let Some(when) = pace.wait(now) {
+                tokio::time::sleep_until(when).await;
+            } else {
+                pace.spend(now);
+                sent.push(now);
             }
         }
         for (n, start) in sent.iter().enumerate() {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use chat_core::{Cursor, Entry, Epoch, HistoryPage, Room, RoomCursor, RoomId, Seq};
+use chat_core::{Cursor, Entry, Epoch, GapReason, HistoryPage, Room, RoomCursor, RoomId, Seq};
 
 /// More missing entries than this are skipped, and the consumer is told.
 const CATCH_UP: u64 = 10_000;
@@ -181,8 +181,19 @@ impl Rooms {
     }
 
     /// The server skipped entries up to `to`, or began anew.
-    pub(crate) fn gap(&mut self, room: &RoomId, epoch: Epoch, to: Seq) -> Option<Notice> {
+    pub(crate) fn gap(
+        &mut self,
+        room: &RoomId,
+        epoch: Epoch,
+        to: Seq,
+        reason: GapReason,
+    ) -> Option<Notice> {
         let feed = self.feeds.get_mut(room)?;
+        if reason == GapReason::NewEpoch {
+            // Also when the epoch is the same, but the server lost what the client has seen.
+            feed.restart(epoch, to);
+            return Some(Notice::Reset(room.clone(), epoch));
+        }
         feed.learn(epoch, to)
             .then(|| Notice::Reset(room.clone(), epoch))
     }
