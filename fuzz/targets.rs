@@ -1,9 +1,13 @@
 //! What each decoder must hold, whatever bytes come in; run by libFuzzer (`scripts/fuzz`), and
 //! briefly by every `scripts/test` (`chat-cli/tests/decoders.rs`).
 
-use std::{fmt::Debug, str::from_utf8};
+use std::{fmt::Debug, str::from_utf8, sync::LazyLock};
 
-use chat_core::{Outgoing, Request, RoomId, UserId};
+use chat_core::{
+    Outgoing, Request, RoomId, UserId,
+    moderation::{Action, Matching, WordList},
+    port::Verdict,
+};
 use serde::{Serialize, de::DeserializeOwned};
 
 /// Gives bytes to one decoder and says whether they were accepted; panics when the decoder does, or
@@ -23,6 +27,8 @@ pub const TARGETS: &[(&str, &str, Target)] = &[
         native_frame,
     ),
     ("names", include_str!("seeds/names"), names),
+    ("moderation", include_str!("seeds/moderation"), moderation),
+    ("word_list", include_str!("seeds/word_list"), word_list),
 ];
 
 /// A client's frame, as the server reads it.
@@ -66,5 +72,43 @@ pub fn names(data: &[u8]) -> bool {
         assert_eq!(UserId::new(one.as_str()).as_ref(), Ok(&one));
         assert_eq!(RoomId::direct(&other, &one).as_ref(), Ok(&room));
     }
+    true
+}
+
+/// Message texts before a word list: a masked text has no hit left.
+pub fn moderation(data: &[u8]) -> bool {
+    static LISTS: LazyLock<[WordList; 2]> = LazyLock::new(|| {
+        [Matching::Word, Matching::Substring].map(|matching| {
+            let list = WordList::new(["war", "gun", "straße", "bad words", "!gun show"]);
+            list.expect("the words are good")
+                .matching(matching)
+                .action(Action::Mask)
+        })
+    });
+    let Ok(text) = from_utf8(data) else {
+        return false;
+    };
+    for list in LISTS.iter() {
+        if let Verdict::Mask(masked) = list.judge(text) {
+            assert_eq!(
+                list.judge(&masked),
+                Verdict::Allow,
+                "{text:?} gave {masked:?}"
+            );
+            assert!(masked.contains('*'), "{text:?} gave {masked:?}");
+        }
+    }
+    true
+}
+
+/// A file of words, before its own text.
+pub fn word_list(data: &[u8]) -> bool {
+    let Ok(file) = from_utf8(data) else {
+        return false;
+    };
+    let Ok(list) = WordList::parse(file) else {
+        return false;
+    };
+    drop(list.judge(file));
     true
 }

@@ -126,7 +126,9 @@ impl Link {
     pub(crate) fn abandon_catch_up(&self, room: &RoomId) {
         let mut catching_up = self.catching_up();
         if let Some(CatchUp::Waiting(frames)) = catching_up.remove(room) {
-            frames.into_iter().for_each(|frame| self.send(frame));
+            for frame in frames {
+                self.send(frame);
+            }
         }
     }
 

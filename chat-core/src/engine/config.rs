@@ -53,7 +53,7 @@ impl Default for Config {
             text_bytes: 16 << 10,
             send_limit: Some(RatePolicy::Window {
                 limit: 5,
-                window: Duration::from_secs(60),
+                window: Duration::from_mins(1),
                 mute: Duration::from_secs(5),
             }),
             typing_throttle: Duration::from_secs(3),

@@ -102,7 +102,9 @@ async fn renew(shared: &Shared) -> Result<(), BackendError> {
     }
     loop {
         let expired = shared.cache.take_expired(EXPIRED).await?;
-        expired.iter().for_each(|user| shared.presence_moved(user));
+        for user in &expired {
+            shared.presence_moved(user);
+        }
         if expired.len() < EXPIRED {
             return Ok(());
         }

@@ -184,17 +184,14 @@ impl Actor {
             at: shared.now(),
             body,
         };
-        match self
-            .engine
-            .sequencer
-            .try_send(Job::Append(Append { room, entry, done }))
-        {
-            Ok(()) => {}
-            Err(TrySendError::Full(Job::Append(job))) => job.done.answer(Err(Error::Overloaded)),
-            Err(TrySendError::Closed(Job::Append(job))) => {
-                job.done.answer(Err(Error::ShuttingDown));
-            }
-            Err(_) => {}
+        let job = Job::Append(Append { room, entry, done });
+        let (job, error) = match self.engine.sequencer.try_send(job) {
+            Ok(()) => return,
+            Err(TrySendError::Full(job)) => (job, Error::Overloaded),
+            Err(TrySendError::Closed(job)) => (job, Error::ShuttingDown),
+        };
+        if let Job::Append(Append { done, .. }) = job {
+            done.answer(Err(error));
         }
     }
 }

@@ -134,7 +134,7 @@ impl Sequencer {
             self.publish_up_to(room, Seq(entry.seq.0 - 1)).await;
         }
         if entry.seq == room.published().next() {
-            self.fan_out(room, entry);
+            self.fan_out(room, &entry);
         }
     }
 
@@ -151,7 +151,7 @@ impl Sequencer {
                 Ok(entries) if entries.is_empty() => return,
                 Ok(entries) => {
                     for entry in entries {
-                        self.fan_out(room, entry);
+                        self.fan_out(room, &entry);
                     }
                 }
                 Err(error) => {
@@ -163,12 +163,12 @@ impl Sequencer {
         }
     }
 
-    fn fan_out(&self, room: &Arc<LiveRoom>, entry: Arc<Entry>) {
+    fn fan_out(&self, room: &LiveRoom, entry: &Arc<Entry>) {
         let shared = &self.shared;
         room.set_published(entry.seq);
         room.apply(&entry.body);
         let members = room.members();
-        let frame = Frame::from(Event::Entry(Arc::clone(&entry)));
+        let frame = Frame::from(Event::Entry(Arc::clone(entry)));
         for member in &*members {
             shared
                 .hub

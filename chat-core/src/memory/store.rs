@@ -19,7 +19,7 @@ use crate::{
     room::{Membership, NewRoom, Room, UNREAD_CAP},
 };
 
-/// A store that forgets everything when it is dropped.
+/// A store that forgets everything when it is dropped; clones share it.
 ///
 /// It keeps every contract but the one about power cuts, and is the reference that other stores
 /// are compared with. All calls take one lock and none waits for anything else.
@@ -34,19 +34,19 @@ use crate::{
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct MemoryStore {
-    rooms: Mutex<Rooms>,
+    rooms: Arc<Mutex<Rooms>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct Rooms {
     all: HashMap<RoomId, Log>,
     /// The same memberships as in `all`, by user.
     of: HashMap<UserId, BTreeSet<RoomId>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Log {
     room: Room,
     members: BTreeSet<UserId>,
@@ -59,6 +59,13 @@ struct Log {
 }
 
 impl MemoryStore {
+    /// A copy that lives on by itself.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn snapshot(&self) -> Self {
+        let rooms = Mutex::new(self.lock().clone());
+        Self { rooms }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Rooms> {
         self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
     }

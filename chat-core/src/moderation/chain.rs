@@ -126,7 +126,7 @@ impl Chain {
                     masked = Some(Draft {
                         text,
                         ..draft.clone()
-                    })
+                    });
                 }
                 reject @ Verdict::Reject { .. } => return Ok(reject),
             }

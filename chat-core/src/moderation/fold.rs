@@ -1,10 +1,10 @@
 //! One spelling for all disguises of a text, with the way back to the original.
 //!
-//! Letters lose their case, width and accents (NFKD, then lower, upper and lower case, which makes `ß` to
-//! `ss` and all four Turkish i's to `i`); whatever takes no room is skipped; anything between
-//! words becomes one space; letters that stand singly are joined (`w a r`). A letter of another
-//! script becomes the Latin letter that it looks like, but only in a word that has Latin letters
-//! as well, so that words that are Cyrillic or Greek throughout stay what they are.
+//! Letters lose their case, width and accents (NFKD, then lower, upper and lower case, which makes
+//! `ß` to `ss` and all four Turkish i's to `i`); whatever takes no room is skipped; anything
+//! between words becomes one space; letters that stand singly are joined (`w a r`). A letter of
+//! another script becomes the Latin letter that it looks like, but only in a word that has Latin
+//! letters as well, so that words that are Cyrillic or Greek throughout stay what they are.
 
 use unicode_normalization::char::{compose, decompose_compatible, is_combining_mark};
 
@@ -127,13 +127,14 @@ impl Unit {
 
 /// Adds what stands between two words; several in a row are one.
 fn separate(units: &mut Vec<Unit>, mut unit: Unit) {
-    // An apostrophe is part of ordinary words: "I'm a ..." isn't three single letters.
-    let apostrophe = matches!(unit.raw, '\'' | '\u{2019}' | '\u{2b9}'..='\u{2ff}');
     match units.last_mut() {
         Some(last) if last.is_gap() => last.flag = Flag::Wide,
         _ => {
             unit.ch = ' ';
-            unit.flag = if apostrophe { Flag::Wide } else { Flag::None };
+            // "I'm a ..." isn't a word of three single letters.
+            if is_apostrophe(unit.raw) {
+                unit.flag = Flag::Wide;
+            }
             units.push(unit);
         }
     }
@@ -147,15 +148,14 @@ fn push_unicode(units: &mut Vec<Unit>, unit: Unit) {
     if is_invisible(c) && !c.is_whitespace() {
         return;
     }
-    // A modifier letter that has no plain form is an apostrophe or an accent that stands alone.
-    let modifier = matches!(c, '\u{2b9}'..='\u{2df}' | '\u{2ec}'..='\u{2ff}');
-    if modifier || !(c.is_alphanumeric() || is_combining_mark(c)) {
+    if !(c.is_alphanumeric() || is_combining_mark(c)) {
         return separate(units, unit);
     }
     decompose_compatible(c, |part| {
+        // The two ranges: the Arabic lengthening stroke; vowels and finals of Hangul.
         if is_combining_mark(part) || matches!(part, '\u{640}' | '\u{1161}'..='\u{11ff}') {
             push_mark(units, part, start, end);
-        } else if part.is_alphanumeric() {
+        } else if part.is_alphanumeric() && !is_apostrophe(part) {
             push_letter(units, part, start, end);
         } else {
             separate(units, Unit::new(part, part, start, end));
@@ -167,13 +167,9 @@ fn push_letter(units: &mut Vec<Unit>, part: char, start: usize, end: usize) {
     let upper = || part.to_lowercase().flat_map(char::to_uppercase);
     let fold = || upper().flat_map(char::to_lowercase);
     if fold().nth(1).is_none() {
-        let look = if is_latin(part) {
-            look_alike(part)
-        } else {
-            None
-        };
-        let ch = look.or_else(|| fold().next()).unwrap_or(part);
-        units.push(Unit::new(ch, part, start, end));
+        let ch = fold().next().unwrap_or(part);
+        let look = look_alike(ch).filter(|_| is_latin(ch));
+        units.push(Unit::new(look.unwrap_or(ch), part, start, end));
     } else {
         for ch in fold() {
             if is_combining_mark(ch) {
@@ -254,11 +250,17 @@ fn replace_look_alikes(units: &mut [Unit], looks: Looks) {
             continue;
         }
         for unit in word.iter_mut().filter(|unit| !is_latin(unit.ch)) {
-            if let Some(letter) = look_alike(unit.raw) {
+            // `Ν` looks like `N`, but `ν` like `v`.
+            if let Some(letter) = look_alike(unit.raw).or_else(|| look_alike(unit.ch)) {
                 unit.ch = letter;
             }
         }
     }
+}
+
+/// An apostrophe, or a modifier letter that looks like one.
+fn is_apostrophe(c: char) -> bool {
+    matches!(c, '\'' | '\u{2019}' | '\u{2b9}'..='\u{2df}' | '\u{2ec}'..='\u{2ff}')
 }
 
 /// A mark that may be left out of a word without making another: the accents of Latin, Greek and

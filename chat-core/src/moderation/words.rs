@@ -10,7 +10,7 @@ use async_trait::async_trait;
 
 use super::{
     Action,
-    fold::{Folded, Looks},
+    fold::{Folded, Looks, Unit},
     look_alike, masked, refused,
 };
 use crate::port::{BackendError, Draft, Moderator, Verdict};
@@ -204,11 +204,7 @@ impl WordList {
             match self.entry(found.pattern()) {
                 Entry::Allowed => allowed.push((start, end)),
                 Entry::LookAlike
-                    if !folded
-                        .units
-                        .get(start..end)?
-                        .iter()
-                        .any(|u| u.is_replaced()) => {}
+                    if !folded.units.get(start..end)?.iter().any(Unit::is_replaced) => {}
                 Entry::Word | Entry::LookAlike => hits.push((start, end)),
             }
         }

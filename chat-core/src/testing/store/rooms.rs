@@ -1,0 +1,387 @@
+//! Rooms and who is in them.
+
+use super::*;
+use crate::{port::Created, room::Room};
+
+fn new_room(name: &str, members: Vec<UserId>) -> NewRoom {
+    NewRoom {
+        id: room_id(name),
+        epoch: epoch(),
+        members,
+        created_at: time(unique()),
+    }
+}
+
+pub(super) async fn a_new_room_has_the_given_epoch_and_head_0(h: &dyn StoreHarness) {
+    let store = h.store();
+    let new = new_room("alice,bob", users(["bob", "alice", "bob"]));
+    let room = Room {
+        id: new.id.clone(),
+        epoch: new.epoch,
+        head: Seq::ZERO,
+        created_at: new.created_at,
+    };
+    let created = store.create_room(new).await.unwrap();
+    assert_eq!(
+        created,
+        Created::New(room.clone()),
+        "a new room is as given"
+    );
+    assert_eq!(
+        store.room(&room.id).await.unwrap(),
+        Some(room.clone()),
+        "the room is there from then on"
+    );
+    assert_eq!(
+        store.members(&room.id, None, 10).await.unwrap(),
+        users(["alice", "bob"]),
+        "its first members are in it, each once"
+    );
+}
+
+pub(super) async fn the_same_room_again_is_the_existing_one_untouched(h: &dyn StoreHarness) {
+    let store = h.store();
+    let new = new_room("group", users(["alice", "bob"]));
+    let mut room = store.create_room(new).await.unwrap().into_room();
+    let said = entry(&room.id, "alice", text("hello"));
+    store.append(vec![said]).await.remove(0).unwrap();
+    room.head = Seq(1);
+    let again = new_room("group", users(["carol"]));
+    let created = store.create_room(again).await.unwrap();
+    assert_eq!(
+        created,
+        Created::Existing(room.clone()),
+        "the same id again gives the existing room, its epoch and head untouched"
+    );
+    assert_eq!(
+        store.room(&room.id).await.unwrap(),
+        Some(room.clone()),
+        "the existing room stays as it was"
+    );
+    assert_eq!(
+        store.members(&room.id, None, 10).await.unwrap(),
+        users(["alice", "bob"]),
+        "its members are untouched"
+    );
+    assert!(
+        store
+            .rooms_of(&user("carol"), None, 10)
+            .await
+            .unwrap()
+            .is_empty(),
+        "nobody gets into a room by making it again"
+    );
+}
+
+pub(super) async fn of_many_calls_at_once_exactly_one_makes_the_room(h: &dyn StoreHarness) {
+    let store = h.store();
+    for round in 0..8 {
+        let make = |n: usize| {
+            let new = new_room(&format!("room {round}"), users([["alice", "bob"][n % 2]]));
+            let store = Arc::clone(&store);
+            async move { store.create_room(new).await.unwrap() }
+        };
+        let answers = at_once((0..16).map(make)).await;
+        let new: Vec<&Room> = answers
+            .iter()
+            .filter_map(|answer| match answer {
+                Created::New(room) => Some(room),
+                Created::Existing(_) => None,
+            })
+            .collect();
+        assert_eq!(
+            new.len(),
+            1,
+            "of several calls at once, exactly one makes it"
+        );
+        for answer in &answers {
+            let room = answer.clone().into_room();
+            assert_eq!(&room, new[0], "all calls get the room that was made");
+        }
+        let members = store.members(&new[0].id, None, 10).await.unwrap();
+        assert_eq!(members.len(), 1, "the members are those of one call");
+    }
+}
+
+pub(super) async fn a_room_knows_its_newest_number(h: &dyn StoreHarness) {
+    let room = TestRoom::new(h, "group").await;
+    let other = TestRoom::new(h, "other").await;
+    for number in 1..=3 {
+        room.add("alice", text("hello")).await;
+        assert_eq!(room.head().await, number, "head is the newest number");
+    }
+    assert_eq!(other.head().await, 0, "entries of another room don't count");
+}
+
+pub(super) async fn a_room_that_does_not_exist_has_nothing(h: &dyn StoreHarness) {
+    TestRoom::new(h, "group").await.fill(3).await;
+    let (store, none) = (h.store(), room_id("none"));
+    assert_eq!(
+        store.room(&none).await.unwrap(),
+        None,
+        "there is no such room"
+    );
+    assert!(
+        !store.is_member(&none, &user("alice")).await.unwrap(),
+        "nobody is a member of a room that doesn't exist"
+    );
+    let members = store.members(&none, None, 10).await.unwrap();
+    assert_eq!(members, [], "a room that doesn't exist has no members");
+    for page in [
+        Page::Newest,
+        Page::Before(Seq(2)),
+        Page::After(Seq(0)),
+        Page::Around(Seq(1)),
+    ] {
+        let page = store.page(&none, page, 10).await.unwrap();
+        assert_eq!(page, [], "a room that doesn't exist has no entries");
+    }
+    let zero = store.watermarks(&none, &users(["alice"])).await.unwrap();
+    assert_eq!(zero, [Watermarks::default()], "and no receipts");
+}
+
+pub(super) async fn only_members_are_members(h: &dyn StoreHarness) {
+    let room = TestRoom::with(h, "group", users(["alice"])).await;
+    TestRoom::with(h, "other", users(["bob"])).await;
+    room.add("bob", text("an author need not be a member"))
+        .await;
+    assert!(room.is_member("alice").await, "who was put in is a member");
+    assert!(
+        !room.is_member("bob").await,
+        "a member of another room isn't"
+    );
+    assert!(!room.is_member("carol").await, "a stranger isn't");
+}
+
+pub(super) async fn members_come_in_ascending_order(h: &dyn StoreHarness) {
+    let names = [
+        "zoe", "Zoe", "alice", "éva", "李雷", "a b", "10", "9", "_x", "🦀",
+    ];
+    let room = TestRoom::with(h, "group", users(names)).await;
+    let mut sorted = users(names);
+    sorted.sort();
+    assert_eq!(
+        room.members().await,
+        sorted,
+        "members come in ascending order of their bytes"
+    );
+}
+
+pub(super) async fn members_come_in_pages(h: &dyn StoreHarness) {
+    let all = users(["b", "d", "f", "h"]);
+    let room = TestRoom::with(h, "group", all.clone()).await;
+    for after in [
+        None,
+        Some("a"),
+        Some("b"),
+        Some("c"),
+        Some("g"),
+        Some("h"),
+        Some("z"),
+    ] {
+        let after = after.map(user);
+        let rest: Vec<UserId> = all
+            .iter()
+            .filter(|&m| Some(m) > after.as_ref())
+            .cloned()
+            .collect();
+        for limit in [0, 1, 2, 3, 4, 5, usize::MAX] {
+            let page = room.store.members(&room.id, after.as_ref(), limit).await;
+            assert_eq!(
+                page.unwrap(),
+                rest[..limit.min(rest.len())],
+                "at most {limit} members from the first one after {after:?}"
+            );
+        }
+    }
+}
+
+pub(super) async fn joined_makes_a_member_and_left_ends_it(h: &dyn StoreHarness) {
+    let room = TestRoom::with(h, "group", users(["alice"])).await;
+    room.add("alice", joined("bob")).await;
+    assert!(
+        room.is_member("bob").await,
+        "Joined makes its user a member"
+    );
+    assert_eq!(
+        room.members().await,
+        users(["alice", "bob"]),
+        "and is listed"
+    );
+    let listed = room.membership("bob").await;
+    assert!(listed.is_some(), "the room is in the new member's list");
+    room.add("alice", left("bob")).await;
+    assert!(!room.is_member("bob").await, "Left ends it");
+    assert_eq!(
+        room.members().await,
+        users(["alice"]),
+        "who left isn't listed"
+    );
+    let listed = room.membership("bob").await;
+    assert_eq!(
+        listed, None,
+        "the room is gone from the former member's list"
+    );
+    let batch = [left("alice"), joined("carol"), joined("bob"), left("carol")];
+    let batch = batch.map(|body| entry(&room.id, "alice", body));
+    for answer in room.store.append(batch.into()).await {
+        answer.unwrap();
+    }
+    assert_eq!(
+        room.members().await,
+        users(["bob"]),
+        "the last change of a batch decides"
+    );
+}
+
+pub(super) async fn joining_twice_and_leaving_twice_change_nothing(h: &dyn StoreHarness) {
+    let room = TestRoom::with(h, "group", users(["alice"])).await;
+    for (number, body) in [joined("bob"), joined("bob"), joined("alice")]
+        .into_iter()
+        .enumerate()
+    {
+        let entry = room.add("alice", body).await;
+        let number = u64::try_from(number).unwrap() + 1;
+        assert_eq!(
+            entry.seq,
+            Seq(number),
+            "joining again is an entry all the same"
+        );
+    }
+    assert_eq!(room.members().await, users(["alice", "bob"]), "each once");
+    for body in [left("bob"), left("bob"), left("carol")] {
+        room.add("alice", body).await;
+    }
+    assert_eq!(
+        room.members().await,
+        users(["alice"]),
+        "nobody else is left"
+    );
+    assert_eq!(
+        room.head().await,
+        6,
+        "leaving again is an entry all the same"
+    );
+}
+
+pub(super) async fn a_refused_entry_moves_no_member(h: &dyn StoreHarness) {
+    let room = TestRoom::with(h, "group", users(["alice"])).await;
+    let nowhere = entry(&room_id("none"), "alice", joined("bob"));
+    assert!(
+        room.try_append(nowhere).await.is_err(),
+        "there is no such room"
+    );
+    let rooms = room.store.rooms_of(&user("bob"), None, 10).await.unwrap();
+    assert_eq!(rooms, [], "a refused entry leaves no trace");
+}
+
+pub(super) async fn rooms_of_a_user_come_in_ascending_order(h: &dyn StoreHarness) {
+    let names = ["zoo", "Zoo", "alice,bob", "alice", "a b", "élan", "10", "9"];
+    for name in names {
+        TestRoom::with(h, name, users(["alice"])).await;
+    }
+    TestRoom::with(h, "another", users(["bob"])).await;
+    let mut sorted = names.map(room_id);
+    sorted.sort();
+    let rooms = h.store().rooms_of(&user("alice"), None, 100).await.unwrap();
+    let ids: Vec<RoomId> = rooms.into_iter().map(|entry| entry.room.id).collect();
+    assert_eq!(
+        ids, sorted,
+        "the user's rooms and no others, in order of id"
+    );
+    let none = h.store().rooms_of(&user("carol"), None, 100).await.unwrap();
+    assert_eq!(none, [], "who is in no room has no rooms");
+}
+
+pub(super) async fn rooms_of_a_user_come_in_pages(h: &dyn StoreHarness) {
+    let all = ["b", "d", "f", "h"].map(room_id);
+    for id in &all {
+        TestRoom::with(h, id.as_str(), users(["alice"])).await;
+    }
+    for after in [
+        None,
+        Some("a"),
+        Some("b"),
+        Some("c"),
+        Some("g"),
+        Some("h"),
+        Some("z"),
+    ] {
+        let after = after.map(room_id);
+        let rest: Vec<RoomId> = all
+            .iter()
+            .filter(|&id| Some(id) > after.as_ref())
+            .cloned()
+            .collect();
+        for limit in [0, 1, 2, 3, 4, 5, usize::MAX] {
+            let page = h
+                .store()
+                .rooms_of(&user("alice"), after.as_ref(), limit)
+                .await;
+            let ids: Vec<RoomId> = page
+                .unwrap()
+                .into_iter()
+                .map(|entry| entry.room.id)
+                .collect();
+            assert_eq!(
+                ids,
+                rest[..limit.min(rest.len())],
+                "at most {limit} rooms from the first one after {after:?}"
+            );
+        }
+    }
+}
+
+pub(super) async fn rooms_of_a_user_have_their_heads_and_the_users_own_watermarks(
+    h: &dyn StoreHarness,
+) {
+    let (busy, calm) = (
+        TestRoom::new(h, "busy").await,
+        TestRoom::new(h, "calm").await,
+    );
+    busy.fill(5).await;
+    calm.fill(1).await;
+    for (name, mark, upto) in [
+        ("alice", Mark::Read, 5),
+        ("bob", Mark::Delivered, 3),
+        ("bob", Mark::Read, 2),
+    ] {
+        busy.receipt(name, mark, upto).await;
+    }
+    for room in [&busy, &calm] {
+        let listed = room.membership("bob").await.unwrap();
+        let known = room.store.room(&room.id).await.unwrap();
+        assert_eq!(Some(listed.room), known, "each room comes with its head");
+    }
+    let listed = busy.membership("bob").await.unwrap();
+    assert_eq!(
+        listed.watermarks,
+        Watermarks {
+            delivered: Seq(3),
+            read: Seq(2)
+        },
+        "each room comes with this user's watermarks"
+    );
+    let listed = calm.membership("bob").await.unwrap();
+    assert_eq!(listed.watermarks, Watermarks::default(), "of this room");
+}
+
+pub(super) async fn names_are_told_apart_to_the_letter(h: &dyn StoreHarness) {
+    let names = ["team_a", "teamXa", "Team_a", "team%", "team", "téam"];
+    for name in names {
+        let room = TestRoom::with(h, name, users([name])).await;
+        room.fill(1).await;
+    }
+    for name in names {
+        let rooms = h.store().rooms_of(&user(name), None, 10).await.unwrap();
+        let rooms: Vec<_> = rooms
+            .iter()
+            .map(|entry| (entry.room.id.as_str(), entry.room.head))
+            .collect();
+        assert_eq!(
+            rooms,
+            [(name, Seq(1))],
+            "names that look alike are different names"
+        );
+    }
+}

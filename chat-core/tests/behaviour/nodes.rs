@@ -1,0 +1,144 @@
+//! Several nodes on one store and one bus behave as one, also when hints are lost.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use chat_core::{
+    ChatEngine, Event, Mark, Presence, RandomIds, Seq,
+    memory::{MemoryBus, MemoryCache, MemoryStore},
+    port::{BackendError, Broker, Delivery, Hint, Topic},
+};
+
+use crate::common::{direct, next_entry, next_matching, text, unlimited, user};
+
+/// A broker that loses everything it is given.
+#[derive(Debug)]
+struct Deaf;
+
+#[async_trait]
+impl Broker for Deaf {
+    async fn publish(&self, _: &Topic, _: &Hint) -> Result<(), BackendError> {
+        Ok(())
+    }
+
+    async fn subscribe(&self, _: &Topic) -> Result<(), BackendError> {
+        Ok(())
+    }
+
+    async fn unsubscribe(&self, _: &Topic) -> Result<(), BackendError> {
+        Ok(())
+    }
+
+    async fn next(&self) -> Delivery {
+        std::future::pending().await
+    }
+}
+
+struct Cluster {
+    store: MemoryStore,
+    cache: MemoryCache,
+    bus: MemoryBus,
+}
+
+impl Cluster {
+    fn new() -> Self {
+        Self {
+            store: MemoryStore::default(),
+            cache: MemoryCache::default(),
+            bus: MemoryBus::default(),
+        }
+    }
+
+    fn node(&self) -> ChatEngine {
+        self.node_with(self.bus.node())
+    }
+
+    fn node_with(&self, broker: impl Broker) -> ChatEngine {
+        ChatEngine::builder()
+            .store(self.store.clone())
+            .cache(self.cache.clone())
+            .broker(broker)
+            .ids(Arc::new(RandomIds))
+            .config(unlimited())
+            .build()
+            .unwrap()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_conversation_across_two_nodes_has_one_order() {
+    let cluster = Cluster::new();
+    let (one, two) = (cluster.node(), cluster.node());
+    let alice = one.connect(user("alice")).await.unwrap();
+    let bob = two.connect(user("bob")).await.unwrap();
+    let room = direct("alice", "bob");
+    for n in 1..=20_u64 {
+        let author = if n % 2 == 0 { &alice } else { &bob };
+        author.send(&room, &n.to_string()).await.unwrap();
+    }
+    for device in [&alice, &bob] {
+        for n in 1..=20 {
+            assert_eq!(next_entry(device).await.seq.0, n);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn receipts_typing_and_presence_cross_nodes() {
+    let cluster = Cluster::new();
+    let (one, two) = (cluster.node(), cluster.node());
+    let alice = one.connect(user("alice")).await.unwrap();
+    let room = direct("alice", "bob");
+    alice.send(&room, "there?").await.unwrap();
+    let bob = two.connect(user("bob")).await.unwrap();
+    let online = next_matching(&alice, |event| matches!(event, Event::Presence(_))).await;
+    assert!(matches!(
+        online,
+        Event::Presence(Presence { online: true, .. })
+    ));
+    bob.receipt(&room, Mark::Read, Seq(1)).await.unwrap();
+    let receipt = next_matching(&alice, |event| matches!(event, Event::Receipt { .. })).await;
+    assert!(matches!(receipt, Event::Receipt { now, .. } if now.read == Seq(1)));
+    bob.typing(&room).await.unwrap();
+    let typing = next_matching(&alice, |event| matches!(event, Event::Typing { .. })).await;
+    assert!(matches!(typing, Event::Typing { active: true, .. }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_no_hint_told_is_found_by_the_position_check() {
+    let cluster = Cluster::new();
+    let (one, two) = (cluster.node_with(Deaf), cluster.node_with(Deaf));
+    let alice = one.actor(user("alice"));
+    let room = direct("alice", "bob");
+    alice.send(&room, "before").await.unwrap();
+    let bob = two.connect(user("bob")).await.unwrap();
+    let carol = direct("bob", "carol");
+    alice.send(&room, "lost hint").await.unwrap();
+    one.actor(user("carol"))
+        .send(&carol, "a room that is new")
+        .await
+        .unwrap();
+    let first = tokio::time::timeout(Duration::from_secs(31), next_entry(&bob))
+        .await
+        .unwrap();
+    let second = next_entry(&bob).await;
+    let mut seen = [text(&first), text(&second)];
+    seen.sort_unstable();
+    assert_eq!(seen, ["a room that is new", "lost hint"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_sees_a_gap_reads_the_store() {
+    let cluster = Cluster::new();
+    let deaf = cluster.node_with(Deaf);
+    let (one, two) = (cluster.node(), cluster.node());
+    let room = direct("alice", "bob");
+    let bob = two.connect(user("bob")).await.unwrap();
+    deaf.actor(user("alice"))
+        .send(&room, "nobody heard")
+        .await
+        .unwrap();
+    one.actor(user("alice")).send(&room, "heard").await.unwrap();
+    assert_eq!(text(&next_entry(&bob).await), "nobody heard");
+    assert_eq!(text(&next_entry(&bob).await), "heard");
+}

@@ -1,0 +1,207 @@
+//! A store in trouble: what is not known is said, and healed.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use chat_core::{
+    ChatEngine, Entry, ErrorCode, Mark, Membership, MessageId, NewEntry, NewRoom, Page, Room,
+    RoomId, Seq, UserId, Watermarks,
+    memory::MemoryStore,
+    port::{
+        AppendError, Appended, BackendError, BackendErrorKind, Change, Created, LogStore,
+        ReceiptStore, Retry, RoomStore,
+    },
+};
+
+use crate::common::{client_id, direct, next_entry, text, unlimited, user};
+
+/// A store whose answers to appends get lost, or which refuses them, while told so.
+#[derive(Debug, Clone, Default)]
+struct Troubled(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    store: MemoryStore,
+    answers_lost: AtomicBool,
+    full: AtomicBool,
+}
+
+fn error(kind: BackendErrorKind, retry: Retry) -> AppendError {
+    let (backend, operation) = ("troubled", "append");
+    BackendError {
+        kind,
+        retry,
+        backend,
+        operation,
+        source: None,
+    }
+    .into()
+}
+
+#[async_trait]
+impl LogStore for Troubled {
+    async fn append(&self, batch: Vec<NewEntry>) -> Vec<Result<Appended, AppendError>> {
+        if self.0.full.load(Ordering::Relaxed) {
+            return batch
+                .iter()
+                .map(|_| Err(error(BackendErrorKind::Full, Retry::Safe)))
+                .collect();
+        }
+        let answers = self.0.store.append(batch).await;
+        if self.0.answers_lost.load(Ordering::Relaxed) {
+            let lost = |_| Err(error(BackendErrorKind::Timeout, Retry::IfIdempotent));
+            return answers.into_iter().map(lost).collect();
+        }
+        answers
+    }
+
+    async fn page(
+        &self,
+        room: &RoomId,
+        page: Page,
+        limit: usize,
+    ) -> Result<Vec<Arc<Entry>>, BackendError> {
+        self.0.store.page(room, page, limit).await
+    }
+
+    async fn find(&self, room: &RoomId, id: MessageId) -> Result<Option<Arc<Entry>>, BackendError> {
+        self.0.store.find(room, id).await
+    }
+}
+
+#[async_trait]
+impl RoomStore for Troubled {
+    async fn create_room(&self, room: NewRoom) -> Result<Created, BackendError> {
+        self.0.store.create_room(room).await
+    }
+
+    async fn room(&self, id: &RoomId) -> Result<Option<Room>, BackendError> {
+        self.0.store.room(id).await
+    }
+
+    async fn is_member(&self, id: &RoomId, user: &UserId) -> Result<bool, BackendError> {
+        self.0.store.is_member(id, user).await
+    }
+
+    async fn members(
+        &self,
+        id: &RoomId,
+        after: Option<&UserId>,
+        limit: usize,
+    ) -> Result<Vec<UserId>, BackendError> {
+        self.0.store.members(id, after, limit).await
+    }
+
+    async fn rooms_of(
+        &self,
+        user: &UserId,
+        after: Option<&RoomId>,
+        limit: usize,
+    ) -> Result<Vec<Membership>, BackendError> {
+        self.0.store.rooms_of(user, after, limit).await
+    }
+}
+
+#[async_trait]
+impl ReceiptStore for Troubled {
+    async fn advance(
+        &self,
+        room: &RoomId,
+        user: &UserId,
+        mark: Mark,
+        upto: Seq,
+    ) -> Result<Change<Watermarks>, BackendError> {
+        self.0.store.advance(room, user, mark, upto).await
+    }
+
+    async fn watermarks(
+        &self,
+        room: &RoomId,
+        users: &[UserId],
+    ) -> Result<Vec<Watermarks>, BackendError> {
+        self.0.store.watermarks(room, users).await
+    }
+}
+
+fn troubled() -> (Troubled, ChatEngine) {
+    let store = Troubled::default();
+    let engine = ChatEngine::builder()
+        .config(unlimited())
+        .store(store.clone())
+        .build()
+        .unwrap();
+    (store, engine)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_after_a_lost_answer_tells_where_the_message_stands_and_delivers_it() {
+    let (store, engine) = troubled();
+    let bob = engine.connect(user("bob")).await.unwrap();
+    let alice = engine.actor(user("alice"));
+    let room = direct("alice", "bob");
+    store.0.answers_lost.store(true, Ordering::Relaxed);
+    let error = alice
+        .send_as(&room, "hello?", client_id("a"))
+        .await
+        .unwrap_err();
+    assert_eq!(error.code(), ErrorCode::OutcomeUnknown);
+    store.0.answers_lost.store(false, Ordering::Relaxed);
+    let sent = alice
+        .send_as(&room, "hello?", client_id("a"))
+        .await
+        .unwrap();
+    assert!(sent.duplicate);
+    assert_eq!(next_entry(&bob).await.id, sent.id);
+    alice.send(&room, "good").await.unwrap();
+    assert_eq!(text(&next_entry(&bob).await), "good", "delivered once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stored_message_whose_answer_was_lost_is_delivered_without_a_retry() {
+    let (store, engine) = troubled();
+    let bob = engine.connect(user("bob")).await.unwrap();
+    let alice = engine.actor(user("alice"));
+    let room = direct("alice", "bob");
+    store.0.answers_lost.store(true, Ordering::Relaxed);
+    alice.send(&room, "one").await.unwrap_err();
+    let delivered = tokio::time::timeout(Duration::from_secs(3), next_entry(&bob))
+        .await
+        .unwrap();
+    assert_eq!(text(&delivered), "one");
+    // With the next message at once, it comes before it.
+    alice.send(&room, "two").await.unwrap_err();
+    store.0.answers_lost.store(false, Ordering::Relaxed);
+    alice.send(&room, "three").await.unwrap();
+    assert_eq!(text(&next_entry(&bob).await), "two");
+    assert_eq!(text(&next_entry(&bob).await), "three");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_store_refuses_messages_and_is_read_on() {
+    let (store, engine) = troubled();
+    let alice = engine.actor(user("alice"));
+    let room = direct("alice", "bob");
+    alice.send(&room, "one").await.unwrap();
+    store.0.full.store(true, Ordering::Relaxed);
+    assert_eq!(
+        alice.send(&room, "two").await.unwrap_err().code(),
+        ErrorCode::StoreFull
+    );
+    assert_eq!(
+        alice
+            .history(&room, Page::Newest, None)
+            .await
+            .unwrap()
+            .entries
+            .len(),
+        1
+    );
+    store.0.full.store(false, Ordering::Relaxed);
+    assert_eq!(alice.send(&room, "two").await.unwrap().seq, Seq(2));
+}

@@ -1,0 +1,100 @@
+//! How connections are set up, and the versions of the schema.
+
+use std::{path::Path, time::Duration};
+
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+
+/// Marks a file as ours: "CHAT" in ASCII.
+pub(crate) const APPLICATION_ID: i64 = 0x4348_4154;
+
+/// What leads from one version of the schema to the next; a published one never changes.
+const MIGRATIONS: &[&str] = &[include_str!("schema.sql")];
+
+/// The version that this code reads and writes.
+pub(crate) const VERSION: usize = MIGRATIONS.len();
+
+/// How long to wait for a lock that a foreign program holds on the file, such as a backup.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Page cache in KiB: the writer's holds the upper levels of all indexes.
+const WRITER_CACHE: i64 = 64 * 1024;
+const READER_CACHE: i64 = 16 * 1024;
+
+/// Write-ahead log at which it is copied into the file, in pages of 4 KiB.
+const CHECKPOINT_PAGES: i64 = 4_000;
+
+/// What a grown write-ahead log is cut back to, in bytes.
+const LOG_LIMIT: i64 = 64 << 20;
+
+fn open(path: &Path, flags: OpenFlags, cache: i64) -> rusqlite::Result<Connection> {
+    // One thread at a time uses a connection, which is what NO_MUTEX asks for.
+    let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(32);
+    connection.pragma_update(None, "cache_size", -cache)?;
+    // No memory-mapped reads: a failing disk would end the process instead of the query.
+    connection.pragma_update(None, "mmap_size", 0)?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    Ok(connection)
+}
+
+/// The connection that writes. Makes the file if there is none.
+pub(crate) fn writer(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+    let connection = open(path, flags, WRITER_CACHE)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    // NORMAL would lose acknowledged messages in a power cut, and group commit makes FULL as fast.
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    connection.pragma_update(None, "journal_size_limit", LOG_LIMIT)?;
+    // What was deleted is overwritten in the file.
+    connection.pragma_update(None, "secure_delete", true)?;
+    Ok(connection)
+}
+
+/// A connection that reads beside the writer.
+pub(crate) fn reader(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE, READER_CACHE)?;
+    connection.pragma_update(None, "query_only", true)?;
+    Ok(connection)
+}
+
+/// A connection that looks at a file of which nothing is known, and leaves it as it is.
+///
+/// A file without a write-ahead log is opened as one that can't change, for otherwise an empty log
+/// would be made beside it.
+pub(crate) fn probe(path: &Path, has_log: bool) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
+    if has_log {
+        return open(path, flags, READER_CACHE);
+    }
+    // With all that could mean something in a URI as %XX.
+    let bytes = path.as_os_str().as_encoded_bytes().iter();
+    let hex = |half: u8| char::from_digit(u32::from(half), 16);
+    let escaped: String = bytes
+        .flat_map(|byte| [Some('%'), hex(byte >> 4), hex(byte & 15)])
+        .flatten()
+        .collect();
+    let uri = format!("file:{escaped}?immutable=1");
+    let flags = flags | OpenFlags::SQLITE_OPEN_URI;
+    open(Path::new(&uri), flags, READER_CACHE)
+}
+
+/// A number that `SQLite` keeps about the file.
+pub(crate) fn number(connection: &Connection, pragma: &str) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, pragma, |row| row.get(0))
+}
+
+/// Brings the schema up to [`VERSION`], each step whole or not at all.
+pub(crate) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
+    let from = usize::try_from(number(connection, "user_version")?).unwrap_or(0);
+    for (version, script) in (1..).zip(MIGRATIONS).skip(from) {
+        let step = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        step.execute_batch(script)?;
+        step.pragma_update(None, "application_id", APPLICATION_ID)?;
+        step.pragma_update(None, "user_version", version)?;
+        step.commit()?;
+        tracing::info!(version, "schema brought up to date");
+    }
+    Ok(())
+}
