@@ -23,6 +23,9 @@ const WAITING: usize = 500;
 /// How long receipts may settle before they are shown in one line.
 const SETTLE: Duration = Duration::from_millis(200);
 
+/// How long the other has to be away before it is told.
+const LASTS: Duration = Duration::from_secs(2);
+
 /// Own messages whose state may still be told.
 const OWN: usize = 1_000;
 
@@ -84,6 +87,7 @@ pub(crate) struct Conversation {
 
 /// What changes while it goes on.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 struct Now {
     asked: JoinSet<Done>,
     waiting: usize,
@@ -103,7 +107,9 @@ struct Now {
     told: Watermarks,
     settle: Option<Instant>,
     own: VecDeque<(Seq, Arc<str>)>,
+    /// What has been told of the other, and what is told if it lasts.
     presence: Option<Presence>,
+    away: Option<(Instant, Presence)>,
 }
 
 impl Conversation {
@@ -126,6 +132,7 @@ impl Conversation {
             settle: None,
             own: VecDeque::new(),
             presence: None,
+            away: None,
         };
         let mut signal = pin!(signal());
         let outcome = loop {
@@ -151,6 +158,11 @@ impl Conversation {
                     Some(input) => self.input(&mut now, input).await?,
                 },
                 () = at(now.settle) => self.settled(&mut now).await?,
+                () = at(now.away.as_ref().map(|(when, _)| *when)) => {
+                    if let Some((_, presence)) = now.away.take() {
+                        self.tell_presence(&mut now, presence).await?;
+                    }
+                }
                 () = at(give_up) => break Outcome::Lost("no connection".to_owned()),
                 () = &mut signal => break Outcome::Left,
             }
@@ -280,16 +292,28 @@ impl Conversation {
         Ok(())
     }
 
+    /// The other came or went. People are told of a going that lasts, for a device that changes
+    /// networks, or a server that starts again, is soon back.
     async fn presence(&self, now: &mut Now, presence: Presence) -> io::Result<()> {
-        if now.presence.as_ref() != Some(&presence) {
-            now.presence = Some(presence.clone());
-            if self.output.is_json() {
-                self.show(Shown::Presence(presence)).await?;
-            } else {
-                self.note(presence_line(&presence)).await?;
-            }
+        now.away = None;
+        if self.output.is_json() || presence.online || now.presence.is_none() {
+            self.tell_presence(now, presence).await?;
+        } else {
+            now.away = Some((Instant::now() + LASTS, presence));
         }
         Ok(())
+    }
+
+    async fn tell_presence(&self, now: &mut Now, presence: Presence) -> io::Result<()> {
+        if now.presence.as_ref() == Some(&presence) {
+            return Ok(());
+        }
+        now.presence = Some(presence.clone());
+        if self.output.is_json() {
+            self.show(Shown::Presence(presence)).await
+        } else {
+            self.note(presence_line(&presence)).await
+        }
     }
 
     fn greet(&self, now: &mut Now) {
@@ -344,7 +368,12 @@ impl Conversation {
             now.told = now.marks;
             now.settle = None;
         }
-        if let Some(peer) = peer {
+        if let Some(mut peer) = peer {
+            if online.contains(&self.peer) {
+                // Asked a moment later, when the other may have come.
+                peer.presence.online = true;
+                peer.presence.last_seen = None;
+            }
             let away = !peer.presence.online;
             self.presence(now, peer.presence).await?;
             if first && away {
@@ -454,7 +483,9 @@ impl Conversation {
                     let sending = self.client.edit(&self.room, seq, text.clone());
                     await_answer(now, sending, text);
                 }
-                None => self.wrong("there is no message of yours to edit").await?,
+                None => {
+                    self.wrong("there is no message of yours to edit").await?;
+                }
             },
             Input::Delete(target) => match target.or(last_own) {
                 Some(seq) => {
@@ -463,7 +494,7 @@ impl Conversation {
                 }
                 None => {
                     self.wrong("there is no message of yours to take back")
-                        .await?
+                        .await?;
                 }
             },
             Input::Who => {

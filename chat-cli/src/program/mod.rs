@@ -31,17 +31,12 @@ const INPUTS: usize = 64;
 /// Runs the program to its end.
 pub(crate) fn run() -> ExitCode {
     let args = Args::parse();
-    let room = match RoomId::direct(&args.me, &args.peer) {
-        Ok(room) => room,
-        Err(_) => {
-            let message = format!(
-                "you can't chat with yourself: {} is named twice\n",
-                clean(args.me.as_str())
-            );
-            Args::command()
-                .error(ErrorKind::ValueValidation, message)
-                .exit()
-        }
+    let Ok(room) = RoomId::direct(&args.me, &args.peer) else {
+        let me = clean(args.me.as_str());
+        let message = format!("you can't chat with yourself: {me} is named twice\n");
+        Args::command()
+            .error(ErrorKind::ValueValidation, message)
+            .exit()
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
