@@ -26,12 +26,9 @@
 //!
 //! chat_core::store_conformance!(fresh);
 //!
-//! #[test]
-//! fn random_commands_get_the_answers_of_the_memory_store() {
-//!     testing::model::check(64, fresh);
-//! }
+//! // And in a `#[test]`: the answers to random commands, beside those of the memory store.
+//! testing::model::check(2, fresh);
 //!
-//! # testing::model::check(2, fresh);
 //! # testing::block_on(async {
 //! // A single case, to see for instance that a store that is broken on purpose is caught:
 //! let verdict = CASES.run("watermarks_never_go_back", &fresh().await).await;
