@@ -63,11 +63,11 @@ proptest! {
                 let mut early = UNIT;
                 while early < wait {
                     let again = policy.decide(&mut state, now + early).retry_after();
-                    prop_assert_eq!(again, Some(wait - early));
+                    prop_assert_eq!(again, Some(wait.saturating_sub(early)));
                     early += UNIT;
                 }
                 let instant = Duration::from_nanos(1);
-                let last = policy.decide(&mut state, now + wait - instant).retry_after();
+                let last = policy.decide(&mut state, now + wait.saturating_sub(instant)).retry_after();
                 prop_assert_eq!(last, Some(instant));
                 prop_assert_eq!(policy.decide(&mut state, now + wait), Decision::Allowed);
                 break;
@@ -122,7 +122,7 @@ proptest! {
         let allowed = allowed(policy, &moments);
         for (first, from) in allowed.iter().enumerate() {
             for (last, to) in allowed.iter().enumerate().skip(first) {
-                let steady = (*to - *from).as_nanos() / (UNIT * interval).as_nanos();
+                let steady = to.saturating_sub(*from).as_nanos() / (UNIT * interval).as_nanos();
                 prop_assert!((last - first + 1) as u128 <= u128::from(burst) + steady);
             }
         }
@@ -138,7 +138,7 @@ proptest! {
         for now in after(state.until()) {
             prop_assert_eq!(policy.decide(&mut kept, now), policy.decide(&mut none, now));
         }
-        let now = state.until() - Duration::from_nanos(1);
+        let now = state.until().saturating_sub(Duration::from_nanos(1));
         prop_assume!(moments.last().is_some_and(|last| *last <= now));
         let (mut kept, mut none) = (state, RateState::default());
         // More requests than any policy here allows at once tell the two apart.

@@ -20,6 +20,9 @@
     reason = "a case fails by panicking, as every test does"
 )]
 
+pub mod broker;
+pub mod cache;
+pub mod model;
 pub mod store;
 mod suite;
 

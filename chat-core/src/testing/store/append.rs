@@ -84,12 +84,12 @@ pub(super) async fn a_batch_is_numbered_in_its_order_room_by_room(h: &dyn StoreH
 
 pub(super) async fn a_large_batch_is_stored_whole(h: &dyn StoreHarness) {
     let room = TestRoom::new(h, "group").await;
-    let long = "x".repeat(4_000);
+    let wide = "x".repeat(4_000);
     let batch = (0..2_000).map(|n| {
         entry(
             &room.id,
             ["alice", "bob"][n % 2],
-            text(if n % 100 == 0 { &long } else { "hello" }),
+            text(if n % 100 == 0 { &wide } else { "hello" }),
         )
     });
     let batch: Vec<NewEntry> = batch.collect();

@@ -12,6 +12,11 @@
 //! chat_core::store_conformance!(fresh);
 //! ```
 
+#![allow(
+    clippy::wildcard_imports,
+    reason = "the cases share one vocabulary, and the table names them all"
+)]
+
 mod append;
 mod duplicates;
 mod edits;
@@ -34,6 +39,7 @@ use chrono::{DateTime, Utc};
 use tokio::sync::Barrier;
 use uuid::Uuid;
 
+use super::suite::suite;
 use crate::{
     ids::{ClientMessageId, Epoch, MessageId, RoomId, UserId},
     log::{Entry, EntryBody, NewEntry, Page, Seq},
@@ -65,7 +71,7 @@ pub trait StoreHarness: Send + Sync + 'static {
     async fn reopen(&self) -> bool;
 }
 
-super::suite::suite! {
+suite! {
     $ store_conformance: store, dyn StoreHarness;
     // Rooms and members
     a_new_room_has_the_given_epoch_and_head_0,

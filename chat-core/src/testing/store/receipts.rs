@@ -141,7 +141,7 @@ pub(super) async fn receipts_at_once_are_all_counted(h: &dyn StoreHarness) {
         // Each number once for each user and mark, the high ones not last.
         let upto = u64::try_from(n / 6 * 5 % 12 + 1).unwrap_or_default();
         async move {
-            if n / 3 % 2 == 0 {
+            if (n / 3).is_multiple_of(2) {
                 (name, room.receipt(name, Delivered, upto + 12).await)
             } else {
                 (name, room.receipt(name, Read, upto).await)

@@ -203,7 +203,11 @@ pub(super) async fn joined_makes_a_member_and_left_ends_it(h: &dyn StoreHarness)
         room.is_member("bob").await,
         "Joined makes its user a member"
     );
-    assert_eq!(room.members().await, users(["alice", "bob"]));
+    assert_eq!(
+        room.members().await,
+        users(["alice", "bob"]),
+        "and is listed"
+    );
     let listed = room.membership("bob").await;
     assert!(listed.is_some(), "the room is in the new member's list");
     room.add("alice", left("bob")).await;
@@ -248,7 +252,11 @@ pub(super) async fn joining_twice_and_leaving_twice_change_nothing(h: &dyn Store
     for body in [left("bob"), left("bob"), left("carol")] {
         room.add("alice", body).await;
     }
-    assert_eq!(room.members().await, users(["alice"]));
+    assert_eq!(
+        room.members().await,
+        users(["alice"]),
+        "nobody else is left"
+    );
     assert_eq!(
         room.head().await,
         6,

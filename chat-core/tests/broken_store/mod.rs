@@ -1,0 +1,471 @@
+//! A store with one thing broken: [`MemoryStore`] behind a wrapper that spoils what goes in or out.
+
+#![expect(clippy::unwrap_used, reason = "part of a test")]
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use async_trait::async_trait;
+use chat_core::{
+    ClientMessageId, Entry, EntryBody, Mark, Membership, MessageId, NewEntry, NewRoom, Page, Room,
+    RoomId, Seq, UserId, Watermarks,
+    memory::MemoryStore,
+    port::{
+        AppendError, Appended, BackendError, Change, Created, LogStore, Outcome, ReceiptStore,
+        RoomStore,
+    },
+};
+use tokio::task::yield_now;
+
+use super::Fault::{self, *};
+
+#[derive(Debug)]
+pub(crate) struct BrokenStore {
+    fault: Fault,
+    inner: MemoryStore,
+    notes: Mutex<Notes>,
+}
+
+/// What a broken store remembers beside, to answer wrongly from.
+#[derive(Debug, Default)]
+struct Notes {
+    rooms: Vec<RoomId>,
+    /// By a key that is too coarse, or for an answer that is out of date.
+    first: HashMap<String, Arc<Entry>>,
+    refused: HashSet<String>,
+    /// As they were first stored.
+    original: HashMap<(RoomId, Seq), EntryBody>,
+    /// Messages whose edit has not reached them yet.
+    late: HashMap<(RoomId, Seq), EntryBody>,
+    former: HashSet<(RoomId, UserId)>,
+    marks: HashMap<(RoomId, UserId), Watermarks>,
+    counter: u64,
+    restarts: u64,
+}
+
+impl BrokenStore {
+    pub(crate) fn new(fault: Fault) -> Self {
+        Self {
+            fault,
+            inner: MemoryStore::default(),
+            notes: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn restarted(&self) {
+        self.notes().restarts += 1;
+    }
+
+    fn notes(&self) -> MutexGuard<'_, Notes> {
+        self.notes.lock().unwrap()
+    }
+
+    /// A client message id that is in use nowhere.
+    fn fresh_client_id(&self) -> ClientMessageId {
+        let mut notes = self.notes();
+        notes.counter += 1;
+        ClientMessageId::new(format!("fresh-{}", notes.counter)).unwrap()
+    }
+
+    /// An entry on its way out.
+    fn show(&self, mut entry: Arc<Entry>) -> Arc<Entry> {
+        let notes = self.notes();
+        let key = (entry.room.clone(), entry.seq);
+        let original = notes.original.get(&key);
+        let entry_mut = Arc::make_mut(&mut entry);
+        match (self.fault, &mut entry_mut.body, original) {
+            (NumbersHaveAGap, ..) if key.1 > Seq(2) => entry_mut.seq = key.1.next(),
+            (NumbersRepeat, ..) if key.1 > Seq(2) => entry_mut.seq.0 -= 1,
+            (EditMissesItsTarget, body @ EntryBody::Message { .. }, Some(original)) => {
+                *body = original.clone();
+            }
+            (EditTellsNoTime, EntryBody::Message { edited_at, .. }, _) => *edited_at = None,
+            (EditComesLate, body, _) => {
+                if let Some(old) = notes.late.get(&key) {
+                    *body = old.clone();
+                }
+            }
+            (
+                DeletionLeavesTheText,
+                body @ EntryBody::Deleted,
+                Some(original @ EntryBody::Message { .. }),
+            )
+            | (
+                DeletionLeavesTheEdits,
+                body @ EntryBody::Deleted,
+                Some(original @ EntryBody::Edit { .. }),
+            ) => *body = original.clone(),
+            _ => {}
+        }
+        entry
+    }
+
+    async fn head(&self, room: &RoomId) -> Seq {
+        let room = self.inner.room(room).await.unwrap();
+        room.map_or(Seq::ZERO, |room| room.head)
+    }
+
+    async fn entry(&self, room: &RoomId, seq: Seq) -> Option<Arc<Entry>> {
+        let page = self.inner.page(room, Page::Around(seq), 1).await.unwrap();
+        page.into_iter().find(|entry| entry.seq == seq)
+    }
+
+    /// The key by which this store takes an entry for a duplicate, if that is what is broken.
+    fn coarse_key(&self, new: &NewEntry) -> Option<String> {
+        let NewEntry {
+            room,
+            author,
+            client_id,
+            ..
+        } = new;
+        match self.fault {
+            ClientIdForgetsTheAuthor => Some(format!("{room} {client_id}")),
+            ClientIdForgetsTheRoom => Some(format!("{author} {client_id}")),
+            ClientIdIgnoresCase => Some(format!("{room} {author} {client_id}").to_lowercase()),
+            DuplicateShowsTheOldText | DuplicateIsCheckedThenStored | RefusalUsesUpTheClientId => {
+                Some(format!("{room} {author} {client_id}"))
+            }
+            _ => None,
+        }
+    }
+
+    async fn append_one(&self, mut new: NewEntry) -> Result<Appended, AppendError> {
+        let given = new.clone();
+        let key = self.coarse_key(&new);
+        if let Some(key) = &key {
+            if self.notes().refused.contains(key) {
+                return Err(AppendError::NoTarget);
+            }
+            if let Some(first) = self.notes().first.get(key) {
+                return Ok(Appended {
+                    entry: Arc::clone(first),
+                    outcome: Outcome::Duplicate,
+                });
+            }
+        }
+        let head = self.head(&new.room).await;
+        let mut late = None;
+        match (self.fault, &mut new.body) {
+            (AppendIsLost, _) if head == Seq(2) => {
+                return Ok(Appended {
+                    entry: Arc::new(new.numbered(Seq(3))),
+                    outcome: Outcome::Stored,
+                });
+            }
+            (TextIsTrimmed, EntryBody::Message { text, .. }) => *text = text.trim().into(),
+            (DuplicateIsStored, _) => new.client_id = self.fresh_client_id(),
+            (DuplicateIsCheckedThenStored, _) => {
+                yield_now().await;
+                new.client_id = self.fresh_client_id();
+            }
+            (RestartForgetsClientIds, _) => {
+                let id = format!("{}-{}", self.notes().restarts, new.client_id);
+                new.client_id = ClientMessageId::new(id).unwrap();
+            }
+            (NumbersRace, _) => yield_now().await,
+            (AnybodyEdits, EntryBody::Edit { target, .. } | EntryBody::Delete { target }) => {
+                if let Some(target) = self.entry(&new.room, *target).await {
+                    new.author = target.author.clone();
+                }
+            }
+            (EditComesLate, EntryBody::Edit { target, .. }) => {
+                if let Some(old) = self.entry(&new.room, *target).await {
+                    let key = (new.room.clone(), *target);
+                    self.notes().late.insert(key.clone(), old.body.clone());
+                    late = Some(key);
+                }
+            }
+            _ => {}
+        }
+        let mut answer = self.inner.append(vec![new]).await.remove(0);
+        if let Some(late) = late {
+            yield_now().await;
+            self.notes().late.remove(&late);
+        }
+        match (self.fault, &mut answer) {
+            (RefusalTakesANumber, Err(AppendError::NoTarget)) => {
+                let body = EntryBody::message("");
+                let filler = NewEntry {
+                    body,
+                    ..given.clone()
+                };
+                drop(self.inner.append(vec![filler]).await);
+            }
+            (RefusalUsesUpTheClientId, Err(_)) => {
+                self.notes().refused.extend(key.clone());
+            }
+            (DuplicateAnswersTheRetry, Ok(answer)) => {
+                Arc::make_mut(&mut answer.entry).id = given.id;
+            }
+            (NumbersRace, Ok(answer)) => Arc::make_mut(&mut answer.entry).seq = head.next(),
+            (DuplicateIsStored, Ok(answer)) => {
+                Arc::make_mut(&mut answer.entry).client_id = given.client_id.clone();
+            }
+            _ => {}
+        }
+        let mut answer = answer?;
+        if answer.outcome == Outcome::Stored {
+            self.stored(&given, &answer.entry, key);
+        }
+        answer.entry = self.show(answer.entry);
+        Ok(answer)
+    }
+
+    fn stored(&self, given: &NewEntry, entry: &Arc<Entry>, key: Option<String>) {
+        let mut notes = self.notes();
+        let at = (entry.room.clone(), entry.seq);
+        notes.original.insert(at, given.body.clone());
+        if let Some(key) = key.filter(|_| self.fault != RefusalUsesUpTheClientId) {
+            notes.first.insert(key, Arc::clone(entry));
+        }
+        match &entry.body {
+            EntryBody::Joined { user } => {
+                notes.former.remove(&(entry.room.clone(), user.clone()));
+            }
+            EntryBody::Left { user } => {
+                let gone = (entry.room.clone(), user.clone());
+                notes.marks.remove(&gone);
+                notes.former.insert(gone);
+            }
+            _ => {}
+        }
+    }
+
+    async fn unread(&self, user: &UserId, entry: &Membership) -> u64 {
+        let (room, read) = (&entry.room.id, entry.watermarks.read);
+        let log = self.inner.page(room, Page::After(read), usize::MAX).await;
+        let counts = |entry: &&Arc<Entry>| match (&entry.body, self.fault) {
+            (EntryBody::Message { .. }, UnreadCountsOwn) | (_, UnreadCountsAllKinds) => true,
+            (EntryBody::Message { .. }, UnreadHasNoCap)
+            | (EntryBody::Message { .. } | EntryBody::Deleted, UnreadCountsDeleted) => {
+                entry.author != *user
+            }
+            _ => false,
+        };
+        log.unwrap().iter().filter(counts).map(|_| 1).sum()
+    }
+}
+
+#[async_trait]
+impl RoomStore for BrokenStore {
+    async fn create_room(&self, new: NewRoom) -> Result<Created, BackendError> {
+        let epoch = new.epoch;
+        self.notes().rooms.push(new.id.clone());
+        let there = self.inner.room(&new.id).await?.is_some();
+        if self.fault == CreateIsCheckedThenMade {
+            yield_now().await;
+        }
+        let created = self.inner.create_room(new).await?;
+        Ok(match (self.fault, created) {
+            (CreateGivesTheNewEpoch, Created::Existing(room)) => {
+                Created::Existing(Room { epoch, ..room })
+            }
+            (CreateIsCheckedThenMade, Created::Existing(room)) if !there => Created::New(room),
+            (_, created) => created,
+        })
+    }
+
+    async fn room(&self, id: &RoomId) -> Result<Option<Room>, BackendError> {
+        let mut room = self.inner.room(id).await?;
+        if let (HeadLags, Some(room)) = (self.fault, &mut room) {
+            room.head.0 = room.head.0.saturating_sub(1);
+        }
+        Ok(room)
+    }
+
+    async fn is_member(&self, id: &RoomId, user: &UserId) -> Result<bool, BackendError> {
+        let former = self.notes().former.contains(&(id.clone(), user.clone()));
+        let member = self.inner.is_member(id, user).await?;
+        Ok(member || (self.fault == FormerMembersStay && former))
+    }
+
+    async fn members(
+        &self,
+        id: &RoomId,
+        after: Option<&UserId>,
+        limit: usize,
+    ) -> Result<Vec<UserId>, BackendError> {
+        let mut members = self.inner.members(id, after, limit).await?;
+        match (self.fault, after) {
+            (FormerMembersAreListed, _) => {
+                let notes = self.notes();
+                let former = notes.former.iter().filter(|(room, _)| room == id);
+                members.extend(former.map(|(_, user)| user.clone()));
+                members.sort();
+            }
+            (MembersIgnoreCase, _) => members.sort_by_key(|name| name.as_str().to_lowercase()),
+            (MembersBeginWithAfter, Some(after)) if self.inner.is_member(id, after).await? => {
+                members.insert(0, after.clone());
+                members.truncate(limit);
+            }
+            _ => {}
+        }
+        Ok(members)
+    }
+
+    async fn rooms_of(
+        &self,
+        user: &UserId,
+        after: Option<&RoomId>,
+        limit: usize,
+    ) -> Result<Vec<Membership>, BackendError> {
+        let limit = limit.saturating_add(usize::from(self.fault == RoomsExceedTheLimit));
+        let mut rooms = self.inner.rooms_of(user, after, limit).await?;
+        if self.fault == RoomsAreUnordered {
+            rooms.reverse();
+        }
+        for entry in &mut rooms {
+            if let UnreadCountsOwn | UnreadCountsAllKinds | UnreadCountsDeleted | UnreadHasNoCap =
+                self.fault
+            {
+                entry.unread = self.unread(user, entry).await;
+            }
+            if self.fault == LeavingForgetsReceipts {
+                let marks = self.watermarks(&entry.room.id, std::slice::from_ref(user));
+                entry.watermarks = marks.await?[0];
+            }
+        }
+        Ok(rooms)
+    }
+}
+
+#[async_trait]
+impl LogStore for BrokenStore {
+    async fn append(&self, mut batch: Vec<NewEntry>) -> Vec<Result<Appended, AppendError>> {
+        let length = batch.len();
+        match self.fault {
+            LongBatchIsCut => batch.truncate(1_000),
+            BatchIsReversed => batch.reverse(),
+            DuplicateInABatchIsStored => {
+                let mut seen = HashSet::new();
+                for new in &mut batch {
+                    if !seen.insert((new.author.clone(), new.client_id.clone())) {
+                        new.client_id = self.fresh_client_id();
+                    }
+                }
+            }
+            BatchIsRefusedAsAWhole => {
+                for new in &batch {
+                    if self.head(&new.room).await == Seq::ZERO
+                        && self.inner.room(&new.room).await.unwrap().is_none()
+                    {
+                        return batch.iter().map(|_| Err(AppendError::NoRoom)).collect();
+                    }
+                }
+            }
+            _ => {}
+        }
+        let mut answers: Vec<Result<Appended, AppendError>> = Vec::new();
+        for new in batch {
+            if self.fault == RefusalStopsTheBatch && answers.last().is_some_and(Result::is_err) {
+                answers.push(Err(AppendError::NoRoom));
+            } else {
+                answers.push(self.append_one(new).await);
+            }
+        }
+        match self.fault {
+            AnswersAreReversed | BatchIsReversed => answers.reverse(),
+            LongBatchIsCut => answers.resize_with(length, || Err(AppendError::NoRoom)),
+            _ => {}
+        }
+        answers
+    }
+
+    async fn page(
+        &self,
+        room: &RoomId,
+        page: Page,
+        limit: usize,
+    ) -> Result<Vec<Arc<Entry>>, BackendError> {
+        let limit = limit.saturating_add(usize::from(self.fault == PageExceedsTheLimit));
+        let page = match (self.fault, page) {
+            (NewestMissesTheNewest, Page::Newest) => Page::Before(self.head(room).await),
+            (BeforeIncludesItsNumber, Page::Before(seq)) => Page::Before(seq.next()),
+            (AfterIncludesItsNumber, Page::After(seq)) => Page::After(Seq(seq.0.saturating_sub(1))),
+            (AroundIsOffCentre, Page::Around(seq)) => Page::Around(seq.next()),
+            (AroundBeyondIsEmpty, Page::Around(seq)) if seq > self.head(room).await => {
+                Page::After(seq)
+            }
+            (_, page) => page,
+        };
+        let mut entries = self.inner.page(room, page, limit).await?;
+        match self.fault {
+            PageIsDescending => entries.reverse(),
+            PageHasAHole if entries.len() > 2 => drop(entries.remove(1)),
+            _ => {}
+        }
+        Ok(entries.into_iter().map(|entry| self.show(entry)).collect())
+    }
+
+    async fn find(&self, room: &RoomId, id: MessageId) -> Result<Option<Arc<Entry>>, BackendError> {
+        let mut rooms = vec![room.clone()];
+        if self.fault == FindLooksEverywhere {
+            rooms.extend(self.notes().rooms.iter().cloned());
+        }
+        for room in &rooms {
+            if let Some(entry) = self.inner.find(room, id).await? {
+                return Ok(Some(self.show(entry)));
+            }
+        }
+        Ok(None)
+    }
+}
+
+#[async_trait]
+impl ReceiptStore for BrokenStore {
+    async fn advance(
+        &self,
+        room: &RoomId,
+        user: &UserId,
+        mark: Mark,
+        upto: Seq,
+    ) -> Result<Change<Watermarks>, BackendError> {
+        let change = self.inner.advance(room, user, mark, upto).await?;
+        let from = self.watermarks(room, std::slice::from_ref(user)).await?[0];
+        let head = self.head(room).await;
+        let mut to = from.advanced(mark, upto, head);
+        match self.fault {
+            ReceiptGoesBack if mark == Mark::Read => to.read = upto.min(head),
+            ReceiptGoesBeyondTheHead => to = from.advanced(mark, upto, Seq::MAX),
+            ReadWithoutDelivered => to.delivered = from.delivered,
+            ReceiptsRace => yield_now().await,
+            LeavingForgetsReceipts => {}
+            ReceiptAlwaysMoves => {
+                return Ok(match change {
+                    Change::Unchanged(to) => Change::Moved { from: to, to },
+                    moved @ Change::Moved { .. } => moved,
+                });
+            }
+            _ => return Ok(change),
+        }
+        self.notes().marks.insert((room.clone(), user.clone()), to);
+        Ok(Change::Moved { from, to })
+    }
+
+    async fn watermarks(
+        &self,
+        room: &RoomId,
+        users: &[UserId],
+    ) -> Result<Vec<Watermarks>, BackendError> {
+        let mut marks = self.inner.watermarks(room, users).await?;
+        match self.fault {
+            ReceiptGoesBack
+            | ReceiptGoesBeyondTheHead
+            | ReadWithoutDelivered
+            | ReceiptsRace
+            | LeavingForgetsReceipts => {
+                let notes = self.notes();
+                let of = |user: &UserId| notes.marks.get(&(room.clone(), user.clone()));
+                marks = users
+                    .iter()
+                    .map(|user| of(user).copied().unwrap_or_default())
+                    .collect();
+            }
+            WatermarksAreReversed => marks.reverse(),
+            _ => {}
+        }
+        Ok(marks)
+    }
+}

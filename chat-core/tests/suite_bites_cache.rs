@@ -1,0 +1,315 @@
+//! The suite bites: each broken cache is caught by the case of the sentence that it breaks.
+
+#![expect(clippy::unwrap_used, reason = "a broken backend may panic too")]
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use chat_core::{
+    Clock, ManualClock, Presence, SessionId, UserId,
+    memory::MemoryCache,
+    port::{BackendError, Cache, PresenceCache, RateCache, RateKey, Transition},
+    rate::{Decision, RatePolicy, RateState},
+    testing::cache::{CASES, CacheHarness},
+};
+use tokio::task::yield_now;
+use uuid::Uuid;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    None,
+    OneLeaseAUser,
+    LeasesNeverEnd,
+    ComesInTwoSteps,
+    LeavesInTwoSteps,
+    AnybodyReleases,
+    SortedPresence,
+    NoLastSeen,
+    LastSeenWhenAsked,
+    OneOnlineTooMany,
+    ExpiredGivenTwice,
+    ExpiredRestLost,
+    ExpiredThoughBack,
+    AcquiresInTwoSteps,
+    RefusalCosts,
+    WaitTooShort,
+    EveryRefusalMutesAnew,
+    OneBudgetForAllActions,
+}
+
+/// Each fault, and the case that is to catch it.
+const FAULTS: [(Fault, &str); 17] = [
+    (
+        Fault::OneLeaseAUser,
+        "a_user_is_online_while_any_lease_lives",
+    ),
+    (Fault::LeasesNeverEnd, "a_lease_that_is_not_renewed_ends"),
+    (
+        Fault::ComesInTwoSteps,
+        "of_many_devices_at_once_exactly_one_is_the_first",
+    ),
+    (
+        Fault::LeavesInTwoSteps,
+        "of_many_devices_that_leave_at_once_exactly_one_is_the_last",
+    ),
+    (
+        Fault::AnybodyReleases,
+        "releasing_a_lease_of_somebody_else_changes_nothing",
+    ),
+    (Fault::SortedPresence, "presence_answers_in_the_order_asked"),
+    (
+        Fault::NoLastSeen,
+        "the_end_of_the_last_lease_takes_the_user_offline_and_sets_last_seen",
+    ),
+    (
+        Fault::LastSeenWhenAsked,
+        "who_expired_was_last_seen_at_the_end_of_the_lease",
+    ),
+    (Fault::OneOnlineTooMany, "online_gives_at_most_the_limit"),
+    (
+        Fault::ExpiredGivenTwice,
+        "a_user_whose_last_lease_ran_out_is_given_once",
+    ),
+    (
+        Fault::ExpiredRestLost,
+        "take_expired_gives_at_most_the_limit_and_the_rest_later",
+    ),
+    (
+        Fault::ExpiredThoughBack,
+        "who_is_back_online_has_not_expired",
+    ),
+    (
+        Fault::AcquiresInTwoSteps,
+        "of_many_requests_at_once_only_the_budget_is_allowed",
+    ),
+    (Fault::RefusalCosts, "a_refusal_costs_nothing"),
+    (
+        Fault::WaitTooShort,
+        "a_steady_budget_allows_its_burst_and_then_its_rate",
+    ),
+    (
+        Fault::EveryRefusalMutesAnew,
+        "a_window_allows_its_limit_and_then_mutes",
+    ),
+    (
+        Fault::OneBudgetForAllActions,
+        "budgets_of_different_keys_do_not_touch_each_other",
+    ),
+];
+
+#[tokio::test(start_paused = true)]
+async fn each_broken_cache_is_caught_by_the_case_of_its_fault() {
+    for (fault, case) in FAULTS {
+        let verdict = CASES.run(case, &Broken::new(fault)).await;
+        assert!(verdict.is_err(), "{case} did not catch {fault:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_fault_every_case_passes() {
+    for case in CASES.names() {
+        let verdict = CASES.run(case, &Broken::new(Fault::None)).await;
+        assert_eq!(verdict, Ok(()), "{case}");
+    }
+}
+
+/// The memory cache with one fault.
+#[derive(Debug, Clone)]
+struct Broken(Arc<Parts>);
+
+#[derive(Debug)]
+struct Parts {
+    fault: Fault,
+    clock: Arc<ManualClock>,
+    good: MemoryCache,
+    users: Mutex<Vec<UserId>>,
+    states: Mutex<HashMap<RateKey, RateState>>,
+    silence: Mutex<Duration>,
+}
+
+impl Broken {
+    fn new(fault: Fault) -> Self {
+        let clock = Arc::new(ManualClock::default());
+        let time: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
+        Self(Arc::new(Parts {
+            fault,
+            clock,
+            good: MemoryCache::new(time),
+            users: Mutex::default(),
+            states: Mutex::default(),
+            silence: Mutex::default(),
+        }))
+    }
+}
+
+#[async_trait]
+impl CacheHarness for Broken {
+    async fn cache(&self) -> Arc<dyn Cache> {
+        Arc::new(self.clone())
+    }
+
+    async fn elapse(&self, time: Duration) {
+        self.0.clock.advance(time);
+    }
+}
+
+#[async_trait]
+impl PresenceCache for Broken {
+    async fn touch(
+        &self,
+        user: &UserId,
+        session: SessionId,
+        ttl: Duration,
+    ) -> Result<Transition, BackendError> {
+        let Parts {
+            fault, good, users, ..
+        } = &*self.0;
+        match fault {
+            Fault::OneLeaseAUser => good.touch(user, SessionId(Uuid::nil()), ttl).await,
+            Fault::LeasesNeverEnd => good.touch(user, session, Duration::MAX).await,
+            Fault::ComesInTwoSteps => {
+                let online = good.presence(std::slice::from_ref(user)).await?[0].online;
+                yield_now().await;
+                good.touch(user, session, ttl).await?;
+                Ok(if online {
+                    Transition::Same
+                } else {
+                    Transition::BecameOnline
+                })
+            }
+            Fault::ExpiredThoughBack => {
+                let expired = good.take_expired(usize::MAX).await?;
+                users.lock().unwrap().extend(expired);
+                good.touch(user, session, ttl).await
+            }
+            _ => good.touch(user, session, ttl).await,
+        }
+    }
+
+    async fn release(&self, user: &UserId, session: SessionId) -> Result<Transition, BackendError> {
+        let Parts { fault, good, .. } = &*self.0;
+        match fault {
+            Fault::OneLeaseAUser => good.release(user, SessionId(Uuid::nil())).await,
+            Fault::LeavesInTwoSteps => {
+                good.release(user, session).await?;
+                yield_now().await;
+                let online = good.presence(std::slice::from_ref(user)).await?[0].online;
+                Ok(if online {
+                    Transition::Same
+                } else {
+                    Transition::BecameOffline
+                })
+            }
+            Fault::AnybodyReleases => {
+                let mut change = Transition::Same;
+                for user in good.online(usize::MAX).await? {
+                    if good.release(&user, session).await? != Transition::Same {
+                        change = Transition::BecameOffline;
+                    }
+                }
+                Ok(change)
+            }
+            _ => good.release(user, session).await,
+        }
+    }
+
+    async fn presence(&self, users: &[UserId]) -> Result<Vec<Presence>, BackendError> {
+        let mut answer = self.0.good.presence(users).await?;
+        match self.0.fault {
+            Fault::SortedPresence => answer.sort_by(|one, other| one.user.cmp(&other.user)),
+            Fault::NoLastSeen => answer.iter_mut().for_each(|one| one.last_seen = None),
+            Fault::LastSeenWhenAsked => {
+                let left = answer.iter_mut().filter(|one| one.last_seen.is_some());
+                left.for_each(|one| one.last_seen = Some(self.0.clock.now()));
+            }
+            _ => {}
+        }
+        Ok(answer)
+    }
+
+    async fn online(&self, limit: usize) -> Result<Vec<UserId>, BackendError> {
+        let more = usize::from(self.0.fault == Fault::OneOnlineTooMany);
+        self.0.good.online(limit + more).await
+    }
+
+    async fn take_expired(&self, limit: usize) -> Result<Vec<UserId>, BackendError> {
+        let Parts {
+            fault, good, users, ..
+        } = &*self.0;
+        match fault {
+            Fault::ExpiredRestLost => {
+                let mut all = good.take_expired(usize::MAX).await?;
+                all.truncate(limit);
+                Ok(all)
+            }
+            Fault::ExpiredGivenTwice => {
+                let new = good.take_expired(limit).await?;
+                let old = std::mem::replace(&mut *users.lock().unwrap(), new.clone());
+                Ok([old, new].concat())
+            }
+            Fault::ExpiredThoughBack => {
+                let new = good.take_expired(limit).await?;
+                let old = std::mem::take(&mut *users.lock().unwrap());
+                Ok([old, new].concat())
+            }
+            _ => good.take_expired(limit).await,
+        }
+    }
+}
+
+#[async_trait]
+impl RateCache for Broken {
+    async fn acquire(&self, key: &RateKey, policy: &RatePolicy) -> Result<Decision, BackendError> {
+        let Parts {
+            fault,
+            good,
+            states,
+            silence,
+            ..
+        } = &*self.0;
+        let now = self.0.clock.monotonic();
+        match fault {
+            Fault::AcquiresInTwoSteps => {
+                let known = states.lock().unwrap().get(key).copied();
+                let mut state = known.unwrap_or_default();
+                yield_now().await;
+                let decision = policy.decide(&mut state, now);
+                states.lock().unwrap().insert(key.clone(), state);
+                Ok(decision)
+            }
+            Fault::RefusalCosts => {
+                // Whoever asks too early waits from then on anew.
+                let retry_after = Duration::from_secs(2);
+                let early = now < *silence.lock().unwrap();
+                let decision = if early {
+                    Decision::Refused { retry_after }
+                } else {
+                    good.acquire(key, policy).await?
+                };
+                if decision != Decision::Allowed {
+                    *silence.lock().unwrap() = now + retry_after;
+                }
+                Ok(decision)
+            }
+            Fault::WaitTooShort => Ok(match good.acquire(key, policy).await? {
+                Decision::Refused { retry_after } => Decision::Refused {
+                    retry_after: retry_after / 2,
+                },
+                other => other,
+            }),
+            Fault::EveryRefusalMutesAnew => Ok(match good.acquire(key, policy).await? {
+                Decision::Muted { retry_after } => Decision::MutedNow { retry_after },
+                other => other,
+            }),
+            Fault::OneBudgetForAllActions => {
+                let (action, user) = ("all", key.user.clone());
+                good.acquire(&RateKey { action, user }, policy).await
+            }
+            _ => good.acquire(key, policy).await,
+        }
+    }
+}
