@@ -1,8 +1,4 @@
 //! What the word list costs, beside a plain `to_lowercase` of the same text.
-#![expect(
-    missing_docs,
-    reason = "criterion's macros define public functions without docs"
-)]
 
 use std::hint::black_box;
 

@@ -250,8 +250,8 @@ fn replace_look_alikes(units: &mut [Unit], looks: Looks) {
             continue;
         }
         for unit in word.iter_mut().filter(|unit| !is_latin(unit.ch)) {
-            // `Ν` looks like `N`, but `ν` like `v`.
-            if let Some(letter) = look_alike(unit.raw).or_else(|| look_alike(unit.ch)) {
+            // By its case: `Ν` looks like `N`, but `ν` like `v`.
+            if let Some(letter) = look_alike(unit.raw) {
                 unit.ch = letter;
             }
         }
