@@ -46,6 +46,30 @@ pub(super) enum Looks {
     Everywhere,
 }
 
+/// The folded form of an ASCII text in one quick pass, without the way back; `None` for a text that
+/// isn't ASCII or may have single letters to join.
+pub(super) fn fold_ascii(text: &str) -> Option<Vec<u8>> {
+    let mut folded = Vec::with_capacity(text.len());
+    let mut word = 0;
+    let mut after_single = false;
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() {
+            folded.push(byte.to_ascii_lowercase());
+        } else if !byte.is_ascii() {
+            return None;
+        } else if folded.last() != Some(&b' ') {
+            let single = folded.len() == word + 1;
+            if single && after_single {
+                return None;
+            }
+            after_single = single;
+            folded.push(b' ');
+            word = folded.len();
+        }
+    }
+    (!after_single || folded.len() != word + 1).then_some(folded)
+}
+
 #[derive(Debug)]
 pub(super) struct Folded {
     pub(super) text: String,
@@ -168,7 +192,7 @@ fn push_letter(units: &mut Vec<Unit>, part: char, start: usize, end: usize) {
     let fold = || upper().flat_map(char::to_lowercase);
     if fold().nth(1).is_none() {
         let ch = fold().next().unwrap_or(part);
-        let look = look_alike(ch).filter(|_| is_latin(ch));
+        let look = if is_latin(ch) { look_alike(ch) } else { None };
         units.push(Unit::new(look.unwrap_or(ch), part, start, end));
     } else {
         for ch in fold() {

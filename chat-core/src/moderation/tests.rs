@@ -537,6 +537,13 @@ proptest! {
     }
 
     #[test]
+    fn the_quick_way_for_ascii_folds_the_same(text in "([a-zA-Z0-9]{0,3}[ .']{0,2}){0,8}") {
+        if let Some(quick) = fold_ascii(&text) {
+            prop_assert_eq!(quick, Folded::new(&text, Looks::InMixedWords).text.into_bytes());
+        }
+    }
+
+    #[test]
     fn a_text_without_a_hit_is_never_changed(text in "[b-fh-qs-z .é战🔥]{0,40}") {
         prop_assert_eq!(default_list().action(Action::Mask).judge(&text), Verdict::Allow);
     }
