@@ -47,7 +47,7 @@ fn moderation(c: &mut Criterion) {
             ),
         ),
         (
-            // The list is searched a second time, for it has words that lie inside these.
+            // Words of the list lie inside these.
             "ascii near hits",
             text("The forward guard had begun to warm the software award; see you at 10:30, OK? "),
         ),

@@ -188,19 +188,16 @@ fn push_unicode(units: &mut Vec<Unit>, unit: Unit) {
 }
 
 fn push_letter(units: &mut Vec<Unit>, part: char, start: usize, end: usize) {
-    let upper = || part.to_lowercase().flat_map(char::to_uppercase);
-    let fold = || upper().flat_map(char::to_lowercase);
-    if fold().nth(1).is_none() {
-        let ch = fold().next().unwrap_or(part);
-        let look = if is_latin(ch) { look_alike(ch) } else { None };
-        units.push(Unit::new(look.unwrap_or(ch), part, start, end));
-    } else {
-        for ch in fold() {
-            if is_combining_mark(ch) {
-                push_mark(units, ch, start, end);
-            } else {
-                units.push(Unit::new(ch, ch, start, end));
-            }
+    let upper = part.to_lowercase().flat_map(char::to_uppercase);
+    let mut fold = upper.flat_map(char::to_lowercase);
+    let ch = fold.next().unwrap_or(part);
+    let look = if is_latin(ch) { look_alike(ch) } else { None };
+    units.push(Unit::new(look.unwrap_or(ch), part, start, end));
+    for ch in fold {
+        if is_combining_mark(ch) {
+            push_mark(units, ch, start, end);
+        } else {
+            units.push(Unit::new(ch, ch, start, end));
         }
     }
 }
