@@ -67,7 +67,7 @@ fn moderation(c: &mut Criterion) {
     for (name, text) in &texts {
         let mut group = c.benchmark_group(format!("moderation/{name}"));
         group.bench_function("to_lowercase", |b| {
-            b.iter(|| black_box(text).to_lowercase())
+            b.iter(|| black_box(text).to_lowercase());
         });
         for count in [10, 10_000] {
             let Ok(list) = WordList::new(words(count)) else {
@@ -75,7 +75,7 @@ fn moderation(c: &mut Criterion) {
             };
             assert_eq!(list.judge(text), Verdict::Allow);
             group.bench_function(format!("{count} words"), |b| {
-                b.iter(|| list.judge(black_box(text)))
+                b.iter(|| list.judge(black_box(text)));
             });
         }
     }
