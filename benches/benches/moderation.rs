@@ -5,7 +5,7 @@ use std::hint::black_box;
 use chat_core::{moderation::WordList, port::Verdict};
 use criterion::{Criterion, criterion_group, criterion_main};
 
-/// Words of 4 to 9 letters that no text holds, as varied as a real list (a fixed xorshift).
+/// `war`, `gun` and words of 4 to 9 letters, as varied as in a real list (a fixed xorshift).
 fn words(count: usize) -> Vec<String> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut next = |below: u64| {
@@ -27,7 +27,10 @@ fn words(count: usize) -> Vec<String> {
         text.push('q');
         text
     };
-    (0..count).map(|_| word()).collect()
+    (2..count)
+        .map(|_| word())
+        .chain(["war".into(), "gun".into()])
+        .collect()
 }
 
 /// 200 characters of it.
@@ -39,6 +42,13 @@ fn moderation(c: &mut Criterion) {
     let texts = [
         (
             "ascii",
+            text(
+                "Good morning! Shall we meet at the station, or at your place? See you at 10:30, OK. ",
+            ),
+        ),
+        (
+            // Words of the list lie inside these.
+            "ascii near hits",
             text("The forward guard had begun to warm the software award; see you at 10:30, OK? "),
         ),
         (

@@ -46,6 +46,30 @@ pub(super) enum Looks {
     Everywhere,
 }
 
+/// The folded form of an ASCII text in one quick pass, without the way back; `None` for a text that
+/// isn't ASCII or may have single letters to join.
+pub(super) fn fold_ascii(text: &str) -> Option<Vec<u8>> {
+    let mut folded = Vec::with_capacity(text.len());
+    let mut word = 0;
+    let mut after_single = false;
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() {
+            folded.push(byte.to_ascii_lowercase());
+        } else if !byte.is_ascii() {
+            return None;
+        } else if folded.last() != Some(&b' ') {
+            let single = folded.len() == word + 1;
+            if single && after_single {
+                return None;
+            }
+            after_single = single;
+            folded.push(b' ');
+            word = folded.len();
+        }
+    }
+    (!after_single || folded.len() != word + 1).then_some(folded)
+}
+
 #[derive(Debug)]
 pub(super) struct Folded {
     pub(super) text: String,
@@ -164,19 +188,16 @@ fn push_unicode(units: &mut Vec<Unit>, unit: Unit) {
 }
 
 fn push_letter(units: &mut Vec<Unit>, part: char, start: usize, end: usize) {
-    let upper = || part.to_lowercase().flat_map(char::to_uppercase);
-    let fold = || upper().flat_map(char::to_lowercase);
-    if fold().nth(1).is_none() {
-        let ch = fold().next().unwrap_or(part);
-        let look = look_alike(ch).filter(|_| is_latin(ch));
-        units.push(Unit::new(look.unwrap_or(ch), part, start, end));
-    } else {
-        for ch in fold() {
-            if is_combining_mark(ch) {
-                push_mark(units, ch, start, end);
-            } else {
-                units.push(Unit::new(ch, ch, start, end));
-            }
+    let upper = part.to_lowercase().flat_map(char::to_uppercase);
+    let mut fold = upper.flat_map(char::to_lowercase);
+    let ch = fold.next().unwrap_or(part);
+    let look = if is_latin(ch) { look_alike(ch) } else { None };
+    units.push(Unit::new(look.unwrap_or(ch), part, start, end));
+    for ch in fold {
+        if is_combining_mark(ch) {
+            push_mark(units, ch, start, end);
+        } else {
+            units.push(Unit::new(ch, ch, start, end));
         }
     }
 }
@@ -250,8 +271,8 @@ fn replace_look_alikes(units: &mut [Unit], looks: Looks) {
             continue;
         }
         for unit in word.iter_mut().filter(|unit| !is_latin(unit.ch)) {
-            // `Ν` looks like `N`, but `ν` like `v`.
-            if let Some(letter) = look_alike(unit.raw).or_else(|| look_alike(unit.ch)) {
+            // By its case: `Ν` looks like `N`, but `ν` like `v`.
+            if let Some(letter) = look_alike(unit.raw) {
                 unit.ch = letter;
             }
         }

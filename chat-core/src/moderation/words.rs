@@ -10,7 +10,7 @@ use async_trait::async_trait;
 
 use super::{
     Action,
-    fold::{Folded, Looks, Unit},
+    fold::{Folded, Looks, Unit, fold_ascii},
     look_alike, masked, refused,
 };
 use crate::port::{BackendError, Draft, Moderator, Verdict};
@@ -192,6 +192,10 @@ impl WordList {
 
     /// The text with its hits masked; `None` when it has none.
     fn mask(&self, text: &str) -> Option<String> {
+        // Most texts end here.
+        if fold_ascii(text).is_some_and(|folded| !self.may_hit(&folded)) {
+            return None;
+        }
         let folded = Folded::new(text, Looks::InMixedWords);
         let (mut hits, mut allowed) = (Vec::new(), Vec::new());
         for found in self.automaton.find_overlapping_iter(&folded.text) {
@@ -233,6 +237,19 @@ impl WordList {
         }
         clean.push_str(text.get(copied..)?);
         Some(clean)
+    }
+
+    /// Whether an ASCII text, folded, has one of the words.
+    fn may_hit(&self, folded: &[u8]) -> bool {
+        let is_boundary = |index: Option<usize>| {
+            let byte = index.and_then(|index| folded.get(index));
+            byte.is_none_or(|byte| *byte == b' ')
+        };
+        let mut found = self.automaton.find_overlapping_iter(folded);
+        found.any(|found| {
+            self.matching == Matching::Substring
+                || is_boundary(found.start().checked_sub(1)) && is_boundary(Some(found.end()))
+        })
     }
 
     fn entry(&self, pattern: PatternID) -> Entry {
