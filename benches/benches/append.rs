@@ -2,12 +2,18 @@
 //!
 //! `bare` is the base of comparison: the same rows by a loop on a connection of its own, in one
 //! transaction a batch, with the same schema and the same durability.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "a bench fails by panicking; its macros write items"
+)]
 
 use std::{hint::black_box, path::Path};
 
 use chat_core::{
     ClientMessageId, EntryBody, Epoch, MessageId, NewEntry, NewRoom, RoomId, UserId,
-    memory::MemoryStore, port::Store,
+    memory::MemoryStore,
+    port::{LogStore, Store},
 };
 use chat_store_sqlite::SqliteStore;
 use chrono::DateTime;

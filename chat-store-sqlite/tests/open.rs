@@ -1,4 +1,10 @@
 //! Which files are opened, and what is said of those that aren't.
+#![cfg(unix)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking, and so do its helpers"
+)]
 
 mod common;
 
