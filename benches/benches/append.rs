@@ -2,6 +2,11 @@
 //!
 //! `bare` is the base of comparison: the same rows by a loop on a connection of its own, in one
 //! transaction a batch, with the same schema and the same durability.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "a bench fails by panicking; its macros write items"
+)]
 
 use std::{hint::black_box, path::Path};
 

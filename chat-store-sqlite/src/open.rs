@@ -82,8 +82,8 @@ pub enum OpenError {
     },
 }
 
-/// A file up to this size, in bytes, is checked page by page, which takes some 20 ms.
-const CHECKED_WHOLE: u64 = 16 << 20;
+/// A file up to this size, in bytes, is checked page by page: 5 to 7 ms a MiB, measured on a busy machine.
+const CHECKED_WHOLE: u64 = 4 << 20;
 
 /// A file that is open, ours, and of the version of this code.
 pub(crate) struct Opened {

@@ -55,7 +55,7 @@ impl SqliteStore {
     /// Opens the file, making or upgrading it if need be.
     ///
     /// A damaged file is refused as far as a look of some milliseconds can tell: a cut-off one
-    /// always, one of up to 16 MiB page by page, a larger one where tables begin and end. Damage
+    /// always, one of up to 4 MiB page by page, a larger one where tables begin and end. Damage
     /// elsewhere is an error of the calls that meet it.
     ///
     /// # Errors

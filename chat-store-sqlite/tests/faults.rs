@@ -1,6 +1,12 @@
 //! Real faults: a full disk, a disk that fails to sync, a process that is killed.
 //!
 //! Each needs a process of its own: a test that is otherwise ignored, in this program.
+#![cfg(unix)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking, and so do its helpers"
+)]
 
 mod common;
 

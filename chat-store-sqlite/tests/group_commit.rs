@@ -1,4 +1,9 @@
 //! Many appends, few syncs.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking, and so do its helpers"
+)]
 
 mod common;
 

@@ -1,4 +1,10 @@
 //! Which files are opened, and what is said of those that aren't.
+#![cfg(unix)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking, and so do its helpers"
+)]
 
 mod common;
 
@@ -236,9 +242,9 @@ async fn a_damaged_page_of_a_small_file_is_found() {
 async fn a_damaged_root_of_a_large_file_is_found() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("chat.db");
-    written(&path, 2_000, 10_000).await;
+    written(&path, 2_000, 3_000).await;
     let whole = fs::read(&path).unwrap();
-    assert!(whole.len() > 16 << 20);
+    assert!(whole.len() > 4 << 20);
     let file = Connection::open(&path).unwrap();
     let roots: Vec<u32> = file
         .prepare("SELECT rootpage FROM sqlite_schema WHERE name NOT LIKE 'edit%'")

@@ -1,4 +1,9 @@
 //! What any earlier version wrote can be read.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking, and so do its helpers"
+)]
 
 use std::path::Path;
 
