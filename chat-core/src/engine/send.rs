@@ -250,7 +250,10 @@ impl Shared {
         };
         match self.moderation.review(&draft).await? {
             Verdict::Allow => Ok(text),
-            Verdict::Mask(masked) => Ok(masked),
+            Verdict::Mask(masked) => {
+                self.check_text(&masked)?;
+                Ok(masked)
+            }
             Verdict::Reject { reason } => Err(Error::Moderated { reason }),
         }
     }

@@ -117,10 +117,13 @@ pub trait LogStore: fmt::Debug + Send + Sync + 'static {
     /// Appends entries, of one or many rooms, and answers each one in order.
     ///
     /// - Numbers are 1, 2, 3, ... in each room without a gap, under any number of callers at once.
-    /// - Entries of one batch and room get their numbers in the order in which they stand.
+    /// - Entries of one batch take effect, and get their numbers, in the order in which they stand;
+    ///   each answer shows its entry as it stood right after it.
+    /// - The entry comes back as it was given; times may lose what is below a microsecond.
     /// - A (room, author, client message id) that is there already, or earlier in the batch,
-    ///   answers with the first entry and [`Outcome::Duplicate`], and stores nothing.
-    /// - One entry that is refused doesn't stop the others.
+    ///   answers with the first entry, as it stands now, and [`Outcome::Duplicate`], and stores
+    ///   nothing; this is looked for before anything that could be refused.
+    /// - One entry that is refused doesn't stop the others, and doesn't use up its client message id.
     /// - An [`Edit`](crate::EntryBody::Edit) also gives its target the new text and sets
     ///   `edited_at` to the edit's time; a second edit replaces the first.
     /// - A [`Delete`](crate::EntryBody::Delete) also turns its target, and all edits of it, into
@@ -169,7 +172,8 @@ pub enum Change<T> {
 pub trait ReceiptStore: fmt::Debug + Send + Sync + 'static {
     /// Moves a member's watermarks as [`Watermarks::advanced`] says, the head taken from the log.
     ///
-    /// - They never go back; a receipt beyond the head counts up to the head.
+    /// - They never go back, not even when the member leaves and joins again; a receipt beyond the
+    ///   head counts up to the head.
     /// - A receipt that moves nothing, and one in a room that doesn't exist, is
     ///   [`Change::Unchanged`].
     /// - Receipts that arrive at the same time are all counted.
