@@ -27,7 +27,9 @@ async fn messages_sent_without_waiting_keep_their_order() {
     let mut last = 0;
     for number in 0..200 {
         let text = number.to_string();
-        last = alice.tell(json!({ "type": "send", "room": room, "text": text })).await;
+        last = alice
+            .tell(json!({ "type": "send", "room": room, "text": text }))
+            .await;
     }
     assert_eq!(alice.answer(Some(last)).await["result"]["seq"], 200);
     for number in 0..200 {
@@ -43,7 +45,10 @@ async fn a_duplicate_send_answers_with_the_first_and_is_not_delivered_again() {
     let send = json!({ "type": "send", "room": room, "text": "once", "client_id": "c-1" });
     let first = alice.ask(send.clone()).await;
     let again = alice.ask(send).await;
-    assert_eq!((&first["result"]["duplicate"], &again["result"]["duplicate"]), (&json!(false), &json!(true)));
+    assert_eq!(
+        (&first["result"]["duplicate"], &again["result"]["duplicate"]),
+        (&json!(false), &json!(true))
+    );
     assert_eq!(first["result"]["id"], again["result"]["id"]);
     alice.say(&room, "then").await;
     assert_eq!([bob.hear().await, bob.hear().await], ["once", "then"]);
@@ -104,9 +109,15 @@ async fn the_sender_learns_that_a_message_was_received_and_read() {
     for (mark, read) in [("delivered", 0), ("read", 1)] {
         let receipt = json!({ "type": "receipt", "room": room, "mark": mark, "seq": 1 });
         let reply = bob.ask(receipt).await;
-        assert_eq!(reply["result"], json!({ "kind": "receipt", "delivered": 1, "read": read }));
+        assert_eq!(
+            reply["result"],
+            json!({ "kind": "receipt", "delivered": 1, "read": read })
+        );
         let event = alice.event("receipt").await;
-        assert_eq!((&event["user"], &event["delivered"]), (&json!("bob"), &json!(1)));
+        assert_eq!(
+            (&event["user"], &event["delivered"]),
+            (&json!("bob"), &json!(1))
+        );
         assert_eq!(event["read"], read);
     }
 }
@@ -118,17 +129,26 @@ async fn presence_and_typing_reach_the_other_and_not_oneself() {
     let room = alice.open("bob").await;
     let mut bob = server.connect("bob").await;
     let came = alice.event("presence").await;
-    assert_eq!((&came["user"], &came["online"]), (&json!("bob"), &json!(true)));
+    assert_eq!(
+        (&came["user"], &came["online"]),
+        (&json!("bob"), &json!(true))
+    );
     let online = alice.ask(json!({ "type": "online" })).await;
     assert_eq!(online["result"]["users"], json!(["alice", "bob"]));
     bob.ask(json!({ "type": "typing", "room": room })).await;
     for active in [true, false] {
         let typing = alice.event("typing").await;
-        assert_eq!((&typing["user"], &typing["active"]), (&json!("bob"), &json!(active)));
+        assert_eq!(
+            (&typing["user"], &typing["active"]),
+            (&json!("bob"), &json!(active))
+        );
     }
     bob.socket.close(None).await.unwrap();
     let went = alice.event("presence").await;
-    assert_eq!((&went["user"], &went["online"]), (&json!("bob"), &json!(false)));
+    assert_eq!(
+        (&went["user"], &went["online"]),
+        (&json!("bob"), &json!(false))
+    );
 }
 
 #[tokio::test]
@@ -139,7 +159,9 @@ async fn a_refusal_says_how_long_to_wait() {
     alice.say(&room, "one").await;
     alice.say(&room, "two").await;
     for code in [210, 211] {
-        let refused = alice.ask(json!({ "type": "send", "room": room, "text": "three" })).await;
+        let refused = alice
+            .ask(json!({ "type": "send", "room": room, "text": "three" }))
+            .await;
         assert_eq!(refused["error"]["code"], code, "{refused}");
         let wait = refused["error"]["retry_after_ms"].as_u64().unwrap();
         assert!((4_000..=5_000).contains(&wait), "{refused}");
@@ -157,5 +179,8 @@ async fn stopping_closes_connections_with_a_code_that_means_come_back() {
     let (stopped, alice, bob, silent) =
         tokio::join!(server.stop(), alice.end(), bob.end(), silent.end());
     let shutdown = (None, common::Closed::With(4000));
-    assert_eq!((stopped, &alice, &bob, &silent), ((), &shutdown, &shutdown, &shutdown));
+    assert_eq!(
+        (stopped, &alice, &bob, &silent),
+        ((), &shutdown, &shutdown, &shutdown)
+    );
 }

@@ -278,7 +278,7 @@ mod tests {
         assert_eq!(
             frames.feed(&whole[200..]),
             Seen {
-                frames: 1,
+                frames: 0,
                 finished: true
             }
         );

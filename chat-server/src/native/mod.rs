@@ -49,11 +49,17 @@ fn handshake(headers: &HeaderMap) -> Result<String, Failure> {
     let key = headers.get(header::SEC_WEBSOCKET_KEY);
     let key = key.filter(|_| names(headers, header::CONNECTION, "upgrade"));
     let Some(key) = key.filter(|_| names(headers, header::UPGRADE, "websocket")) else {
-        return Err(Failure::new(StatusCode::BAD_REQUEST, "this address wants a WebSocket"));
+        return Err(Failure::new(
+            StatusCode::BAD_REQUEST,
+            "this address wants a WebSocket",
+        ));
     };
     let version = headers.get(header::SEC_WEBSOCKET_VERSION);
     if version.is_none_or(|version| version != VERSION) {
-        return Err(Failure::new(StatusCode::UPGRADE_REQUIRED, "only version 13 is spoken here"));
+        return Err(Failure::new(
+            StatusCode::UPGRADE_REQUIRED,
+            "only version 13 is spoken here",
+        ));
     }
     Ok(derive_accept_key(key.as_bytes()))
 }

@@ -1,20 +1,22 @@
 //! A server on a port of its own, and a client that speaks the native protocol.
-#![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "each test file uses a part of it"
+)]
 
-use std::{
-    collections::VecDeque,
-    io,
-    net::{Ipv4Addr, SocketAddr},
-    time::Duration,
-};
+use std::{collections::VecDeque, io, net::SocketAddr, time::Duration};
 
 use chat_core::ChatEngine;
-use chat_server::config::Settings;
+use chat_server::{
+    config::Settings,
+    start::{Started, start},
+};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::{TcpSocket, TcpStream},
     sync::oneshot,
     task::JoinHandle,
     time::timeout,
@@ -34,24 +36,43 @@ pub struct Server {
 impl Server {
     /// With the defaults but no limit on messages, and these settings.
     pub async fn start(settings: &[(&str, &str)]) -> Self {
-        let mut all = vec![("rate-limit", "off"), ("listen", "127.0.0.1:0")];
+        let mut all = vec![
+            ("rate-limit", "off"),
+            ("listen", "127.0.0.1:0"),
+            ("store", "memory"),
+        ];
         all.retain(|(name, _)| settings.iter().all(|(other, _)| other != name));
         all.extend(settings);
         let settings = Settings::with(&all).unwrap();
-        let engine = ChatEngine::builder().config(settings.engine()).build().unwrap();
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let Started {
+            listener, engine, ..
+        } = start(&settings).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
         let shutdown = async {
             stopped.await.ok();
         };
-        let running = tokio::spawn(chat_server::run(listener, engine.clone(), settings, shutdown));
-        Self { address, engine, stop, running }
+        let running = tokio::spawn(chat_server::run(
+            listener,
+            engine.clone(),
+            settings,
+            shutdown,
+        ));
+        Self {
+            address,
+            engine,
+            stop,
+            running,
+        }
     }
 
     pub async fn stop(self) {
         self.stop.send(()).unwrap();
-        timeout(PATIENCE, self.running).await.unwrap().unwrap().unwrap();
+        timeout(PATIENCE, self.running)
+            .await
+            .unwrap()
+            .unwrap()
+            .unwrap();
     }
 
     pub async fn tcp(&self) -> TcpStream {
@@ -60,9 +81,26 @@ impl Server {
 
     /// A WebSocket on which nothing has been said.
     pub async fn silent(&self) -> Client {
+        self.on(self.tcp().await).await
+    }
+
+    async fn on(&self, tcp: TcpStream) -> Client {
         let url = format!("ws://{}/v1/ws", self.address);
-        let (socket, _) = client_async(url, self.tcp().await).await.unwrap();
-        Client { socket, next_id: 1, events: VecDeque::new() }
+        let (socket, _) = client_async(url, tcp).await.unwrap();
+        Client {
+            socket,
+            next_id: 1,
+            events: VecDeque::new(),
+        }
+    }
+
+    /// A client whose system holds little of what it doesn't read.
+    pub async fn connect_with_small_buffer(&self, user: &str) -> Client {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4 << 10).unwrap();
+        let mut client = self.on(socket.connect(self.address).await.unwrap()).await;
+        client.ask(json!({ "type": "hello", "token": user })).await;
+        client
     }
 
     pub async fn connect(&self, user: &str) -> Client {
@@ -92,7 +130,11 @@ impl Server {
         );
         let answer = self.exchange(request.as_bytes()).await;
         let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-        let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
+        let status = head
+            .split(' ')
+            .nth(1)
+            .and_then(|code| code.parse().ok())
+            .unwrap_or(0);
         (status, head.to_owned(), body.to_owned())
     }
 }
@@ -100,7 +142,10 @@ impl Server {
 pub async fn read_to_end(tcp: &mut TcpStream) -> String {
     let mut answer = Vec::new();
     // A reset after what was read is an end too.
-    timeout(PATIENCE, tcp.read_to_end(&mut answer)).await.expect("the server closes").ok();
+    timeout(PATIENCE, tcp.read_to_end(&mut answer))
+        .await
+        .expect("the server closes")
+        .ok();
     String::from_utf8_lossy(&answer).into_owned()
 }
 
@@ -165,7 +210,10 @@ impl Client {
     /// The next frame, or how the connection ended.
     pub async fn frame(&mut self) -> Result<Value, Closed> {
         loop {
-            match timeout(PATIENCE, self.socket.next()).await.expect("something happens") {
+            match timeout(PATIENCE, self.socket.next())
+                .await
+                .expect("something happens")
+            {
                 Some(Ok(Message::Text(text))) => return Ok(serde_json::from_str(&text).unwrap()),
                 Some(Ok(Message::Close(Some(frame)))) => {
                     return Err(Closed::With(frame.code.into()));
@@ -190,16 +238,26 @@ impl Client {
 
     pub async fn open(&mut self, peer: &str) -> String {
         let reply = self.ask(json!({ "type": "open", "user": peer })).await;
-        reply["result"]["room"]["id"].as_str().expect("a room").to_owned()
+        reply["result"]["room"]["id"]
+            .as_str()
+            .expect("a room")
+            .to_owned()
     }
 
     pub async fn say(&mut self, room: &str, text: &str) -> u64 {
-        let reply = self.ask(json!({ "type": "send", "room": room, "text": text })).await;
-        reply["result"]["seq"].as_u64().unwrap_or_else(|| panic!("not sent: {reply}"))
+        let reply = self
+            .ask(json!({ "type": "send", "room": room, "text": text }))
+            .await;
+        reply["result"]["seq"]
+            .as_u64()
+            .unwrap_or_else(|| panic!("not sent: {reply}"))
     }
 
     /// The text of the next message that arrives.
     pub async fn hear(&mut self) -> String {
-        self.event("entry").await["body"]["text"].as_str().unwrap().to_owned()
+        self.event("entry").await["body"]["text"]
+            .as_str()
+            .unwrap()
+            .to_owned()
     }
 }
