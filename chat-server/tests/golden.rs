@@ -3,6 +3,8 @@
 //! `tests/golden/commands.jsonl` is what clients send, `tests/golden/frames.jsonl` what they get;
 //! one frame a line. `docs/PROTOCOL.md` shows each of them.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 use chat_core::{
@@ -26,7 +28,9 @@ fn room() -> RoomId {
 }
 
 fn uuid(last: u8) -> uuid::Uuid {
-    format!("01980000-0000-7000-8000-0000000000{last:02x}").parse().unwrap()
+    format!("01980000-0000-7000-8000-0000000000{last:02x}")
+        .parse()
+        .unwrap()
 }
 
 fn at(second: i64) -> DateTime<Utc> {
@@ -34,7 +38,10 @@ fn at(second: i64) -> DateTime<Utc> {
 }
 
 fn cursor(seq: u64) -> Cursor {
-    Cursor { epoch: Epoch(uuid(0xe0)), seq: Seq(seq) }
+    Cursor {
+        epoch: Epoch(uuid(0xe0)),
+        seq: Seq(seq),
+    }
 }
 
 fn client_id() -> ClientMessageId {
@@ -43,24 +50,60 @@ fn client_id() -> ClientMessageId {
 
 fn commands() -> Vec<Command> {
     let (room, text) = (room(), "hello".to_owned());
-    let resume = RoomCursor { room: room.clone(), cursor: cursor(7) };
-    let history = |page| Command::History { room: room.clone(), page, limit: Some(20) };
+    let resume = RoomCursor {
+        room: room.clone(),
+        cursor: cursor(7),
+    };
+    let history = |page| Command::History {
+        room: room.clone(),
+        page,
+        limit: Some(20),
+    };
     vec![
-        Command::Hello { token: "alice".to_owned(), cursors: vec![resume.clone()] },
+        Command::Hello {
+            token: "alice".to_owned(),
+            cursors: vec![resume.clone()],
+        },
         Command::Open { user: user("bob") },
-        Command::Rooms { after: Some(room.clone()), limit: Some(50) },
-        Command::Send { room: room.clone(), text: text.clone(), client_id: Some(client_id()) },
-        Command::Edit { room: room.clone(), target: Seq(7), text, client_id: Some(client_id()) },
-        Command::Delete { room: room.clone(), target: Seq(7), client_id: Some(client_id()) },
+        Command::Rooms {
+            after: Some(room.clone()),
+            limit: Some(50),
+        },
+        Command::Send {
+            room: room.clone(),
+            text: text.clone(),
+            client_id: Some(client_id()),
+        },
+        Command::Edit {
+            room: room.clone(),
+            target: Seq(7),
+            text,
+            client_id: Some(client_id()),
+        },
+        Command::Delete {
+            room: room.clone(),
+            target: Seq(7),
+            client_id: Some(client_id()),
+        },
         history(Page::Newest),
         history(Page::Before(Seq(7))),
         history(Page::After(Seq(7))),
         history(Page::Around(Seq(7))),
         Command::Resume(resume),
-        Command::Receipt { room: room.clone(), mark: Mark::Delivered, seq: Seq(7) },
-        Command::Receipt { room: room.clone(), mark: Mark::Read, seq: Seq(7) },
+        Command::Receipt {
+            room: room.clone(),
+            mark: Mark::Delivered,
+            seq: Seq(7),
+        },
+        Command::Receipt {
+            room: room.clone(),
+            mark: Mark::Read,
+            seq: Seq(7),
+        },
         Command::Typing { room },
-        Command::Presence { users: vec![user("bob"), user("carol")] },
+        Command::Presence {
+            users: vec![user("bob"), user("carol")],
+        },
         Command::Online,
         Command::Ping,
     ]
@@ -79,19 +122,45 @@ fn entry(seq: u8, body: EntryBody) -> Arc<Entry> {
 }
 
 fn frames() -> Vec<Outgoing> {
-    let marks = Watermarks { delivered: Seq(7), read: Seq(5) };
-    let log = || Room { id: room(), epoch: Epoch(uuid(0xe0)), head: Seq(7), created_at: at(0) };
-    let online = Presence { user: user("bob"), online: true, last_seen: None };
-    let gone = Presence { user: user("carol"), online: false, last_seen: Some(at(9)) };
+    let marks = Watermarks {
+        delivered: Seq(7),
+        read: Seq(5),
+    };
+    let log = || Room {
+        id: room(),
+        epoch: Epoch(uuid(0xe0)),
+        head: Seq(7),
+        created_at: at(0),
+    };
+    let online = Presence {
+        user: user("bob"),
+        online: true,
+        last_seen: None,
+    };
+    let gone = Presence {
+        user: user("carol"),
+        online: false,
+        last_seen: Some(at(9)),
+    };
     let text: Arc<str> = "hello".into();
     let replies = [
-        Reply::Welcome { user: user("alice"), session: SessionId(uuid(0x5e)) },
+        Reply::Welcome {
+            user: user("alice"),
+            session: SessionId(uuid(0x5e)),
+        },
         Reply::Room(RoomView {
             room: log(),
-            members: vec![MemberView { presence: online.clone(), watermarks: marks }],
+            members: vec![MemberView {
+                presence: online.clone(),
+                watermarks: marks,
+            }],
         }),
         Reply::Rooms {
-            rooms: vec![Membership { room: log(), watermarks: marks, unread: 2 }],
+            rooms: vec![Membership {
+                room: log(),
+                watermarks: marks,
+                unread: 2,
+            }],
             more: false,
         },
         Reply::Sent(Sent {
@@ -109,8 +178,12 @@ fn frames() -> Vec<Outgoing> {
         }),
         Reply::Resumed { cursor: cursor(7) },
         Reply::Receipt(marks),
-        Reply::Presence { users: vec![online.clone(), gone] },
-        Reply::Online { users: vec![user("alice"), user("bob")] },
+        Reply::Presence {
+            users: vec![online.clone(), gone],
+        },
+        Reply::Online {
+            users: vec![user("alice"), user("bob")],
+        },
         Reply::Ok,
         Reply::Pong,
     ];
@@ -133,27 +206,62 @@ fn frames() -> Vec<Outgoing> {
     };
     let events = [
         Event::Entry(entry(7, EntryBody::message("hello"))),
-        Event::Entry(entry(7, EntryBody::Message { text: text.clone(), edited_at: Some(at(8)) })),
-        Event::Entry(entry(8, EntryBody::Edit { target: Seq(7), text })),
+        Event::Entry(entry(
+            7,
+            EntryBody::Message {
+                text: Arc::clone(&text),
+                edited_at: Some(at(8)),
+            },
+        )),
+        Event::Entry(entry(
+            8,
+            EntryBody::Edit {
+                target: Seq(7),
+                text,
+            },
+        )),
         Event::Entry(entry(9, EntryBody::Delete { target: Seq(7) })),
         Event::Entry(entry(7, EntryBody::Deleted)),
-        Event::Entry(entry(10, EntryBody::Joined { user: user("carol") })),
-        Event::Entry(entry(11, EntryBody::Left { user: user("carol") })),
+        Event::Entry(entry(
+            10,
+            EntryBody::Joined {
+                user: user("carol"),
+            },
+        )),
+        Event::Entry(entry(
+            11,
+            EntryBody::Left {
+                user: user("carol"),
+            },
+        )),
         gap(GapReason::TooMany),
         gap(GapReason::NewEpoch),
-        Event::Resumed { room: room(), cursor: cursor(400) },
+        Event::Resumed {
+            room: room(),
+            cursor: cursor(400),
+        },
         Event::Closed { room: room() },
         Event::Receipt {
             room: room(),
             user: user("bob"),
-            was: Watermarks { delivered: Seq(5), read: Seq(5) },
+            was: Watermarks {
+                delivered: Seq(5),
+                read: Seq(5),
+            },
             now: marks,
         },
-        Event::Typing { room: room(), user: user("bob"), active: true },
+        Event::Typing {
+            room: room(),
+            user: user("bob"),
+            active: true,
+        },
         Event::Presence(online),
     ];
     let replies = replies.map(|result| Answer::Reply { id: 1, result });
-    let errors = errors.map(|(id, error)| Answer::Error { id, error: ErrorBody::from(&error) });
+    let errors = errors.map(|(id, error)| Answer::Error {
+        id,
+        error: ErrorBody::from(&error),
+    });
     replies
         .into_iter()
         .chain(errors)
@@ -164,12 +272,19 @@ fn frames() -> Vec<Outgoing> {
 
 /// Compares with the file, or writes it anew when `UPDATE_GOLDEN` is set.
 fn compare(file: &str, lines: &[String]) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(file);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden")
+        .join(file);
     let text = lines.join("\n") + "\n";
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(&path, &text).unwrap();
     }
-    assert_eq!(std::fs::read_to_string(&path).unwrap(), text, "{}", path.display());
+    assert_eq!(
+        std::fs::read_to_string(&path).unwrap(),
+        text,
+        "{}",
+        path.display()
+    );
     for line in lines {
         assert!(PROTOCOL.contains(line), "PROTOCOL.md does not show {line}");
     }
@@ -196,7 +311,11 @@ fn frames_read_and_write_as_they_always_did() {
             Outgoing::Event(event) => Frame::from(event),
         };
         let line = line.json().to_string();
-        assert_eq!(serde_json::from_str::<Outgoing>(&line).unwrap(), frame, "{line}");
+        assert_eq!(
+            serde_json::from_str::<Outgoing>(&line).unwrap(),
+            frame,
+            "{line}"
+        );
         lines.push(line);
     }
     compare("frames.jsonl", &lines);
@@ -204,20 +323,33 @@ fn frames_read_and_write_as_they_always_did() {
 
 /// The variants that serde knows of an enum, from the error for one that it doesn't know.
 fn variants<T: serde::de::DeserializeOwned>(tag: &str) -> BTreeSet<String> {
-    let error = serde_json::from_value::<T>(serde_json::json!({ tag: "?" })).err().unwrap();
+    let error = serde_json::from_value::<T>(serde_json::json!({ tag: "?" }))
+        .err()
+        .unwrap();
     let message = error.to_string();
     let names = message.split_once("expected one of ").unwrap().1;
-    names.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+    names
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .map(str::to_owned)
+        .collect()
 }
 
 #[test]
 fn every_kind_of_frame_is_there() {
-    let commands: Vec<Value> =
-        commands().iter().map(|command| serde_json::to_value(command).unwrap()).collect();
-    let frames: Vec<Value> =
-        frames().iter().map(|frame| serde_json::to_value(frame).unwrap()).collect();
+    let commands: Vec<Value> = commands()
+        .iter()
+        .map(|command| serde_json::to_value(command).unwrap())
+        .collect();
+    let frames: Vec<Value> = frames()
+        .iter()
+        .map(|frame| serde_json::to_value(frame).unwrap())
+        .collect();
     let seen = |values: &[Value], pointer: &str| -> BTreeSet<String> {
-        let found = values.iter().filter_map(|value| value.pointer(pointer)?.as_str());
+        let found = values
+            .iter()
+            .filter_map(|value| value.pointer(pointer)?.as_str());
         found.map(str::to_owned).collect()
     };
     assert_eq!(seen(&commands, "/type"), variants::<Command>("type"));
@@ -234,14 +366,22 @@ fn the_tables_of_codes_in_the_document_are_complete() {
     fn rows(section: &str) -> Vec<(u16, &str)> {
         let (_, text) = PROTOCOL.split_once(&format!("## {section}\n")).unwrap();
         let text = text.split("\n## ").next().unwrap();
-        let cells = text.lines().map(|line| line.split('|').map(str::trim).collect::<Vec<_>>());
+        let cells = text
+            .lines()
+            .map(|line| line.split('|').map(str::trim).collect::<Vec<_>>());
         let rows = cells.filter_map(|cells| {
             Some((cells.get(1)?.parse().ok()?, cells.get(2)?.trim_matches('`')))
         });
         rows.collect()
     }
-    let errors: Vec<_> = ErrorCode::ALL.iter().map(|one| (one.code(), one.name())).collect();
-    let closes: Vec<_> = CloseReason::ALL.iter().map(|one| (one.code(), one.name())).collect();
+    let errors: Vec<_> = ErrorCode::ALL
+        .iter()
+        .map(|one| (one.code(), one.name()))
+        .collect();
+    let closes: Vec<_> = CloseReason::ALL
+        .iter()
+        .map(|one| (one.code(), one.name()))
+        .collect();
     assert_eq!(rows("Error codes"), errors);
     assert_eq!(rows("Close codes"), closes);
 }

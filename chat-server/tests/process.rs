@@ -1,5 +1,10 @@
 //! The program itself: how it starts, refuses to start, and stops.
 #![cfg(unix)]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 mod common;
 

@@ -1,5 +1,7 @@
 //! REST, the old history endpoint, and what an operator asks for.
 
+#![expect(clippy::panic, reason = "a test fails by panicking")]
+
 mod common;
 
 use common::Server;

@@ -2,7 +2,11 @@
 #![allow(
     dead_code,
     unreachable_pub,
-    reason = "each test file uses a part of it"
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_debug_implementations,
+    reason = "for tests, each of which uses a part of it"
 )]
 
 use std::{collections::VecDeque, io, net::SocketAddr, time::Duration};
