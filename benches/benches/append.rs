@@ -7,7 +7,8 @@ use std::{hint::black_box, path::Path};
 
 use chat_core::{
     ClientMessageId, EntryBody, Epoch, MessageId, NewEntry, NewRoom, RoomId, UserId,
-    memory::MemoryStore, port::Store,
+    memory::MemoryStore,
+    port::{LogStore, Store},
 };
 use chat_store_sqlite::SqliteStore;
 use chrono::DateTime;

@@ -115,7 +115,7 @@ impl EntryBody {
 }
 
 /// An entry on its way to the store, which gives it a number.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewEntry {
     /// The room.
     pub room: RoomId,

@@ -34,7 +34,7 @@ impl Room {
 }
 
 /// A room on its way to the store.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewRoom {
     /// Its id.
     pub id: RoomId,

@@ -6,10 +6,9 @@ use axum::{
     http::StatusCode,
 };
 use chat_core::{Actor, Entry, EntryBody, Error, MessageId, Page, RoomId, UserId};
-use chrono::{DateTime, Local, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::{app::App, failure::Failure};
+use crate::{app::App, failure::Failure, legacy_time::legacy_time};
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Between {
@@ -86,28 +85,7 @@ fn old(entry: &Entry) -> Option<OldMessage> {
         from: entry.author.clone(),
         text: text.as_ref().to_owned(),
         to: entry.room.peer_of(&entry.author)?,
-        time: shown(entry.at),
+        time: legacy_time(entry.at),
         __v: 0,
     })
-}
-
-/// A time as the old server showed it: `D/M/YYYY, h:mm:ss am`, local time of the server.
-pub(crate) fn shown(at: DateTime<Utc>) -> String {
-    in_zone(&at.with_timezone(&Local))
-}
-
-fn in_zone<Z: chrono::TimeZone<Offset: std::fmt::Display>>(at: &DateTime<Z>) -> String {
-    at.format("%-d/%-m/%Y, %-I:%M:%S %P").to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_time_is_shown_without_leading_zeros_and_with_twelve_hours() {
-        let shown = |text: &str| in_zone(&text.parse::<DateTime<Utc>>().unwrap());
-        assert_eq!(shown("2025-03-07T00:05:09Z"), "7/3/2025, 12:05:09 am");
-        assert_eq!(shown("2025-11-17T13:45:00Z"), "17/11/2025, 1:45:00 pm");
-    }
 }

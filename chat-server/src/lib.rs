@@ -12,11 +12,13 @@ mod codec;
 mod connections;
 mod failure;
 mod legacy;
+mod legacy_time;
 mod listener;
 mod native;
 mod rest;
 mod router;
 mod shutdown;
+mod socketio;
 
 use std::{future::Future, io, sync::Arc, time::Duration};
 
@@ -30,7 +32,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub use codec::decode;
 pub use shutdown::signal;
 
-use crate::{app::App, auth::OpenAuthenticator, config::Settings};
+use crate::{app::App, auth::OpenAuthenticator, config::Settings, socketio::SocketIoSettings};
 
 /// Serves until `shutdown`, then stops: takes no more connections, closes those there are so that
 /// their clients come back, and returns when what was accepted is stored and written.
@@ -64,9 +66,15 @@ pub async fn run(
         stop,
         ..
     } = app.clone();
+    let legacy = SocketIoSettings {
+        ping_interval: settings.ping_interval,
+        ping_timeout: settings.pong_timeout,
+        ..SocketIoSettings::new(Arc::clone(&app.auth))
+    };
+    let (socketio, sockets) = socketio::attach(engine.clone(), legacy);
     let accepting = listener::accept(
         listener,
-        router::router(app),
+        router::router(app, socketio),
         settings,
         tasks.clone(),
         stop.clone(),
@@ -77,6 +85,7 @@ pub async fn run(
     let deadline = Instant::now() + within + GRACE;
     stop.cancel();
     engine.drain(within).await;
+    sockets.close().await;
     tasks.close();
     if timeout_at(deadline, tasks.wait()).await.is_err() {
         tracing::warn!(open = tasks.len(), "some connections did not end in time");

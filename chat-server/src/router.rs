@@ -12,6 +12,7 @@ use axum::{
 };
 use chat_core::UserId;
 use serde_json::{Value, json};
+use socketioxide::layer::SocketIoLayer;
 use tower_http::{
     catch_panic::CatchPanicLayer,
     cors::{AllowOrigin, CorsLayer},
@@ -20,7 +21,7 @@ use tower_http::{
 
 use crate::{app::App, config::Settings, failure::Failure, legacy, native, rest};
 
-pub(crate) fn router(app: App) -> Router {
+pub(crate) fn router(app: App, socketio: SocketIoLayer) -> Router {
     let settings = Arc::clone(&app.settings);
     let (rest, document) = rest::routes().split_for_parts();
     let document = Arc::new(document);
@@ -39,8 +40,8 @@ pub(crate) fn router(app: App) -> Router {
         .layer(DefaultBodyLimit::max(settings.body_bytes.0))
         .layer(late);
     let router = requests.route(native::PATH, get(native::upgrade));
-    // Socket.IO goes here, inside of what follows: `.layer(socketio::layer(...))`.
     router
+        .layer(socketio)
         .layer(middleware::from_fn_with_state(app.clone(), refuse_origin))
         .layer(cors(&settings))
         .layer(CatchPanicLayer::new())

@@ -63,7 +63,9 @@ impl MemoryStore {
     #[cfg(any(test, feature = "testing"))]
     pub(crate) fn snapshot(&self) -> Self {
         let rooms = Mutex::new(self.lock().clone());
-        Self { rooms }
+        Self {
+            rooms: Arc::new(rooms),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Rooms> {

@@ -36,12 +36,7 @@ use crate::{
 /// everything there is to read is compared too. A difference is shrunk to the few commands that
 /// show it.
 ///
-/// ```ignore
-/// #[test]
-/// fn random_commands_get_the_answers_of_the_memory_store() {
-///     chat_core::testing::model::check(64, fresh); // as for store_conformance!
-/// }
-/// ```
+/// [`testing::store`](super::store) shows how it is called.
 ///
 /// # Panics
 ///

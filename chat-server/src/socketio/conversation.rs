@@ -1,0 +1,323 @@
+//! One socket and its state: who is there, and with whom they talk.
+
+use std::{sync::Arc, time::Duration};
+
+use chat_core::{
+    Actor, ChatEngine, ClientMessageId, CloseReason, Connect, EntryBody, Error, ErrorBody, Event,
+    Frame, Mark, MessageId, NewBody, Outbox, Outgoing, Responder, RoomId, Sent, Session, UserId,
+    port::Transport,
+};
+use serde_json::json;
+use socketioxide::extract::AckSender;
+use tokio::{sync::mpsc, time::Instant};
+
+use super::{
+    Shared,
+    inbox::Call,
+    incoming::Incoming,
+    online::{NAMED, Newcomer},
+    outgoing::{ChatMessage, DM_ERROR, Link, wording},
+    receipts,
+};
+
+/// How many frames are taken from the engine at once.
+const FRAMES: usize = 64;
+
+/// A socket's task.
+pub(super) struct Conversation {
+    shared: Arc<Shared>,
+    link: Link,
+    seat: Option<Seat>,
+    /// When the switches of name and partner made so far are paid off.
+    switches_paid: Instant,
+}
+
+/// What a socket has while it has a name.
+struct Seat {
+    user: Actor,
+    /// Ends before the rest when the client is gone: what it had sent is done without.
+    session: Option<Session>,
+    outbox: Arc<Outbox>,
+    /// The one direct room that it shows.
+    room: Option<RoomId>,
+}
+
+impl Conversation {
+    pub(super) fn new(shared: Arc<Shared>, link: Link) -> Self {
+        Self {
+            shared,
+            link,
+            seat: None,
+            switches_paid: Instant::now(),
+        }
+    }
+
+    /// Runs until the client is gone. What it had sent before is still done, though the session
+    /// ends at once.
+    pub(super) async fn run(mut self, mut calls: mpsc::Receiver<Call>) {
+        let mut frames = Vec::new();
+        let mut leaving = false;
+        loop {
+            tokio::select! {
+                () = self.link.kick.cancelled(), if !leaving => {
+                    drop((self.seat, calls));
+                    return self.link.hang_up().await;
+                }
+                () = self.link.gone.cancelled(), if !leaving => {
+                    leaving = true;
+                    calls.close();
+                    if let Some(seat) = &mut self.seat {
+                        seat.session = None;
+                    }
+                }
+                call = calls.recv() => match call {
+                    Some(call) => {
+                        let kick = self.link.kick.clone();
+                        kick.run_until_cancelled(self.take(call)).await;
+                    }
+                    None => return,
+                },
+                closed = next_frames(self.seat.as_ref(), &mut frames), if !leaving => {
+                    for frame in frames.drain(..) {
+                        self.tell(&frame).await;
+                    }
+                    match closed {
+                        None => {}
+                        Some(CloseReason::Shutdown) => {
+                            // The client comes back by itself when its connection is cut, not when
+                            // it is told to go; so that is left to `SocketIo::close`.
+                            self.link.emit(DM_ERROR, "The server is shutting down");
+                            return;
+                        }
+                        Some(reason) => {
+                            self.link.emit(DM_ERROR, &format!("Disconnected: {}", reason.name()));
+                            self.link.kick.cancel();
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    async fn take(&mut self, call: Call) {
+        let Call { event, ack, .. } = call;
+        let done = match (event, &mut self.seat) {
+            (Err(error), _) => Err(error),
+            (Ok(Incoming::SetUsername(name)), _) => self.set_username(&name).await,
+            (Ok(_), None) => Err(bad("say who you are first: set-username")),
+            (Ok(Incoming::StartDm(peer)), Some(_)) => self.start_dm(&peer).await,
+            (Ok(Incoming::Message { text, client_id }), Some(seat)) => {
+                return seat
+                    .send(&self.shared, &self.link, text, client_id, ack)
+                    .await;
+            }
+            (Ok(Incoming::Typing), Some(seat)) => seat.typing().await,
+            (Ok(Incoming::Receipt { mark, id, from }), Some(seat)) => {
+                seat.receipt(mark, id, &from).await
+            }
+        };
+        match done {
+            Ok(()) => drop(ack.send(&json!({}))),
+            Err(error) => refuse(&self.link, ack, &error),
+        }
+    }
+
+    async fn set_username(&mut self, name: &str) -> Result<(), Error> {
+        let user = self
+            .shared
+            .settings
+            .authenticator
+            .authenticate(name)
+            .await?;
+        if self
+            .seat
+            .as_ref()
+            .is_some_and(|seat| *seat.user.user() == user)
+        {
+            return Ok(());
+        }
+        self.pay_for_switch()?;
+        // The former name is given up first, so that it doesn't stay behind as a ghost.
+        self.seat = None;
+        self.link.socket().leave(NAMED);
+        let seat = Seat::take(&self.shared.engine, user).await?;
+        let actor = seat.user.clone();
+        self.seat = Some(seat);
+        self.link.socket().join(NAMED);
+        self.shared
+            .newcomers
+            .send(Newcomer {
+                link: self.link.clone(),
+                actor,
+            })
+            .await
+            .ok();
+        Ok(())
+    }
+
+    async fn start_dm(&mut self, peer: &UserId) -> Result<(), Error> {
+        self.pay_for_switch()?;
+        let Some(seat) = &mut self.seat else {
+            return Ok(());
+        };
+        // The former partner goes first: after a failure nothing may reach the wrong one.
+        seat.room = None;
+        seat.room = Some(seat.user.open(peer).await?.room.id);
+        Ok(())
+    }
+
+    /// Names and partners can't be tried without end: each may make a room, or news for all.
+    fn pay_for_switch(&mut self) -> Result<(), Error> {
+        const EACH: Duration = Duration::from_millis(200);
+        const AT_ONCE: u32 = 20;
+        let now = Instant::now();
+        let paid = self.switches_paid.max(now) + EACH;
+        match paid.checked_duration_since(now + EACH * AT_ONCE) {
+            Some(wait) if !wait.is_zero() => Err(Error::RateLimited {
+                retry_after: wait,
+                muted_for: None,
+            }),
+            _ => {
+                self.switches_paid = paid;
+                Ok(())
+            }
+        }
+    }
+
+    async fn tell(&self, frame: &Frame) {
+        let Some(seat) = &self.seat else { return };
+        let Outgoing::Event(event) = frame.outgoing() else {
+            return;
+        };
+        match event {
+            Event::Entry(entry) if seat.shows(&entry.room) => {
+                if let EntryBody::Message { text, .. } = &entry.body
+                    && let Some(message) =
+                        ChatMessage::new(&entry.room, entry.id, &entry.author, text, entry.at)
+                {
+                    self.link.emit("dm-message", &message);
+                }
+            }
+            Event::Typing {
+                room,
+                user,
+                active: true,
+            } if seat.shows(room) => {
+                self.link.emit("typing", user);
+            }
+            Event::Receipt {
+                room,
+                user,
+                was,
+                now,
+            } if user != seat.user.user() => {
+                match receipts::of(&seat.user, room, *was, *now).await {
+                    Ok(receipts) => {
+                        for (event, id) in receipts {
+                            self.link.emit(event, &id);
+                        }
+                    }
+                    Err(error) => tracing::warn!(%error, "receipts could not be passed on"),
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Seat {
+    async fn take(engine: &ChatEngine, user: UserId) -> Result<Self, Error> {
+        let outbox = Outbox::new(engine.config().outbox);
+        let transport = Arc::clone(&outbox) as Arc<dyn Transport>;
+        let session = engine.connect_with(Connect::new(user), transport).await?;
+        Ok(Self {
+            user: Actor::clone(&session),
+            session: Some(session),
+            outbox,
+            room: None,
+        })
+    }
+
+    fn shows(&self, room: &RoomId) -> bool {
+        self.room.as_ref() == Some(room)
+    }
+
+    fn room(&self) -> Result<&RoomId, Error> {
+        self.room
+            .as_ref()
+            .ok_or_else(|| bad("say whom you talk to first: start-dm"))
+    }
+
+    /// Doesn't wait until the message is stored: the next one can follow meanwhile, behind it.
+    async fn send(
+        &self,
+        shared: &Arc<Shared>,
+        link: &Link,
+        text: String,
+        client_id: Option<ClientMessageId>,
+        ack: AckSender,
+    ) {
+        let room = match self.room() {
+            Ok(room) => room,
+            Err(error) => return refuse(link, ack, &error),
+        };
+        let done = Responder::new({
+            let (shared, link) = (Arc::clone(shared), link.clone());
+            let (room, from) = (room.clone(), self.user.user().clone());
+            move |result| match result {
+                Ok(Sent { id, seq, .. }) => drop(ack.send(&json!({ "id": id, "seq": seq }))),
+                Err(error @ Error::Moderated { .. }) => {
+                    let id = MessageId(shared.settings.ids.next());
+                    let at = shared.settings.clock.now();
+                    if let Some(refused) = ChatMessage::new(&room, id, &from, &wording(&error), at)
+                    {
+                        link.emit(DM_ERROR, &refused);
+                    }
+                    answer(ack, &error);
+                }
+                Err(error) => refuse(&link, ack, &error),
+            }
+        });
+        self.user
+            .submit(room, NewBody::Message(text), client_id, done)
+            .await;
+    }
+
+    async fn typing(&self) -> Result<(), Error> {
+        self.user.typing(self.room()?).await
+    }
+
+    /// A receipt counts for a message that exists, in the direct room with its author.
+    async fn receipt(&self, mark: Mark, id: MessageId, from: &UserId) -> Result<(), Error> {
+        let unknown = || bad(format!("there is no such message from {from}"));
+        let room = RoomId::direct(self.user.user(), from)?;
+        let entry = match self.user.find(&room, id).await {
+            Ok(Some(entry)) if entry.author == *from => entry,
+            Ok(_) | Err(Error::NoRoom) => return Err(unknown()),
+            Err(error) => return Err(error),
+        };
+        self.user.receipt(&room, mark, entry.seq).await.map(drop)
+    }
+}
+
+/// Waits for frames, or for the end of the session; for ever while there is no session.
+async fn next_frames(seat: Option<&Seat>, frames: &mut Vec<Frame>) -> Option<CloseReason> {
+    match seat {
+        Some(seat) => seat.outbox.recv_many(frames, FRAMES).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Says why something was not done: as the old server did, and in the ack of a client that asked.
+fn refuse(link: &Link, ack: AckSender, error: &Error) {
+    link.emit(DM_ERROR, &wording(error));
+    answer(ack, error);
+}
+
+fn answer(ack: AckSender, error: &Error) {
+    ack.send(&json!({ "error": ErrorBody::from(error) })).ok();
+}
+
+fn bad(why: impl Into<String>) -> Error {
+    Error::BadRequest(why.into())
+}

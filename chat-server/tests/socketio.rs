@@ -1,0 +1,206 @@
+//! The old Socket.IO protocol, with the npm `socket.io-client` that the old clients use.
+//!
+//! Each test plays one scenario of `socketio/scenarios.mjs` over long polling, over WebSocket and
+//! with an upgrade from one to the other, each on a server of its own. `npm ci` in `tests/socketio`
+//! comes first; where there is no Node, `CHAT_SKIP_NODE=1` leaves these tests out.
+
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+use std::{env, path::PathBuf, process::Stdio, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use axum::Router;
+use chat_core::{
+    ChatEngine, ChatEngineBuilder, Config, UserId,
+    moderation::{DEFAULT_WORDS, WordList},
+    port::{Authenticator, BackendError, Draft, Moderator, Unauthenticated, Verdict},
+    rate::RatePolicy,
+};
+use chat_server::socketio::{SocketIoSettings, attach};
+use socketioxide::SocketIo;
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    net::TcpListener,
+    process::{Child, Command},
+};
+
+const TRANSPORTS: [&str; 3] = ["polling", "websocket", "upgrade"];
+
+/// Longer than any scenario waits for one thing.
+const PATIENCE: Duration = Duration::from_secs(50);
+
+#[derive(Debug)]
+struct NameIsEnough;
+
+#[async_trait]
+impl Authenticator for NameIsEnough {
+    async fn authenticate(&self, token: &str) -> Result<UserId, Unauthenticated> {
+        UserId::new(token).map_err(|error| Unauthenticated {
+            reason: error.to_string(),
+        })
+    }
+}
+
+/// A server for each transport, and the Node program that is to play on them.
+struct Stage {
+    node: Command,
+    servers: Vec<(ChatEngine, SocketIo)>,
+}
+
+impl Stage {
+    /// `None` when these tests are to be left out.
+    async fn set(scenario: &str, build: impl Fn() -> ChatEngineBuilder) -> Option<Self> {
+        if env::var_os("CHAT_SKIP_NODE").is_some() {
+            return None;
+        }
+        let here = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/socketio");
+        assert!(
+            here.join("node_modules/socket.io-client").exists(),
+            "run `npm ci` in {} first, or set CHAT_SKIP_NODE=1",
+            here.display()
+        );
+        let mut node = Command::new("node");
+        node.current_dir(here)
+            .arg("run.mjs")
+            .arg(scenario)
+            .kill_on_drop(true);
+        node.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut servers = Vec::new();
+        for transport in TRANSPORTS {
+            let engine = build().build().unwrap();
+            let (layer, io) = attach(
+                engine.clone(),
+                SocketIoSettings::new(Arc::new(NameIsEnough)),
+            );
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            node.arg(format!(
+                "{transport}=http://{}",
+                listener.local_addr().unwrap()
+            ));
+            tokio::spawn(async move { axum::serve(listener, Router::new().layer(layer)).await });
+            servers.push((engine, io));
+        }
+        Some(Self { node, servers })
+    }
+
+    fn begin(&mut self) -> Child {
+        self.node
+            .spawn()
+            .expect("node can be started; or set CHAT_SKIP_NODE=1")
+    }
+}
+
+async fn ends_well(node: Child) {
+    let played = tokio::time::timeout(PATIENCE, node.wait_with_output()).await;
+    let played = played.expect("it ends in time").unwrap();
+    assert!(
+        played.status.success(),
+        "{}",
+        String::from_utf8_lossy(&played.stderr)
+    );
+}
+
+/// Plays a scenario on engines made by `build`.
+async fn play(scenario: &str, build: impl Fn() -> ChatEngineBuilder) {
+    if let Some(mut stage) = Stage::set(scenario, build).await {
+        ends_well(stage.begin()).await;
+    }
+}
+
+fn limited(send_limit: Option<RatePolicy>) -> ChatEngineBuilder {
+    ChatEngine::builder().config(Config {
+        send_limit,
+        ..Config::default()
+    })
+}
+
+fn unlimited() -> ChatEngineBuilder {
+    limited(None)
+}
+
+fn muting_for_a_moment() -> ChatEngineBuilder {
+    limited(Some(RatePolicy::Window {
+        limit: 2,
+        window: Duration::from_mins(1),
+        mute: Duration::from_millis(300),
+    }))
+}
+
+fn moderated() -> ChatEngineBuilder {
+    unlimited().moderator(WordList::new(DEFAULT_WORDS).unwrap())
+}
+
+/// Never judges what bob writes.
+#[derive(Debug)]
+struct Undecided;
+
+#[async_trait]
+impl Moderator for Undecided {
+    async fn review(&self, draft: &Draft) -> Result<Verdict, BackendError> {
+        if draft.author.as_str() == "bob" {
+            std::future::pending::<()>().await;
+        }
+        Ok(Verdict::Allow)
+    }
+}
+
+fn stuck_on_bob() -> ChatEngineBuilder {
+    unlimited().moderator(Undecided)
+}
+
+macro_rules! scenarios {
+    ($($name:ident on $build:expr;)+) => { $(
+        #[tokio::test]
+        async fn $name() {
+            play(stringify!($name), $build).await;
+        }
+    )+ };
+}
+
+scenarios! {
+    everybody_with_a_name_learns_who_is_online_each_once on unlimited;
+    a_message_reaches_all_devices_of_both_and_nobody_else on unlimited;
+    typing_is_told_to_the_other_member_only on unlimited;
+    receipts_go_to_the_devices_of_the_sender_only on unlimited;
+    read_alone_tells_delivered_first_and_covers_what_came_before on unlimited;
+    errors_of_input_are_strings_and_the_connection_lives on unlimited;
+    an_ack_tells_where_the_message_stands on unlimited;
+    what_was_sent_just_before_leaving_still_arrives on unlimited;
+    who_sends_too_much_at_once_is_closed on stuck_on_bob;
+    who_does_not_read_is_closed_and_nobody_waits_for_them on unlimited;
+    seed_03_a_message_before_start_dm_is_not_dropped_silently on unlimited;
+    seed_04_a_thousand_rapid_messages_keep_their_order on unlimited;
+    seed_11_start_dm_leaves_the_former_partner on unlimited;
+    seed_16_a_second_tab_that_closes_leaves_the_user_online on unlimited;
+    seed_17_another_name_leaves_no_ghost on unlimited;
+    seed_21_a_name_is_no_wiretap on unlimited;
+    seed_22_names_that_join_alike_have_different_rooms on unlimited;
+    seed_25_an_oversized_frame_costs_its_own_connection_only on unlimited;
+    seed_28_forged_receipts_have_no_effect on unlimited;
+    seed_37_a_new_connection_has_no_new_budget on ChatEngine::builder;
+    seed_38_names_and_partners_can_not_be_tried_without_end on unlimited;
+    seed_39_a_mute_ends_when_it_says on muting_for_a_moment;
+    seed_42_a_refused_text_is_told_to_its_sender_only on moderated;
+}
+
+#[tokio::test]
+async fn a_server_that_stops_says_so_and_its_clients_come_back() {
+    let scenario = "a_server_that_stops_says_so_and_its_clients_come_back";
+    let Some(mut stage) = Stage::set(scenario, unlimited).await else {
+        return;
+    };
+    let mut node = stage.begin();
+    let mut lines = BufReader::new(node.stdout.take().unwrap()).lines();
+    for _ in TRANSPORTS {
+        assert_eq!(lines.next_line().await.unwrap().as_deref(), Some("ready"));
+    }
+    for (engine, io) in stage.servers {
+        engine.drain(Duration::from_secs(5)).await;
+        io.close().await;
+    }
+    ends_well(node).await;
+}

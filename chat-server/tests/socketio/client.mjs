@@ -1,0 +1,153 @@
+// A device that remembers what it was told, on the library of the old backend's own clients.
+
+import assert from "node:assert/strict";
+import { io } from "socket.io-client";
+
+const TRANSPORTS = {
+  polling: ["polling"],
+  websocket: ["websocket"],
+  upgrade: ["polling", "websocket"],
+};
+
+const PATIENCE_MS = 10_000;
+
+export class Device {
+  #told = [];
+  #waiting = [];
+  #transport;
+
+  constructor(world, options) {
+    this.#transport = TRANSPORTS[world.transport].at(-1);
+    this.socket = io(world.url, {
+      transports: TRANSPORTS[world.transport],
+      forceNew: true,
+      reconnection: false,
+      ...options,
+    });
+    this.socket.onAny((event, ...args) => this.#take(event, args));
+    this.socket.on("connect", () => this.#take("connect", []));
+    this.socket.on("connect_error", (error) => this.#take("connect_error", [error.message]));
+    this.socket.on("disconnect", (reason) => this.#take("disconnect", [reason]));
+  }
+
+  #take(event, args) {
+    const at = this.#waiting.findIndex((one) => one.wanted(event, args));
+    if (at < 0) this.#told.push({ event, args });
+    else this.#waiting.splice(at, 1)[0].resolve(args[0]);
+  }
+
+  emit(...args) {
+    this.socket.emit(...args);
+    return this;
+  }
+
+  /** Emits, and gives what the server answers. */
+  ask(...args) {
+    return this.socket.timeout(PATIENCE_MS).emitWithAck(...args);
+  }
+
+  /** The next such event's first argument: one that came already, or one that will. */
+  next(event, matches = () => true) {
+    const wanted = (name, args) => name === event && matches(args[0]);
+    const at = this.#told.findIndex((one) => wanted(one.event, one.args));
+    if (at >= 0) return Promise.resolve(this.#told.splice(at, 1)[0].args[0]);
+    // The stack of the caller is the useful one.
+    const late = new Error(`no ${event} in ${PATIENCE_MS} ms`);
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        late.message += `; told: ${JSON.stringify(this.#told)}`;
+        reject(late);
+      }, PATIENCE_MS);
+      this.#waiting.push({
+        wanted,
+        resolve: (value) => {
+          clearTimeout(timer);
+          resolve(value);
+        },
+      });
+    });
+  }
+
+  async many(event, count) {
+    const all = [];
+    while (all.length < count) all.push(await this.next(event));
+    return all;
+  }
+
+  /** What came and nobody asked for, but for who is online. */
+  rest() {
+    return this.#told.filter(({ event }) => event !== "online-users");
+  }
+
+  /** Waits until everything that was on its way has come, and checks that nobody was told of it. */
+  async silent() {
+    // Incoming and outgoing events of a socket are served in turns, by chance.
+    for (let turn = 0; turn < 8; turn++) {
+      const event = `turn-${turn}`;
+      this.emit(event);
+      await this.next("dm-error", (text) => text === `there is no event "${event}"`);
+    }
+    assert.deepEqual(this.rest(), []);
+  }
+
+  /** The list of who is online, once it is this. */
+  online(...names) {
+    return this.next("online-users", (users) => {
+      assert.equal(new Set(users).size, users.length, `each once: ${users}`);
+      return users.length === names.length && names.every((name) => users.includes(name));
+    });
+  }
+
+  async named(name) {
+    await this.next("connect");
+    this.emit("set-username", name);
+    await this.next("online-users", (users) => users.includes(name));
+    return this;
+  }
+
+  async dm(peer) {
+    await this.ask("start-dm", peer);
+    return this;
+  }
+
+  /** Waits until it is on the transport that it is to end up on. */
+  async settled() {
+    const engine = this.socket.io.engine;
+    const upgrade = new Promise((resolve) => engine.once("upgrade", resolve));
+    if (engine.transport.name !== this.#transport) await upgrade;
+    assert.equal(engine.transport.name, this.#transport);
+  }
+
+  leave() {
+    this.socket.disconnect();
+  }
+}
+
+export class World {
+  #devices = [];
+
+  constructor(url, transport) {
+    this.url = url;
+    this.transport = transport;
+  }
+
+  device(options) {
+    const device = new Device(this, options);
+    this.#devices.push(device);
+    return device;
+  }
+
+  /** A device of `name` that talks to `peer`. */
+  async person(name, peer) {
+    const device = await this.device().named(name);
+    return peer === undefined ? device : device.dm(peer);
+  }
+
+  /** Checks that every device ended up on the transport it was to use. */
+  async close() {
+    for (const device of this.#devices) {
+      if (device.socket.connected) await device.settled();
+      device.leave();
+    }
+  }
+}

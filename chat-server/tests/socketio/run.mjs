@@ -1,0 +1,23 @@
+// node run.mjs SCENARIO TRANSPORT=URL...: plays one scenario over each transport at once, each on
+// its own server. Exit code 0 when all went well.
+
+import * as scenarios from "./scenarios.mjs";
+import { World } from "./client.mjs";
+
+const [name, ...places] = process.argv.slice(2);
+
+async function play(place) {
+  const [transport, url] = place.split("=");
+  const world = new World(url, transport);
+  try {
+    await scenarios[name](world);
+    await world.close();
+    return true;
+  } catch (error) {
+    console.error(`${name} over ${transport}: ${error.stack}`);
+    return false;
+  }
+}
+
+const played = await Promise.all(places.map(play));
+process.exit(played.length > 0 && played.every(Boolean) ? 0 : 1);
