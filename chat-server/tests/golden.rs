@@ -121,29 +121,34 @@ fn entry(seq: u8, body: EntryBody) -> Arc<Entry> {
     })
 }
 
-fn frames() -> Vec<Outgoing> {
-    let marks = Watermarks {
+fn marks() -> Watermarks {
+    Watermarks {
         delivered: Seq(7),
         read: Seq(5),
-    };
+    }
+}
+
+fn online() -> Presence {
+    Presence {
+        user: user("bob"),
+        online: true,
+        last_seen: None,
+    }
+}
+
+fn replies() -> Vec<Reply> {
     let log = || Room {
         id: room(),
         epoch: Epoch(uuid(0xe0)),
         head: Seq(7),
         created_at: at(0),
     };
-    let online = Presence {
-        user: user("bob"),
-        online: true,
-        last_seen: None,
-    };
     let gone = Presence {
         user: user("carol"),
         online: false,
         last_seen: Some(at(9)),
     };
-    let text: Arc<str> = "hello".into();
-    let replies = [
+    vec![
         Reply::Welcome {
             user: user("alice"),
             session: SessionId(uuid(0x5e)),
@@ -151,14 +156,14 @@ fn frames() -> Vec<Outgoing> {
         Reply::Room(RoomView {
             room: log(),
             members: vec![MemberView {
-                presence: online.clone(),
-                watermarks: marks,
+                presence: online(),
+                watermarks: marks(),
             }],
         }),
         Reply::Rooms {
             rooms: vec![Membership {
                 room: log(),
-                watermarks: marks,
+                watermarks: marks(),
                 unread: 2,
             }],
             more: false,
@@ -177,17 +182,20 @@ fn frames() -> Vec<Outgoing> {
             newer: false,
         }),
         Reply::Resumed { cursor: cursor(7) },
-        Reply::Receipt(marks),
+        Reply::Receipt(marks()),
         Reply::Presence {
-            users: vec![online.clone(), gone],
+            users: vec![online(), gone],
         },
         Reply::Online {
             users: vec![user("alice"), user("bob")],
         },
         Reply::Ok,
         Reply::Pong,
-    ];
-    let errors = [
+    ]
+}
+
+fn errors() -> Vec<(Option<u64>, Error)> {
+    vec![
         (None, Error::BadRequest("the frame is not JSON".to_owned())),
         (
             Some(1),
@@ -196,7 +204,11 @@ fn frames() -> Vec<Outgoing> {
                 muted_for: Some(std::time::Duration::from_secs(5)),
             },
         ),
-    ];
+    ]
+}
+
+fn events() -> Vec<Event> {
+    let text: Arc<str> = "hello".into();
     let gap = |reason| Event::Gap {
         room: room(),
         epoch: Epoch(uuid(0xe0)),
@@ -204,7 +216,7 @@ fn frames() -> Vec<Outgoing> {
         to: Seq(400),
         reason,
     };
-    let events = [
+    vec![
         Event::Entry(entry(7, EntryBody::message("hello"))),
         Event::Entry(entry(
             7,
@@ -248,25 +260,29 @@ fn frames() -> Vec<Outgoing> {
                 delivered: Seq(5),
                 read: Seq(5),
             },
-            now: marks,
+            now: marks(),
         },
         Event::Typing {
             room: room(),
             user: user("bob"),
             active: true,
         },
-        Event::Presence(online),
-    ];
-    let replies = replies.map(|result| Answer::Reply { id: 1, result });
-    let errors = errors.map(|(id, error)| Answer::Error {
+        Event::Presence(online()),
+    ]
+}
+
+fn frames() -> Vec<Outgoing> {
+    let replies = replies()
+        .into_iter()
+        .map(|result| Answer::Reply { id: 1, result });
+    let errors = errors().into_iter().map(|(id, error)| Answer::Error {
         id,
         error: ErrorBody::from(&error),
     });
     replies
-        .into_iter()
         .chain(errors)
         .map(Outgoing::Answer)
-        .chain(events.into_iter().map(Outgoing::Event))
+        .chain(events().into_iter().map(Outgoing::Event))
         .collect()
 }
 

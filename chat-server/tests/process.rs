@@ -100,20 +100,48 @@ async fn a_signal_closes_connections_with_4000_and_the_process_ends_well() {
         socket.next().await.unwrap().unwrap();
         signal(&child, name);
         let code = loop {
-            match timeout(PATIENCE, socket.next())
-                .await
-                .unwrap()
-                .unwrap()
-                .unwrap()
-            {
-                Message::Close(Some(frame)) => break u16::from(frame.code),
-                _ => {}
+            let message = timeout(PATIENCE, socket.next()).await.unwrap();
+            if let Message::Close(Some(frame)) = message.unwrap().unwrap() {
+                break u16::from(frame.code);
             }
         };
         assert_eq!(code, 4000);
         let status = timeout(PATIENCE, child.wait()).await.unwrap().unwrap();
         assert_eq!(status.code(), Some(0), "{name}");
     }
+}
+
+#[tokio::test]
+async fn a_second_interrupt_ends_the_process_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    // A request whose body never comes keeps the first interrupt waiting.
+    let (mut child, address, _) = start(folder.path(), &["--request-timeout", "1m"]).await;
+    let mut busy = TcpStream::connect(&address).await.unwrap();
+    let half = b"POST /v1/rooms/a,b/messages HTTP/1.1\r\nhost: x\r\nauthorization: Bearer a\r\n\
+        content-type: application/json\r\ncontent-length: 9\r\nexpect: 100-continue\r\n\r\n";
+    tokio::io::AsyncWriteExt::write_all(&mut busy, half)
+        .await
+        .unwrap();
+    // The server asks for the body, and so is in the middle of the request.
+    let mut asked = [0; 12];
+    timeout(PATIENCE, busy.read_exact(&mut asked))
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(&asked, b"HTTP/1.1 100");
+    let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+    signal(&child, "INT");
+    while !log
+        .next_line()
+        .await
+        .unwrap()
+        .expect("it says so")
+        .contains("stopping")
+    {}
+    assert_eq!(child.try_wait().unwrap(), None);
+    signal(&child, "INT");
+    let status = timeout(PATIENCE, child.wait()).await.unwrap().unwrap();
+    assert_eq!(status.code(), Some(130));
 }
 
 #[tokio::test]
