@@ -85,9 +85,12 @@ pub async fn run(
     let deadline = Instant::now() + within + GRACE;
     stop.cancel();
     engine.drain(within).await;
-    sockets.close().await;
     tasks.close();
-    if timeout_at(deadline, tasks.wait()).await.is_err() {
+    let closing = async {
+        sockets.close().await;
+        tasks.wait().await;
+    };
+    if timeout_at(deadline, closing).await.is_err() {
         tracing::warn!(open = tasks.len(), "some connections did not end in time");
     }
     Ok(())

@@ -234,12 +234,12 @@ mod tests {
     #[test]
     fn times_sizes_and_rates_read_as_people_write_them() {
         assert_eq!(Duration::parse("250ms"), Ok(Duration::from_millis(250)));
-        assert_eq!(Duration::parse("2m"), Ok(Duration::from_secs(120)));
+        assert_eq!(Duration::parse("2m"), Ok(Duration::from_mins(2)));
         assert_eq!(Bytes::parse("64KiB"), Ok(Bytes(65_536)));
         assert_eq!(Bytes::parse("4096"), Ok(Bytes(4_096)));
         let rate = Rate {
             count: 5,
-            per: Duration::from_secs(60),
+            per: Duration::from_mins(1),
         };
         assert_eq!(Option::<Rate>::parse("5/60s"), Ok(Some(rate)));
         assert_eq!(Option::<Rate>::parse("off"), Ok(None));

@@ -225,11 +225,11 @@ mod tests {
         match len {
             0..126 => bytes.push(0x80 | u8::try_from(len).unwrap()),
             126..65_536 => {
-                bytes.push(0x80 | 126);
+                bytes.push(0x80 | 0x7e);
                 bytes.extend(u16::try_from(len).unwrap().to_be_bytes());
             }
             _ => {
-                bytes.push(0x80 | 127);
+                bytes.push(0x80 | 0x7f);
                 bytes.extend((len as u64).to_be_bytes());
             }
         }
@@ -278,7 +278,7 @@ mod tests {
         assert_eq!(
             frames.feed(&whole[200..]),
             Seen {
-                frames: 1,
+                frames: 0,
                 finished: true
             }
         );

@@ -1,20 +1,26 @@
 //! A server on a port of its own, and a client that speaks the native protocol.
-#![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_debug_implementations,
+    reason = "for tests, each of which uses a part of it"
+)]
 
-use std::{
-    collections::VecDeque,
-    io,
-    net::{Ipv4Addr, SocketAddr},
-    time::Duration,
-};
+use std::{collections::VecDeque, io, net::SocketAddr, time::Duration};
 
 use chat_core::ChatEngine;
-use chat_server::config::Settings;
+use chat_server::{
+    config::Settings,
+    start::{Started, start},
+};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::{TcpSocket, TcpStream},
     sync::oneshot,
     task::JoinHandle,
     time::timeout,
@@ -34,15 +40,17 @@ pub struct Server {
 impl Server {
     /// With the defaults but no limit on messages, and these settings.
     pub async fn start(settings: &[(&str, &str)]) -> Self {
-        let mut all = vec![("rate-limit", "off"), ("listen", "127.0.0.1:0")];
+        let mut all = vec![
+            ("rate-limit", "off"),
+            ("listen", "127.0.0.1:0"),
+            ("store", "memory"),
+        ];
         all.retain(|(name, _)| settings.iter().all(|(other, _)| other != name));
         all.extend(settings);
         let settings = Settings::with(&all).unwrap();
-        let engine = ChatEngine::builder()
-            .config(settings.engine())
-            .build()
-            .unwrap();
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let Started {
+            listener, engine, ..
+        } = start(&settings).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
         let shutdown = async {
@@ -77,13 +85,26 @@ impl Server {
 
     /// A WebSocket on which nothing has been said.
     pub async fn silent(&self) -> Client {
+        self.on(self.tcp().await).await
+    }
+
+    async fn on(&self, tcp: TcpStream) -> Client {
         let url = format!("ws://{}/v1/ws", self.address);
-        let (socket, _) = client_async(url, self.tcp().await).await.unwrap();
+        let (socket, _) = client_async(url, tcp).await.unwrap();
         Client {
             socket,
             next_id: 1,
             events: VecDeque::new(),
         }
+    }
+
+    /// A client whose system holds little of what it doesn't read.
+    pub async fn connect_with_small_buffer(&self, user: &str) -> Client {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4 << 10).unwrap();
+        let mut client = self.on(socket.connect(self.address).await.unwrap()).await;
+        client.ask(json!({ "type": "hello", "token": user })).await;
+        client
     }
 
     pub async fn connect(&self, user: &str) -> Client {

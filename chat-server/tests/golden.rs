@@ -1,0 +1,403 @@
+//! Every frame of the native protocol, exactly. A change here breaks clients.
+//!
+//! `tests/golden/commands.jsonl` is what clients send, `tests/golden/frames.jsonl` what they get;
+//! one frame a line. `docs/PROTOCOL.md` shows each of them.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{collections::BTreeSet, path::Path, sync::Arc};
+
+use chat_core::{
+    Answer, ClientMessageId, CloseReason, Command, Cursor, Entry, EntryBody, Epoch, Error,
+    ErrorBody, ErrorCode, Event, Frame, GapReason, HistoryPage, Mark, MemberView, Membership,
+    MessageId, Outgoing, Page, Presence, Reply, Request, Room, RoomCursor, RoomId, RoomView, Sent,
+    Seq, SessionId, UserId, Watermarks,
+};
+use chat_server::decode;
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+
+const PROTOCOL: &str = include_str!("../../docs/PROTOCOL.md");
+
+fn user(name: &str) -> UserId {
+    UserId::new(name).unwrap()
+}
+
+fn room() -> RoomId {
+    RoomId::new("alice,bob").unwrap()
+}
+
+fn uuid(last: u8) -> uuid::Uuid {
+    format!("01980000-0000-7000-8000-0000000000{last:02x}")
+        .parse()
+        .unwrap()
+}
+
+fn at(second: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp(1_763_000_000 + second, 0).unwrap()
+}
+
+fn cursor(seq: u64) -> Cursor {
+    Cursor {
+        epoch: Epoch(uuid(0xe0)),
+        seq: Seq(seq),
+    }
+}
+
+fn client_id() -> ClientMessageId {
+    ClientMessageId::new("c-1").unwrap()
+}
+
+fn commands() -> Vec<Command> {
+    let (room, text) = (room(), "hello".to_owned());
+    let resume = RoomCursor {
+        room: room.clone(),
+        cursor: cursor(7),
+    };
+    let history = |page| Command::History {
+        room: room.clone(),
+        page,
+        limit: Some(20),
+    };
+    vec![
+        Command::Hello {
+            token: "alice".to_owned(),
+            cursors: vec![resume.clone()],
+        },
+        Command::Open { user: user("bob") },
+        Command::Rooms {
+            after: Some(room.clone()),
+            limit: Some(50),
+        },
+        Command::Send {
+            room: room.clone(),
+            text: text.clone(),
+            client_id: Some(client_id()),
+        },
+        Command::Edit {
+            room: room.clone(),
+            target: Seq(7),
+            text,
+            client_id: Some(client_id()),
+        },
+        Command::Delete {
+            room: room.clone(),
+            target: Seq(7),
+            client_id: Some(client_id()),
+        },
+        history(Page::Newest),
+        history(Page::Before(Seq(7))),
+        history(Page::After(Seq(7))),
+        history(Page::Around(Seq(7))),
+        Command::Resume(resume),
+        Command::Receipt {
+            room: room.clone(),
+            mark: Mark::Delivered,
+            seq: Seq(7),
+        },
+        Command::Receipt {
+            room: room.clone(),
+            mark: Mark::Read,
+            seq: Seq(7),
+        },
+        Command::Typing { room },
+        Command::Presence {
+            users: vec![user("bob"), user("carol")],
+        },
+        Command::Online,
+        Command::Ping,
+    ]
+}
+
+fn entry(seq: u8, body: EntryBody) -> Arc<Entry> {
+    Arc::new(Entry {
+        room: room(),
+        seq: Seq(seq.into()),
+        id: MessageId(uuid(seq)),
+        author: user("alice"),
+        client_id: client_id(),
+        at: at(seq.into()),
+        body,
+    })
+}
+
+fn marks() -> Watermarks {
+    Watermarks {
+        delivered: Seq(7),
+        read: Seq(5),
+    }
+}
+
+fn online() -> Presence {
+    Presence {
+        user: user("bob"),
+        online: true,
+        last_seen: None,
+    }
+}
+
+fn replies() -> Vec<Reply> {
+    let log = || Room {
+        id: room(),
+        epoch: Epoch(uuid(0xe0)),
+        head: Seq(7),
+        created_at: at(0),
+    };
+    let gone = Presence {
+        user: user("carol"),
+        online: false,
+        last_seen: Some(at(9)),
+    };
+    vec![
+        Reply::Welcome {
+            user: user("alice"),
+            session: SessionId(uuid(0x5e)),
+        },
+        Reply::Room(RoomView {
+            room: log(),
+            members: vec![MemberView {
+                presence: online(),
+                watermarks: marks(),
+            }],
+        }),
+        Reply::Rooms {
+            rooms: vec![Membership {
+                room: log(),
+                watermarks: marks(),
+                unread: 2,
+            }],
+            more: false,
+        },
+        Reply::Sent(Sent {
+            room: room(),
+            id: MessageId(uuid(7)),
+            seq: Seq(7),
+            at: at(7),
+            duplicate: false,
+        }),
+        Reply::History(HistoryPage {
+            epoch: Epoch(uuid(0xe0)),
+            entries: vec![entry(7, EntryBody::message("hello"))],
+            older: true,
+            newer: false,
+        }),
+        Reply::Resumed { cursor: cursor(7) },
+        Reply::Receipt(marks()),
+        Reply::Presence {
+            users: vec![online(), gone],
+        },
+        Reply::Online {
+            users: vec![user("alice"), user("bob")],
+        },
+        Reply::Ok,
+        Reply::Pong,
+    ]
+}
+
+fn errors() -> Vec<(Option<u64>, Error)> {
+    vec![
+        (None, Error::BadRequest("the frame is not JSON".to_owned())),
+        (
+            Some(1),
+            Error::RateLimited {
+                retry_after: std::time::Duration::from_secs(5),
+                muted_for: Some(std::time::Duration::from_secs(5)),
+            },
+        ),
+    ]
+}
+
+fn events() -> Vec<Event> {
+    let text: Arc<str> = "hello".into();
+    let gap = |reason| Event::Gap {
+        room: room(),
+        epoch: Epoch(uuid(0xe0)),
+        from: Seq(8),
+        to: Seq(400),
+        reason,
+    };
+    vec![
+        Event::Entry(entry(7, EntryBody::message("hello"))),
+        Event::Entry(entry(
+            7,
+            EntryBody::Message {
+                text: Arc::clone(&text),
+                edited_at: Some(at(8)),
+            },
+        )),
+        Event::Entry(entry(
+            8,
+            EntryBody::Edit {
+                target: Seq(7),
+                text,
+            },
+        )),
+        Event::Entry(entry(9, EntryBody::Delete { target: Seq(7) })),
+        Event::Entry(entry(7, EntryBody::Deleted)),
+        Event::Entry(entry(
+            10,
+            EntryBody::Joined {
+                user: user("carol"),
+            },
+        )),
+        Event::Entry(entry(
+            11,
+            EntryBody::Left {
+                user: user("carol"),
+            },
+        )),
+        gap(GapReason::TooMany),
+        gap(GapReason::NewEpoch),
+        Event::Resumed {
+            room: room(),
+            cursor: cursor(400),
+        },
+        Event::Closed { room: room() },
+        Event::Receipt {
+            room: room(),
+            user: user("bob"),
+            was: Watermarks {
+                delivered: Seq(5),
+                read: Seq(5),
+            },
+            now: marks(),
+        },
+        Event::Typing {
+            room: room(),
+            user: user("bob"),
+            active: true,
+        },
+        Event::Presence(online()),
+    ]
+}
+
+fn frames() -> Vec<Outgoing> {
+    let replies = replies()
+        .into_iter()
+        .map(|result| Answer::Reply { id: 1, result });
+    let errors = errors().into_iter().map(|(id, error)| Answer::Error {
+        id,
+        error: ErrorBody::from(&error),
+    });
+    replies
+        .chain(errors)
+        .map(Outgoing::Answer)
+        .chain(events().into_iter().map(Outgoing::Event))
+        .collect()
+}
+
+/// Compares with the file, or writes it anew when `UPDATE_GOLDEN` is set.
+fn compare(file: &str, lines: &[String]) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden")
+        .join(file);
+    let text = lines.join("\n") + "\n";
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, &text).unwrap();
+    }
+    assert_eq!(
+        std::fs::read_to_string(&path).unwrap(),
+        text,
+        "{}",
+        path.display()
+    );
+    for line in lines {
+        assert!(PROTOCOL.contains(line), "PROTOCOL.md does not show {line}");
+    }
+}
+
+#[test]
+fn commands_read_and_write_as_they_always_did() {
+    let mut lines = Vec::new();
+    for command in commands() {
+        let request = Request { id: 1, command };
+        let line = serde_json::to_string(&request).unwrap();
+        assert_eq!(decode(&line).unwrap(), request, "{line}");
+        lines.push(line);
+    }
+    compare("commands.jsonl", &lines);
+}
+
+#[test]
+fn frames_read_and_write_as_they_always_did() {
+    let mut lines = Vec::new();
+    for frame in frames() {
+        let line = match frame.clone() {
+            Outgoing::Answer(answer) => Frame::from(answer),
+            Outgoing::Event(event) => Frame::from(event),
+        };
+        let line = line.json().to_string();
+        assert_eq!(
+            serde_json::from_str::<Outgoing>(&line).unwrap(),
+            frame,
+            "{line}"
+        );
+        lines.push(line);
+    }
+    compare("frames.jsonl", &lines);
+}
+
+/// The variants that serde knows of an enum, from the error for one that it doesn't know.
+fn variants<T: serde::de::DeserializeOwned>(tag: &str) -> BTreeSet<String> {
+    let error = serde_json::from_value::<T>(serde_json::json!({ tag: "?" }))
+        .err()
+        .unwrap();
+    let message = error.to_string();
+    let names = message.split_once("expected one of ").unwrap().1;
+    names
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn every_kind_of_frame_is_there() {
+    let commands: Vec<Value> = commands()
+        .iter()
+        .map(|command| serde_json::to_value(command).unwrap())
+        .collect();
+    let frames: Vec<Value> = frames()
+        .iter()
+        .map(|frame| serde_json::to_value(frame).unwrap())
+        .collect();
+    let seen = |values: &[Value], pointer: &str| -> BTreeSet<String> {
+        let found = values
+            .iter()
+            .filter_map(|value| value.pointer(pointer)?.as_str());
+        found.map(str::to_owned).collect()
+    };
+    assert_eq!(seen(&commands, "/type"), variants::<Command>("type"));
+    assert_eq!(seen(&frames, "/result/kind"), variants::<Reply>("kind"));
+    assert_eq!(seen(&frames, "/body/kind"), variants::<EntryBody>("kind"));
+    let mut all = variants::<Event>("type");
+    all.extend(["reply", "error"].map(str::to_owned));
+    assert_eq!(seen(&frames, "/type"), all);
+}
+
+#[test]
+fn the_tables_of_codes_in_the_document_are_complete() {
+    /// The rows of a table that begin with a number and a name in backticks.
+    fn rows(section: &str) -> Vec<(u16, &str)> {
+        let (_, text) = PROTOCOL.split_once(&format!("## {section}\n")).unwrap();
+        let text = text.split("\n## ").next().unwrap();
+        let cells = text
+            .lines()
+            .map(|line| line.split('|').map(str::trim).collect::<Vec<_>>());
+        let rows = cells.filter_map(|cells| {
+            Some((cells.get(1)?.parse().ok()?, cells.get(2)?.trim_matches('`')))
+        });
+        rows.collect()
+    }
+    let errors: Vec<_> = ErrorCode::ALL
+        .iter()
+        .map(|one| (one.code(), one.name()))
+        .collect();
+    let closes: Vec<_> = CloseReason::ALL
+        .iter()
+        .map(|one| (one.code(), one.name()))
+        .collect();
+    assert_eq!(rows("Error codes"), errors);
+    assert_eq!(rows("Close codes"), closes);
+}

@@ -1,0 +1,244 @@
+//! REST, the old history endpoint, and what an operator asks for.
+
+#![expect(clippy::panic, reason = "a test fails by panicking")]
+
+mod common;
+
+use common::Server;
+use serde_json::{Value, json};
+
+struct Caller<'a> {
+    server: &'a Server,
+    name: &'a str,
+}
+
+impl Caller<'_> {
+    async fn ask(&self, request: &str, body: &str) -> (u16, Value) {
+        let headers = format!(
+            "authorization: Bearer {}\r\ncontent-type: application/json\r\n",
+            self.name
+        );
+        let (status, _, body) = self.server.http(request, &headers, body).await;
+        (
+            status,
+            serde_json::from_str(&body).unwrap_or_else(|_| panic!("no JSON: {body:?}")),
+        )
+    }
+}
+
+#[tokio::test]
+async fn the_use_cases_are_there_over_http_and_share_rooms_with_the_native_protocol() {
+    let server = Server::start(&[]).await;
+    let mut bob = server.connect("bob").await;
+    let alice = Caller {
+        server: &server,
+        name: "alice",
+    };
+    let (status, room) = alice.ask("PUT /v1/direct/bob", "").await;
+    assert_eq!((status, &room["room"]["id"]), (200, &json!("alice,bob")));
+    assert_eq!(room["members"][1]["online"], true);
+
+    let send = r#"{"text":"hello","client_id":"c-1"}"#;
+    let path = "POST /v1/rooms/alice,bob/messages";
+    let (status, first) = alice.ask(path, send).await;
+    assert_eq!((status, &first["seq"]), (201, &json!(1)));
+    let (status, again) = alice.ask(path, send).await;
+    assert_eq!(
+        (status, &again["id"], &again["duplicate"]),
+        (200, &first["id"], &json!(true))
+    );
+    assert_eq!(bob.hear().await, "hello");
+
+    bob.say("alice,bob", "hi").await;
+    let (_, rooms) = alice.ask("GET /v1/rooms", "").await;
+    assert_eq!(
+        (&rooms["rooms"][0]["unread"], &rooms["more"]),
+        (&json!(1), &json!(false))
+    );
+    let (_, page) = alice
+        .ask("GET /v1/rooms/alice,bob/entries?after=1&limit=5", "")
+        .await;
+    assert_eq!(page["entries"][0]["body"]["text"], "hi");
+    assert_eq!(
+        (&page["older"], &page["newer"]),
+        (&json!(true), &json!(false))
+    );
+    let (_, marks) = alice
+        .ask(
+            "POST /v1/rooms/alice,bob/receipts",
+            r#"{"mark":"read","seq":2}"#,
+        )
+        .await;
+    assert_eq!(marks, json!({ "delivered": 2, "read": 2 }));
+    assert_eq!(bob.event("receipt").await["read"], 2);
+    assert_eq!(
+        alice.ask("GET /v1/online", "").await.1,
+        json!({ "users": ["bob"] })
+    );
+    let (_, presence) = alice.ask("GET /v1/presence?users=bob,carol", "").await;
+    assert_eq!(
+        presence["users"][0],
+        json!({ "user": "bob", "online": true })
+    );
+    assert_eq!(presence["users"][1]["online"], false);
+}
+
+#[tokio::test]
+async fn each_refusal_has_a_fitting_status_and_a_code() {
+    let server = Server::start(&[("rate-limit", "1/60s"), ("mute", "5s")]).await;
+    let alice = Caller {
+        server: &server,
+        name: "alice",
+    };
+    alice.ask("PUT /v1/direct/bob", "").await;
+    let messages = "POST /v1/rooms/alice,bob/messages";
+    for (request, body, status, code) in [
+        ("PUT /v1/direct/alice", "", 400, 102),
+        ("PUT /v1/direct/a%2Cb", "", 400, 102),
+        ("GET /v1/rooms/bob,carol/entries", "", 404, 200),
+        (
+            "GET /v1/rooms/alice,bob/entries?before=1&after=2",
+            "",
+            400,
+            100,
+        ),
+        ("GET /v1/rooms?limit=x", "", 400, 100),
+        ("GET /nothing", "", 404, 100),
+        (messages, "{", 400, 100),
+        (messages, "{}", 422, 100),
+        (messages, r#"{"text":""}"#, 422, 103),
+        (messages, r#"{"text":"this means war"}"#, 422, 212),
+        (messages, r#"{"text":"again"}"#, 429, 210),
+        (messages, r#"{"text":"again"}"#, 429, 211),
+    ] {
+        let (got, answer) = alice.ask(request, body).await;
+        assert_eq!(
+            (got, &answer["code"]),
+            (status, &json!(code)),
+            "{request} {body}: {answer}"
+        );
+    }
+    let headers = "authorization: Bearer alice\r\ncontent-type: application/json\r\n";
+    let (_, head, _) = server.http(messages, headers, r#"{"text":"x"}"#).await;
+    assert!(head.contains("retry-after: 5"), "{head}");
+    let (status, head, _) = server.http("GET /v1/rooms", "", "").await;
+    assert!(
+        status == 401 && head.contains("www-authenticate: Bearer"),
+        "{head}"
+    );
+}
+
+#[tokio::test]
+async fn the_document_describes_every_route_and_all_it_refers_to() {
+    let server = Server::start(&[]).await;
+    let document: Value =
+        serde_json::from_str(&server.http("GET /v1/openapi.json", "", "").await.2).unwrap();
+    let paths: Vec<_> = document["paths"]
+        .as_object()
+        .unwrap()
+        .keys()
+        .cloned()
+        .collect();
+    assert_eq!(
+        paths,
+        [
+            "/v1/direct/{user}",
+            "/v1/online",
+            "/v1/presence",
+            "/v1/rooms",
+            "/v1/rooms/{room}/entries",
+            "/v1/rooms/{room}/messages",
+            "/v1/rooms/{room}/receipts",
+        ]
+    );
+    let text = document.to_string();
+    for reference in text.split("\"$ref\":\"#").skip(1) {
+        let pointer = reference.split('"').next().unwrap();
+        assert!(document.pointer(pointer).is_some(), "nothing at {pointer}");
+    }
+}
+
+#[tokio::test]
+async fn the_old_history_shows_the_newest_messages_oldest_first() {
+    let server = Server::start(&[("frame-rate", "1000/1s")]).await;
+    let mut alice = server.connect("alice").await;
+    let room = alice.open("bob").await;
+    for number in 1..=30 {
+        alice.say(&room, &number.to_string()).await;
+    }
+    alice
+        .ask(json!({ "type": "delete", "room": room, "target": 30 }))
+        .await;
+    let last = async |query: &str| {
+        let (status, _, body) = server
+            .http(&format!("GET /lastmessages?{query}"), "", "")
+            .await;
+        (status, serde_json::from_str::<Value>(&body).unwrap())
+    };
+    let (_, ten) = last("from=bob&to=alice").await;
+    let texts: Vec<_> = ten
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|message| &message["text"])
+        .collect();
+    assert_eq!(
+        texts,
+        (20..30)
+            .map(|number| json!(number.to_string()))
+            .collect::<Vec<_>>()
+            .iter()
+            .collect::<Vec<_>>()
+    );
+    let message = ten[0].as_object().unwrap();
+    let keys: Vec<_> = message.keys().map(String::as_str).collect();
+    assert_eq!(
+        keys,
+        ["__v", "_id", "from", "id", "roomId", "text", "time", "to"]
+    );
+    assert_eq!(
+        (&message["roomId"], &message["from"], &message["to"]),
+        (&json!("alice,bob"), &json!("alice"), &json!("bob"))
+    );
+    assert_eq!(
+        last("from=alice&to=bob&limit=100")
+            .await
+            .1
+            .as_array()
+            .unwrap()
+            .len(),
+        25
+    );
+    assert_eq!(
+        last("from=alice&to=bob&limit=2")
+            .await
+            .1
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
+    assert_eq!(last("from=alice&to=carol").await, (200, json!([])));
+    for bad in [
+        "from=alice",
+        "to=alice",
+        "",
+        "from=alice&to=bob&limit=-1",
+        "from=alice&to=alice",
+    ] {
+        let (status, body) = last(bad).await;
+        assert!(
+            status == 400 && body["message"].is_string(),
+            "{bad}: {status} {body}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_operator_sees_that_it_lives() {
+    let server = Server::start(&[]).await;
+    assert_eq!(server.http("GET /health", "", "").await.2, "OK");
+    assert_eq!(server.http("GET /ready", "", "").await.2, "READY");
+    let hello = format!(r#"{{"msg":"Active @ {}"}}"#, server.address.port());
+    assert_eq!(server.http("GET /", "", "").await.2, hello);
+}
