@@ -177,6 +177,7 @@ scenarios! {
     seed_11_start_dm_leaves_the_former_partner on unlimited;
     seed_16_a_second_tab_that_closes_leaves_the_user_online on unlimited;
     seed_17_another_name_leaves_no_ghost on unlimited;
+    seed_17_a_short_visit_leaves_no_ghost on unlimited;
     seed_21_a_name_is_no_wiretap on unlimited;
     seed_22_names_that_join_alike_have_different_rooms on unlimited;
     seed_25_an_oversized_frame_costs_its_own_connection_only on unlimited;

@@ -263,6 +263,16 @@ export async function seed_17_another_name_leaves_no_ghost(world) {
   await alice.dm("bob");
 }
 
+export async function seed_17_a_short_visit_leaves_no_ghost(world) {
+  const bob = await world.person("bob");
+  for (let visit = 0; visit < 5; visit++) {
+    const alice = await world.person("alice");
+    await bob.online("alice", "bob");
+    alice.leave();
+    await bob.online("bob");
+  }
+}
+
 export async function seed_21_a_name_is_no_wiretap(world) {
   const [alice, bob] = await Promise.all([
     world.person("alice", "bob"),
