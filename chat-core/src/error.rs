@@ -246,6 +246,7 @@ impl From<AppendError> for Error {
 
 /// An [`Error`] as it stands on the wire.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ErrorBody {
     /// The number of its [`ErrorCode`].
     pub code: u16,

@@ -95,6 +95,7 @@ pub enum Reply {
 
 /// A room with what a newcomer to it wants to know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RoomView {
     /// The room.
     pub room: Room,
@@ -104,6 +105,7 @@ pub struct RoomView {
 
 /// A member of a room.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct MemberView {
     /// Who, and whether online.
     #[serde(flatten)]
@@ -115,6 +117,7 @@ pub struct MemberView {
 
 /// Where a message stands now that it is stored for good.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Sent {
     /// The room.
     pub room: RoomId,
@@ -130,6 +133,7 @@ pub struct Sent {
 
 /// A page of a room's log, in ascending order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct HistoryPage {
     /// The incarnation of the log that the numbers count in.
     pub epoch: Epoch,

@@ -117,6 +117,8 @@ macro_rules! string_id {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(value_type = String))]
 pub struct UserId(Arc<str>);
 
 impl UserId {
@@ -159,6 +161,8 @@ pub enum RoomKind {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(value_type = String))]
 pub struct RoomId(Arc<str>);
 
 impl RoomId {
@@ -240,6 +244,8 @@ string_id!(RoomId, RoomId::new);
 /// It is unique per room and sender, for ever; a second send with it answers with the first.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(value_type = String))]
 pub struct ClientMessageId(Arc<str>);
 
 impl ClientMessageId {
@@ -279,6 +285,7 @@ macro_rules! uuid_id {
             Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
         )]
         #[serde(transparent)]
+        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
         pub struct $type(pub Uuid);
 
         impl fmt::Display for $type {

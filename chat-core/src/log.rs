@@ -12,6 +12,7 @@ use crate::ids::{ClientMessageId, Epoch, MessageId, RoomId, UserId};
     Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 #[serde(transparent)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Seq(pub u64);
 
 impl Seq {
@@ -45,6 +46,7 @@ pub struct Cursor {
 
 /// One line of a room's log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Entry {
     /// The room.
     pub room: RoomId,
@@ -66,6 +68,7 @@ pub struct Entry {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[non_exhaustive]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum EntryBody {
     /// A message, with the text it has now.
     Message {
@@ -112,7 +115,7 @@ impl EntryBody {
 }
 
 /// An entry on its way to the store, which gives it a number.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewEntry {
     /// The room.
     pub room: RoomId,

@@ -7,6 +7,7 @@ use crate::ids::UserId;
 
 /// Whether a user is reachable now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Presence {
     /// The user.
     pub user: UserId,

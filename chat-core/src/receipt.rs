@@ -6,6 +6,7 @@ use crate::log::Seq;
 
 /// How far one member has got in one room: `read <= delivered <= head`, and neither goes back.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Watermarks {
     /// Everything up to and including this entry has reached a device of the member.
     pub delivered: Seq,
@@ -16,6 +17,7 @@ pub struct Watermarks {
 /// What a receipt states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Mark {
     /// Reached a device.
     Delivered,

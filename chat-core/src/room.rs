@@ -11,6 +11,7 @@ use crate::{
 
 /// A room as the store knows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Room {
     /// Its id, which also tells its kind.
     pub id: RoomId,
@@ -33,7 +34,7 @@ impl Room {
 }
 
 /// A room on its way to the store.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewRoom {
     /// Its id.
     pub id: RoomId,
@@ -47,6 +48,7 @@ pub struct NewRoom {
 
 /// A room in somebody's list of rooms.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Membership {
     /// The room.
     #[serde(flatten)]

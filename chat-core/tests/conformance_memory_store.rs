@@ -19,6 +19,7 @@ impl StoreHarness for Memory {
     }
 }
 
+#[expect(clippy::unused_async, reason = "the suite awaits it")]
 async fn fresh() -> Memory {
     Memory::default()
 }

@@ -3,170 +3,106 @@
 
 mod broken_store;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    panic::catch_unwind,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use async_trait::async_trait;
-use broken_store::{BrokenStore, Fault, Fault::*};
+use broken_store::BrokenStore;
 use chat_core::{
     port::Store,
-    testing::store::{CASES, StoreHarness},
+    testing::{
+        model,
+        store::{CASES, StoreHarness},
+    },
 };
 
-/// What is broken, and the case that says so.
-const CAUGHT: &[(Fault, &str)] = &[
+use Fault::*;
+
+macro_rules! faults {
+    ($($fault:ident: $case:literal,)+) => {
+        #[derive(Debug, Clone, Copy, PartialEq)]
+        enum Fault {
+            Nothing,
+            $($fault,)+
+        }
+
+        const CAUGHT: &[(Fault, &str)] = &[$((Fault::$fault, $case),)+];
+    };
+}
+
+// What is broken, and the case that says so.
+faults! {
     // Rooms and members
-    (
-        CreateGivesTheNewEpoch,
-        "the_same_room_again_is_the_existing_one_untouched",
-    ),
-    (
-        CreateIsCheckedThenMade,
-        "of_many_calls_at_once_exactly_one_makes_the_room",
-    ),
-    (HeadLags, "a_room_knows_its_newest_number"),
-    (FormerMembersStay, "joined_makes_a_member_and_left_ends_it"),
-    (
-        FormerMembersAreListed,
-        "joining_twice_and_leaving_twice_change_nothing",
-    ),
-    (MembersIgnoreCase, "members_come_in_ascending_order"),
-    (MembersBeginWithAfter, "members_come_in_pages"),
-    (RoomsAreUnordered, "rooms_of_a_user_come_in_ascending_order"),
-    (RoomsExceedTheLimit, "rooms_of_a_user_come_in_pages"),
+    CreateGivesTheNewEpoch: "the_same_room_again_is_the_existing_one_untouched",
+    CreateIsCheckedThenMade: "of_many_calls_at_once_exactly_one_makes_the_room",
+    HeadLags: "a_room_knows_its_newest_number",
+    FormerMembersStay: "joined_makes_a_member_and_left_ends_it",
+    FormerMembersAreListed: "joining_twice_and_leaving_twice_change_nothing",
+    MembersIgnoreCase: "members_come_in_ascending_order",
+    MembersBeginWithAfter: "members_come_in_pages",
+    RoomsAreUnordered: "rooms_of_a_user_come_in_ascending_order",
+    RoomsExceedTheLimit: "rooms_of_a_user_come_in_pages",
     // Unread
-    (
-        UnreadCountsOwn,
-        "unread_counts_messages_of_others_after_read",
-    ),
-    (
-        UnreadCountsAllKinds,
-        "unread_does_not_count_edits_deletions_and_members",
-    ),
-    (
-        UnreadCountsDeleted,
-        "unread_does_not_count_deleted_messages",
-    ),
-    (UnreadHasNoCap, "unread_stops_at_the_cap"),
+    UnreadCountsOwn: "unread_counts_messages_of_others_after_read",
+    UnreadCountsAllKinds: "unread_does_not_count_edits_deletions_and_members",
+    UnreadCountsDeleted: "unread_does_not_count_deleted_messages",
+    UnreadHasNoCap: "unread_stops_at_the_cap",
     // Append
-    (NumbersHaveAGap, "numbers_are_1_2_3_in_each_room"),
-    (NumbersRepeat, "numbers_are_1_2_3_in_each_room"),
-    (
-        NumbersRace,
-        "numbers_have_no_gap_under_many_callers_at_once",
-    ),
-    (AppendIsLost, "numbers_are_1_2_3_in_each_room"),
-    (LongBatchIsCut, "a_large_batch_is_stored_whole"),
-    (AnswersAreReversed, "answers_come_in_the_order_of_the_batch"),
-    (
-        BatchIsReversed,
-        "a_batch_is_numbered_in_its_order_room_by_room",
-    ),
-    (TextIsTrimmed, "an_entry_is_kept_as_it_was_given"),
-    (
-        BatchIsRefusedAsAWhole,
-        "a_refused_entry_does_not_stop_the_others",
-    ),
-    (
-        RefusalStopsTheBatch,
-        "a_refused_entry_does_not_stop_the_others",
-    ),
-    (
-        RefusalTakesANumber,
-        "a_refused_entry_leaves_no_trace_and_no_gap",
-    ),
-    (
-        RefusalUsesUpTheClientId,
-        "a_refused_entry_leaves_no_trace_and_no_gap",
-    ),
-    (
-        FindLooksEverywhere,
-        "an_entry_is_found_by_its_id_in_its_room_only",
-    ),
+    NumbersHaveAGap: "numbers_are_1_2_3_in_each_room",
+    NumbersRepeat: "numbers_are_1_2_3_in_each_room",
+    NumbersRace: "numbers_have_no_gap_under_many_callers_at_once",
+    AppendIsLost: "numbers_are_1_2_3_in_each_room",
+    LongBatchIsCut: "a_large_batch_is_stored_whole",
+    AnswersAreReversed: "answers_come_in_the_order_of_the_batch",
+    BatchIsReversed: "a_batch_is_numbered_in_its_order_room_by_room",
+    TextIsTrimmed: "an_entry_is_kept_as_it_was_given",
+    BatchIsRefusedAsAWhole: "a_refused_entry_does_not_stop_the_others",
+    RefusalStopsTheBatch: "a_refused_entry_does_not_stop_the_others",
+    RefusalTakesANumber: "a_refused_entry_leaves_no_trace_and_no_gap",
+    RefusalUsesUpTheClientId: "a_refused_entry_leaves_no_trace_and_no_gap",
+    FindLooksEverywhere: "an_entry_is_found_by_its_id_in_its_room_only",
     // Duplicates
-    (DuplicateIsStored, "a_retry_answers_with_the_first_entry"),
-    (
-        DuplicateAnswersTheRetry,
-        "a_retry_answers_with_the_first_entry",
-    ),
-    (
-        DuplicateInABatchIsStored,
-        "a_duplicate_inside_a_batch_answers_with_the_first_entry",
-    ),
-    (
-        DuplicateIsCheckedThenStored,
-        "retries_at_once_are_stored_once",
-    ),
-    (
-        ClientIdForgetsTheAuthor,
-        "a_client_id_belongs_to_one_author",
-    ),
-    (ClientIdForgetsTheRoom, "a_client_id_belongs_to_one_room"),
-    (
-        ClientIdIgnoresCase,
-        "a_client_id_is_told_apart_to_the_letter",
-    ),
-    (
-        DuplicateShowsTheOldText,
-        "a_retry_answers_with_the_entry_as_it_stands_now",
-    ),
+    DuplicateIsStored: "a_retry_answers_with_the_first_entry",
+    DuplicateAnswersTheRetry: "a_retry_answers_with_the_first_entry",
+    DuplicateInABatchIsStored: "a_duplicate_inside_a_batch_answers_with_the_first_entry",
+    DuplicateIsCheckedThenStored: "retries_at_once_are_stored_once",
+    ClientIdForgetsTheAuthor: "a_client_id_belongs_to_one_author",
+    ClientIdForgetsTheRoom: "a_client_id_belongs_to_one_room",
+    ClientIdIgnoresCase: "a_client_id_is_told_apart_to_the_letter",
+    DuplicateShowsTheOldText: "a_retry_answers_with_the_entry_as_it_stands_now",
     // Edits and deletions
-    (EditMissesItsTarget, "an_edit_gives_its_target_the_new_text"),
-    (EditTellsNoTime, "an_edit_gives_its_target_the_new_text"),
-    (EditComesLate, "an_edit_and_its_effect_appear_together"),
-    (
-        DeletionLeavesTheText,
-        "a_deletion_leaves_nothing_of_the_text",
-    ),
-    (
-        DeletionLeavesTheEdits,
-        "a_deletion_leaves_nothing_of_the_text",
-    ),
-    (
-        AnybodyEdits,
-        "what_is_by_somebody_else_has_no_edits_and_deletions",
-    ),
+    EditMissesItsTarget: "an_edit_gives_its_target_the_new_text",
+    EditTellsNoTime: "an_edit_gives_its_target_the_new_text",
+    EditComesLate: "an_edit_and_its_effect_appear_together",
+    DeletionLeavesTheText: "a_deletion_leaves_nothing_of_the_text",
+    DeletionLeavesTheEdits: "a_deletion_leaves_nothing_of_the_text",
+    AnybodyEdits: "what_is_by_somebody_else_has_no_edits_and_deletions",
     // Pages
-    (NewestMissesTheNewest, "newest_ends_with_the_newest_entry"),
-    (BeforeIncludesItsNumber, "before_ends_just_below_its_number"),
-    (AfterIncludesItsNumber, "after_begins_just_above_its_number"),
-    (
-        AroundIsOffCentre,
-        "around_has_the_entry_and_up_to_half_of_the_limit_older_ones",
-    ),
-    (
-        AroundBeyondIsEmpty,
-        "around_a_number_above_the_newest_reads_like_newest",
-    ),
-    (PageIsDescending, "newest_ends_with_the_newest_entry"),
-    (PageExceedsTheLimit, "a_page_has_at_most_limit_entries"),
-    (PageHasAHole, "every_page_is_right_at_every_edge"),
+    NewestMissesTheNewest: "newest_ends_with_the_newest_entry",
+    BeforeIncludesItsNumber: "before_ends_just_below_its_number",
+    AfterIncludesItsNumber: "after_begins_just_above_its_number",
+    AroundIsOffCentre: "around_has_the_entry_and_up_to_half_of_the_limit_older_ones",
+    AroundBeyondIsEmpty: "around_a_number_above_the_newest_reads_like_newest",
+    PageIsDescending: "newest_ends_with_the_newest_entry",
+    PageExceedsTheLimit: "a_page_has_at_most_limit_entries",
+    PageHasAHole: "every_page_is_right_at_every_edge",
     // Receipts
-    (ReceiptGoesBack, "watermarks_never_go_back"),
-    (
-        ReceiptGoesBeyondTheHead,
-        "a_receipt_beyond_the_head_counts_up_to_the_head",
-    ),
-    (ReadWithoutDelivered, "read_implies_delivered"),
-    (ReceiptsRace, "receipts_at_once_are_all_counted"),
-    (
-        ReceiptAlwaysMoves,
-        "a_receipt_that_moves_nothing_is_unchanged",
-    ),
-    (
-        LeavingForgetsReceipts,
-        "watermarks_outlive_leaving_and_coming_back",
-    ),
-    (WatermarksAreReversed, "watermarks_come_in_the_order_asked"),
+    ReceiptGoesBack: "watermarks_never_go_back",
+    ReceiptGoesBeyondTheHead: "a_receipt_beyond_the_head_counts_up_to_the_head",
+    ReadWithoutDelivered: "read_implies_delivered",
+    ReceiptsRace: "receipts_at_once_are_all_counted",
+    ReceiptAlwaysMoves: "a_receipt_that_moves_nothing_is_unchanged",
+    LeavingForgetsReceipts: "watermarks_outlive_leaving_and_coming_back",
+    WatermarksAreReversed: "watermarks_come_in_the_order_asked",
     // Restart
-    (RestartForgetsAll, "everything_is_there_after_a_restart"),
-    (
-        RestartForgetsClientIds,
-        "duplicates_are_known_after_a_restart",
-    ),
-];
+    RestartForgetsAll: "everything_is_there_after_a_restart",
+    RestartForgetsClientIds: "duplicates_are_known_after_a_restart",
+}
 
 struct Harness {
     fault: Fault,
@@ -217,5 +153,26 @@ async fn the_same_store_with_nothing_broken_passes() {
     for case in CASES.names() {
         let passed = CASES.run(case, &Harness::new(Nothing)).await;
         assert_eq!(passed, Ok(()), "{case}");
+    }
+}
+
+#[test]
+fn random_commands_find_no_fault_where_nothing_is_broken() {
+    model::check(32, async || Harness::new(Nothing));
+}
+
+#[test]
+fn random_commands_find_what_is_broken_too() {
+    for fault in [
+        ClientIdForgetsTheRoom,
+        DuplicateShowsTheOldText,
+        DeletionLeavesTheEdits,
+        BeforeIncludesItsNumber,
+        UnreadCountsDeleted,
+        ReadWithoutDelivered,
+        RestartForgetsClientIds,
+    ] {
+        let check = || model::check(256, async || Harness::new(fault));
+        assert!(catch_unwind(check).is_err(), "{fault:?} is not found");
     }
 }

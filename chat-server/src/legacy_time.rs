@@ -6,7 +6,7 @@ use chrono::{DateTime, Local, TimeZone, Utc};
 
 /// A moment in the server's local time, as in `5/3/2026, 9:07:04 pm`: day first, no leading zeros
 /// before the minutes.
-pub fn legacy_time(at: DateTime<Utc>) -> String {
+pub(crate) fn legacy_time(at: DateTime<Utc>) -> String {
     shown(&at.with_timezone(&Local))
 }
 

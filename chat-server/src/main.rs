@@ -1,1 +1,61 @@
-fn main() {}
+//! `chat-server`: see `chat-server --help`.
+
+use std::{
+    io::{self, IsTerminal, Write},
+    process::ExitCode,
+};
+
+use chat_server::{
+    config::{Loaded, Request, load},
+    run, signal, start,
+};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let dot_env = match std::fs::read_to_string(".env") {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return fail(2, format_args!(".env can't be read: {error}"));
+        }
+        text => text.ok(),
+    };
+    match load(std::env::args_os(), environment, dot_env.as_deref()) {
+        Ok(Request::Serve(loaded)) => serve(loaded).await,
+        Ok(Request::Print(loaded)) => say(format_args!("{}", loaded.to_string().trim_end())),
+        Err(error) => error.exit(),
+    }
+}
+
+async fn serve(Loaded { settings, .. }: Loaded) -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_env_filter(&settings.log.0)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .init();
+    let started = match start::start(&settings).await {
+        Ok(started) => started,
+        Err(error) => return fail(error.exit_code(), format_args!("{error}")),
+    };
+    // Whoever waits for the greeting may stop us right after it.
+    let stop = match signal() {
+        Ok(stop) => stop,
+        Err(error) => return fail(1, format_args!("signals can't be listened for: {error}")),
+    };
+    say(format_args!("{}", started.greeting(&settings)));
+    match run(started.listener, started.engine, settings, stop).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(1, format_args!("{error}")),
+    }
+}
+
+/// Prints for whoever started us. That nobody reads it is no reason to stop.
+fn say(what: std::fmt::Arguments<'_>) -> ExitCode {
+    drop(writeln!(io::stdout(), "{what}"));
+    ExitCode::SUCCESS
+}
+
+fn fail(code: u8, why: std::fmt::Arguments<'_>) -> ExitCode {
+    drop(writeln!(io::stderr(), "error: {why}"));
+    ExitCode::from(code)
+}

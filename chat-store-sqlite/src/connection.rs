@@ -70,7 +70,11 @@ pub(crate) fn probe(path: &Path, has_log: bool) -> rusqlite::Result<Connection> 
     }
     // With all that could mean something in a URI as %XX.
     let bytes = path.as_os_str().as_encoded_bytes().iter();
-    let escaped: String = bytes.map(|byte| format!("%{byte:02X}")).collect();
+    let hex = |half: u8| char::from_digit(u32::from(half), 16);
+    let escaped: String = bytes
+        .flat_map(|byte| [Some('%'), hex(byte >> 4), hex(byte & 15)])
+        .flatten()
+        .collect();
     let uri = format!("file:{escaped}?immutable=1");
     let flags = flags | OpenFlags::SQLITE_OPEN_URI;
     open(Path::new(&uri), flags, READER_CACHE)

@@ -83,6 +83,20 @@ impl SqliteStore {
             })
         })
     }
+
+    /// How many rooms there are. It reads the index of all rooms: some milliseconds for 100,000.
+    ///
+    /// # Errors
+    ///
+    /// [`BackendError`] when the file can't be read.
+    pub async fn room_count(&self) -> Result<u64, BackendError> {
+        let query = |snapshot: &Connection| {
+            snapshot.query_row("SELECT count(*) FROM room", (), |found| {
+                Ok(found.get::<_, i64>(0)?.unsigned_abs())
+            })
+        };
+        self.readers.read("room_count", query).await
+    }
 }
 
 #[async_trait]

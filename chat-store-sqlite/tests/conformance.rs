@@ -45,3 +45,8 @@ async fn fresh() -> Sqlite {
 }
 
 chat_core::store_conformance!(fresh);
+
+#[test]
+fn random_commands_get_the_answers_of_the_memory_store() {
+    chat_core::testing::model::check(64, fresh);
+}

@@ -66,6 +66,20 @@ async fn a_closed_store_leaves_one_whole_file_and_opens_again() {
 }
 
 #[tokio::test]
+async fn any_name_will_do() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["file:chat.db?mode=memory", "100%23 #1 李雷.db", ":memory:"] {
+        let path = folder.path().join(name);
+        for number in 1..=2 {
+            let store = store_with_room(&path).await;
+            append(&store, message(number, "hello")).await.unwrap();
+            assert_eq!(log(&store).await.len() as u64, number);
+        }
+        assert!(path.is_file(), "{name}");
+    }
+}
+
+#[tokio::test]
 async fn closing_waits_for_what_was_submitted() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("chat.db");

@@ -52,7 +52,7 @@ impl MemoryCache {
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
             clock,
-            people: Arc::default(),
+            people: Arc::new(Mutex::new(People::remembering(Self::LAST_SEEN))),
             budgets: Arc::default(),
         }
     }
@@ -92,9 +92,18 @@ struct People {
     by_age: BTreeSet<(DateTime<Utc>, UserId)>,
     /// Those in `last_seen` whose last lease ran out, and nobody has been told yet.
     expired: BTreeSet<UserId>,
+    /// The longest that `last_seen` may be.
+    max_last_seen: usize,
 }
 
 impl People {
+    fn remembering(max_last_seen: usize) -> Self {
+        Self {
+            max_last_seen,
+            ..Self::default()
+        }
+    }
+
     /// Sends those away whose last lease has ended.
     fn settle(&mut self, now: Duration, wall: DateTime<Utc>) {
         while self.ends.first().is_some_and(|(end, _)| *end <= now) {
@@ -112,7 +121,7 @@ impl People {
     fn leave(&mut self, user: UserId, at: DateTime<Utc>) {
         self.by_age.insert((at, user.clone()));
         self.last_seen.insert(user, at);
-        if self.last_seen.len() > MemoryCache::LAST_SEEN
+        if self.last_seen.len() > self.max_last_seen
             && let Some((_, oldest)) = self.by_age.pop_first()
         {
             self.last_seen.remove(&oldest);
@@ -263,7 +272,7 @@ mod tests {
             interval: SECOND,
             burst: 1,
         };
-        for number in 0..20 * Budgets::KEEP {
+        for number in 0..5 * Budgets::KEEP {
             if number % Budgets::KEEP == 0 {
                 clock.advance(SECOND);
             }
@@ -281,25 +290,22 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn of_too_many_who_left_the_oldest_are_forgotten() {
-        let (clock, cache) = cache();
-        let session = SessionId(uuid::Uuid::nil());
-        for number in 0..=MemoryCache::LAST_SEEN {
-            let user = user(number);
-            cache.touch(&user, session, SECOND).await.unwrap();
-            clock.advance(SECOND);
+    #[test]
+    fn of_too_many_who_left_the_oldest_are_forgotten() {
+        let mut people = People::remembering(2);
+        let (session, start) = (SessionId(uuid::Uuid::nil()), DateTime::UNIX_EPOCH);
+        for number in 1..=3 {
+            let end = SECOND * u32::try_from(number).unwrap();
+            people.set_lease(&user(number), session, Some(end), Duration::ZERO, start);
         }
-        let last_seen = |presence: Presence| presence.last_seen.map(|at| at.timestamp());
-        let asked = [user(0), user(1), user(MemoryCache::LAST_SEEN)];
-        let answer = cache.presence(&asked).await.unwrap();
-        let answer: Vec<_> = answer.into_iter().map(last_seen).collect();
-        assert_eq!(answer, [None, Some(2), Some(100_001)]);
-        let expired = cache.take_expired(usize::MAX).await.unwrap();
-        assert_eq!(expired.len(), MemoryCache::LAST_SEEN);
-
-        let people = lock(&cache.people);
-        assert_eq!(people.last_seen.len(), people.by_age.len());
-        assert!(people.here.is_empty() && people.ends.is_empty() && people.expired.is_empty());
+        people.settle(SECOND * 2, start + SECOND * 2);
+        assert_eq!(people.last_seen.get(&user(1)), Some(&(start + SECOND)));
+        people.settle(SECOND * 9, start + SECOND * 9);
+        assert_eq!(people.last_seen.get(&user(1)), None);
+        assert_eq!(people.last_seen.get(&user(2)), Some(&(start + SECOND * 2)));
+        let kept = [people.last_seen.len(), people.by_age.len()];
+        assert_eq!(kept, [2; 2]);
+        assert_eq!(people.expired, BTreeSet::from([user(2), user(3)]));
+        assert!(people.here.is_empty() && people.ends.is_empty());
     }
 }

@@ -39,14 +39,14 @@ pub struct MemoryStore {
     rooms: Arc<Mutex<Rooms>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct Rooms {
     all: HashMap<RoomId, Log>,
     /// The same memberships as in `all`, by user.
     of: HashMap<UserId, BTreeSet<RoomId>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Log {
     room: Room,
     members: BTreeSet<UserId>,
@@ -59,6 +59,15 @@ struct Log {
 }
 
 impl MemoryStore {
+    /// A copy that lives on by itself.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn snapshot(&self) -> Self {
+        let rooms = Mutex::new(self.lock().clone());
+        Self {
+            rooms: Arc::new(rooms),
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Rooms> {
         self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
     }

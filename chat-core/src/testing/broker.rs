@@ -15,6 +15,7 @@ use crate::{
     ids::{Epoch, RoomId, UserId},
     log::Seq,
     port::{Broker, Delivery, Hint, Topic},
+    receipt::Watermarks,
 };
 
 /// Nodes that nobody else talks to.
@@ -110,6 +111,10 @@ async fn a_hint_arrives_as_it_was_published(h: &dyn BrokerHarness) {
         Hint::Receipt {
             room: room.clone(),
             user: user("李雷 \"\\"),
+            was: Watermarks {
+                delivered: Seq(2),
+                read: Seq(1),
+            },
         },
         Hint::Typing {
             room: room.clone(),

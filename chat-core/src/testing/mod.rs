@@ -3,11 +3,38 @@
 //! Each sentence of a contract is one case, and each case becomes one test of yours. In
 //! `tests/conformance.rs`, with the feature `testing`, a constructor and one line are all:
 //!
-//! ```ignore
-//! async fn fresh() -> impl chat_core::testing::cache::CacheHarness {
-//!     MyHarness::start().await // an empty cache for every case
+//! ```
+//! use std::{sync::Arc, time::Duration};
+//! use chat_core::{ManualClock, memory::MemoryCache, port::Cache};
+//! use chat_core::testing::cache::{CASES, CacheHarness};
+//!
+//! struct Harness(Arc<ManualClock>, Arc<MemoryCache>);
+//!
+//! #[async_trait::async_trait]
+//! impl CacheHarness for Harness {
+//!     async fn cache(&self) -> Arc<dyn Cache> {
+//!         self.1.clone()
+//!     }
+//!
+//!     async fn elapse(&self, time: Duration) {
+//!         self.0.advance(time); // or a sleep, where time can't be told to pass
+//!     }
 //! }
+//!
+//! /// Called for each case: an empty cache.
+//! async fn fresh() -> impl CacheHarness {
+//!     let clock = Arc::new(ManualClock::default());
+//!     Harness(clock.clone(), Arc::new(MemoryCache::new(clock)))
+//! }
+//!
 //! chat_core::cache_conformance!(fresh);
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! // A single case, to see for instance that a cache that is broken on purpose is caught:
+//! let verdict = CASES.run("a_lease_that_is_not_renewed_ends", &fresh().await).await;
+//! assert_eq!(verdict, Ok(()));
+//! # }
 //! ```
 //!
 //! The suite follows the contracts, not semantic versioning: a new release may hold new cases.
@@ -22,6 +49,7 @@
 
 pub mod broker;
 pub mod cache;
+pub mod model;
 pub mod store;
 mod suite;
 

@@ -1,12 +1,5 @@
 //! What the behaviour tests share.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "these are tests"
-)]
-
 use std::sync::Arc;
 
 use chat_core::{

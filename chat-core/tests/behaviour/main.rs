@@ -1,5 +1,12 @@
 //! What the engine does, seen from outside: one property a file, on the backends in memory.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 mod common;
 mod ephemeral;
 mod nodes;

@@ -1,5 +1,7 @@
 //! A store with one thing broken: [`MemoryStore`] behind a wrapper that spoils what goes in or out.
 
+#![expect(clippy::unwrap_used, reason = "part of a test")]
+
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard},
@@ -17,68 +19,7 @@ use chat_core::{
 };
 use tokio::task::yield_now;
 
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Fault {
-    Nothing,
-    CreateGivesTheNewEpoch,
-    CreateIsCheckedThenMade,
-    HeadLags,
-    FormerMembersStay,
-    FormerMembersAreListed,
-    MembersIgnoreCase,
-    MembersBeginWithAfter,
-    RoomsAreUnordered,
-    RoomsExceedTheLimit,
-    UnreadCountsOwn,
-    UnreadCountsAllKinds,
-    UnreadCountsDeleted,
-    UnreadHasNoCap,
-    NumbersHaveAGap,
-    NumbersRepeat,
-    NumbersRace,
-    AppendIsLost,
-    LongBatchIsCut,
-    AnswersAreReversed,
-    BatchIsReversed,
-    TextIsTrimmed,
-    BatchIsRefusedAsAWhole,
-    RefusalStopsTheBatch,
-    RefusalTakesANumber,
-    RefusalUsesUpTheClientId,
-    FindLooksEverywhere,
-    DuplicateIsStored,
-    DuplicateAnswersTheRetry,
-    DuplicateInABatchIsStored,
-    DuplicateIsCheckedThenStored,
-    ClientIdForgetsTheAuthor,
-    ClientIdForgetsTheRoom,
-    ClientIdIgnoresCase,
-    DuplicateShowsTheOldText,
-    EditMissesItsTarget,
-    EditTellsNoTime,
-    EditComesLate,
-    DeletionLeavesTheText,
-    DeletionLeavesTheEdits,
-    AnybodyEdits,
-    NewestMissesTheNewest,
-    BeforeIncludesItsNumber,
-    AfterIncludesItsNumber,
-    AroundIsOffCentre,
-    AroundBeyondIsEmpty,
-    PageIsDescending,
-    PageExceedsTheLimit,
-    PageHasAHole,
-    ReceiptGoesBack,
-    ReceiptGoesBeyondTheHead,
-    ReadWithoutDelivered,
-    ReceiptsRace,
-    ReceiptAlwaysMoves,
-    LeavingForgetsReceipts,
-    WatermarksAreReversed,
-    RestartForgetsAll,
-    RestartForgetsClientIds,
-}
-use Fault::*;
+use super::Fault::{self, *};
 
 #[derive(Debug)]
 pub(crate) struct BrokenStore {

@@ -33,7 +33,7 @@ use self::{
 
 /// What the Socket.IO side needs beside the engine.
 #[derive(Clone)]
-pub struct SocketIoSettings {
+pub(crate) struct SocketIoSettings {
     /// Tells whom the string of `set-username` stands for.
     pub authenticator: Arc<dyn Authenticator>,
     /// The clock that refused messages are dated by. Default: the machine's.
@@ -48,7 +48,7 @@ pub struct SocketIoSettings {
 
 impl SocketIoSettings {
     /// The defaults, and who tells whom a name stands for.
-    pub fn new(authenticator: Arc<dyn Authenticator>) -> Self {
+    pub(crate) fn new(authenticator: Arc<dyn Authenticator>) -> Self {
         Self {
             authenticator,
             clock: Arc::new(SystemClock::default()),
@@ -98,7 +98,7 @@ struct Pending {
 /// The layer takes the requests to `/socket.io` and passes on all others. [`SocketIo::close`] ends
 /// all connections, after which clients come back by themselves; call it when the engine has been
 /// drained. Must be called inside a tokio runtime.
-pub fn attach(engine: ChatEngine, settings: SocketIoSettings) -> (SocketIoLayer, SocketIo) {
+pub(crate) fn attach(engine: ChatEngine, settings: SocketIoSettings) -> (SocketIoLayer, SocketIo) {
     let (layer, io) = SocketIo::builder()
         .max_buffer_size(WRITE_QUEUE)
         .max_payload(MAX_PAYLOAD.into())

@@ -8,7 +8,7 @@ use serde::Serialize;
 use socketioxide::{SendError, SocketError, extract::SocketRef};
 use tokio_util::sync::CancellationToken;
 
-use crate::legacy_time;
+use crate::legacy_time::legacy_time;
 
 pub(super) const DM_ERROR: &str = "dm-error";
 

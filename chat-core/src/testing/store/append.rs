@@ -1,5 +1,7 @@
 //! Numbers, batches and refusals.
 
+use tokio::task::yield_now;
+
 use super::*;
 
 pub(super) async fn numbers_are_1_2_3_in_each_room(h: &dyn StoreHarness) {
@@ -295,6 +297,8 @@ pub(super) async fn a_reader_never_sees_a_hole(h: &dyn StoreHarness) {
         let room = room.clone();
         async move {
             for _ in 0..15 {
+                // Takes turns, also with a store that never waits.
+                yield_now().await;
                 if n < 4 {
                     room.fill(2).await;
                     continue;

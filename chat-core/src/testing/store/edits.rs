@@ -1,5 +1,7 @@
 //! What edits and deletions do to their targets.
 
+use tokio::task::yield_now;
+
 use super::*;
 
 fn edited(text: &str, by: &Entry) -> EntryBody {
@@ -242,6 +244,8 @@ pub(super) async fn an_edit_and_its_effect_appear_together(h: &dyn StoreHarness)
         let room = room.clone();
         async move {
             for round in 2..40 {
+                // Takes turns, also with a store that never waits.
+                yield_now().await;
                 if n == 0 {
                     room.add("alice", edit(1, &format!("edit {round}"))).await;
                     continue;

@@ -1,15 +1,39 @@
 //! Conformance cases for [`Store`].
 //!
-//! ```ignore
-//! struct MyHarness(MyStore);
+//! ```
+//! use std::sync::Arc;
+//! use chat_core::{memory::MemoryStore, port::Store, testing};
+//! use chat_core::testing::store::{CASES, StoreHarness};
 //!
-//! #[async_trait]
-//! impl chat_core::testing::store::StoreHarness for MyHarness { /* ... */ }
+//! #[derive(Default)]
+//! struct Harness(Arc<MemoryStore>);
 //!
-//! async fn fresh() -> MyHarness {
-//!     MyHarness(MyStore::open_empty().await)
+//! #[async_trait::async_trait]
+//! impl StoreHarness for Harness {
+//!     fn store(&self) -> Arc<dyn Store> {
+//!         self.0.clone()
+//!     }
+//!
+//!     async fn reopen(&self) -> bool {
+//!         false // it doesn't outlive its process
+//!     }
 //! }
+//!
+//! /// Called for each case: an empty store.
+//! async fn fresh() -> Harness {
+//!     Harness::default()
+//! }
+//!
 //! chat_core::store_conformance!(fresh);
+//!
+//! // And in a `#[test]`: the answers to random commands, beside those of the memory store.
+//! testing::model::check(2, fresh);
+//!
+//! # testing::block_on(async {
+//! // A single case, to see for instance that a store that is broken on purpose is caught:
+//! let verdict = CASES.run("watermarks_never_go_back", &fresh().await).await;
+//! assert_eq!(verdict, Ok(()));
+//! # });
 //! ```
 
 #![allow(
@@ -39,6 +63,7 @@ use chrono::{DateTime, Utc};
 use tokio::sync::Barrier;
 use uuid::Uuid;
 
+use super::suite::suite;
 use crate::{
     ids::{ClientMessageId, Epoch, MessageId, RoomId, UserId},
     log::{Entry, EntryBody, NewEntry, Page, Seq},
@@ -70,7 +95,7 @@ pub trait StoreHarness: Send + Sync + 'static {
     async fn reopen(&self) -> bool;
 }
 
-super::suite::suite! {
+suite! {
     $ store_conformance: store, dyn StoreHarness;
     // Rooms and members
     a_new_room_has_the_given_epoch_and_head_0,

@@ -1,0 +1,124 @@
+//! Receipts that are to be sent: only the highest of each room matters.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use chat_core::{Command, Mark, RoomId, Seq, Watermarks};
+use tokio::sync::Notify;
+
+/// What the user has received and read, and how much of it the server knows.
+#[derive(Debug, Default)]
+pub(super) struct Marks {
+    rooms: Mutex<BTreeMap<RoomId, State>>,
+    raised: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    wanted: Watermarks,
+    told: Watermarks,
+    on_the_way: bool,
+}
+
+impl Marks {
+    fn rooms(&self) -> MutexGuard<'_, BTreeMap<RoomId, State>> {
+        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn raise(&self, room: &RoomId, mark: Mark, seq: Seq) {
+        let mut rooms = self.rooms();
+        let state = rooms.entry(room.clone()).or_default();
+        state.wanted = state.wanted.advanced(mark, seq, Seq::MAX);
+        drop(rooms);
+        self.raised.notify_one();
+    }
+
+    /// Waits until there may be something to send. Cancel safe.
+    pub(super) async fn raised(&self) {
+        self.raised.notified().await;
+    }
+
+    /// The next receipt to send; one a room is on the way at a time.
+    pub(super) fn next(&self) -> Option<(RoomId, Command)> {
+        let mut rooms = self.rooms();
+        let (room, state) = rooms
+            .iter_mut()
+            .find(|(_, state)| !state.on_the_way && state.told != state.wanted)?;
+        state.on_the_way = true;
+        let (mark, seq) = if state.wanted.read > state.told.read {
+            (Mark::Read, state.wanted.read)
+        } else {
+            (Mark::Delivered, state.wanted.delivered)
+        };
+        state.told = state.told.advanced(mark, seq, Seq::MAX);
+        let room = room.clone();
+        let command = Command::Receipt {
+            room: room.clone(),
+            mark,
+            seq,
+        };
+        Some((room, command))
+    }
+
+    /// The server has answered; a refusal (not a member any more) is not repeated.
+    pub(super) fn answered(&self, room: &RoomId) {
+        if let Some(state) = self.rooms().get_mut(room) {
+            state.on_the_way = false;
+        }
+    }
+
+    /// The connection is gone: what was on the way is sent again.
+    pub(super) fn disconnected(&self) {
+        for state in self.rooms().values_mut() {
+            if state.on_the_way {
+                *state = State {
+                    wanted: state.wanted,
+                    ..State::default()
+                };
+            }
+        }
+    }
+
+    /// The room's log began anew, and so do its receipts.
+    pub(super) fn forget(&self, room: &RoomId) {
+        self.rooms().remove(room);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_highest_receipt_is_sent_and_again_if_the_answer_was_lost() {
+        let marks = Marks::default();
+        let room = RoomId::new("alice,bob").unwrap();
+        let receipt = |mark, seq| {
+            Some((
+                room.clone(),
+                Command::Receipt {
+                    room: room.clone(),
+                    mark,
+                    seq: Seq(seq),
+                },
+            ))
+        };
+        assert_eq!(marks.next(), None);
+        marks.raise(&room, Mark::Delivered, Seq(2));
+        marks.raise(&room, Mark::Delivered, Seq(5));
+        marks.raise(&room, Mark::Read, Seq(3));
+        assert_eq!(marks.next(), receipt(Mark::Read, 3));
+        assert_eq!(marks.next(), None, "one at a time");
+        marks.answered(&room);
+        assert_eq!(marks.next(), receipt(Mark::Delivered, 5));
+        marks.disconnected();
+        assert_eq!(marks.next(), receipt(Mark::Read, 3));
+        marks.answered(&room);
+        assert_eq!(marks.next(), receipt(Mark::Delivered, 5));
+        marks.answered(&room);
+        marks.raise(&room, Mark::Read, Seq(1));
+        assert_eq!(marks.next(), None, "a receipt does not go back");
+    }
+}

@@ -1,0 +1,85 @@
+//! What ends a client, and what becomes of a command that was not carried out.
+
+use std::time::Duration;
+
+use chat_core::{CloseReason, ErrorBody, ErrorCode};
+
+/// Why a client ended, or could not begin. Reconnecting would not help.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// An address that leads nowhere.
+    #[error("{url:?} is no address of a server: {why}")]
+    Url {
+        /// As it was given.
+        url: String,
+        /// Which rule it breaks.
+        why: String,
+    },
+    /// The server does not take this user.
+    #[error("the server refused: {} (code {})", .0.message, .0.code)]
+    Refused(ErrorBody),
+    /// The server closed the connection with a code that means: do not come back.
+    #[error("the server closed the connection for good: {} (code {code})", name(*code, text))]
+    Closed {
+        /// 4500 to 4999; see [`CloseReason`].
+        code: u16,
+        /// What the server said about it.
+        text: String,
+    },
+    /// Something answers at this address, but no chat server.
+    #[error("no chat server answers there: HTTP status {status}")]
+    NoChatServer {
+        /// What came instead of a WebSocket.
+        status: u16,
+    },
+    /// [`Client::close`](crate::Client::close) was called, or the last client dropped.
+    #[error("the client was closed")]
+    Finished,
+}
+
+fn name(code: u16, text: &str) -> String {
+    match (CloseReason::from_code(code), text) {
+        (Some(reason), "") => reason.name().to_owned(),
+        _ => text.to_owned(),
+    }
+}
+
+/// Why a command was not carried out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// The server refused it; for good, unless [`retry_after`](Self::retry_after) says when.
+    #[error("{}", .0.message)]
+    Refused(ErrorBody),
+    /// Too many commands wait for an answer; nothing was sent. Wait for some, then try again.
+    #[error("too many messages are waiting; try again later")]
+    QueueFull,
+    /// No answer in time.
+    #[error("the server gave no answer in time")]
+    TimedOut,
+    /// The answer was of another kind than the question.
+    #[error("the server gave an answer that does not fit the question")]
+    Mismatch,
+    /// The client ended before the answer came. Whether a message was stored is not known.
+    #[error("the client ended before the answer came: {0}")]
+    Ended(ClientError),
+}
+
+impl RequestError {
+    /// How long to wait before the same command has a chance, where the server said so.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Refused(body) => body.retry_after_ms.map(Duration::from_millis),
+            _ => None,
+        }
+    }
+
+    /// The server's code, when it was a refusal that this version knows.
+    pub fn code(&self) -> Option<ErrorCode> {
+        match self {
+            Self::Refused(body) => ErrorCode::from_code(body.code),
+            _ => None,
+        }
+    }
+}

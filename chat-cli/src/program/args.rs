@@ -1,0 +1,75 @@
+//! The command line.
+
+use std::time::Duration;
+
+use chat_core::UserId;
+use clap::Parser;
+
+/// Chat with somebody in the terminal, or from a script.
+#[derive(Debug, Parser)]
+#[command(name = "chat-cli", version, after_help = HELP)]
+pub(crate) struct Args {
+    /// Your name
+    pub(crate) me: UserId,
+
+    /// The name of the one you chat with
+    pub(crate) peer: UserId,
+
+    /// The server's address
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "CHAT_SERVER",
+        default_value = "http://127.0.0.1:5000"
+    )]
+    pub(crate) server: String,
+
+    /// How many of the last messages to show, at most 200
+    #[arg(long, value_name = "COUNT", default_value_t = 20, value_parser = clap::value_parser!(u16).range(0..=200))]
+    pub(crate) last: u16,
+
+    /// Prints one JSON object a line, and reads messages or JSON commands, one a line
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Goes on listening after the end of the input
+    #[arg(long)]
+    pub(crate) follow: bool,
+
+    /// Gives up after so long without a connection; on a terminal, never
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    pub(crate) patience: u64,
+}
+
+impl Args {
+    pub(crate) fn patience(&self) -> Duration {
+        Duration::from_secs(self.patience)
+    }
+}
+
+const HELP: &str = r#"On a terminal:
+  Type a message and press Enter. /help shows the commands. Ctrl+C or Ctrl+D leaves.
+  [SENT] stored by the server, [DELIVERED] reached the other, [READ] was shown to the other.
+  NO_COLOR=1 turns colours off.
+
+From a script:
+  Without a terminal, each line of the input is a message. At its end the program waits until
+  all messages are answered, then leaves (--follow: it stays).
+
+  --json: a line that begins with { is a command, any other line is a message.
+    {"send":"hi"}   {"edit":{"seq":7,"text":"hello"}}   {"delete":{"seq":7}}
+  Output, one object a line, told apart by "type":
+    connected     user, peer, room, online: after each (re)connect
+    disconnected  reason, retry_in_ms
+    entry         room, seq, id, author, client_id, at, body, past (true: from the history)
+    sent          room, id, seq, at, duplicate, client_id: one's message is stored for good
+    receipt       room, user, delivered, read: everything up to these has been received, read
+    typing        room, user, active
+    presence      user, online, last_seen
+    skipped       from, to: too many entries were missed; the history has them
+    reset         the room's log began anew on the server
+    error         code, name, message, retry_after_ms, text, client_id: what was refused, and why
+  Characters that a terminal would obey are escaped as \uXXXX.
+
+Exit codes: 0 left in order; 1 the server was lost or closed for good, or a message was not
+sent; 2 wrong usage."#;

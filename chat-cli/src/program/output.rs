@@ -1,0 +1,59 @@
+//! Where things are shown.
+
+use std::io::{self, Write as _};
+
+use chat_core::UserId;
+
+use super::{
+    shown::{Shown, Style},
+    terminal::{Status, Terminal},
+};
+
+/// The terminal, or standard output.
+#[derive(Debug)]
+pub(crate) enum Output {
+    Terminal(Terminal, Style),
+    Plain(Style),
+    Json,
+}
+
+impl Output {
+    /// Shows one thing, if this output shows such things.
+    pub(crate) async fn show(&self, shown: &Shown, me: &UserId) -> io::Result<()> {
+        match self {
+            Self::Terminal(terminal, style) => {
+                if let Some(line) = shown.line(me, *style) {
+                    terminal.print(line).await;
+                }
+                Ok(())
+            }
+            Self::Plain(style) => print(shown.line(me, *style)),
+            Self::Json => print(shown.json()),
+        }
+    }
+
+    pub(crate) async fn status(&self, status: Status) {
+        if let Self::Terminal(terminal, _) = self {
+            terminal.status(status).await;
+        }
+    }
+
+    pub(crate) fn is_json(&self) -> bool {
+        matches!(self, Self::Json)
+    }
+
+    pub(crate) fn is_terminal(&self) -> bool {
+        matches!(self, Self::Terminal(..))
+    }
+}
+
+fn print(line: Option<String>) -> io::Result<()> {
+    match line {
+        Some(line) => {
+            let mut out = io::stdout().lock();
+            writeln!(out, "{line}")?;
+            out.flush()
+        }
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,234 @@
+//! What the program shows: as a line for people, or as JSON for scripts.
+
+use std::{fmt::Write as _, sync::Arc};
+
+use chat_cli::clean;
+use chat_core::{
+    ClientMessageId, Entry, EntryBody, Epoch, ErrorBody, Presence, RoomId, Sent, Seq, UserId,
+    Watermarks,
+};
+use chrono::{DateTime, Local, Utc};
+use serde::Serialize;
+
+/// One thing to show. Its JSON is documented in `--help`.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(crate) enum Shown {
+    Connected {
+        user: UserId,
+        peer: UserId,
+        room: RoomId,
+        online: Vec<UserId>,
+    },
+    Disconnected {
+        reason: String,
+        retry_in_ms: u64,
+    },
+    Entry {
+        #[serde(flatten)]
+        entry: Arc<Entry>,
+        past: bool,
+        /// For people: how far one's own message has got already.
+        #[serde(skip)]
+        state: Option<State>,
+    },
+    Sent {
+        #[serde(flatten)]
+        sent: Sent,
+        client_id: Option<ClientMessageId>,
+    },
+    Receipt {
+        room: RoomId,
+        user: UserId,
+        #[serde(flatten)]
+        marks: Watermarks,
+    },
+    Typing {
+        room: RoomId,
+        user: UserId,
+        active: bool,
+    },
+    Presence(Presence),
+    Skipped {
+        from: Seq,
+        to: Seq,
+    },
+    Reset {
+        epoch: Epoch,
+    },
+    Error {
+        #[serde(flatten)]
+        error: ErrorBody,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        text: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        client_id: Option<ClientMessageId>,
+    },
+    /// For people only: how far one's messages have got, told when it settles.
+    #[serde(skip)]
+    State {
+        state: State,
+        text: String,
+    },
+    /// For people only.
+    #[serde(skip)]
+    Note(String),
+    /// For people only: a day begins.
+    #[serde(skip)]
+    Day(DateTime<Utc>),
+}
+
+/// How far an own message has got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum State {
+    Sent,
+    Delivered,
+    Read,
+}
+
+impl State {
+    pub(crate) fn of(seq: Seq, marks: Watermarks) -> Self {
+        if seq <= marks.read {
+            Self::Read
+        } else if seq <= marks.delivered {
+            Self::Delivered
+        } else {
+            Self::Sent
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Sent => "[SENT]",
+            Self::Delivered => "[DELIVERED]",
+            Self::Read => "[READ]",
+        }
+    }
+}
+
+/// Colours, or none.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Style {
+    pub(crate) colours: bool,
+}
+
+impl Style {
+    fn paint(self, code: &str, text: &str) -> String {
+        if self.colours {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+
+    pub(crate) fn dim(self, text: &str) -> String {
+        self.paint("2", text)
+    }
+}
+
+impl Shown {
+    /// The line for people; `None` for what they aren't told.
+    pub(crate) fn line(&self, me: &UserId, style: Style) -> Option<String> {
+        Some(match self {
+            Self::Entry { entry, state, .. } => return entry_line(entry, *state, me, style),
+            Self::Connected { online, .. } => {
+                let names: Vec<_> = online.iter().map(|user| clean(user.as_str())).collect();
+                style.dim(&format!("online: {}", names.join(", ")))
+            }
+            Self::Disconnected { reason, .. } => {
+                style.paint("33", &format!("-- not connected: {}", clean(reason)))
+            }
+            Self::Presence(presence) => style.dim(&presence_line(presence)),
+            Self::Skipped { from, to } => {
+                style.dim(&format!("-- entries {from} to {to} are left out"))
+            }
+            Self::Reset { .. } => style.paint("33", "-- the server began this room anew"),
+            Self::Error { error, text, .. } => {
+                let mut line = format!("[REFUSED] {}", clean(&error.message));
+                let wait = error.retry_after_ms.map(|wait| wait.div_ceil(1_000));
+                if let Some(wait) = wait
+                    && !line.contains("wait")
+                {
+                    let _ = write!(line, " (wait {wait} s)");
+                }
+                if let Some(text) = text {
+                    let _ = write!(line, ": {}", shortened(text));
+                }
+                style.paint("31", &line)
+            }
+            Self::State { state, text } => {
+                style.dim(&format!("      {} {}", state.name(), shortened(text)))
+            }
+            Self::Note(note) => style.dim(&format!("-- {}", clean(note))),
+            Self::Day(day) => {
+                let day = day.with_timezone(&Local).format("%A, %-d %B %Y");
+                style.dim(&format!("-- {day}"))
+            }
+            Self::Sent { .. } | Self::Receipt { .. } | Self::Typing { .. } => return None,
+        })
+    }
+
+    /// The JSON line for scripts; `None` for what they aren't told.
+    pub(crate) fn json(&self) -> Option<String> {
+        let json = serde_json::to_string(self).ok()?;
+        // JSON leaves DEL, C1 and direction marks as they are; a terminal would not.
+        let mut safe = String::with_capacity(json.len());
+        for c in json.chars() {
+            if *clean(c.encode_utf8(&mut [0; 4])) == *c.encode_utf8(&mut [0; 4]) {
+                safe.push(c);
+            } else {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    let _ = write!(safe, "\\u{unit:04x}");
+                }
+            }
+        }
+        Some(safe)
+    }
+}
+
+fn entry_line(entry: &Entry, state: Option<State>, me: &UserId, style: Style) -> Option<String> {
+    let time = entry.at.with_timezone(&Local).format("%H:%M").to_string();
+    let author = clean(entry.author.as_str());
+    Some(match &entry.body {
+        EntryBody::Message { text, edited_at } => {
+            let name = style.paint(if entry.author == *me { "1" } else { "1;36" }, &author);
+            let mut line = format!("{} {name}: {}", style.dim(&time), clean(text));
+            if edited_at.is_some() {
+                line += &style.dim(" (edited)");
+            }
+            if let Some(state) = state {
+                line += &style.dim(&format!(" {}", state.name()));
+            }
+            line
+        }
+        EntryBody::Edit { text, .. } => {
+            style.dim(&format!("{time} {author} corrected: {}", clean(text)))
+        }
+        EntryBody::Delete { .. } => style.dim(&format!("{time} {author} took a message back")),
+        _ => return None,
+    })
+}
+
+/// `bob is online`, or since when not.
+pub(crate) fn presence_line(presence: &Presence) -> String {
+    let user = clean(presence.user.as_str());
+    match (presence.online, presence.last_seen) {
+        (true, _) => format!("{user} is online"),
+        (false, None) => format!("{user} is not online"),
+        (false, Some(at)) => {
+            let at = at.with_timezone(&Local).format("%-d %b %H:%M");
+            format!("{user} is not online, last seen {at}")
+        }
+    }
+}
+
+/// Enough of a text to know which it is.
+fn shortened(text: &str) -> String {
+    const CHARS: usize = 40;
+    let text = clean(text);
+    if text.chars().count() <= CHARS {
+        return text.into_owned();
+    }
+    let start: String = text.chars().take(CHARS - 1).collect();
+    format!("{start}…")
+}

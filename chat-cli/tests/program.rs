@@ -1,0 +1,331 @@
+//! The program from outside: real processes, against the real server in a process of its own.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "the helpers of tests are tests"
+)]
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Output, Stdio},
+    time::Duration,
+};
+
+use chat_server::config::{Request, load};
+use serde_json::Value;
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines},
+    process::{Child, ChildStdin, ChildStdout, Command},
+    time::timeout,
+};
+
+const LONG: Duration = Duration::from_secs(60);
+
+/// Where the server process finds its command line.
+const ARGS: &str = "CHAT_TEST_SERVER";
+
+#[test]
+#[ignore = "the server that the other tests start and kill"]
+fn server() {
+    let args = std::env::var(ARGS).unwrap();
+    let args = std::iter::once("chat-server")
+        .chain(args.split(' '))
+        .map(Into::into);
+    let Ok(Request::Serve(loaded)) = load(args, std::iter::empty(), None) else {
+        panic!("wrong arguments");
+    };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let started = chat_server::start::start(&loaded.settings).await.unwrap();
+        let never = std::future::pending();
+        chat_server::run(started.listener, started.engine, loaded.settings, never)
+            .await
+            .unwrap();
+    });
+}
+
+struct Server {
+    port: u16,
+    args: String,
+    process: Child,
+    _files: tempfile::TempDir,
+}
+
+impl Server {
+    fn start(args: &str) -> Self {
+        let files = tempfile::tempdir().unwrap();
+        let database: PathBuf = files.path().join("chat.db");
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = free.local_addr().unwrap().port();
+        drop(free);
+        let args = format!(
+            "--listen 127.0.0.1:{port} --store sqlite:{} {args}",
+            database.display()
+        );
+        Self {
+            port,
+            process: Self::spawn(&args),
+            args,
+            _files: files,
+        }
+    }
+
+    fn spawn(args: &str) -> Child {
+        Command::new(std::env::current_exe().unwrap())
+            .args(["--ignored", "--exact", "server"])
+            .env(ARGS, args.trim_end())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap()
+    }
+
+    /// `kill -9`, and another on the same port and database.
+    async fn crash(&mut self) {
+        self.process.kill().await.unwrap();
+        self.process = Self::spawn(&self.args);
+    }
+
+    fn cli(&self, args: &str) -> Command {
+        let mut command = cli(args);
+        command.env("CHAT_SERVER", format!("http://127.0.0.1:{}", self.port));
+        command
+    }
+}
+
+fn cli(args: &str) -> Command {
+    let mut command = Command::new(Path::new(env!("CARGO_BIN_EXE_chat-cli")));
+    command
+        .args(args.split_whitespace())
+        .env_remove("CHAT_SERVER")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
+/// Gives the program its whole input and waits for its end.
+async fn run(mut command: Command, input: &str) -> Output {
+    let mut process = command.spawn().unwrap();
+    process
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(input.as_bytes())
+        .await
+        .unwrap();
+    timeout(LONG, process.wait_with_output())
+        .await
+        .unwrap()
+        .unwrap()
+}
+
+/// A program that goes on.
+struct Script {
+    process: Child,
+    input: Option<ChildStdin>,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Script {
+    fn start(mut command: Command) -> Self {
+        let mut process = command.spawn().unwrap();
+        let input = process.stdin.take();
+        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        Self {
+            process,
+            input,
+            lines,
+        }
+    }
+
+    async fn say(&mut self, line: &str) {
+        let line = format!("{line}\n");
+        self.input
+            .as_mut()
+            .unwrap()
+            .write_all(line.as_bytes())
+            .await
+            .unwrap();
+    }
+
+    /// The next line of this type.
+    async fn next(&mut self, kind: &str) -> Value {
+        loop {
+            let line = timeout(LONG, self.lines.next_line()).await;
+            let line = line.unwrap_or_else(|_| panic!("no {kind}")).unwrap();
+            let value: Value = serde_json::from_str(&line.unwrap()).unwrap();
+            if value["type"] == kind {
+                return value;
+            }
+        }
+    }
+
+    async fn finish(mut self) -> i32 {
+        self.input = None;
+        while let Ok(Some(_)) = timeout(LONG, self.lines.next_line()).await.unwrap() {}
+        timeout(LONG, self.process.wait())
+            .await
+            .unwrap()
+            .unwrap()
+            .code()
+            .unwrap()
+    }
+}
+
+#[tokio::test]
+async fn two_scripts_chat_and_see_what_becomes_of_a_message() {
+    let server = Server::start("--rate-limit off");
+    let mut bob = Script::start(server.cli("bob alice --json --follow"));
+    assert_eq!(bob.next("connected").await["room"], "alice,bob");
+    let mut alice = Script::start(server.cli("alice bob --json"));
+    alice.say("hello").await;
+    let sent = alice.next("sent").await;
+    assert_eq!(
+        (&sent["seq"], &sent["duplicate"]),
+        (&1.into(), &false.into())
+    );
+    let entry = bob.next("entry").await;
+    assert_eq!(entry["body"]["text"], "hello");
+    assert_eq!(entry["author"], "alice");
+    assert_eq!(entry["past"], false);
+    assert_eq!(entry["client_id"], sent["client_id"]);
+    while alice.next("receipt").await["read"] != 1 {}
+    bob.say(r#"{"send":"two\nlines"}"#).await;
+    loop {
+        let entry = alice.next("entry").await;
+        if entry["author"] == "bob" {
+            assert_eq!(entry["body"]["text"], "two\nlines");
+            break;
+        }
+    }
+    bob.say(r#"{"edit":{"seq":2,"text":"one line"}}"#).await;
+    assert_eq!(alice.next("entry").await["body"]["kind"], "edit");
+    assert_eq!(alice.finish().await, 0);
+    let presence = bob.next("presence").await;
+    assert_eq!(
+        (&presence["user"], &presence["online"]),
+        (&"alice".into(), &false.into())
+    );
+}
+
+#[tokio::test]
+async fn killing_the_server_loses_repeats_and_reorders_nothing() {
+    const MESSAGES: u64 = 60;
+    let mut server = Server::start("--rate-limit off");
+    let mut bob = Script::start(server.cli("bob alice --json --follow"));
+    bob.next("connected").await;
+    let mut alice = Script::start(server.cli("alice bob --json"));
+    for n in 1..=MESSAGES {
+        alice.say(&n.to_string()).await;
+        if n % 20 == 0 {
+            // Now some are stored, one is on its way, and some wait.
+            while alice.next("sent").await["seq"] != n - 15 {}
+            server.crash().await;
+        }
+    }
+    for n in 1..=MESSAGES {
+        let entry = bob.next("entry").await;
+        assert_eq!(
+            (&entry["seq"], &entry["body"]["text"]),
+            (&n.into(), &n.to_string().into())
+        );
+    }
+    assert_eq!(alice.finish().await, 0);
+    let past = run(server.cli("bob alice --json --last 200"), "").await;
+    let past = String::from_utf8(past.stdout).unwrap();
+    let count = past
+        .lines()
+        .filter(|line| line.contains(r#""type":"entry""#))
+        .count();
+    assert_eq!(count as u64, MESSAGES);
+}
+
+#[tokio::test]
+async fn a_refusal_is_told_with_its_wait_and_in_the_exit_code() {
+    let server = Server::start("--rate-limit 2/60s --mute 5s");
+    let output = run(server.cli("alice bob --json"), "one\ntwo\nthree\n").await;
+    assert_eq!(output.status.code(), Some(1));
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let error = lines
+        .lines()
+        .find(|line| line.contains(r#""type":"error""#))
+        .unwrap();
+    let error: Value = serde_json::from_str(error).unwrap();
+    assert_eq!(
+        (&error["name"], &error["text"]),
+        (&"rate_limited".into(), &"three".into())
+    );
+    assert!(error["retry_after_ms"].as_u64().unwrap() > 4_000);
+    let output = run(server.cli("bob alice --json"), "{\"shout\":1}\n").await;
+    assert_eq!(output.status.code(), Some(1), "so is what is no command");
+}
+
+#[tokio::test]
+async fn a_pipe_shows_plain_lines_and_nothing_that_a_terminal_obeys() {
+    let server = Server::start("--rate-limit off");
+    let output = run(server.cli("alice bob"), "evil\u{202e}text\n/quit\n").await;
+    assert_eq!(output.status.code(), Some(0));
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        shown.contains(" alice: evil\u{fffd}text [SENT]\n"),
+        "{shown}"
+    );
+    assert!(shown.contains(" alice: /quit [SENT]\n"), "{shown}");
+    assert!(!shown.contains('\u{1b}'), "{shown}");
+    let output = run(server.cli("bob alice --json"), "").await;
+    let lines = String::from_utf8(output.stdout).unwrap();
+    assert!(lines.contains(r"evil\u202etext") && !lines.contains('\u{202e}'));
+}
+
+#[tokio::test]
+async fn wrong_usage_is_explained_and_exits_with_2() {
+    for (args, why) in [
+        ("", "Usage: chat-cli"),
+        ("alice", "<PEER>"),
+        ("alice alice", "named twice"),
+        ("alice a,b", "comma"),
+        ("alice bob --server https://chat.example", "no TLS"),
+        ("alice bob --server nonsense://x", "begins with http"),
+        ("alice bob --last 500", "500"),
+    ] {
+        let output = run(cli(args), "").await;
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{args}: {told}");
+        assert!(told.contains(why), "{args}: {told}");
+    }
+}
+
+#[tokio::test]
+async fn without_a_server_a_script_gives_up_and_a_web_server_is_none() {
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = nobody.local_addr().unwrap();
+    drop(nobody);
+    let output = run(
+        cli(&format!(
+            "alice bob --json --patience 1 --server http://{address}"
+        )),
+        "hello\n",
+    )
+    .await;
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("no connection"), "{told}");
+    let lines = String::from_utf8(output.stdout).unwrap();
+    assert!(lines.contains(r#""type":"disconnected""#), "{lines}");
+
+    let server = Server::start("");
+    let mut ready = Script::start(server.cli("alice bob --json"));
+    ready.next("connected").await;
+    let url = format!("http://127.0.0.1:{}/elsewhere", server.port);
+    let output = run(cli(&format!("alice bob --json --server {url}")), "").await;
+    assert_eq!(output.status.code(), Some(1));
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        told.contains("no chat server answers there: HTTP status 404"),
+        "{told}"
+    );
+}

@@ -1,0 +1,359 @@
+//! Random commands, the same ones for [`MemoryStore`] and for another store, must get the same
+//! answers.
+
+use std::{
+    fmt::Debug,
+    pin::pin,
+    sync::atomic::Ordering,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+
+use chrono::DateTime;
+use proptest::{
+    collection::vec,
+    prelude::*,
+    sample::select,
+    test_runner::{Config, TestCaseError, TestRunner},
+};
+use proptest_state_machine::ReferenceStateMachine;
+use uuid::Uuid;
+
+use super::store::StoreHarness;
+use crate::{
+    ids::{ClientMessageId, Epoch, MessageId, RoomId, UserId},
+    log::{EntryBody, NewEntry, Page, Seq},
+    memory::MemoryStore,
+    port::{LogStore, RoomStore, Store},
+    receipt::Mark,
+    room::NewRoom,
+};
+
+/// Tries `cases` random sequences of up to 60 commands, each on a fresh store.
+///
+/// Names, client message ids and targets are few, so that duplicates, bad targets and rooms that
+/// don't exist come up all the time; now and then the store is reopened. At the end of a sequence
+/// everything there is to read is compared too. A difference is shrunk to the few commands that
+/// show it.
+///
+/// [`testing::store`](super::store) shows how it is called.
+///
+/// # Panics
+///
+/// When an answer differs.
+pub fn check<H: StoreHarness>(cases: u32, fresh: impl AsyncFn() -> H) {
+    let config = Config {
+        cases,
+        failure_persistence: None,
+        max_shrink_iters: 2_000,
+        ..Config::default()
+    };
+    let commands = Reference::sequential_strategy(1..60);
+    let outcome = TestRunner::new(config).run(&commands, |(mut reference, commands, seen)| {
+        super::block_on(async {
+            let harness = fresh().await;
+            for command in commands {
+                if let Some(seen) = &seen {
+                    seen.fetch_add(1, Ordering::SeqCst);
+                }
+                reference = Reference::apply(reference, &command);
+                let found = match &command {
+                    Command::Reopen => {
+                        harness.reopen().await;
+                        String::new()
+                    }
+                    Command::ReadAll => read_all(&*harness.store()).await,
+                    command => answer(&*harness.store(), command).await,
+                };
+                same(&reference.answer, &found, &command)?;
+            }
+            let expected = at_once(read_all(&reference.store));
+            let found = read_all(&*harness.store()).await;
+            same(&expected, &found, &Command::ReadAll)
+        })
+    });
+    if let Err(difference) = outcome {
+        panic!("{difference}");
+    }
+}
+
+fn same(expected: &str, found: &str, to: &Command) -> Result<(), TestCaseError> {
+    if expected == found {
+        return Ok(());
+    }
+    Err(TestCaseError::fail(format!(
+        "the answer to {to:?} is\n{found}\nand ought to be\n{expected}\n"
+    )))
+}
+
+#[derive(Debug, Clone)]
+enum Command {
+    Create(NewRoom),
+    Append(Vec<NewEntry>),
+    Page(RoomId, Page, usize),
+    Find(RoomId, MessageId),
+    Room(RoomId),
+    IsMember(RoomId, UserId),
+    Members(RoomId, Option<UserId>, usize),
+    RoomsOf(UserId, Option<RoomId>, usize),
+    Advance(RoomId, UserId, Mark, Seq),
+    Watermarks(RoomId, Vec<UserId>),
+    ReadAll,
+    Reopen,
+}
+
+/// What a store answers, as text: it shows all, and errors need no equality.
+async fn answer(store: &dyn Store, command: &Command) -> String {
+    fn text(answer: impl Debug) -> String {
+        format!("{answer:#?}")
+    }
+    match command.clone() {
+        Command::Create(new) => text(store.create_room(new).await),
+        Command::Append(batch) => text(store.append(batch).await),
+        Command::Page(room, page, limit) => text(store.page(&room, page, limit).await),
+        Command::Find(room, id) => text(store.find(&room, id).await),
+        Command::Room(room) => text(store.room(&room).await),
+        Command::IsMember(room, user) => text(store.is_member(&room, &user).await),
+        Command::Members(room, after, limit) => {
+            text(store.members(&room, after.as_ref(), limit).await)
+        }
+        Command::RoomsOf(user, after, limit) => {
+            text(store.rooms_of(&user, after.as_ref(), limit).await)
+        }
+        Command::Advance(room, user, mark, upto) => {
+            text(store.advance(&room, &user, mark, upto).await)
+        }
+        Command::Watermarks(room, users) => text(store.watermarks(&room, &users).await),
+        Command::ReadAll | Command::Reopen => String::new(),
+    }
+}
+
+/// All that a store has to say about the few rooms and users that there are.
+async fn read_all(store: &dyn Store) -> String {
+    let mut all = String::new();
+    for room in ROOMS.map(room_id) {
+        for question in [
+            Command::Room(room.clone()),
+            Command::Members(room.clone(), None, 100),
+            Command::Page(room.clone(), Page::After(Seq::ZERO), 10_000),
+            Command::Watermarks(room, USERS.map(user).into()),
+        ] {
+            all += &answer(store, &question).await;
+        }
+    }
+    for user in USERS.map(user) {
+        all += &answer(store, &Command::RoomsOf(user, None, 100)).await;
+    }
+    all
+}
+
+/// The store in memory, and its answer to the last command.
+#[derive(Debug, Default)]
+struct Reference {
+    store: MemoryStore,
+    answer: String,
+    /// How many commands there have been, to give out new ids.
+    commands: u128,
+}
+
+impl Clone for Reference {
+    fn clone(&self) -> Self {
+        Self {
+            store: self.store.snapshot(),
+            answer: self.answer.clone(),
+            commands: self.commands,
+        }
+    }
+}
+
+impl Reference {
+    /// What can be edited and deleted, and by whom.
+    fn messages(&self) -> Vec<(RoomId, UserId, Seq)> {
+        let log = |room| at_once(async move { self.store.page(&room, Page::Newest, 100).await });
+        let entries = ROOMS
+            .into_iter()
+            .flat_map(|name| log(room_id(name)).unwrap());
+        let messages = entries.filter(|entry| matches!(entry.body, EntryBody::Message { .. }));
+        messages
+            .map(|entry| (entry.room.clone(), entry.author.clone(), entry.seq))
+            .collect()
+    }
+}
+
+impl ReferenceStateMachine for Reference {
+    type State = Self;
+    type Transition = Command;
+
+    fn init_state() -> BoxedStrategy<Self> {
+        Just(()).prop_map(|()| Self::default()).boxed()
+    }
+
+    fn transitions(state: &Self) -> BoxedStrategy<Command> {
+        command(state.commands, state.messages())
+    }
+
+    fn apply(mut state: Self, command: &Command) -> Self {
+        state.commands += 1;
+        state.answer = match command {
+            Command::ReadAll => at_once(read_all(&state.store)),
+            command => at_once(answer(&state.store, command)),
+        };
+        state
+    }
+
+    /// The contract speaks of members' receipts only.
+    fn preconditions(state: &Self, command: &Command) -> bool {
+        let Command::Advance(room, user, ..) = command else {
+            return true;
+        };
+        at_once(async {
+            state.store.is_member(room, user).await.unwrap()
+                || state.store.room(room).await.unwrap().is_none()
+        })
+    }
+}
+
+/// The answer of a future that waits for nothing, as those of the store in memory are.
+fn at_once<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(answer) => answer,
+        Poll::Pending => panic!("the store in memory waits for nothing"),
+    }
+}
+
+const ROOMS: [&str; 3] = ["alice,bob", "group", "Group"];
+const USERS: [&str; 4] = ["Bob", "alice", "bob", "carol"];
+
+fn room_id(name: &str) -> RoomId {
+    RoomId::new(name).expect("a valid room id")
+}
+
+fn user(name: &str) -> UserId {
+    UserId::new(name).expect("a valid name")
+}
+
+fn a_room() -> impl Strategy<Value = RoomId> + Clone {
+    // The last one exists less often.
+    prop_oneof![4 => Just(ROOMS[0]), 4 => Just(ROOMS[1]), 1 => Just(ROOMS[2])].prop_map(room_id)
+}
+
+fn a_user() -> impl Strategy<Value = UserId> + Clone {
+    select(&USERS).prop_map(user)
+}
+
+fn a_seq() -> impl Strategy<Value = Seq> + Clone {
+    prop_oneof![12 => 0..16_u64, 1 => Just(Seq::MAX.0), 1 => Just(u64::MAX)].prop_map(Seq)
+}
+
+fn a_limit() -> impl Strategy<Value = usize> {
+    prop_oneof![8 => 0..12_usize, 1 => Just(usize::MAX)]
+}
+
+fn a_page() -> impl Strategy<Value = Page> {
+    prop_oneof![
+        Just(Page::Newest),
+        a_seq().prop_map(Page::Before),
+        a_seq().prop_map(Page::After),
+        a_seq().prop_map(Page::Around),
+    ]
+}
+
+fn a_text() -> impl Strategy<Value = &'static str> {
+    select(&["", "a", "b", "🦀"])
+}
+
+fn a_body() -> impl Strategy<Value = EntryBody> {
+    prop_oneof![
+        6 => a_text().prop_map(EntryBody::message),
+        1 => (a_seq(), a_text()).prop_map(|(target, text)| an_edit(target, text)),
+        1 => a_seq().prop_map(|target| EntryBody::Delete { target }),
+        1 => a_user().prop_map(|user| EntryBody::Joined { user }),
+        1 => a_user().prop_map(|user| EntryBody::Left { user }),
+    ]
+}
+
+fn an_edit(target: Seq, text: &str) -> EntryBody {
+    EntryBody::Edit {
+        target,
+        text: text.into(),
+    }
+}
+
+/// Where an entry goes, by whom, and what it says.
+type Aim = (RoomId, UserId, EntryBody);
+
+/// Chance would seldom hit the author, the room and the number of a message together.
+fn at_a_message(messages: Vec<(RoomId, UserId, Seq)>) -> impl Strategy<Value = Aim> {
+    (select(messages), a_text(), 0..3_u8).prop_map(|((room, author, target), text, choice)| {
+        let body = match choice {
+            0 => EntryBody::Delete { target },
+            _ => an_edit(target, text),
+        };
+        (room, author, body)
+    })
+}
+
+fn an_entry(messages: Vec<(RoomId, UserId, Seq)>) -> impl Strategy<Value = NewEntry> {
+    let anywhere = (a_room(), a_user(), a_body()).boxed();
+    let aim = if messages.is_empty() {
+        anywhere
+    } else {
+        prop_oneof![3 => anywhere, 1 => at_a_message(messages)].boxed()
+    };
+    let id = select(&[
+        "a", "A", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o",
+    ]);
+    let millis = (0..1_000_000_u64).prop_map(Duration::from_millis);
+    (aim, id, millis).prop_map(|((room, author, body), id, millis)| NewEntry {
+        room,
+        id: MessageId(Uuid::nil()),
+        author,
+        client_id: ClientMessageId::new(id).expect("a valid client message id"),
+        at: DateTime::UNIX_EPOCH + millis,
+        body,
+    })
+}
+
+/// A batch of up to this many; the ids differ from those of all other commands.
+const BATCH: usize = 8;
+
+fn id_of(command: u128, at: usize) -> MessageId {
+    MessageId(Uuid::from_u128(command * BATCH as u128 + at as u128 + 1))
+}
+
+/// The command of this number, where these messages can be edited and deleted.
+fn command(number: u128, messages: Vec<(RoomId, UserId, Seq)>) -> BoxedStrategy<Command> {
+    let new_room = (a_room(), vec(a_user(), 0..4)).prop_map(move |(id, members)| NewRoom {
+        id,
+        epoch: Epoch(Uuid::from_u128(number)),
+        members,
+        created_at: DateTime::UNIX_EPOCH,
+    });
+    let batch = vec(an_entry(messages), 0..=BATCH).prop_map(move |mut batch| {
+        for (at, new) in batch.iter_mut().enumerate() {
+            new.id = id_of(number, at);
+        }
+        batch
+    });
+    let id = (0..=number, 0..BATCH).prop_map(|(command, at)| id_of(command, at));
+    let mark = select(&[Mark::Delivered, Mark::Read]);
+    let rooms = if number < 6 { 30 } else { 2 };
+    prop_oneof![
+        rooms => new_room.prop_map(Command::Create),
+        12 => batch.prop_map(Command::Append),
+        6 => (a_room(), a_page(), a_limit()).prop_map(|(a, b, c)| Command::Page(a, b, c)),
+        2 => (a_room(), id).prop_map(|(a, b)| Command::Find(a, b)),
+        1 => a_room().prop_map(Command::Room),
+        1 => (a_room(), a_user()).prop_map(|(a, b)| Command::IsMember(a, b)),
+        2 => (a_room(), prop::option::of(a_user()), a_limit())
+            .prop_map(|(a, b, c)| Command::Members(a, b, c)),
+        3 => (a_user(), prop::option::of(a_room()), a_limit())
+            .prop_map(|(a, b, c)| Command::RoomsOf(a, b, c)),
+        5 => (a_room(), a_user(), mark, a_seq())
+            .prop_map(|(a, b, c, d)| Command::Advance(a, b, c, d)),
+        2 => (a_room(), vec(a_user(), 0..4)).prop_map(|(a, b)| Command::Watermarks(a, b)),
+        1 => Just(Command::ReadAll),
+        1 => Just(Command::Reopen),
+    ]
+    .boxed()
+}

@@ -1,0 +1,260 @@
+//! Where values come from, and which one wins: flag, environment, `.env`, file, default.
+
+use std::{collections::BTreeMap, ffi::OsString, fmt, path::PathBuf};
+
+use clap::{Arg, ArgAction, Command};
+
+use super::{Setting, Settings, TABLE};
+
+/// Where a value came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// The command line.
+    Flag,
+    /// A variable of the environment.
+    Environment(String),
+    /// A variable in `.env`.
+    DotEnv(String),
+    /// The file given by `--config`.
+    File(PathBuf),
+    /// Nobody said anything.
+    Default,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag => f.write_str("flag"),
+            Self::Environment(name) => write!(f, "environment {name}"),
+            Self::DotEnv(name) => write!(f, ".env {name}"),
+            Self::File(path) => write!(f, "file {}", path.display()),
+            Self::Default => f.write_str("default"),
+        }
+    }
+}
+
+/// What is wrong with the settings, in one line that names the setting and where it came from.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Problem(String);
+
+/// The settings, and where each came from.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The values.
+    pub settings: Settings,
+    /// Each setting with its text and its origin, in the order of the table.
+    pub origins: Vec<(&'static Setting, String, Origin)>,
+}
+
+impl fmt::Display for Loaded {
+    /// One line each, which is also a file that `--config` reads.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.origins.iter().try_for_each(|(setting, text, origin)| {
+            writeln!(
+                f,
+                "{} = {}  # {origin}",
+                setting.name(),
+                toml::Value::from(text.as_str())
+            )
+        })
+    }
+}
+
+/// What the command line asks for.
+#[derive(Debug)]
+pub enum Request {
+    /// To serve.
+    Serve(Loaded),
+    /// To show the settings.
+    Print(Loaded),
+}
+
+/// Reads the command line, the environment, the text of `.env` and the file that they name.
+///
+/// # Errors
+///
+/// [`clap::Error`] also for `--help` and `--version`: print it and exit with its code; a problem
+/// with a value has code 2 and is one line.
+pub fn load(
+    args: impl IntoIterator<Item = OsString>,
+    environment: impl Iterator<Item = (String, String)>,
+    dot_env: Option<&str>,
+) -> Result<Request, clap::Error> {
+    let matches = command().try_get_matches_from(args)?;
+    let flags = TABLE.iter().filter_map(|setting| {
+        let given: Vec<&String> = matches.get_many(setting.field)?.collect();
+        let text: Vec<&str> = given.into_iter().map(String::as_str).collect();
+        Some((setting.name(), text.join(",")))
+    });
+    let loaded = (|| {
+        let dot_env = dotenvy::from_read_iter(dot_env.unwrap_or_default().as_bytes())
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| Problem(format!(".env can't be read: {error}")))?;
+        let variables: Vec<_> = environment
+            .map(|(name, value)| (Origin::Environment(name), value))
+            .chain(
+                dot_env
+                    .into_iter()
+                    .map(|(name, value)| (Origin::DotEnv(name), value)),
+            )
+            .collect();
+        let path = matches.get_one::<String>("config").cloned();
+        let path = path.or_else(|| Some(find(&variables, "CHAT_CONFIG")?.0));
+        resolve(flags.collect(), &variables, path.map(PathBuf::from))
+    })();
+    match loaded {
+        Ok(loaded) if matches.get_flag("print-config") => Ok(Request::Print(loaded)),
+        Ok(loaded) => Ok(Request::Serve(loaded)),
+        Err(problem) => Err(clap::Error::raw(
+            clap::error::ErrorKind::ValueValidation,
+            format!("{problem}\n"),
+        )),
+    }
+}
+
+fn command() -> Command {
+    let settings = TABLE.iter().map(|setting| {
+        let help = format!(
+            "{} [{}] [default: {}]",
+            setting.help.trim(),
+            setting.variable(),
+            setting.default
+        );
+        let arg = Arg::new(setting.field)
+            .long(setting.name())
+            .value_name(setting.form)
+            .help(help);
+        match setting.field {
+            "cors_origin" => arg.action(ArgAction::Append),
+            _ if setting.form == "BOOL" => arg
+                .num_args(0..=1)
+                .require_equals(true)
+                .default_missing_value("true"),
+            _ => arg,
+        }
+    });
+    Command::new("chat-server")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Serves chat by WebSocket, REST and Socket.IO")
+        .after_help(
+            "A flag goes before the variable in brackets, that before .env, that before the file.",
+        )
+        .arg(
+            Arg::new("config")
+                .long("config")
+                .value_name("FILE")
+                .help("A TOML file with settings, named like the flags [CHAT_CONFIG]"),
+        )
+        .arg(
+            Arg::new("print-config")
+                .long("print-config")
+                .action(ArgAction::SetTrue)
+                .help("Shows every setting and where it came from, and exits"),
+        )
+        .args(settings)
+}
+
+/// The value of the first variable of this name, and where it stands.
+fn find(variables: &[(Origin, String)], wanted: &str) -> Option<(String, Origin)> {
+    let found = variables.iter().find(|(origin, _)| {
+        matches!(origin, Origin::Environment(name) | Origin::DotEnv(name) if name == wanted)
+    });
+    found.map(|(origin, value)| (value.clone(), origin.clone()))
+}
+
+/// The variables of other programs that the old server, or every Rust program, listens to.
+fn alias(setting: &Setting, variables: &[(Origin, String)]) -> Option<(String, Origin)> {
+    match setting.field {
+        "listen" => {
+            find(variables, "PORT").map(|(port, origin)| (format!("127.0.0.1:{port}"), origin))
+        }
+        "log" => find(variables, "RUST_LOG").filter(|(filter, _)| !filter.is_empty()),
+        _ => None,
+    }
+}
+
+/// Picks each setting's value from its best source, and checks it.
+pub(super) fn resolve(
+    mut flags: BTreeMap<String, String>,
+    variables: &[(Origin, String)],
+    path: Option<PathBuf>,
+) -> Result<Loaded, Problem> {
+    let mut file = path
+        .as_ref()
+        .map_or_else(|| Ok(BTreeMap::new()), read_file)?;
+    let file_origin = path.map_or(Origin::Default, Origin::File);
+    let mut origins = Vec::new();
+    for setting in TABLE {
+        let name = setting.name();
+        // Removed also when it loses, so that what remains is unknown.
+        let from_file = file.remove(&name).map(|text| (text, file_origin.clone()));
+        let (text, origin) = flags
+            .remove(&name)
+            .map(|text| (text, Origin::Flag))
+            .or_else(|| find(variables, &setting.variable()))
+            .or_else(|| alias(setting, variables))
+            .or(from_file)
+            .unwrap_or_else(|| (setting.default.to_owned(), Origin::Default));
+        (setting.check)(&text)
+            .map_err(|form| Problem(format!("{name} ({origin}): {text:?} is not {form}")))?;
+        origins.push((setting, text, origin));
+    }
+    for (unknown, origin) in [
+        (flags.keys().next(), &Origin::Flag),
+        (file.keys().next(), &file_origin),
+    ] {
+        if let Some(unknown) = unknown {
+            return Err(Problem(format!(
+                "{unknown} ({origin}): there is no such setting"
+            )));
+        }
+    }
+    let text = |field: &str| {
+        let found = origins.iter().find(|(setting, ..)| setting.field == field);
+        found.map(|(_, text, _)| text.clone()).unwrap_or_default()
+    };
+    let settings = Settings::read(text).map_err(Problem)?;
+    if let Some((name, why)) = settings.conflict() {
+        let found = origins.iter().find(|(setting, ..)| setting.name() == name);
+        let (text, origin) =
+            found.map_or(("", &Origin::Default), |(_, text, origin)| (text, origin));
+        return Err(Problem(format!(
+            "{name} ({origin}): {text:?} won't do: {why}"
+        )));
+    }
+    Ok(Loaded { settings, origins })
+}
+
+/// The keys of the file, each value as the text that a flag would have.
+fn read_file(path: &PathBuf) -> Result<BTreeMap<String, String>, Problem> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Problem(format!("config (file {shown}): can't be read: {error}")))?;
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+        let line = error
+            .span()
+            .map_or(0, |span| text[..span.start].lines().count().max(1));
+        let message = error.message();
+        Problem(format!(
+            "config (file {shown}): line {line} is not TOML: {message}"
+        ))
+    })?;
+    let as_text = |value: toml::Value| match value {
+        toml::Value::String(text) => Some(text),
+        toml::Value::Integer(number) => Some(number.to_string()),
+        toml::Value::Boolean(switch) => Some(switch.to_string()),
+        toml::Value::Array(items) => {
+            let items: Option<Vec<_>> = items.iter().map(toml::Value::as_str).collect();
+            items.map(|items| items.join(","))
+        }
+        _ => None,
+    };
+    let entries = table.into_iter().map(|(name, value)| match as_text(value) {
+        Some(text) => Ok((name, text)),
+        None => Err(Problem(format!(
+            "{name} (file {shown}): a value is a string, a number, a boolean or a list of strings"
+        ))),
+    });
+    entries.collect()
+}

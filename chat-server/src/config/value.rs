@@ -1,0 +1,291 @@
+//! How a setting is written as text, the same in a flag, the environment and a file.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+/// A value that a setting can have.
+pub(super) trait Value: Sized {
+    /// Reads it; the error completes the sentence "... is not ...".
+    fn parse(text: &str) -> Result<Self, String>;
+}
+
+/// Where messages are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreUrl {
+    /// In an SQLite file, made when it is missing.
+    Sqlite(PathBuf),
+    /// Nowhere: they are gone when the server stops.
+    Memory,
+}
+
+/// Where presence and rate limits are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CacheUrl {
+    /// In the process.
+    Memory,
+}
+
+/// So many in so much time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// How many.
+    pub count: u32,
+    /// In which time.
+    pub per: Duration,
+}
+
+/// How moderation looks for its words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Match {
+    /// As whole words.
+    Word,
+    /// Anywhere, as the old server did.
+    Substring,
+}
+
+/// Which web pages may use the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origins {
+    /// All on a loopback address, none elsewhere.
+    Auto,
+    /// All.
+    Any,
+    /// These, compared exactly.
+    These(Vec<String>),
+}
+
+/// A number of bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bytes(pub usize);
+
+/// What is logged, in the syntax of `RUST_LOG`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogFilter(pub String);
+
+impl Value for SocketAddr {
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse()
+            .map_err(|_| "an IP address and a port, such as 127.0.0.1:5000".to_owned())
+    }
+}
+
+impl Value for StoreUrl {
+    fn parse(text: &str) -> Result<Self, String> {
+        match text.split_once(':') {
+            None if text == "memory" => Ok(Self::Memory),
+            Some(("sqlite", path)) if !path.is_empty() => Ok(Self::Sqlite(path.into())),
+            _ => Err("sqlite:PATH or memory".to_owned()),
+        }
+    }
+}
+
+impl Value for CacheUrl {
+    fn parse(text: &str) -> Result<Self, String> {
+        choose(text, &[("memory", Self::Memory)])
+    }
+}
+
+impl Value for Match {
+    fn parse(text: &str) -> Result<Self, String> {
+        choose(
+            text,
+            &[("word", Self::Word), ("substring", Self::Substring)],
+        )
+    }
+}
+
+impl Value for bool {
+    fn parse(text: &str) -> Result<Self, String> {
+        choose(text, &[("true", true), ("false", false)])
+    }
+}
+
+fn choose<T: Clone>(text: &str, choices: &[(&str, T)]) -> Result<T, String> {
+    let found = choices.iter().find(|(name, _)| *name == text);
+    found.map(|(_, value)| value.clone()).ok_or_else(|| {
+        let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();
+        names.join(" or ")
+    })
+}
+
+impl Value for Rate {
+    fn parse(text: &str) -> Result<Self, String> {
+        let parsed = text.split_once('/').and_then(|(count, per)| {
+            let count = count.parse().ok().filter(|count| *count > 0)?;
+            Some(Self {
+                count,
+                per: Duration::parse(per).ok()?,
+            })
+        });
+        parsed.ok_or_else(|| "a rate such as 5/60s".to_owned())
+    }
+}
+
+impl Value for Option<Rate> {
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "off" => Ok(None),
+            _ => Rate::parse(text)
+                .map(Some)
+                .map_err(|what| format!("{what}, or off")),
+        }
+    }
+}
+
+impl Value for Duration {
+    fn parse(text: &str) -> Result<Self, String> {
+        /// Longer than any of these settings makes sense, and far from an overflow.
+        const LONGEST: Duration = Duration::from_hours(24 * 365);
+        let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+        let unit = match &text[digits.len()..] {
+            "ms" => 1,
+            "s" => 1_000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            _ => 0,
+        };
+        let millis = digits.parse::<u64>().unwrap_or(0).saturating_mul(unit);
+        Some(Self::from_millis(millis))
+            .filter(|time| !time.is_zero() && *time <= LONGEST)
+            .ok_or_else(|| "a time above zero, such as 250ms, 5s, 2m or 1h".to_owned())
+    }
+}
+
+impl Value for usize {
+    fn parse(text: &str) -> Result<Self, String> {
+        let number = text.parse().ok().filter(|number| *number > 0);
+        number.ok_or_else(|| "a number above zero".to_owned())
+    }
+}
+
+impl Value for Option<usize> {
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(None),
+            _ => usize::parse(text)
+                .map(Some)
+                .map_err(|what| format!("{what}, or auto")),
+        }
+    }
+}
+
+impl Value for Bytes {
+    fn parse(text: &str) -> Result<Self, String> {
+        let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+        let unit = match &text[digits.len()..] {
+            "" | "B" => 1,
+            "KiB" => 1 << 10,
+            "MiB" => 1 << 20,
+            _ => 0,
+        };
+        let bytes = digits
+            .parse::<usize>()
+            .ok()
+            .and_then(|number| number.checked_mul(unit));
+        // Every one of these is a buffer, and a gigabyte of buffer is a slip of the pen.
+        match bytes.filter(|bytes| (1..=1 << 30).contains(bytes)) {
+            Some(bytes) => Ok(Self(bytes)),
+            None => Err("a size up to 1024MiB, such as 4096, 64KiB or 1MiB".to_owned()),
+        }
+    }
+}
+
+impl Value for Option<PathBuf> {
+    fn parse(text: &str) -> Result<Self, String> {
+        Ok(Some(text)
+            .filter(|text| !text.is_empty())
+            .map(PathBuf::from))
+    }
+}
+
+impl Value for Origins {
+    fn parse(text: &str) -> Result<Self, String> {
+        let is_origin = |origin: &str| {
+            let host = origin
+                .strip_prefix("http://")
+                .or_else(|| origin.strip_prefix("https://"));
+            host.is_some_and(|host| {
+                !host.is_empty() && host.chars().all(|c| c.is_ascii_graphic() && c != '/')
+            })
+        };
+        match text {
+            "auto" => Ok(Self::Auto),
+            "any" => Ok(Self::Any),
+            _ if text.split(',').all(is_origin) => {
+                Ok(Self::These(text.split(',').map(str::to_owned).collect()))
+            }
+            _ => Err("auto, any, or origins such as https://chat.example.org".to_owned()),
+        }
+    }
+}
+
+impl Value for LogFilter {
+    fn parse(text: &str) -> Result<Self, String> {
+        match tracing_subscriber::EnvFilter::try_new(text) {
+            Ok(_) => Ok(Self(text.to_owned())),
+            Err(_) => Err("a level such as info, or directives such as info,hyper=warn".to_owned()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_sizes_and_rates_read_as_people_write_them() {
+        assert_eq!(Duration::parse("250ms"), Ok(Duration::from_millis(250)));
+        assert_eq!(Duration::parse("2m"), Ok(Duration::from_secs(120)));
+        assert_eq!(Bytes::parse("64KiB"), Ok(Bytes(65_536)));
+        assert_eq!(Bytes::parse("4096"), Ok(Bytes(4_096)));
+        let rate = Rate {
+            count: 5,
+            per: Duration::from_secs(60),
+        };
+        assert_eq!(Option::<Rate>::parse("5/60s"), Ok(Some(rate)));
+        assert_eq!(Option::<Rate>::parse("off"), Ok(None));
+    }
+
+    #[test]
+    fn nonsense_and_overflow_are_refused() {
+        for bad in [
+            "",
+            "5",
+            "s",
+            "-1s",
+            "0s",
+            "1.5s",
+            "5 s",
+            "99999999999999999999s",
+            "18446744073709551615h",
+            "5ü",
+        ] {
+            assert!(Duration::parse(bad).is_err(), "{bad:?}");
+        }
+        for bad in [
+            "",
+            "0",
+            "KiB",
+            "1GiB",
+            "-1",
+            "18446744073709551615MiB",
+            "2048MiB",
+        ] {
+            assert!(Bytes::parse(bad).is_err(), "{bad:?}");
+        }
+        for bad in ["5", "0/1s", "5/", "/5s", "-1/5s", "5/0s", "off "] {
+            assert!(Option::<Rate>::parse(bad).is_err(), "{bad:?}");
+        }
+        for bad in [
+            "*",
+            "https://",
+            "chat.example.org",
+            "https://a.example/path",
+            "any,https://a",
+        ] {
+            assert!(Origins::parse(bad).is_err(), "{bad:?}");
+        }
+        for bad in ["", "sqlite:", "sqlite", "mongodb://x", "Memory"] {
+            assert!(StoreUrl::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+}

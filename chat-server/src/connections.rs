@@ -1,0 +1,216 @@
+//! How many connections there are, in all and from each address.
+
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    net::{IpAddr, Ipv6Addr},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use crate::config::Settings;
+
+/// Counts connections and refuses those beyond the limits.
+#[derive(Debug)]
+pub(crate) struct Connections {
+    max: usize,
+    max_per_ip: usize,
+    max_pending: usize,
+    counts: Mutex<Counts>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    total: usize,
+    by_ip: HashMap<IpAddr, Count>,
+}
+
+#[derive(Debug, Default)]
+struct Count {
+    live: usize,
+    pending: usize,
+}
+
+/// A counted connection; dropping it ends the count.
+#[derive(Debug)]
+pub(crate) struct Slot(Arc<Counted>);
+
+/// Says of a connection that it is new no longer.
+#[derive(Debug, Clone)]
+pub(crate) struct Settle(Arc<Counted>);
+
+#[derive(Debug)]
+struct Counted {
+    connections: Arc<Connections>,
+    ip: IpAddr,
+    settled: AtomicBool,
+}
+
+impl Connections {
+    pub(crate) fn new(settings: &Settings) -> Arc<Self> {
+        Arc::new(Self {
+            max: settings.connections.unwrap_or_else(by_open_files),
+            max_per_ip: settings.connections_per_ip,
+            max_pending: settings.pending_per_ip,
+            counts: Mutex::default(),
+        })
+    }
+
+    /// How many there may be in all.
+    pub(crate) fn max(&self) -> usize {
+        self.max
+    }
+
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a connection from this address as new; `None` when it is one too many.
+    pub(crate) fn admit(self: &Arc<Self>, ip: IpAddr) -> Option<Slot> {
+        let ip = network(ip);
+        let mut counts = self.counts();
+        let (live, pending) = counts
+            .by_ip
+            .get(&ip)
+            .map_or((0, 0), |count| (count.live, count.pending));
+        if counts.total >= self.max || live >= self.max_per_ip || pending >= self.max_pending {
+            return None;
+        }
+        counts.total += 1;
+        let count = counts.by_ip.entry(ip).or_default();
+        count.live += 1;
+        count.pending += 1;
+        drop(counts);
+        let connections = Arc::clone(self);
+        Some(Slot(Arc::new(Counted {
+            connections,
+            ip,
+            settled: AtomicBool::new(false),
+        })))
+    }
+}
+
+impl Slot {
+    pub(crate) fn settle(&self) -> Settle {
+        Settle(Arc::clone(&self.0))
+    }
+}
+
+impl Settle {
+    /// Counts the connection as new no longer.
+    pub(crate) fn settle(&self) {
+        if !self.0.settled.swap(true, Ordering::Relaxed)
+            && let Some(count) = self.0.connections.counts().by_ip.get_mut(&self.0.ip)
+        {
+            count.pending -= 1;
+        }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.settle().settle();
+        let mut counts = self.0.connections.counts();
+        counts.total -= 1;
+        if let Entry::Occupied(mut count) = counts.by_ip.entry(self.0.ip) {
+            count.get_mut().live -= 1;
+            if count.get().live == 0 {
+                count.remove();
+            }
+        }
+    }
+}
+
+/// What counts as one address: an IPv6 host has a whole /64 network to itself.
+fn network(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() & !u128::from(u64::MAX)).into(),
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
+/// Raises the limit of open files as far as the system lets us, and leaves a tenth of it for
+/// everything that is no connection.
+#[cfg(unix)]
+fn by_open_files() -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    /// Where the system knows no limit, for a table of open files takes memory.
+    const ENOUGH: u64 = 1 << 20;
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = limit.maximum.unwrap_or(ENOUGH).min(ENOUGH);
+    let raised = Rlimit {
+        current: Some(wanted),
+        maximum: limit.maximum,
+    };
+    let files = match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => wanted,
+        Err(_) => limit.current.unwrap_or(ENOUGH),
+    };
+    usize::try_from(files - files / 10).unwrap_or(usize::MAX)
+}
+
+#[cfg(not(unix))]
+fn by_open_files() -> usize {
+    10_000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn connections(per_ip: usize, pending: usize) -> Arc<Connections> {
+        let settings = Settings::with(&[
+            ("connections", "4"),
+            ("connections-per-ip", &per_ip.to_string()),
+            ("pending-per-ip", &pending.to_string()),
+        ]);
+        Connections::new(&settings.unwrap())
+    }
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn one_too_many_is_refused_until_one_goes() {
+        let connections = connections(2, 2);
+        let one = connections.admit(ip("10.0.0.1"));
+        let _two = connections.admit(ip("10.0.0.1"));
+        assert!(connections.admit(ip("::ffff:10.0.0.1")).is_none());
+        assert!(connections.admit(ip("10.0.0.2")).is_some());
+        drop(one);
+        assert!(connections.admit(ip("10.0.0.1")).is_some());
+    }
+
+    #[test]
+    fn a_settled_connection_makes_room_for_a_new_one() {
+        let connections = connections(3, 1);
+        let one = connections.admit(ip("10.0.0.1")).unwrap();
+        assert!(connections.admit(ip("10.0.0.1")).is_none());
+        let settle = one.settle();
+        settle.settle();
+        settle.settle();
+        assert!(connections.admit(ip("10.0.0.1")).is_some());
+        drop(one);
+        settle.settle();
+        assert!(connections.counts().by_ip.is_empty());
+    }
+
+    #[test]
+    fn a_network_of_ipv6_is_one_address() {
+        let connections = connections(1, 1);
+        let _one = connections.admit(ip("2001:db8::1"));
+        assert!(connections.admit(ip("2001:db8::2:3")).is_none());
+        assert!(connections.admit(ip("2001:db8:0:1::1")).is_some());
+    }
+
+    #[test]
+    fn the_total_holds_for_all_addresses_together() {
+        let connections = connections(9, 9);
+        let held: Vec<_> = (1..=5)
+            .map(|last| connections.admit(IpAddr::from([10, 0, 0, last])))
+            .collect();
+        assert_eq!(held.iter().flatten().count(), 4);
+    }
+}

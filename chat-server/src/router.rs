@@ -1,0 +1,97 @@
+//! Which address is answered by what.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Json, Router,
+    extract::{DefaultBodyLimit, Request, State},
+    http::{HeaderMap, Method, StatusCode, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use chat_core::UserId;
+use serde_json::{Value, json};
+use socketioxide::layer::SocketIoLayer;
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    cors::{AllowOrigin, CorsLayer},
+    timeout::TimeoutLayer,
+};
+
+use crate::{app::App, config::Settings, failure::Failure, legacy, native, rest};
+
+pub(crate) fn router(app: App, socketio: SocketIoLayer) -> Router {
+    let settings = Arc::clone(&app.settings);
+    let (rest, document) = rest::routes().split_for_parts();
+    let document = Arc::new(document);
+    let late =
+        TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, settings.request_timeout);
+    let requests = rest
+        .route(
+            "/v1/openapi.json",
+            get(async move || Json(document.as_ref().clone())),
+        )
+        .route("/lastmessages", get(legacy::last_messages))
+        .route("/health", get(async || "OK"))
+        .route("/ready", get(ready))
+        .route("/", get(hello))
+        .fallback(async || Failure::new(StatusCode::NOT_FOUND, "there is nothing at this address"))
+        .layer(DefaultBodyLimit::max(settings.body_bytes.0))
+        .layer(late);
+    let router = requests.route(native::PATH, get(native::upgrade));
+    router
+        .layer(socketio)
+        .layer(middleware::from_fn_with_state(app.clone(), refuse_origin))
+        .layer(cors(&settings))
+        .layer(CatchPanicLayer::new())
+        .with_state(app)
+}
+
+async fn hello(State(app): State<App>) -> Json<Value> {
+    Json(json!({ "msg": format!("Active @ {}", app.port) }))
+}
+
+/// Whether requests can be served: the store answers and the server doesn't stop.
+async fn ready(State(app): State<App>) -> Result<&'static str, Failure> {
+    if app.stop.is_cancelled() {
+        return Err(chat_core::Error::ShuttingDown.into());
+    }
+    // Any read will do; nobody has this name's rooms.
+    app.engine
+        .actor(UserId::new("ready")?)
+        .rooms(None, Some(1))
+        .await?;
+    Ok("READY")
+}
+
+/// CORS only hides answers from a page; a page that isn't allowed may not even ask.
+async fn refuse_origin(State(app): State<App>, request: Request, next: Next) -> Response {
+    if app.settings.allows_origin(origin(request.headers())) {
+        next.run(request).await
+    } else {
+        let why = "pages of this origin may not use the server";
+        Failure::new(StatusCode::FORBIDDEN, why).into_response()
+    }
+}
+
+/// The page's origin; what is no text is no origin that could be allowed.
+fn origin(headers: &HeaderMap) -> Option<&str> {
+    headers
+        .get(header::ORIGIN)
+        .map(|origin| origin.to_str().unwrap_or_default())
+}
+
+fn cors(settings: &Arc<Settings>) -> CorsLayer {
+    const REMEMBER: Duration = Duration::from_mins(10);
+    let settings = Arc::clone(settings);
+    let allowed = AllowOrigin::predicate(move |origin, _| {
+        settings.allows_origin(Some(origin.to_str().unwrap_or_default()))
+    });
+    CorsLayer::new()
+        .allow_origin(allowed)
+        .allow_methods([Method::GET, Method::POST, Method::PUT])
+        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
+        .expose_headers([header::RETRY_AFTER])
+        .max_age(REMEMBER)
+}

@@ -1,0 +1,37 @@
+//! When to stop.
+
+use std::{future::Future, io};
+
+#[cfg(unix)]
+use tokio::signal::unix::{SignalKind, signal as listen};
+#[cfg(windows)]
+use tokio::signal::windows;
+
+/// The exit code of a program that Ctrl+C has ended.
+const INTERRUPTED: i32 = 130;
+
+/// Listens from now on for Ctrl+C and, on Unix, SIGTERM, and gives a future that waits for the
+/// first of them. A second Ctrl+C then ends the process at once.
+///
+/// # Errors
+///
+/// When the system lets nobody listen.
+pub fn signal() -> io::Result<impl Future<Output = ()>> {
+    #[cfg(unix)]
+    let (mut interrupt, mut terminate) = (
+        listen(SignalKind::interrupt())?,
+        listen(SignalKind::terminate())?,
+    );
+    #[cfg(windows)]
+    let (mut interrupt, mut terminate) = (windows::ctrl_c()?, windows::ctrl_close()?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        tokio::spawn(async move {
+            interrupt.recv().await;
+            std::process::exit(INTERRUPTED);
+        });
+    })
+}

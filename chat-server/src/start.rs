@@ -1,0 +1,144 @@
+//! Starts what the settings name.
+
+use std::{
+    fmt::{self, Display},
+    io,
+    net::SocketAddr,
+};
+
+use chat_core::{
+    BuildError, ChatEngine,
+    moderation::{DEFAULT_WORDS, Matching, WordList, WordListError},
+    port::BackendError,
+};
+use chat_store_sqlite::{OpenError, SqliteStore};
+use tokio::net::TcpListener;
+
+use crate::config::{CacheUrl, Match, Settings, StoreUrl};
+
+/// Why the server can't start, in one line.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The word list can't be used.
+    #[error("moderation-words: {0}")]
+    Words(#[from] WordListError),
+    /// The store can't be opened.
+    #[error("store: {0}{cause}", cause = cause(.0))]
+    Open(#[from] OpenError),
+    /// The store can't be read.
+    #[error("store: {0}{cause}", cause = cause(.0))]
+    Store(#[from] BackendError),
+    /// The settings of the engine make no sense together.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// The address can't be listened on.
+    #[error("listen: {address} can't be used: {reason}", reason = reason(.source))]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl StartError {
+    /// What the process should exit with: 2 for a wrong setting, 1 for anything else.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Words(_) | Self::Build(_) => 2,
+            _ => 1,
+        }
+    }
+}
+
+fn cause(error: &dyn std::error::Error) -> String {
+    error
+        .source()
+        .map(|source| format!(": {source}"))
+        .unwrap_or_default()
+}
+
+fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "another program listens there; stop it, or choose another port with --listen"
+                .to_owned()
+        }
+        _ => error.to_string(),
+    }
+}
+
+/// A server that is about to run.
+#[derive(Debug)]
+pub struct Started {
+    /// Where it listens.
+    pub listener: TcpListener,
+    /// The engine on its store.
+    pub engine: ChatEngine,
+    /// How many rooms the store has.
+    pub rooms: u64,
+}
+
+/// Opens the store, builds the engine and takes the port.
+///
+/// # Errors
+///
+/// [`StartError`] names the setting and says what to do.
+pub async fn start(settings: &Settings) -> Result<Started, StartError> {
+    // First the port: a second server should not even look at the file of the first.
+    let address = settings.listen;
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|source| StartError::Listen { address, source })?;
+    let words = match &settings.moderation_words {
+        Some(path) => WordList::open(path)?,
+        None => WordList::new(DEFAULT_WORDS)?,
+    };
+    let builder = ChatEngine::builder()
+        .config(settings.engine())
+        .moderator(words.matching(match settings.moderation_match {
+            Match::Word => Matching::Word,
+            Match::Substring => Matching::Substring,
+        }));
+    // The builder's own cache is the one in memory.
+    let CacheUrl::Memory = settings.cache;
+    let (builder, rooms) = match &settings.store {
+        StoreUrl::Memory => (builder, 0),
+        StoreUrl::Sqlite(path) => {
+            let store = SqliteStore::open(path).await?;
+            let rooms = store.room_count().await?;
+            (builder.store(store), rooms)
+        }
+    };
+    Ok(Started {
+        listener,
+        engine: builder.build()?,
+        rooms,
+    })
+}
+
+impl Started {
+    /// What a person wants to know: what listens where, which store, who may come in.
+    pub fn greeting(&self, settings: &Settings) -> impl Display {
+        let address = self.listener.local_addr().unwrap_or(settings.listen);
+        let store = match &settings.store {
+            StoreUrl::Memory => "memory: everything is gone when the server stops".to_owned(),
+            StoreUrl::Sqlite(path) => {
+                let s = if self.rooms == 1 { "" } else { "s" };
+                format!("{}, {} room{s}", path.display(), self.rooms)
+            }
+        };
+        let version = env!("CARGO_PKG_VERSION");
+        fmt::from_fn(move |f| {
+            writeln!(f, "chat-server {version}")?;
+            writeln!(
+                f,
+                "  listening  http://{address} (REST /v1, WebSocket /v1/ws, Socket.IO)"
+            )?;
+            writeln!(f, "  store      {store}")?;
+            writeln!(f, "  login      open: a name is enough")?;
+            write!(f, "  stop       Ctrl+C")
+        })
+    }
+}

@@ -1,0 +1,91 @@
+//! What any earlier version wrote can be read.
+
+use std::path::Path;
+
+use chat_core::{
+    EntryBody, Page, RoomId, Seq, UserId,
+    port::{LogStore, ReceiptStore, RoomStore},
+};
+use chat_store_sqlite::SqliteStore;
+use chrono::DateTime;
+use rusqlite::Connection;
+
+/// One file a version of the schema, as that version wrote it; never changed afterwards. Each
+/// holds what the test below expects.
+const FILES: &[&str] = &[include_str!("data/v1.sql")];
+
+/// All tables and indexes with their columns, and the version.
+fn schema(path: &Path) -> Vec<String> {
+    let file = Connection::open(path).unwrap();
+    let mut query = file
+        .prepare(
+            "SELECT concat_ws(' ', type, tbl_name, name, \
+             (SELECT group_concat(concat_ws(' ', info.name, info.type, info.\"notnull\", info.pk)) \
+              FROM pragma_table_xinfo(sqlite_schema.name) AS info), \
+             (SELECT group_concat(info.name) FROM pragma_index_info(sqlite_schema.name) AS info)) \
+             FROM sqlite_schema UNION SELECT CAST(user_version AS TEXT) FROM pragma_user_version ORDER BY 1",
+        )
+        .unwrap();
+    let rows = query.query_map([], |row| row.get(0)).unwrap();
+    rows.collect::<Result<_, _>>().unwrap()
+}
+
+#[tokio::test]
+async fn the_files_of_all_versions_can_be_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let fresh = folder.path().join("fresh.db");
+    drop(SqliteStore::open(&fresh).await.unwrap());
+    for (version, script) in (1..).zip(FILES) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("chat.db");
+        let file = Connection::open(&path).unwrap();
+        file.execute_batch(script).unwrap();
+        let found: i32 = file
+            .pragma_query_value(None, "user_version", |row| row.get(0))
+            .unwrap();
+        assert_eq!(found, version);
+        drop(file);
+        drop(SqliteStore::open(&path).await.unwrap());
+        assert_eq!(schema(&path), schema(&fresh), "version {version}");
+
+        let store = SqliteStore::open(&path).await.unwrap();
+        let [alice, bob, dave] = ["alice", "bob", "dave"].map(|name| UserId::new(name).unwrap());
+        let room = RoomId::group("team").unwrap();
+
+        let log = store.page(&room, Page::Newest, 50).await.unwrap();
+        let bodies: Vec<_> = log.iter().map(|entry| entry.body.clone()).collect();
+        let at = |micros| DateTime::from_timestamp_micros(micros).unwrap();
+        let edited = EntryBody::Message {
+            text: "李雷 🦀".into(),
+            edited_at: Some(at(1_700_000_000_000_003)),
+        };
+        let edit = EntryBody::Edit {
+            target: Seq(1),
+            text: "李雷 🦀".into(),
+        };
+        let delete = EntryBody::Delete { target: Seq(2) };
+        let [joined, left] = [
+            EntryBody::Joined { user: dave.clone() },
+            EntryBody::Left { user: bob.clone() },
+        ];
+        assert_eq!(
+            bodies,
+            [edited, EntryBody::Deleted, edit, delete, joined, left]
+        );
+        assert_eq!(log[0].at, at(1_700_000_000_000_001));
+        assert_eq!(log[0].author, alice);
+        assert_eq!(log[0].client_id.as_str(), "c1");
+        assert_eq!(
+            store.find(&room, log[0].id).await.unwrap().as_ref(),
+            Some(&log[0])
+        );
+
+        let members = store.members(&room, None, 10).await.unwrap();
+        assert_eq!(members, [alice, dave.clone()]);
+        let list = store.rooms_of(&dave, None, 10).await.unwrap();
+        assert_eq!((list.len(), list[0].unread), (1, 1));
+        assert_eq!(list[0].room.created_at, at(1_600_000_000_000_000));
+        let marks = store.watermarks(&room, &[bob]).await.unwrap();
+        assert_eq!((marks[0].delivered, marks[0].read), (Seq(3), Seq(2)));
+    }
+}

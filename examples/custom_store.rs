@@ -1,0 +1,234 @@
+//! A store of one's own, proven by the conformance suite: a journal file in front of memory.
+//!
+//!     cargo run -p examples --example custom_store
+//!
+//! It runs every case of the suite against the store, prints how many hold, and ends.
+//!
+//! Each change is written to a file before it is applied, so that opening the file again repeats
+//! it all. In a crate of its own the suite would run under `cargo test`, with one line:
+//! `chat_core::store_conformance!(fresh);`
+
+#![allow(clippy::print_stdout, reason = "an example shows what it does")]
+
+use std::{
+    fs::{File, OpenOptions},
+    io::{BufRead, BufReader, Write},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use async_trait::async_trait;
+use chat_core::{
+    Entry, Mark, Membership, MessageId, NewEntry, NewRoom, Page, Room, RoomId, Seq, UserId,
+    Watermarks,
+    memory::MemoryStore,
+    port::{
+        AppendError, Appended, BackendError, BackendErrorKind, Change, Created, LogStore,
+        ReceiptStore, Retry, RoomStore, Store,
+    },
+    testing::store::{CASES, StoreHarness},
+};
+use serde::{Deserialize, Serialize};
+
+/// One line of the journal.
+#[derive(Serialize, Deserialize)]
+enum Record {
+    Room(NewRoom),
+    Append(Vec<NewEntry>),
+    Receipt(RoomId, UserId, Mark, Seq),
+}
+
+#[derive(Debug)]
+struct JournalStore {
+    memory: MemoryStore,
+    /// Held from the write until the change is applied, so that both have one order.
+    journal: tokio::sync::Mutex<File>,
+}
+
+impl JournalStore {
+    async fn open(path: &Path) -> Result<Self, Box<dyn std::error::Error>> {
+        let journal = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .read(true)
+            .open(path)?;
+        let memory = MemoryStore::default();
+        for line in BufReader::new(&journal).lines() {
+            match serde_json::from_str(&line?)? {
+                Record::Room(room) => drop(memory.create_room(room).await?),
+                Record::Append(batch) => drop(memory.append(batch).await),
+                Record::Receipt(room, user, mark, upto) => {
+                    memory.advance(&room, &user, mark, upto).await?;
+                }
+            }
+        }
+        Ok(Self {
+            memory,
+            journal: tokio::sync::Mutex::new(journal),
+        })
+    }
+}
+
+/// Writes a record for good; what fails has not been applied.
+fn write(journal: &mut File, record: &Record) -> Result<(), BackendError> {
+    let written = serde_json::to_string(record)
+        .map_err(std::io::Error::from)
+        .and_then(|line| writeln!(journal, "{line}"))
+        .and_then(|()| journal.sync_data());
+    written.map_err(|error| BackendError {
+        kind: BackendErrorKind::Unavailable,
+        // The line may be in the file, and would then be applied when it is opened again.
+        retry: Retry::IfIdempotent,
+        backend: "journal",
+        operation: "write",
+        source: Some(error.into()),
+    })
+}
+
+#[async_trait]
+impl RoomStore for JournalStore {
+    async fn create_room(&self, room: NewRoom) -> Result<Created, BackendError> {
+        let mut journal = self.journal.lock().await;
+        write(&mut journal, &Record::Room(room.clone()))?;
+        self.memory.create_room(room).await
+    }
+
+    async fn room(&self, id: &RoomId) -> Result<Option<Room>, BackendError> {
+        self.memory.room(id).await
+    }
+
+    async fn is_member(&self, id: &RoomId, user: &UserId) -> Result<bool, BackendError> {
+        self.memory.is_member(id, user).await
+    }
+
+    async fn members(
+        &self,
+        id: &RoomId,
+        after: Option<&UserId>,
+        limit: usize,
+    ) -> Result<Vec<UserId>, BackendError> {
+        self.memory.members(id, after, limit).await
+    }
+
+    async fn rooms_of(
+        &self,
+        user: &UserId,
+        after: Option<&RoomId>,
+        limit: usize,
+    ) -> Result<Vec<Membership>, BackendError> {
+        self.memory.rooms_of(user, after, limit).await
+    }
+}
+
+#[async_trait]
+impl LogStore for JournalStore {
+    async fn append(&self, batch: Vec<NewEntry>) -> Vec<Result<Appended, AppendError>> {
+        let mut journal = self.journal.lock().await;
+        match write(&mut journal, &Record::Append(batch.clone())) {
+            Ok(()) => self.memory.append(batch).await,
+            Err(error) => batch.iter().map(|_| Err(again(&error).into())).collect(),
+        }
+    }
+
+    async fn page(
+        &self,
+        room: &RoomId,
+        page: Page,
+        limit: usize,
+    ) -> Result<Vec<Arc<Entry>>, BackendError> {
+        self.memory.page(room, page, limit).await
+    }
+
+    async fn find(&self, room: &RoomId, id: MessageId) -> Result<Option<Arc<Entry>>, BackendError> {
+        self.memory.find(room, id).await
+    }
+}
+
+/// The same error for another entry of the batch.
+fn again(error: &BackendError) -> BackendError {
+    BackendError {
+        source: None,
+        ..*error
+    }
+}
+
+#[async_trait]
+impl ReceiptStore for JournalStore {
+    async fn advance(
+        &self,
+        room: &RoomId,
+        user: &UserId,
+        mark: Mark,
+        upto: Seq,
+    ) -> Result<Change<Watermarks>, BackendError> {
+        let mut journal = self.journal.lock().await;
+        write(
+            &mut journal,
+            &Record::Receipt(room.clone(), user.clone(), mark, upto),
+        )?;
+        self.memory.advance(room, user, mark, upto).await
+    }
+
+    async fn watermarks(
+        &self,
+        room: &RoomId,
+        users: &[UserId],
+    ) -> Result<Vec<Watermarks>, BackendError> {
+        self.memory.watermarks(room, users).await
+    }
+}
+
+/// A store in a folder of its own, for one case of the suite.
+struct Harness {
+    path: PathBuf,
+    store: Mutex<Arc<JournalStore>>,
+    _folder: tempfile::TempDir,
+}
+
+#[async_trait]
+impl StoreHarness for Harness {
+    fn store(&self) -> Arc<dyn Store> {
+        let store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::<JournalStore>::clone(&store)
+    }
+
+    async fn reopen(&self) -> bool {
+        let Ok(store) = JournalStore::open(&self.path).await else {
+            return false;
+        };
+        *self.store.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(store);
+        true
+    }
+}
+
+async fn fresh() -> Result<Harness, Box<dyn std::error::Error>> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("journal");
+    let store = Mutex::new(Arc::new(JournalStore::open(&path).await?));
+    Ok(Harness {
+        path,
+        store,
+        _folder: folder,
+    })
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut failed = 0;
+    let names: Vec<_> = CASES.names().collect();
+    for name in &names {
+        if let Err(why) = CASES.run(name, &fresh().await?).await {
+            failed += 1;
+            println!("{name}: {why}");
+        }
+    }
+    println!(
+        "{} cases of the contract hold, {failed} don't",
+        names.len() - failed
+    );
+    if failed > 0 {
+        Err("the store breaks its contract".into())
+    } else {
+        Ok(())
+    }
+}
