@@ -38,10 +38,12 @@ impl Server {
         all.retain(|(name, _)| settings.iter().all(|(other, _)| other != name));
         all.extend(settings);
         let settings = Settings::with(&all).unwrap();
-        let engine = ChatEngine::builder()
-            .config(settings.engine())
-            .build()
-            .unwrap();
+        let engine = ChatEngine::builder().config(settings.engine());
+        Self::serve(engine.build().unwrap(), settings).await
+    }
+
+    /// With an engine of one's own.
+    pub async fn serve(engine: ChatEngine, settings: Settings) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
