@@ -10,21 +10,21 @@
     reason = "a test fails by panicking"
 )]
 
-use std::{env, path::PathBuf, process::Stdio, sync::Arc, time::Duration};
+mod common;
+
+use std::{env, path::PathBuf, process::Stdio, time::Duration};
 
 use async_trait::async_trait;
-use axum::Router;
 use chat_core::{
-    ChatEngine, ChatEngineBuilder, Config, UserId,
+    ChatEngine, ChatEngineBuilder, Config,
     moderation::{DEFAULT_WORDS, WordList},
-    port::{Authenticator, BackendError, Draft, Moderator, Unauthenticated, Verdict},
+    port::{BackendError, Draft, Moderator, Verdict},
     rate::RatePolicy,
 };
-use chat_server::socketio::{SocketIoSettings, attach};
-use socketioxide::SocketIo;
+use chat_server::config::Settings;
+use common::Server;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
-    net::TcpListener,
     process::{Child, Command},
 };
 
@@ -33,22 +33,10 @@ const TRANSPORTS: [&str; 3] = ["polling", "websocket", "upgrade"];
 /// Longer than any scenario waits for one thing.
 const PATIENCE: Duration = Duration::from_secs(50);
 
-#[derive(Debug)]
-struct NameIsEnough;
-
-#[async_trait]
-impl Authenticator for NameIsEnough {
-    async fn authenticate(&self, token: &str) -> Result<UserId, Unauthenticated> {
-        UserId::new(token).map_err(|error| Unauthenticated {
-            reason: error.to_string(),
-        })
-    }
-}
-
 /// A server for each transport, and the Node program that is to play on them.
 struct Stage {
     node: Command,
-    servers: Vec<(ChatEngine, SocketIo)>,
+    servers: Vec<Server>,
 }
 
 impl Stage {
@@ -71,18 +59,10 @@ impl Stage {
         node.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut servers = Vec::new();
         for transport in TRANSPORTS {
-            let engine = build().build().unwrap();
-            let (layer, io) = attach(
-                engine.clone(),
-                SocketIoSettings::new(Arc::new(NameIsEnough)),
-            );
-            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            node.arg(format!(
-                "{transport}=http://{}",
-                listener.local_addr().unwrap()
-            ));
-            tokio::spawn(async move { axum::serve(listener, Router::new().layer(layer)).await });
-            servers.push((engine, io));
+            let settings = Settings::with(&[("listen", "127.0.0.1:0")]).unwrap();
+            let server = Server::serve(build().build().unwrap(), settings).await;
+            node.arg(format!("{transport}=http://{}", server.address));
+            servers.push(server);
         }
         Some(Self { node, servers })
     }
@@ -174,9 +154,11 @@ scenarios! {
     who_does_not_read_is_closed_and_nobody_waits_for_them on unlimited;
     seed_03_a_message_before_start_dm_is_not_dropped_silently on unlimited;
     seed_04_a_thousand_rapid_messages_keep_their_order on unlimited;
+    seed_10_a_message_to_somebody_offline_is_there_when_they_come on unlimited;
     seed_11_start_dm_leaves_the_former_partner on unlimited;
     seed_16_a_second_tab_that_closes_leaves_the_user_online on unlimited;
     seed_17_another_name_leaves_no_ghost on unlimited;
+    seed_17_a_short_visit_leaves_no_ghost on unlimited;
     seed_21_a_name_is_no_wiretap on unlimited;
     seed_22_names_that_join_alike_have_different_rooms on unlimited;
     seed_25_an_oversized_frame_costs_its_own_connection_only on unlimited;
@@ -198,9 +180,8 @@ async fn a_server_that_stops_says_so_and_its_clients_come_back() {
     for _ in TRANSPORTS {
         assert_eq!(lines.next_line().await.unwrap().as_deref(), Some("ready"));
     }
-    for (engine, io) in stage.servers {
-        engine.drain(Duration::from_secs(5)).await;
-        io.close().await;
+    for server in stage.servers {
+        server.stop().await;
     }
     ends_well(node).await;
 }

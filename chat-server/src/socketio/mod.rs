@@ -117,7 +117,13 @@ pub(crate) fn attach(engine: ChatEngine, settings: SocketIoSettings) -> (SocketI
         )
         .build_layer();
     let (newcomers, arriving) = mpsc::channel(1_024);
-    tokio::spawn(online::run(io.clone(), engine.presence_changes(), arriving));
+    let window = engine.config().presence_window;
+    tokio::spawn(online::run(
+        io.clone(),
+        engine.presence_changes(),
+        window,
+        arriving,
+    ));
     let shared = Arc::new(Shared {
         engine,
         settings,

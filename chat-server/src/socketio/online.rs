@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chat_core::{Actor, UserId};
+use chat_core::Actor;
 use socketioxide::SocketIo;
 use tokio::sync::{mpsc, watch};
 
@@ -24,13 +24,18 @@ pub(super) struct Newcomer {
 
 /// Sends the list to all when it changes, and to newcomers in any case, from one place so that
 /// nobody gets an older list after a newer one. Ends when the namespace is closed.
+///
+/// The engine doesn't count it as a change when somebody comes and goes within its `presence_window`,
+/// but a newcomer's list may have shown them; so a new list is checked once more after that time.
 pub(super) async fn run(
     io: SocketIo,
     mut changes: watch::Receiver<u64>,
+    presence_window: Duration,
     mut arriving: mpsc::Receiver<Newcomer>,
 ) {
     let mut newcomers = Vec::new();
     let mut told = Vec::new();
+    let mut unchecked = false;
     // Anybody may ask who is online; before there is a newcomer there is nobody to tell.
     let mut asker: Option<Actor> = None;
     loop {
@@ -40,6 +45,7 @@ pub(super) async fn run(
                 Some(newcomer) => newcomers.push(newcomer),
                 None => return,
             },
+            () = tokio::time::sleep(presence_window), if unchecked => {}
         }
         tokio::time::sleep(WINDOW).await;
         while let Ok(newcomer) = arriving.try_recv() {
@@ -52,28 +58,22 @@ pub(super) async fn run(
             .or(asker);
         let Some(actor) = &asker else { continue };
         match actor.online().await {
-            Ok(users) => tell(&io, &mut told, users, newcomers.drain(..)).await,
+            Ok(users) if users == told => {
+                for Newcomer { link, .. } in newcomers.drain(..) {
+                    link.emit(ONLINE_USERS, &users);
+                }
+                unchecked = false;
+            }
+            Ok(users) => {
+                newcomers.clear();
+                if let Some(all) = io.of("/") {
+                    // A socket that has no room for it is soon found to be slow, or gets the next.
+                    all.to(NAMED).emit(ONLINE_USERS, &users).await.ok();
+                }
+                told = users;
+                unchecked = true;
+            }
             Err(error) => tracing::warn!(%error, "who is online could not be read"),
         }
     }
-}
-
-async fn tell(
-    io: &SocketIo,
-    told: &mut Vec<UserId>,
-    users: Vec<UserId>,
-    newcomers: impl Iterator<Item = Newcomer>,
-) {
-    if users == *told {
-        for newcomer in newcomers {
-            newcomer.link.emit(ONLINE_USERS, &users);
-        }
-        return;
-    }
-    drop(newcomers);
-    if let Some(all) = io.of("/") {
-        // A socket that has no room for the list is soon found to be slow, or gets the next one.
-        all.to(NAMED).emit(ONLINE_USERS, &users).await.ok();
-    }
-    *told = users;
 }

@@ -9,7 +9,12 @@
     reason = "for tests, each of which uses a part of it"
 )]
 
-use std::{collections::VecDeque, io, net::SocketAddr, time::Duration};
+use std::{
+    collections::VecDeque,
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
 use chat_core::ChatEngine;
 use chat_server::{
@@ -20,7 +25,7 @@ use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpSocket, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::oneshot,
     task::JoinHandle,
     time::timeout,
@@ -51,6 +56,16 @@ impl Server {
         let Started {
             listener, engine, ..
         } = start(&settings).await.unwrap();
+        Self::run(listener, engine, settings)
+    }
+
+    /// With an engine of one's own.
+    pub async fn serve(engine: ChatEngine, settings: Settings) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        Self::run(listener, engine, settings)
+    }
+
+    fn run(listener: TcpListener, engine: ChatEngine, settings: Settings) -> Self {
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
         let shutdown = async {
