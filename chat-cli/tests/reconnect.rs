@@ -17,10 +17,15 @@ use std::{
 };
 
 use chat_cli::{Client, ClientError, ClientEvent, Events, RequestError};
-use chat_core::{ChatEngine, Config, EntryBody, Mark, Page, RoomId, Seq, UserId, rate::RatePolicy};
+use chat_core::{
+    Answer, ChatEngine, Config, EntryBody, Frame, IdGen as _, Mark, Page, RandomIds, Reply,
+    Request, RoomId, Seq, SessionId, UserId, rate::RatePolicy,
+};
 use common::{Faults, Server};
+use futures_util::{SinkExt as _, StreamExt as _};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message;
 
 const MESSAGES: usize = 8;
 
@@ -297,4 +302,48 @@ async fn a_full_queue_says_so_and_client_ids_are_unique() {
             Err(RequestError::Ended(ClientError::Finished))
         );
     }
+}
+
+#[tokio::test]
+async fn a_connection_without_a_sign_of_life_is_given_up() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let silent = tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut socket = tokio_tungstenite::accept_async(stream).await.unwrap();
+        let hello = socket.next().await.unwrap().unwrap().into_text().unwrap();
+        let hello: Request = serde_json::from_str(&hello).unwrap();
+        let result = Reply::Welcome {
+            user: user("alice"),
+            session: SessionId(RandomIds.next()),
+        };
+        let welcome = Frame::from(Answer::Reply {
+            id: hello.id,
+            result,
+        });
+        let welcome = Message::text(welcome.json().to_string());
+        socket.send(welcome).await.unwrap();
+        // It stays open, and says no more.
+        std::future::pending::<()>().await;
+    });
+    let (_alice, mut events) = Client::connect(url, "alice").unwrap();
+    let connected = events.next().await;
+    assert!(
+        matches!(connected, Some(ClientEvent::Connected { .. })),
+        "{connected:?}"
+    );
+    tokio::time::pause();
+    let start = tokio::time::Instant::now();
+    match events.next().await {
+        Some(ClientEvent::Disconnected { reason, .. }) => {
+            assert_eq!(reason, "no sign of life from the server");
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(
+        start.elapsed() <= Duration::from_secs(46),
+        "{:?}",
+        start.elapsed()
+    );
+    silent.abort();
 }
