@@ -220,6 +220,29 @@ async fn a_room_that_appeared_while_away_is_caught_up_from_its_beginning() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn more_than_a_resume_gives_is_paged_even_if_nothing_follows() {
+    let down = Arc::new(AtomicBool::new(false));
+    let breaks = Arc::clone(&down);
+    let engine = engine();
+    let server = Server::start(engine.clone(), Box::new(move || breaks.load(Relaxed))).await;
+    let (alice, mut events) = client(&server, "alice");
+    alice.open(&user("bob")).await.unwrap();
+    let bob = engine.actor(user("bob"));
+    bob.send(&room(), "0").await.unwrap();
+    entries_to(&mut events, Seq::ZERO, Seq(1)).await;
+    down.store(true, Relaxed);
+    alice.typing(&room());
+    while !matches!(events.next().await, Some(ClientEvent::Disconnected { .. })) {}
+    for n in 1..=20 {
+        bob.send(&room(), &n.to_string()).await.unwrap();
+    }
+    down.store(false, Relaxed);
+    let seen = entries_to(&mut events, Seq::ZERO, Seq(21)).await;
+    let numbers: Vec<u64> = seen.iter().map(|(seq, ..)| seq.0).collect();
+    assert_eq!(numbers, (2..=21).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_consumer_that_sleeps_loses_nothing() {
     let engine = ChatEngine::builder()
         .config(Config {
@@ -249,7 +272,7 @@ async fn a_refusal_carries_its_wait_and_the_next_message_goes_on() {
     let config = Config {
         send_limit: Some(RatePolicy::Window {
             limit: 1,
-            window: Duration::from_secs(60),
+            window: Duration::from_mins(1),
             mute: Duration::from_secs(5),
         }),
         ..Config::default()
