@@ -17,10 +17,15 @@ use std::{
 };
 
 use chat_cli::{Client, ClientError, ClientEvent, Events, RequestError};
-use chat_core::{ChatEngine, Config, EntryBody, Mark, Page, RoomId, Seq, UserId, rate::RatePolicy};
+use chat_core::{
+    Answer, ChatEngine, Config, EntryBody, Frame, IdGen as _, Mark, Page, RandomIds, Reply,
+    Request, RoomId, Seq, SessionId, UserId, rate::RatePolicy,
+};
 use common::{Faults, Server};
+use futures_util::{SinkExt as _, StreamExt as _};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message;
 
 const MESSAGES: usize = 8;
 
@@ -215,6 +220,29 @@ async fn a_room_that_appeared_while_away_is_caught_up_from_its_beginning() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn more_than_a_resume_gives_is_paged_even_if_nothing_follows() {
+    let down = Arc::new(AtomicBool::new(false));
+    let breaks = Arc::clone(&down);
+    let engine = engine();
+    let server = Server::start(engine.clone(), Box::new(move || breaks.load(Relaxed))).await;
+    let (alice, mut events) = client(&server, "alice");
+    alice.open(&user("bob")).await.unwrap();
+    let bob = engine.actor(user("bob"));
+    bob.send(&room(), "0").await.unwrap();
+    entries_to(&mut events, Seq::ZERO, Seq(1)).await;
+    down.store(true, Relaxed);
+    alice.typing(&room());
+    while !matches!(events.next().await, Some(ClientEvent::Disconnected { .. })) {}
+    for n in 1..=20 {
+        bob.send(&room(), &n.to_string()).await.unwrap();
+    }
+    down.store(false, Relaxed);
+    let seen = entries_to(&mut events, Seq::ZERO, Seq(21)).await;
+    let numbers: Vec<u64> = seen.iter().map(|(seq, ..)| seq.0).collect();
+    assert_eq!(numbers, (2..=21).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_consumer_that_sleeps_loses_nothing() {
     let engine = ChatEngine::builder()
         .config(Config {
@@ -244,7 +272,7 @@ async fn a_refusal_carries_its_wait_and_the_next_message_goes_on() {
     let config = Config {
         send_limit: Some(RatePolicy::Window {
             limit: 1,
-            window: Duration::from_secs(60),
+            window: Duration::from_mins(1),
             mute: Duration::from_secs(5),
         }),
         ..Config::default()
@@ -297,4 +325,48 @@ async fn a_full_queue_says_so_and_client_ids_are_unique() {
             Err(RequestError::Ended(ClientError::Finished))
         );
     }
+}
+
+#[tokio::test]
+async fn a_connection_without_a_sign_of_life_is_given_up() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let silent = tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut socket = tokio_tungstenite::accept_async(stream).await.unwrap();
+        let hello = socket.next().await.unwrap().unwrap().into_text().unwrap();
+        let hello: Request = serde_json::from_str(&hello).unwrap();
+        let result = Reply::Welcome {
+            user: user("alice"),
+            session: SessionId(RandomIds.next()),
+        };
+        let welcome = Frame::from(Answer::Reply {
+            id: hello.id,
+            result,
+        });
+        let welcome = Message::text(welcome.json().to_string());
+        socket.send(welcome).await.unwrap();
+        // It stays open, and says no more.
+        std::future::pending::<()>().await;
+    });
+    let (_alice, mut events) = Client::connect(url, "alice").unwrap();
+    let connected = events.next().await;
+    assert!(
+        matches!(connected, Some(ClientEvent::Connected { .. })),
+        "{connected:?}"
+    );
+    tokio::time::pause();
+    let start = tokio::time::Instant::now();
+    match events.next().await {
+        Some(ClientEvent::Disconnected { reason, .. }) => {
+            assert_eq!(reason, "no sign of life from the server");
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(
+        start.elapsed() <= Duration::from_secs(46),
+        "{:?}",
+        start.elapsed()
+    );
+    silent.abort();
 }

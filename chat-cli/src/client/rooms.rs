@@ -251,3 +251,126 @@ impl Rooms {
         (None, new)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chat_core::{ClientMessageId, EntryBody, IdGen as _, MessageId, RandomIds, UserId};
+    use chrono::DateTime;
+
+    fn id() -> RoomId {
+        RoomId::new("alice,bob").unwrap()
+    }
+
+    fn room(epoch: Epoch, head: u64) -> Room {
+        Room {
+            id: id(),
+            epoch,
+            head: Seq(head),
+            created_at: DateTime::UNIX_EPOCH,
+        }
+    }
+
+    fn entry(seq: u64) -> Arc<Entry> {
+        Arc::new(Entry {
+            room: id(),
+            seq: Seq(seq),
+            id: MessageId(RandomIds.next()),
+            author: UserId::new("bob").unwrap(),
+            client_id: ClientMessageId::new("x").unwrap(),
+            at: DateTime::UNIX_EPOCH,
+            body: EntryBody::message("hi"),
+        })
+    }
+
+    fn page(epoch: Epoch, seqs: std::ops::RangeInclusive<u64>, newer: bool) -> HistoryPage {
+        HistoryPage {
+            epoch,
+            entries: seqs.map(entry).collect(),
+            older: false,
+            newer,
+        }
+    }
+
+    fn known(epoch: Epoch, head: u64) -> Rooms {
+        let mut rooms = Rooms::default();
+        assert_eq!(rooms.learn(&room(epoch, head)), None);
+        rooms.all_listed();
+        rooms
+    }
+
+    #[test]
+    fn a_hole_is_paged_and_what_came_twice_is_given_once() {
+        let epoch = Epoch(RandomIds.next());
+        let mut rooms = known(epoch, 2);
+        assert!(rooms.entry(&entry(3), true));
+        assert!(!rooms.entry(&entry(3), true), "seen");
+        assert!(!rooms.entry(&entry(6), true), "4 and 5 first");
+        assert_eq!(rooms.behind(), Some((id(), Seq(3))));
+        let (_, entries) = rooms.page(&id(), page(epoch, 3..=6, false), 2);
+        let seqs: Vec<_> = entries.iter().map(|entry| entry.seq).collect();
+        assert_eq!(seqs, [Seq(4), Seq(5)], "no more than there is space for");
+        assert!(!rooms.entry(&entry(7), true));
+        let (_, entries) = rooms.page(&id(), page(epoch, 6..=7, false), 9);
+        assert_eq!(entries.len(), 2);
+        assert_eq!(rooms.behind(), None);
+        assert!(!rooms.entry(&entry(8), false), "no space");
+        assert_eq!(rooms.behind(), Some((id(), Seq(7))));
+    }
+
+    #[test]
+    fn a_log_that_began_anew_is_told_and_read_from_its_beginning() {
+        let (old, new) = (Epoch(RandomIds.next()), Epoch(RandomIds.next()));
+        let reset = Some(Notice::Reset(id(), new));
+        let mut rooms = known(old, 9);
+        assert_eq!(rooms.gap(&id(), new, Seq(2), GapReason::NewEpoch), reset);
+        assert_eq!(rooms.behind(), Some((id(), Seq::ZERO)));
+        let mut rooms = known(old, 9);
+        rooms.disconnected();
+        assert!(!rooms.entry(&entry(10), true), "it may be of another log");
+        assert_eq!(rooms.learn(&room(new, 10)), reset);
+        assert_eq!(rooms.behind(), Some((id(), Seq::ZERO)));
+        let mut rooms = known(old, 9);
+        assert_eq!(
+            rooms.page(&id(), page(new, 1..=2, false), 9),
+            (reset, Vec::new())
+        );
+        // The same log, but the server lost the end of it.
+        let lost = rooms.gap(&id(), new, Seq(1), GapReason::NewEpoch);
+        assert_eq!(lost, Some(Notice::Reset(id(), new)));
+        assert_eq!(rooms.behind(), Some((id(), Seq::ZERO)));
+    }
+
+    #[test]
+    fn too_much_is_skipped_and_told() {
+        let epoch = Epoch(RandomIds.next());
+        let mut rooms = known(epoch, 5);
+        assert_eq!(
+            rooms.gap(&id(), epoch, Seq(20_000), GapReason::TooMany),
+            None
+        );
+        assert_eq!(
+            rooms.skip(),
+            Some(Notice::Skipped(id(), Seq(6), Seq(10_000)))
+        );
+        assert_eq!(rooms.skip(), None);
+        assert_eq!(rooms.behind(), Some((id(), Seq(10_000))));
+    }
+
+    #[test]
+    fn a_hello_names_no_more_rooms_than_fit() {
+        let epoch = Epoch(RandomIds.next());
+        let mut rooms = Rooms::default();
+        for n in 0..5_000 {
+            let mut room = room(epoch, 1);
+            room.id = RoomId::group(format!("{n:0>64}")).unwrap();
+            rooms.learn(&room);
+        }
+        let cursors = serde_json::to_string(&rooms.resume()).unwrap();
+        assert!(
+            (20_000..60_000).contains(&cursors.len()),
+            "{}",
+            cursors.len()
+        );
+    }
+}

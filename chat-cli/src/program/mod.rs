@@ -33,7 +33,7 @@ pub(crate) fn run() -> ExitCode {
     let args = Args::parse();
     let Ok(room) = RoomId::direct(&args.me, &args.peer) else {
         let me = clean(args.me.as_str());
-        let message = format!("you can't chat with yourself: {me} is named twice\n");
+        let message = format!("you can't chat with yourself: {me} is named twice");
         Args::command()
             .error(ErrorKind::ValueValidation, message)
             .exit()
