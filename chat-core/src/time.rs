@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 use uuid::Uuid;
 
 /// Where the engine reads the time.
@@ -21,7 +21,7 @@ pub trait Clock: fmt::Debug + Send + Sync + 'static {
     fn monotonic(&self) -> Duration;
 }
 
-/// The machine's clock.
+/// The machine's clock, to the microsecond, which is what stores keep.
 #[derive(Debug)]
 pub struct SystemClock {
     start: tokio::time::Instant,
@@ -41,7 +41,7 @@ impl Clock for SystemClock {
         reason = "the one place that reads the wall clock"
     )]
     fn now(&self) -> DateTime<Utc> {
-        Utc::now()
+        Utc::now().trunc_subsecs(6)
     }
 
     fn monotonic(&self) -> Duration {

@@ -23,7 +23,6 @@ use std::{
     time::Duration,
 };
 
-use chrono::{DateTime, SubsecRound, Utc};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -71,13 +70,6 @@ pub(crate) struct Shared {
     pub(crate) presence_moved: Moved,
     pub(crate) presence_changes: watch::Sender<u64>,
     draining: AtomicBool,
-}
-
-impl Shared {
-    /// The wall clock, to the microsecond: what every store can keep.
-    pub(crate) fn now(&self) -> DateTime<Utc> {
-        self.clock.now().trunc_subsecs(6)
-    }
 }
 
 /// The chat engine; clones are cheap and share everything.

@@ -156,7 +156,7 @@ impl Shared {
             id,
             epoch: Epoch(self.ids.next()),
             members: members.clone(),
-            created_at: self.now(),
+            created_at: self.clock.now(),
         };
         let created = self.store.create_room(room).await?;
         let members = match &created {

@@ -181,7 +181,7 @@ impl Actor {
             id: MessageId(shared.ids.next()),
             author: self.user.clone(),
             client_id,
-            at: shared.now(),
+            at: shared.clock.now(),
             body,
         };
         let job = Job::Append(Append { room, entry, done });
