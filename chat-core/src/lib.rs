@@ -1,4 +1,4 @@
-//! An embeddable real-time chat engine.
+#![doc = include_str!("../../README.md")]
 
 pub mod port;
 
