@@ -3,7 +3,7 @@
 use axum::{
     Json,
     extract::{
-        FromRequestParts, Path, Query,
+        FromRequestParts, Path, Query, State,
         rejection::{JsonRejection, QueryRejection},
     },
     http::{StatusCode, header, request::Parts},
@@ -240,9 +240,9 @@ struct Online {
     (status = "4XX", body = ErrorBody),
     (status = "5XX", body = ErrorBody),
 ))]
-async fn online(Caller(caller): Caller) -> Result<Json<Online>, Failure> {
+async fn online(State(app): State<App>, _caller: Caller) -> Result<Json<Online>, Failure> {
     Ok(Json(Online {
-        users: caller.online().await?,
+        users: app.engine.online().await?,
     }))
 }
 

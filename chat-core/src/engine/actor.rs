@@ -22,9 +22,6 @@ pub struct Actor {
 /// How many members a [`RoomView`] names.
 const MEMBERS_SHOWN: usize = 200;
 
-/// How many users are told at once who is online.
-const ONLINE_MAX: usize = 10_000;
-
 impl Actor {
     /// Who acts.
     pub fn user(&self) -> &UserId {
@@ -99,15 +96,6 @@ impl Actor {
             return Err(Error::BadRequest(format!("at most {MAX} users at once")));
         }
         Ok(self.engine.shared.cache.presence(users).await?)
-    }
-
-    /// Who is online, each once, in ascending order; at most 10,000.
-    ///
-    /// # Errors
-    ///
-    /// A backend's failure.
-    pub async fn online(&self) -> Result<Vec<UserId>, Error> {
-        Ok(self.engine.shared.cache.online(ONLINE_MAX).await?)
     }
 
     /// Makes `user` a member of a group that this user is in.

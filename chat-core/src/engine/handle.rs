@@ -80,7 +80,7 @@ impl Session {
                 users: self.presence(&users).await?,
             },
             Command::Online => Reply::Online {
-                users: self.online().await?,
+                users: self.engine.online().await?,
             },
             Command::Ping => Reply::Pong,
             Command::Hello { .. } => {

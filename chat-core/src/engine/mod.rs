@@ -177,6 +177,16 @@ impl ChatEngine {
         self.shared.store.room(&room.id).await?.ok_or(Error::NoRoom)
     }
 
+    /// Who is online, each once, in ascending order; at most 10,000.
+    ///
+    /// # Errors
+    ///
+    /// A backend's failure.
+    pub async fn online(&self) -> Result<Vec<UserId>, Error> {
+        const MAX: usize = 10_000;
+        Ok(self.shared.cache.online(MAX).await?)
+    }
+
     /// A counter that moves when somebody came online or went, at most once in
     /// [`presence_window`](Config::presence_window).
     pub fn presence_changes(&self) -> watch::Receiver<u64> {

@@ -118,25 +118,22 @@ async fn tell(
     moved: &HashSet<UserId>,
 ) -> Result<(), BackendError> {
     let users: Vec<UserId> = moved.iter().cloned().collect();
-    let mut changed = false;
     for presence in shared.cache.presence(&users).await? {
         let online = presence.online;
         if told.get(&presence.user).copied().unwrap_or(false) == online {
             continue;
         }
         tell_peers(shared, &presence).await?;
-        changed = true;
         if online {
             told.insert(presence.user, true);
         } else {
             told.remove(&presence.user);
         }
     }
-    if changed {
-        shared
-            .presence_changes
-            .send_modify(|count| *count = count.wrapping_add(1));
-    }
+    // Also for one who came and went meanwhile: somebody may have asked in between.
+    shared
+        .presence_changes
+        .send_modify(|count| *count = count.wrapping_add(1));
     Ok(())
 }
 

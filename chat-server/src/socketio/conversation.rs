@@ -15,7 +15,7 @@ use super::{
     Shared,
     inbox::Call,
     incoming::Incoming,
-    online::{NAMED, Newcomer},
+    online::NAMED,
     outgoing::{ChatMessage, DM_ERROR, Link, wording},
     receipts,
 };
@@ -141,17 +141,9 @@ impl Conversation {
         self.seat = None;
         self.link.socket().leave(NAMED);
         let seat = Seat::take(&self.shared.engine, user).await?;
-        let actor = seat.user.clone();
         self.seat = Some(seat);
         self.link.socket().join(NAMED);
-        self.shared
-            .newcomers
-            .send(Newcomer {
-                link: self.link.clone(),
-                actor,
-            })
-            .await
-            .ok();
+        self.shared.newcomers.send(self.link.clone()).await.ok();
         Ok(())
     }
 

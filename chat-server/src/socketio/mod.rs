@@ -27,7 +27,6 @@ use tokio_util::sync::CancellationToken;
 use self::{
     conversation::Conversation,
     inbox::{Call, Inbox},
-    online::Newcomer,
     outgoing::Link,
 };
 
@@ -82,7 +81,7 @@ const OPENING_DEADLINE: Duration = Duration::from_secs(5);
 struct Shared {
     engine: ChatEngine,
     settings: SocketIoSettings,
-    newcomers: mpsc::Sender<Newcomer>,
+    newcomers: mpsc::Sender<Link>,
 }
 
 /// The receiving end of a socket's queue, from the moment it is made until its task takes it.
@@ -117,13 +116,7 @@ pub(crate) fn attach(engine: ChatEngine, settings: SocketIoSettings) -> (SocketI
         )
         .build_layer();
     let (newcomers, arriving) = mpsc::channel(1_024);
-    let window = engine.config().presence_window;
-    tokio::spawn(online::run(
-        io.clone(),
-        engine.presence_changes(),
-        window,
-        arriving,
-    ));
+    tokio::spawn(online::run(io.clone(), engine.clone(), arriving));
     let shared = Arc::new(Shared {
         engine,
         settings,
