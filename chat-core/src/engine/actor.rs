@@ -42,7 +42,7 @@ impl Actor {
         self.view(&id).await
     }
 
-    /// A room that the user is in, with its members.
+    /// A room that the user is in, with its members; who is online as far as is known.
     ///
     /// # Errors
     ///
@@ -53,7 +53,7 @@ impl Actor {
         let room = shared.store.room(id).await?.ok_or(Error::NoRoom)?;
         let members = live.members();
         let members = &members[..members.len().min(MEMBERS_SHOWN)];
-        let presence = shared.cache.presence(members).await?;
+        let presence = shared.presence_as_known(members).await;
         let watermarks = shared.store.watermarks(id, members).await?;
         let members = presence
             .into_iter()

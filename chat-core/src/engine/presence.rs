@@ -49,6 +49,22 @@ impl Shared {
         }
     }
 
+    /// How these users are; offline while the cache can't say.
+    pub(crate) async fn presence_as_known(&self, users: &[UserId]) -> Vec<Presence> {
+        match self.cache.presence(users).await {
+            Ok(presence) => presence,
+            Err(error) => {
+                tracing::warn!(%error, "it is not known who is online");
+                let offline = |user: &UserId| Presence {
+                    user: user.clone(),
+                    online: false,
+                    last_seen: None,
+                };
+                users.iter().map(offline).collect()
+            }
+        }
+    }
+
     /// Notes a change, to be told with the next gathering.
     pub(crate) fn presence_moved(&self, user: &UserId) {
         self.presence_moved.lock().insert(user.clone());

@@ -1,4 +1,4 @@
-//! A store in trouble: what is not known is said, and healed.
+//! Backends in trouble: what is not known is said, and healed; people chat on.
 
 use std::{
     sync::{
@@ -10,14 +10,16 @@ use std::{
 
 use async_trait::async_trait;
 use chat_core::{
-    ChatEngine, Entry, ErrorCode, Mark, Membership, MessageId, NewEntry, NewRoom, Page, Room,
-    RoomId, Seq, UserId, Watermarks,
+    ChatEngine, Entry, ErrorCode, Mark, Membership, MessageId, NewEntry, NewRoom, Page, Presence,
+    Room, RoomId, Seq, SessionId, UserId, Watermarks,
     memory::MemoryStore,
     port::{
         AppendError, Appended, BackendError, BackendErrorKind, Change, Created, LogStore,
-        ReceiptStore, Retry, RoomStore,
+        PresenceCache, RateCache, RateKey, ReceiptStore, Retry, RoomStore, Transition,
     },
+    rate::{Decision, RatePolicy},
 };
+use mockall::mock;
 
 use crate::common::{client_id, direct, next_entry, text, unlimited, user};
 
@@ -204,4 +206,73 @@ async fn a_full_store_refuses_messages_and_is_read_on() {
     );
     store.0.full.store(false, Ordering::Relaxed);
     assert_eq!(alice.send(&room, "two").await.unwrap().seq, Seq(2));
+}
+
+mock! {
+    #[derive(Debug)]
+    Cache {}
+
+    #[async_trait]
+    impl PresenceCache for Cache {
+        async fn touch(
+            &self,
+            user: &UserId,
+            session: SessionId,
+            ttl: Duration,
+        ) -> Result<Transition, BackendError>;
+        async fn release(
+            &self,
+            user: &UserId,
+            session: SessionId,
+        ) -> Result<Transition, BackendError>;
+        async fn presence(&self, users: &[UserId]) -> Result<Vec<Presence>, BackendError>;
+        async fn online(&self, limit: usize) -> Result<Vec<UserId>, BackendError>;
+        async fn take_expired(&self, limit: usize) -> Result<Vec<UserId>, BackendError>;
+    }
+
+    #[async_trait]
+    impl RateCache for Cache {
+        async fn acquire(
+            &self,
+            key: &RateKey,
+            policy: &RatePolicy,
+        ) -> Result<Decision, BackendError>;
+    }
+}
+
+fn away() -> BackendError {
+    BackendError {
+        kind: BackendErrorKind::Unavailable,
+        retry: Retry::Safe,
+        backend: "mock",
+        operation: "any",
+        source: None,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_cache_people_chat_on_and_limits_hold_on_this_node() {
+    let mut cache = MockCache::new();
+    cache.expect_touch().returning(|_, _, _| Err(away()));
+    cache.expect_release().returning(|_, _| Err(away()));
+    cache.expect_presence().returning(|_| Err(away()));
+    cache.expect_online().returning(|_| Err(away()));
+    cache.expect_take_expired().returning(|_| Err(away()));
+    // Five messages pass and the sixth is refused: each asked the cache once, and no more.
+    cache
+        .expect_acquire()
+        .times(6)
+        .returning(|_, _| Err(away()));
+    let engine = ChatEngine::builder().cache(cache).build().unwrap();
+    let alice = engine.connect(user("alice")).await.unwrap();
+    let bob = engine.connect(user("bob")).await.unwrap();
+    let room = direct("alice", "bob");
+    for n in 0..5 {
+        alice.send(&room, &n.to_string()).await.unwrap();
+        assert_eq!(text(&next_entry(&bob).await), n.to_string());
+    }
+    let error = alice.send(&room, "one too many").await.unwrap_err();
+    assert_eq!(error.code(), ErrorCode::RateLimited);
+    let view = alice.open(&user("carol")).await.unwrap();
+    assert!(view.members.iter().all(|member| !member.presence.online));
 }
