@@ -29,6 +29,18 @@ pub const TARGETS: &[(&str, &str, Target)] = &[
     ("names", include_str!("seeds/names"), names),
     ("moderation", include_str!("seeds/moderation"), moderation),
     ("word_list", include_str!("seeds/word_list"), word_list),
+    (
+        "native_decode",
+        include_str!("seeds/native_decode"),
+        native_decode,
+    ),
+    (
+        "socketio_event",
+        include_str!("seeds/socketio_event"),
+        socketio_event,
+    ),
+    ("settings", include_str!("seeds/settings"), settings),
+    ("terminal", include_str!("seeds/terminal"), terminal),
 ];
 
 /// A client's frame, as the server reads it.
@@ -110,5 +122,42 @@ pub fn word_list(data: &[u8]) -> bool {
         return false;
     };
     drop(list.judge(file));
+    true
+}
+
+/// A client's frame through the server's decoder, which explains what it refuses.
+pub fn native_decode(data: &[u8]) -> bool {
+    from_utf8(data).is_ok_and(|frame| match chat_server::decode(frame) {
+        Ok(_) => true,
+        Err((_, error)) => {
+            assert!(!error.to_string().is_empty());
+            false
+        }
+    })
+}
+
+/// An event of the old protocol: a JSON array of its name and arguments.
+pub fn socketio_event(data: &[u8]) -> bool {
+    from_utf8(data).is_ok_and(|packet| chat_server::check_event(packet).is_ok())
+}
+
+/// The text of a `.env` file. One that names another file to read is left alone.
+pub fn settings(data: &[u8]) -> bool {
+    let Ok(text) = from_utf8(data) else {
+        return false;
+    };
+    let program = std::iter::once("chat-server".into());
+    !text.contains("CHAT_CONFIG")
+        && chat_server::config::load(program, std::iter::empty(), Some(text)).is_ok()
+}
+
+/// What the terminal prints: nothing that it obeys, and cleaning again changes nothing.
+pub fn terminal(data: &[u8]) -> bool {
+    let Ok(text) = from_utf8(data) else {
+        return false;
+    };
+    let shown = chat_cli::clean(text);
+    assert!(!shown.contains(char::is_control), "{shown:?}");
+    assert_eq!(chat_cli::clean(&shown), shown);
     true
 }

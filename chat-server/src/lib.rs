@@ -31,6 +31,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use codec::decode;
 pub use shutdown::signal;
+pub use socketio::check_event;
 
 use crate::{app::App, auth::OpenAuthenticator, config::Settings, socketio::SocketIoSettings};
 

@@ -99,8 +99,9 @@ struct Now {
     ending: bool,
     /// Since when there is no connection.
     down: Option<Instant>,
-    /// The last entry shown.
+    /// The last entry shown, and the last one of one's own that is stored.
     shown: Seq,
+    stored: Seq,
     day: Option<NaiveDate>,
     /// How far the other has got, and how much of it has been told.
     marks: Watermarks,
@@ -126,6 +127,7 @@ impl Conversation {
             ending: false,
             down: Some(Instant::now()),
             shown: Seq::ZERO,
+            stored: Seq::ZERO,
             day: None,
             marks: Watermarks::default(),
             told: Watermarks::default(),
@@ -136,7 +138,8 @@ impl Conversation {
         };
         let mut signal = pin!(signal());
         let outcome = loop {
-            let finished = now.ending && now.waiting == 0 && now.greeted && now.settle.is_none();
+            let quiet = now.waiting == 0 && now.shown >= now.stored && now.settle.is_none();
+            let finished = now.ending && now.greeted && quiet;
             if finished && !self.follow {
                 break Outcome::Left;
             }
@@ -576,7 +579,10 @@ impl Conversation {
             } => {
                 now.waiting -= 1;
                 match result {
-                    Ok(sent) => self.show(Shown::Sent { sent, client_id }).await?,
+                    Ok(sent) => {
+                        now.stored = now.stored.max(sent.seq);
+                        self.show(Shown::Sent { sent, client_id }).await?;
+                    }
                     Err(RequestError::Ended(_)) => now.failed += 1,
                     Err(error) => {
                         now.failed += 1;

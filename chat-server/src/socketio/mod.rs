@@ -17,9 +17,12 @@ use std::{
     time::Duration,
 };
 
-use chat_core::{ChatEngine, Clock, IdGen, RandomIds, SystemClock, port::Authenticator};
+use chat_core::{ChatEngine, Clock, Error, IdGen, RandomIds, SystemClock, port::Authenticator};
 use socketioxide::{
-    ParserConfig, SocketIo, extract::SocketRef, handler::ConnectHandler, layer::SocketIoLayer,
+    ParserConfig, SocketIo,
+    extract::SocketRef,
+    handler::{ConnectHandler, Value},
+    layer::SocketIoLayer,
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -27,6 +30,7 @@ use tokio_util::sync::CancellationToken;
 use self::{
     conversation::Conversation,
     inbox::{Call, Inbox},
+    incoming::Incoming,
     outgoing::Link,
 };
 
@@ -76,6 +80,15 @@ const WRITE_QUEUE: usize = 1_024;
 
 /// Until when a connection has to open the protocol.
 const OPENING_DEADLINE: Duration = Duration::from_secs(5);
+
+/// Whether this JSON array is an event of the old protocol: for fuzzing, and for checking clients.
+///
+/// # Errors
+///
+/// What a client would be told.
+pub fn check_event(json: &str) -> Result<(), Error> {
+    Incoming::read(&Value::Str(json.to_owned().into(), None)).map(drop)
+}
 
 /// What all sockets share.
 struct Shared {
