@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    error::ErrorBody,
+    error::{Error, ErrorBody},
     ids::{Epoch, MessageId, RoomId, SessionId, UserId},
     log::{Cursor, Entry, Seq},
     presence::Presence,
@@ -43,6 +43,19 @@ pub enum Answer {
         /// Why.
         error: ErrorBody,
     },
+}
+
+impl Answer {
+    /// The answer to command `id`.
+    pub fn new(id: u64, result: Result<Reply, Error>) -> Self {
+        match result {
+            Ok(result) => Self::Reply { id, result },
+            Err(error) => Self::Error {
+                id: Some(id),
+                error: (&error).into(),
+            },
+        }
+    }
 }
 
 /// What came of a command.

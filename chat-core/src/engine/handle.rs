@@ -7,7 +7,6 @@ use crate::{
     command::{Command, Request},
     error::Error,
     event::{Answer, Reply},
-    frame::Frame,
     ids::{ClientMessageId, RoomId},
 };
 
@@ -22,15 +21,27 @@ impl Session {
     /// A dropped call may have had its effect without an answer.
     pub async fn handle(&self, request: Request) {
         let Request { id, command } = request;
-        let result = match command {
+        if let Some(result) = self.carry_out(id, command).await {
+            self.send(Answer::new(id, result).into());
+        }
+    }
+
+    /// What came of a command; `None` when that is told once the store has answered.
+    async fn carry_out(&self, id: u64, command: Command) -> Option<Result<Reply, Error>> {
+        Some(match command {
+            Command::Hello { .. } => Err(Error::BadRequest("hello has been said".to_owned())),
+            Command::Open { user } => self.open(&user).await.map(Reply::Room),
+            Command::Rooms { after, limit } => self
+                .rooms(after.as_ref(), limit)
+                .await
+                .map(|(rooms, more)| Reply::Rooms { rooms, more }),
             Command::Send {
                 room,
                 text,
                 client_id,
             } => {
-                return self
-                    .pass_on(id, room, NewBody::Message(text), client_id)
-                    .await;
+                let body = NewBody::Message(text);
+                return self.pass_on(id, room, body, client_id).await;
             }
             Command::Edit {
                 room,
@@ -38,55 +49,38 @@ impl Session {
                 text,
                 client_id,
             } => {
-                return self
-                    .pass_on(id, room, NewBody::Edit { target, text }, client_id)
-                    .await;
+                let body = NewBody::Edit { target, text };
+                return self.pass_on(id, room, body, client_id).await;
             }
             Command::Delete {
                 room,
                 target,
                 client_id,
             } => {
-                return self
-                    .pass_on(id, room, NewBody::Delete { target }, client_id)
-                    .await;
-            }
-            command => self.ask(command).await,
-        };
-        self.send(Answer::from((id, result)).into());
-    }
-
-    async fn ask(&self, command: Command) -> Result<Reply, Error> {
-        Ok(match command {
-            Command::Open { user } => Reply::Room(self.open(&user).await?),
-            Command::Rooms { after, limit } => {
-                let (rooms, more) = self.rooms(after.as_ref(), limit).await?;
-                Reply::Rooms { rooms, more }
+                let body = NewBody::Delete { target };
+                return self.pass_on(id, room, body, client_id).await;
             }
             Command::History { room, page, limit } => {
-                Reply::History(self.history(&room, page, limit).await?)
+                self.history(&room, page, limit).await.map(Reply::History)
             }
-            Command::Resume(cursor) => Reply::Resumed {
-                cursor: self.resume(cursor).await?,
-            },
+            Command::Resume(cursor) => self
+                .resume(cursor)
+                .await
+                .map(|cursor| Reply::Resumed { cursor }),
             Command::Receipt { room, mark, seq } => {
-                Reply::Receipt(self.receipt(&room, mark, seq).await?)
+                self.receipt(&room, mark, seq).await.map(Reply::Receipt)
             }
-            Command::Typing { room } => {
-                self.typing(&room).await?;
-                Reply::Ok
-            }
-            Command::Presence { users } => Reply::Presence {
-                users: self.presence(&users).await?,
-            },
-            Command::Online => Reply::Online {
-                users: self.engine.online().await?,
-            },
-            Command::Ping => Reply::Pong,
-            Command::Hello { .. } => {
-                return Err(Error::BadRequest("hello has been said".to_owned()));
-            }
-            Command::Send { .. } | Command::Edit { .. } | Command::Delete { .. } => Reply::Ok,
+            Command::Typing { room } => self.typing(&room).await.map(|()| Reply::Ok),
+            Command::Presence { users } => self
+                .presence(&users)
+                .await
+                .map(|users| Reply::Presence { users }),
+            Command::Online => self
+                .engine
+                .online()
+                .await
+                .map(|users| Reply::Online { users }),
+            Command::Ping => Ok(Reply::Pong),
         })
     }
 
@@ -96,11 +90,12 @@ impl Session {
         room: RoomId,
         body: NewBody,
         client_id: Option<ClientMessageId>,
-    ) {
+    ) -> Option<Result<Reply, Error>> {
         let link = Arc::clone(&self.link);
         let done = Responder::new(move |result| {
-            link.send(Frame::from(Answer::from((id, result.map(Reply::Sent)))));
+            link.send(Answer::new(id, result.map(Reply::Sent)).into());
         });
         self.submit(&room, body, client_id, done).await;
+        None
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Actor, Shared, rooms::IfAbsent};
 use crate::{
     error::Error,
-    event::{Answer, Event, HistoryPage},
+    event::{Event, HistoryPage},
     frame::Frame,
     ids::{MessageId, RoomId},
     log::{Entry, Page, Seq},
@@ -88,17 +88,5 @@ fn fit(entries: &mut Vec<Arc<Entry>>, page: Page, bytes: usize) {
             last
         };
         total -= size(&entries.remove(far));
-    }
-}
-
-impl From<(u64, Result<crate::event::Reply, Error>)> for Answer {
-    fn from((id, result): (u64, Result<crate::event::Reply, Error>)) -> Self {
-        match result {
-            Ok(result) => Self::Reply { id, result },
-            Err(error) => Self::Error {
-                id: Some(id),
-                error: (&error).into(),
-            },
-        }
     }
 }
