@@ -12,7 +12,7 @@ use super::history::{Client, History, Line, Marks, Op, View};
 
 /// A broken promise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Fault {
+pub(crate) enum Fault {
     /// An acked message isn't there.
     Lost,
     /// A message is there, was numbered, or was delivered twice.
@@ -37,24 +37,24 @@ pub enum Fault {
 
 /// What a run amounted to, and what was wrong with it.
 #[derive(Debug, Default)]
-pub struct Report {
-    pub messages: usize,
-    pub acked: usize,
-    pub refused: usize,
+pub(crate) struct Report {
+    pub(crate) messages: usize,
+    pub(crate) acked: usize,
+    pub(crate) refused: usize,
     /// Attempts that ended without an answer.
-    pub unknown: usize,
+    pub(crate) unknown: usize,
     /// Acks of a retry that say that an earlier attempt was stored.
-    pub recovered: usize,
+    pub(crate) recovered: usize,
     /// Messages that were given up without an answer, and how many of them are stored.
-    pub abandoned: usize,
-    pub abandoned_stored: usize,
-    pub stored: usize,
-    pub received: usize,
-    pub faults: Vec<(Fault, String)>,
+    pub(crate) abandoned: usize,
+    pub(crate) abandoned_stored: usize,
+    pub(crate) stored: usize,
+    pub(crate) received: usize,
+    pub(crate) faults: Vec<(Fault, String)>,
 }
 
 impl Report {
-    pub fn count(&self, fault: Fault) -> usize {
+    pub(crate) fn count(&self, fault: Fault) -> usize {
         self.faults.iter().filter(|(one, _)| *one == fault).count()
     }
 }
@@ -97,7 +97,7 @@ impl fmt::Display for Report {
 }
 
 /// Judges a history.
-pub fn check(history: &History) -> Report {
+pub(crate) fn check(history: &History) -> Report {
     let mut checker = Checker {
         history,
         messages: Vec::new(),

@@ -21,16 +21,16 @@ use tokio_tungstenite::{WebSocketStream, client_async, tungstenite::Message};
 use super::history::{Client, Line, Marks, Op};
 
 /// Longer than anything here takes; only a failing test waits for it.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The server has it on its list if it is not given another one.
-pub const REFUSED_WORD: &str = "war";
+pub(crate) const REFUSED_WORD: &str = "war";
 
 /// How many messages of one client may wait for an answer.
 const WINDOW: usize = 16;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
+pub(crate) enum Phase {
     /// Send new messages.
     Load,
     /// Only get answers for what was sent.
@@ -39,23 +39,23 @@ pub enum Phase {
 }
 
 /// What the clients of a run share.
-pub struct Run {
-    pub address: SocketAddr,
-    pub phase: watch::Receiver<Phase>,
+pub(crate) struct Run {
+    pub(crate) address: SocketAddr,
+    pub(crate) phase: watch::Receiver<Phase>,
     /// Which start of the server runs, as far as is known.
-    pub incarnation: watch::Receiver<u32>,
+    pub(crate) incarnation: watch::Receiver<u32>,
     /// The latest start of the server that acked something.
-    pub acked: watch::Sender<u32>,
-    pub ops: Mutex<Vec<Op>>,
-    pub progress: watch::Sender<Vec<Progress>>,
+    pub(crate) acked: watch::Sender<u32>,
+    pub(crate) ops: Mutex<Vec<Op>>,
+    pub(crate) progress: watch::Sender<Vec<Progress>>,
 }
 
 /// How far a client is.
 #[derive(Debug, Clone, Default)]
-pub struct Progress {
-    pub pending: usize,
+pub(crate) struct Progress {
+    pub(crate) pending: usize,
     /// The newest entry received of each room.
-    pub seen: BTreeMap<String, u64>,
+    pub(crate) seen: BTreeMap<String, u64>,
 }
 
 #[derive(Debug, Clone)]
@@ -74,7 +74,7 @@ enum Asked {
 /// The connection is gone.
 struct Gone;
 
-pub struct Device {
+pub(crate) struct Device {
     run: Arc<Run>,
     number: Client,
     user: String,
@@ -88,7 +88,7 @@ pub struct Device {
 }
 
 impl Device {
-    pub fn new(
+    pub(crate) fn new(
         run: &Arc<Run>,
         number: Client,
         user: &str,
@@ -109,7 +109,7 @@ impl Device {
     }
 
     /// Runs to the end of the run.
-    pub async fn run(mut self) {
+    pub(crate) async fn run(mut self) {
         let mut phase = self.run.phase.clone();
         let end = async move {
             phase.wait_for(|phase| *phase == Phase::End).await.ok();
@@ -336,11 +336,11 @@ impl Device {
     }
 }
 
-pub fn string(value: &Value) -> String {
+pub(crate) fn string(value: &Value) -> String {
     value.as_str().unwrap().to_owned()
 }
 
-pub fn marks(value: &Value) -> Marks {
+pub(crate) fn marks(value: &Value) -> Marks {
     Marks {
         delivered: value["delivered"].as_u64().unwrap(),
         read: value["read"].as_u64().unwrap(),
@@ -348,7 +348,7 @@ pub fn marks(value: &Value) -> Marks {
 }
 
 /// An entry and its room.
-pub fn entry(value: &Value) -> (String, Line) {
+pub(crate) fn entry(value: &Value) -> (String, Line) {
     let line = Line {
         seq: value["seq"].as_u64().unwrap(),
         id: string(&value["id"]),
@@ -399,10 +399,10 @@ impl Socket {
 }
 
 /// Asks one question after the other.
-pub struct Reader(Socket);
+pub(crate) struct Reader(Socket);
 
 impl Reader {
-    pub async fn connect(address: SocketAddr, user: &str) -> Self {
+    pub(crate) async fn connect(address: SocketAddr, user: &str) -> Self {
         let retrying = async {
             loop {
                 if let Some(socket) = Socket::connect(address).await {
@@ -416,7 +416,7 @@ impl Reader {
         reader
     }
 
-    pub async fn ask(&mut self, mut command: Value) -> Value {
+    pub(crate) async fn ask(&mut self, mut command: Value) -> Value {
         command["id"] = 1.into();
         let asking = async {
             self.0.write([command]).await.ok()?;

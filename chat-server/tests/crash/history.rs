@@ -3,29 +3,29 @@
 use std::collections::BTreeMap;
 
 /// A device; an index into [`History::clients`].
-pub type Client = usize;
+pub(crate) type Client = usize;
 
 /// One entry of a log, as somebody was told it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line {
-    pub seq: u64,
-    pub id: String,
-    pub author: String,
-    pub cid: String,
-    pub text: String,
+pub(crate) struct Line {
+    pub(crate) seq: u64,
+    pub(crate) id: String,
+    pub(crate) author: String,
+    pub(crate) cid: String,
+    pub(crate) text: String,
 }
 
 /// How far a member has got in a room.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Marks {
-    pub delivered: u64,
-    pub read: u64,
+pub(crate) struct Marks {
+    pub(crate) delivered: u64,
+    pub(crate) read: u64,
 }
 
 /// What a client did or saw. `link` counts its connections: an attempt that got neither `Ack` nor
 /// `Refusal` on its own link has an unknown outcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Op {
+pub(crate) enum Op {
     /// Wrote a message; again, with the same `cid`, when it tried again.
     Send {
         client: Client,
@@ -74,28 +74,28 @@ pub enum Op {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Room {
-    pub members: Vec<String>,
-    pub epoch: String,
+pub(crate) struct Room {
+    pub(crate) members: Vec<String>,
+    pub(crate) epoch: String,
 }
 
 /// A room as one member read it at the very end.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct View {
-    pub room: String,
-    pub epoch: String,
-    pub lines: Vec<Line>,
-    pub marks: BTreeMap<String, Marks>,
+pub(crate) struct View {
+    pub(crate) room: String,
+    pub(crate) epoch: String,
+    pub(crate) lines: Vec<Line>,
+    pub(crate) marks: BTreeMap<String, Marks>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct History {
+pub(crate) struct History {
     /// The user of each client.
-    pub clients: Vec<String>,
+    pub(crate) clients: Vec<String>,
     /// A text with this word is refused, whether or not its sender lives to learn it.
-    pub refused_word: String,
+    pub(crate) refused_word: String,
     /// The rooms as they were before the first message.
-    pub rooms: BTreeMap<String, Room>,
-    pub ops: Vec<Op>,
-    pub views: Vec<View>,
+    pub(crate) rooms: BTreeMap<String, Room>,
+    pub(crate) ops: Vec<Op>,
+    pub(crate) views: Vec<View>,
 }

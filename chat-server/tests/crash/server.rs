@@ -10,14 +10,14 @@ use std::{
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-pub struct Server {
-    pub address: SocketAddr,
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
     files: TempDir,
     process: Child,
 }
 
 impl Server {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let files = tempfile::tempdir().unwrap();
         let address = free_address();
         Self {
@@ -28,18 +28,18 @@ impl Server {
     }
 
     /// `kill -9`.
-    pub async fn kill(&mut self) {
+    pub(crate) async fn kill(&mut self) {
         let ended = self.process.try_wait().unwrap();
         assert!(ended.is_none(), "it ended by itself: {}", self.said());
         self.process.kill().await.unwrap();
     }
 
-    pub fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         self.process = spawn(self.address, self.files.path());
     }
 
     /// What it wrote to its standard error.
-    pub fn said(&self) -> String {
+    pub(crate) fn said(&self) -> String {
         fs::read_to_string(self.files.path().join("log")).unwrap()
     }
 }
