@@ -38,6 +38,8 @@ impl Actor {
 }
 
 impl Shared {
+    /// Tells the members how far one has got; at least as far as they were told before, for of two
+    /// receipts that were stored one after the other the second may get here first.
     pub(crate) fn tell_receipt(
         &self,
         room: &LiveRoom,
@@ -45,6 +47,13 @@ impl Shared {
         was: Watermarks,
         now: Watermarks,
     ) {
+        let mut told = room.told();
+        let last = told.entry(user.clone()).or_default();
+        let now = Watermarks {
+            delivered: now.delivered.max(last.delivered),
+            read: now.read.max(last.read),
+        };
+        *last = now;
         let event = Event::Receipt {
             room: room.id.clone(),
             user: user.clone(),
@@ -55,5 +64,35 @@ impl Shared {
         for member in &*room.members() {
             self.hub.each(member, |link| link.send(frame.clone()));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{ChatEngine, Event, Seq, UserId, Watermarks, engine::rooms::IfAbsent};
+
+    #[tokio::test]
+    async fn what_is_told_of_a_member_never_goes_back() {
+        let engine = ChatEngine::builder().build().unwrap();
+        let (alice, bob) = (UserId::new("alice").unwrap(), UserId::new("bob").unwrap());
+        let watching = engine.connect(alice.clone()).await.unwrap();
+        let id = watching.open(&bob).await.unwrap().room.id;
+        let shared = &engine.shared;
+        let room = shared.enter(&alice, &id, IfAbsent::Refuse).await.unwrap();
+        let at = |seq| Watermarks {
+            delivered: Seq(seq),
+            read: Seq(seq),
+        };
+        // Two of bob's devices; the receipt that was stored second is told first.
+        shared.tell_receipt(&room, &bob, at(5), at(6));
+        shared.tell_receipt(&room, &bob, at(0), at(5));
+        let mut told = Vec::new();
+        while told.len() < 2 {
+            if let Some(Event::Receipt { was, now, .. }) = watching.next_event().await {
+                told.push((was, now));
+            }
+        }
+        // Nothing between the first and the last is left out either.
+        assert_eq!(told, [(at(5), at(6)), (at(0), at(6))]);
     }
 }

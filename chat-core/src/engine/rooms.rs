@@ -15,6 +15,7 @@ use crate::{
     ids::{Epoch, RoomId, UserId},
     log::{EntryBody, Seq},
     port::BackendError,
+    receipt::Watermarks,
     room::{NewRoom, Room},
 };
 
@@ -26,6 +27,8 @@ pub(crate) struct LiveRoom {
     /// The newest entry that the sessions of this node have been sent, or had when they came.
     published: AtomicU64,
     members: RwLock<Arc<[UserId]>>,
+    /// How far members were last said to have got.
+    told: Mutex<HashMap<UserId, Watermarks>>,
     used: AtomicBool,
 }
 
@@ -41,6 +44,11 @@ impl LiveRoom {
 
     pub(crate) fn members(&self) -> Arc<[UserId]> {
         Arc::clone(&self.members.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Locked while a receipt is told, so that what is told of a member never goes back.
+    pub(crate) fn told(&self) -> MutexGuard<'_, HashMap<UserId, Watermarks>> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Follows what an entry says of the members.
@@ -104,6 +112,7 @@ impl Rooms {
                 epoch: room.epoch,
                 published: AtomicU64::new(published.0),
                 members: RwLock::new(members.into()),
+                told: Mutex::default(),
                 used: AtomicBool::new(true),
             })
         });

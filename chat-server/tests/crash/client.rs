@@ -1,0 +1,437 @@
+//! A client that writes down what it does and sees: it sends without waiting for answers, and after
+//! a crash resumes where it was and tries again what was not answered.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use futures_util::{SinkExt, StreamExt};
+use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
+use serde_json::{Value, json};
+use tokio::{
+    net::TcpStream,
+    sync::watch,
+    time::{Instant, sleep, sleep_until, timeout},
+};
+use tokio_tungstenite::{WebSocketStream, client_async, tungstenite::Message};
+
+use super::history::{Client, Line, Marks, Op};
+
+/// Longer than anything here takes; only a failing test waits for it.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The server has it on its list if it is not given another one.
+pub(crate) const REFUSED_WORD: &str = "war";
+
+/// How many messages of one client may wait for an answer.
+const WINDOW: usize = 16;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Send new messages.
+    Load,
+    /// Only get answers for what was sent.
+    Drain,
+    End,
+}
+
+/// What the clients of a run share.
+pub(crate) struct Run {
+    pub(crate) address: SocketAddr,
+    pub(crate) phase: watch::Receiver<Phase>,
+    /// Which start of the server runs, as far as is known.
+    pub(crate) incarnation: watch::Receiver<u32>,
+    /// The latest start of the server that acked something.
+    pub(crate) acked: watch::Sender<u32>,
+    pub(crate) ops: Mutex<Vec<Op>>,
+    pub(crate) progress: watch::Sender<Vec<Progress>>,
+}
+
+/// How far a client is.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Progress {
+    pub(crate) pending: usize,
+    /// The newest entry received of each room.
+    pub(crate) seen: BTreeMap<String, u64>,
+}
+
+#[derive(Debug, Clone)]
+struct Pending {
+    room: String,
+    cid: String,
+    text: String,
+}
+
+/// What an answer is awaited for.
+enum Asked {
+    Send(Pending),
+    Mark(String),
+}
+
+/// The connection is gone.
+struct Gone;
+
+pub(crate) struct Device {
+    run: Arc<Run>,
+    number: Client,
+    user: String,
+    /// Where it writes, and the epochs of these rooms.
+    rooms: Vec<(String, String)>,
+    seen: BTreeMap<String, u64>,
+    pending: VecDeque<Pending>,
+    sent: u64,
+    link: u32,
+    rng: StdRng,
+}
+
+impl Device {
+    pub(crate) fn new(
+        run: &Arc<Run>,
+        number: Client,
+        user: &str,
+        rooms: Vec<(String, String)>,
+        seed: u64,
+    ) -> Self {
+        Self {
+            run: Arc::clone(run),
+            number,
+            user: user.to_owned(),
+            seen: rooms.iter().map(|(room, _)| (room.clone(), 0)).collect(),
+            rooms,
+            pending: VecDeque::new(),
+            sent: 0,
+            link: 0,
+            rng: StdRng::seed_from_u64(seed),
+        }
+    }
+
+    /// Runs to the end of the run.
+    pub(crate) async fn run(mut self) {
+        let mut phase = self.run.phase.clone();
+        let end = async move {
+            phase.wait_for(|phase| *phase == Phase::End).await.ok();
+        };
+        tokio::select! {
+            () = end => {}
+            () = self.connections() => {}
+        }
+    }
+
+    async fn connections(&mut self) {
+        loop {
+            let incarnation = *self.run.incarnation.borrow();
+            if let Some(mut socket) = Socket::connect(self.run.address).await {
+                self.link += 1;
+                let Err(Gone) = self.talk(&mut socket, incarnation).await;
+                // Some users give up.
+                if *self.run.phase.borrow() == Phase::Load {
+                    let rng = &mut self.rng;
+                    self.pending.retain(|_| !rng.random_ratio(1, 12));
+                }
+            }
+            sleep(Duration::from_millis(self.rng.random_range(2..20))).await;
+        }
+    }
+
+    async fn talk(
+        &mut self,
+        socket: &mut Socket,
+        incarnation: u32,
+    ) -> Result<std::convert::Infallible, Gone> {
+        let cursors: Vec<Value> = self
+            .rooms
+            .iter()
+            .map(|(room, epoch)| json!({ "room": room, "epoch": epoch, "seq": self.seen[room] }))
+            .collect();
+        let hello = json!({ "id": 0, "type": "hello", "token": self.user, "cursors": cursors });
+        socket.write([hello]).await?;
+        let mut asked = HashMap::new();
+        let mut last_id = 0;
+        // What was not answered goes first, in its old order.
+        let again: Vec<Pending> = self.pending.iter().cloned().collect();
+        self.send(socket, again, &mut asked, &mut last_id).await?;
+        let mut phase = self.run.phase.clone();
+        let mut next_burst = Instant::now();
+        loop {
+            let loading = *phase.borrow_and_update() == Phase::Load;
+            let may_send = loading && self.pending.len() < WINDOW;
+            tokio::select! {
+                frame = socket.read() => {
+                    self.hear(&frame?, &mut asked, incarnation);
+                }
+                () = sleep_until(next_burst), if may_send => {
+                    let many = self.rng.random_range(1..=6);
+                    let burst: Vec<Pending> = (0..many).map(|_| self.compose()).collect();
+                    self.pending.extend(burst.iter().cloned());
+                    self.send(socket, burst, &mut asked, &mut last_id).await?;
+                    if self.rng.random_ratio(1, 4) {
+                        self.mark(socket, &mut asked, &mut last_id).await?;
+                    }
+                    let pause = Duration::from_millis(self.rng.random_range(10..80));
+                    next_burst = Instant::now() + pause;
+                }
+                _ = phase.changed() => {}
+            }
+            self.report();
+        }
+    }
+
+    fn record(&self, op: Op) {
+        self.run.ops.lock().unwrap().push(op);
+    }
+
+    fn report(&self) {
+        self.run.progress.send_if_modified(|progress| {
+            let mine = &mut progress[self.number];
+            let moved = mine.pending != self.pending.len() || mine.seen != self.seen;
+            mine.pending = self.pending.len();
+            mine.seen.clone_from(&self.seen);
+            moved
+        });
+    }
+
+    fn compose(&mut self) -> Pending {
+        let room = self.rng.random_range(0..self.rooms.len());
+        self.sent += 1;
+        let cid = format!("{}-{}", self.number, self.sent);
+        let long = self.rng.random_range(1..60);
+        let body: Vec<String> = (0..long)
+            .map(|_| format!("{:04x}", self.rng.random::<u16>()))
+            .collect();
+        let word = if self.rng.random_ratio(1, 20) {
+            REFUSED_WORD
+        } else {
+            "peace"
+        };
+        Pending {
+            room: self.rooms[room].0.clone(),
+            text: format!("{cid} {word} {}", body.join(" ")),
+            cid,
+        }
+    }
+
+    async fn send(
+        &self,
+        socket: &mut Socket,
+        messages: Vec<Pending>,
+        asked: &mut HashMap<u64, Asked>,
+        last_id: &mut u64,
+    ) -> Result<(), Gone> {
+        let mut commands = Vec::new();
+        for message in messages {
+            *last_id += 1;
+            let Pending { room, cid, text } = message.clone();
+            commands.push(json!({
+                "id": *last_id, "type": "send", "room": room, "text": text, "client_id": cid,
+            }));
+            self.record(Op::Send {
+                client: self.number,
+                link: self.link,
+                room,
+                cid,
+                text,
+            });
+            asked.insert(*last_id, Asked::Send(message));
+        }
+        socket.write(commands).await
+    }
+
+    /// States that all it has seen of a room is delivered, or read.
+    async fn mark(
+        &mut self,
+        socket: &mut Socket,
+        asked: &mut HashMap<u64, Asked>,
+        last_id: &mut u64,
+    ) -> Result<(), Gone> {
+        let room = self.rooms[self.rng.random_range(0..self.rooms.len())]
+            .0
+            .clone();
+        let mark = if self.rng.random() {
+            "read"
+        } else {
+            "delivered"
+        };
+        let upto = self.seen[&room];
+        *last_id += 1;
+        let command =
+            json!({ "id": *last_id, "type": "receipt", "room": room, "mark": mark, "seq": upto });
+        asked.insert(*last_id, Asked::Mark(room.clone()));
+        self.record(Op::Mark {
+            client: self.number,
+            room,
+            upto,
+        });
+        socket.write([command]).await
+    }
+
+    fn hear(&mut self, frame: &Value, asked: &mut HashMap<u64, Asked>, incarnation: u32) {
+        let client = self.number;
+        match frame["type"].as_str().unwrap() {
+            "entry" => {
+                let (room, line) = entry(frame);
+                let seen = self.seen.entry(room.clone()).or_default();
+                *seen = (*seen).max(line.seq);
+                self.record(Op::Recv { client, room, line });
+            }
+            "receipt" => self.record(Op::Marked {
+                client,
+                room: string(&frame["room"]),
+                user: string(&frame["user"]),
+                marks: marks(frame),
+                own: false,
+            }),
+            answer @ ("reply" | "error") => {
+                let Some(asked) = frame["id"].as_u64().and_then(|id| asked.remove(&id)) else {
+                    return;
+                };
+                match asked {
+                    Asked::Send(message) => self.answered(message, frame, incarnation),
+                    Asked::Mark(room) if answer == "reply" => self.record(Op::Marked {
+                        client,
+                        room,
+                        user: self.user.clone(),
+                        marks: marks(&frame["result"]),
+                        own: true,
+                    }),
+                    Asked::Mark(_) => {}
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn answered(&mut self, message: Pending, frame: &Value, incarnation: u32) {
+        let (client, link) = (self.number, self.link);
+        let Pending { room, cid, .. } = message;
+        self.pending.retain(|pending| pending.cid != cid);
+        if let Some(code) = frame["error"]["code"].as_u64() {
+            // Moderation, or somebody else's room. Nothing else is refused here.
+            assert!([200, 212].contains(&code), "{frame}");
+            self.record(Op::Refusal {
+                client,
+                link,
+                room,
+                cid,
+            });
+            return;
+        }
+        let sent = &frame["result"];
+        self.record(Op::Ack {
+            client,
+            link,
+            room,
+            cid,
+            id: string(&sent["id"]),
+            seq: sent["seq"].as_u64().unwrap(),
+            duplicate: sent["duplicate"].as_bool().unwrap(),
+        });
+        self.run.acked.send_if_modified(|acked| {
+            let first = *acked < incarnation;
+            *acked = (*acked).max(incarnation);
+            first
+        });
+    }
+}
+
+pub(crate) fn string(value: &Value) -> String {
+    value.as_str().unwrap().to_owned()
+}
+
+pub(crate) fn marks(value: &Value) -> Marks {
+    Marks {
+        delivered: value["delivered"].as_u64().unwrap(),
+        read: value["read"].as_u64().unwrap(),
+    }
+}
+
+/// An entry and its room.
+pub(crate) fn entry(value: &Value) -> (String, Line) {
+    let line = Line {
+        seq: value["seq"].as_u64().unwrap(),
+        id: string(&value["id"]),
+        author: string(&value["author"]),
+        cid: string(&value["client_id"]),
+        text: string(&value["body"]["text"]),
+    };
+    (string(&value["room"]), line)
+}
+
+/// Frames of JSON.
+struct Socket(WebSocketStream<TcpStream>);
+
+impl Socket {
+    async fn connect(address: SocketAddr) -> Option<Self> {
+        let connecting = async {
+            let tcp = TcpStream::connect(address).await.ok()?;
+            tcp.set_nodelay(true).ok()?;
+            let url = format!("ws://{address}/v1/ws");
+            Some(Self(client_async(url, tcp).await.ok()?.0))
+        };
+        timeout(PATIENCE, connecting).await.ok()?
+    }
+
+    async fn write(&mut self, frames: impl IntoIterator<Item = Value>) -> Result<(), Gone> {
+        let writing = async {
+            for frame in frames {
+                self.0.feed(Message::text(frame.to_string())).await?;
+            }
+            self.0.flush().await
+        };
+        match timeout(PATIENCE, writing).await {
+            Ok(Ok(())) => Ok(()),
+            _ => Err(Gone),
+        }
+    }
+
+    async fn read(&mut self) -> Result<Value, Gone> {
+        loop {
+            match self.0.next().await {
+                Some(Ok(Message::Text(text))) => return Ok(serde_json::from_str(&text).unwrap()),
+                Some(Ok(Message::Close(frame))) => panic!("the server closed: {frame:?}"),
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => return Err(Gone),
+            }
+        }
+    }
+}
+
+/// Asks one question after the other.
+pub(crate) struct Reader(Socket);
+
+impl Reader {
+    pub(crate) async fn connect(address: SocketAddr, user: &str) -> Self {
+        let retrying = async {
+            loop {
+                if let Some(socket) = Socket::connect(address).await {
+                    break Self(socket);
+                }
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let mut reader = timeout(PATIENCE, retrying).await.expect("a server");
+        reader.ask(json!({ "type": "hello", "token": user })).await;
+        reader
+    }
+
+    pub(crate) async fn ask(&mut self, mut command: Value) -> Value {
+        command["id"] = 1.into();
+        let asking = async {
+            self.0.write([command]).await.ok()?;
+            loop {
+                let mut frame = self.0.read().await.ok()?;
+                match frame["type"].as_str() {
+                    Some("reply") => return Some(frame["result"].take()),
+                    Some("error") => panic!("{frame}"),
+                    _ => {}
+                }
+            }
+        };
+        timeout(PATIENCE, asking)
+            .await
+            .expect("in time")
+            .expect("an answer")
+    }
+}

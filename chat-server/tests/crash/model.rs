@@ -1,0 +1,249 @@
+//! A small server that keeps its promises, whose histories the checker has to accept.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use proptest::{collection::vec, prelude::*};
+
+use super::history::{Client, History, Line, Marks, Op, Room, View};
+
+/// The users of the clients: the last one is in no room.
+pub(crate) const CLIENTS: [&str; 5] = ["a", "a", "b", "c", "mallory"];
+pub(crate) const ROOMS: [&str; 2] = ["a,b", "b,c"];
+pub(crate) const OUTSIDER: Client = 4;
+
+/// A server that keeps its promises, and its clients.
+struct Model {
+    history: History,
+    logs: BTreeMap<&'static str, Vec<Line>>,
+    marks: BTreeMap<(&'static str, &'static str), Marks>,
+    /// What the server has read nothing of yet, in the order sent.
+    inbound: Vec<VecDeque<(&'static str, String)>>,
+    /// Answers on their way to each client.
+    outbound: Vec<VecDeque<Op>>,
+    /// What each client has no answer for.
+    pending: Vec<Vec<(&'static str, String)>>,
+    seen: Vec<BTreeMap<&'static str, usize>>,
+    link: u32,
+    sent: usize,
+}
+
+pub(crate) fn members(room: &str) -> Vec<String> {
+    room.split(',').map(str::to_owned).collect()
+}
+
+/// The clients of its members.
+pub(crate) fn members_among(room: &str) -> Vec<Client> {
+    let members = members(room);
+    let member = |client: &Client| members.iter().any(|one| one == CLIENTS[*client]);
+    (0..CLIENTS.len()).filter(member).collect()
+}
+
+fn text(cid: &str) -> String {
+    let number: usize = cid.parse().unwrap();
+    let word = if number % 9 == 4 { "war" } else { "peace" };
+    format!("{cid} {word}")
+}
+
+impl Model {
+    fn new() -> Self {
+        let rooms = ROOMS.map(|room| {
+            let made = Room {
+                members: members(room),
+                epoch: format!("epoch of {room}"),
+            };
+            (room.to_owned(), made)
+        });
+        Self {
+            history: History {
+                clients: CLIENTS.map(str::to_owned).to_vec(),
+                refused_word: "war".to_owned(),
+                rooms: BTreeMap::from(rooms),
+                ops: Vec::new(),
+                views: Vec::new(),
+            },
+            logs: ROOMS.map(|room| (room, Vec::new())).into(),
+            marks: BTreeMap::new(),
+            inbound: vec![VecDeque::new(); CLIENTS.len()],
+            outbound: vec![VecDeque::new(); CLIENTS.len()],
+            pending: vec![Vec::new(); CLIENTS.len()],
+            seen: vec![BTreeMap::new(); CLIENTS.len()],
+            link: 1,
+            sent: 0,
+        }
+    }
+
+    fn step(&mut self, client: Client, what: u8) {
+        let room = ROOMS[usize::from(what) % 2];
+        let member = members_among(room).contains(&client);
+        match what % 32 {
+            0..=9 if member || client == OUTSIDER => {
+                self.sent += 1;
+                let message = (room, self.sent.to_string());
+                self.pending[client].push(message.clone());
+                self.write(client, message);
+            }
+            10..=17 => self.process(client),
+            18..=22 => self.answer(client),
+            23..=26 if member => self.receive(client, room),
+            27..=30 if member => self.mark(client, room, what),
+            31 => self.crash(),
+            _ => {}
+        }
+    }
+
+    fn write(&mut self, client: Client, message: (&'static str, String)) {
+        let (room, cid) = message.clone();
+        self.history.ops.push(Op::Send {
+            client,
+            link: self.link,
+            room: room.to_owned(),
+            text: text(&cid),
+            cid,
+        });
+        self.inbound[client].push_back(message);
+    }
+
+    /// The server takes the oldest message of a client.
+    fn process(&mut self, client: Client) {
+        let Some((room, cid)) = self.inbound[client].pop_front() else {
+            return;
+        };
+        let (link, author, name) = (self.link, CLIENTS[client].to_owned(), room.to_owned());
+        if client == OUTSIDER || text(&cid).ends_with("war") {
+            self.outbound[client].push_back(Op::Refusal {
+                client,
+                link,
+                room: name,
+                cid,
+            });
+            return;
+        }
+        let log = self.logs.get_mut(room).unwrap();
+        let found = log.iter().position(|line| line.cid == cid);
+        let at = found.unwrap_or(log.len());
+        if found.is_none() {
+            log.push(Line {
+                seq: log.len() as u64 + 1,
+                id: format!("id of {cid}"),
+                author,
+                text: text(&cid),
+                cid: cid.clone(),
+            });
+        }
+        self.outbound[client].push_back(Op::Ack {
+            client,
+            link,
+            room: name,
+            cid,
+            id: log[at].id.clone(),
+            seq: log[at].seq,
+            duplicate: found.is_some(),
+        });
+    }
+
+    fn answer(&mut self, client: Client) {
+        if let Some(answer) = self.outbound[client].pop_front() {
+            if let Op::Ack { cid, .. } | Op::Refusal { cid, .. } = &answer {
+                self.pending[client].retain(|(_, pending)| pending != cid);
+            }
+            self.history.ops.push(answer);
+        }
+    }
+
+    /// A client receives all that it has not seen of a room.
+    fn receive(&mut self, client: Client, room: &'static str) {
+        let seen = self.seen[client].entry(room).or_default();
+        for line in &self.logs[room][*seen..] {
+            self.history.ops.push(Op::Recv {
+                client,
+                room: room.to_owned(),
+                line: line.clone(),
+            });
+        }
+        *seen = self.logs[room].len();
+    }
+
+    /// A client states what it has seen, and all of the room are told.
+    fn mark(&mut self, client: Client, room: &'static str, what: u8) {
+        let seen = self.seen[client].get(room).copied().unwrap_or(0) as u64;
+        let user = CLIENTS[client];
+        self.history.ops.push(Op::Mark {
+            client,
+            room: room.to_owned(),
+            upto: seen,
+        });
+        let marks = self.marks.entry((room, user)).or_default();
+        marks.delivered = marks.delivered.max(seen);
+        if what >= 128 {
+            marks.read = marks.read.max(seen);
+        }
+        let told = |client, own| Op::Marked {
+            client,
+            room: room.to_owned(),
+            user: user.to_owned(),
+            marks: *marks,
+            own,
+        };
+        let all = members_among(room).into_iter();
+        self.history.ops.extend(all.map(|one| told(one, false)));
+        self.history.ops.push(told(client, true));
+    }
+
+    /// What was not stored is gone, and so are the answers; some give up, the others try again.
+    fn crash(&mut self) {
+        self.link += 1;
+        for client in 0..CLIENTS.len() {
+            self.inbound[client].clear();
+            self.outbound[client].clear();
+            self.pending[client].retain(|(_, cid)| !cid.ends_with('7'));
+            for message in self.pending[client].clone() {
+                self.write(client, message);
+            }
+        }
+    }
+
+    fn end(mut self) -> History {
+        for client in 0..CLIENTS.len() {
+            while !self.inbound[client].is_empty() {
+                self.process(client);
+            }
+            while !self.outbound[client].is_empty() {
+                self.answer(client);
+            }
+        }
+        for room in ROOMS {
+            for client in members_among(room) {
+                self.receive(client, room);
+            }
+        }
+        for room in ROOMS {
+            let marks = members(room).into_iter().map(|user| {
+                let marks = self
+                    .marks
+                    .iter()
+                    .find(|((r, u), _)| *r == room && *u == user);
+                (user, marks.map_or_else(Marks::default, |(_, marks)| *marks))
+            });
+            let view = View {
+                room: room.to_owned(),
+                epoch: format!("epoch of {room}"),
+                lines: self.logs[room].clone(),
+                marks: marks.collect(),
+            };
+            self.history.views.extend([view.clone(), view]);
+        }
+        self.history
+    }
+}
+
+fn history(steps: &[(usize, u8)]) -> History {
+    let mut model = Model::new();
+    for (client, what) in steps {
+        model.step(*client, *what);
+    }
+    model.end()
+}
+
+pub(crate) fn histories() -> impl Strategy<Value = History> {
+    vec((0..CLIENTS.len(), any::<u8>()), 0..300).prop_map(|steps| history(&steps))
+}
