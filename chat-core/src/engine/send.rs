@@ -205,9 +205,13 @@ impl Shared {
         body: NewBody,
     ) -> Result<(Arc<LiveRoom>, EntryBody), Error> {
         let if_absent = match &body {
-            NewBody::Message(text) | NewBody::Edit { text, .. } => {
+            NewBody::Message(text) => {
                 self.check_text(text)?;
                 IfAbsent::Create
+            }
+            NewBody::Edit { text, .. } => {
+                self.check_text(text)?;
+                IfAbsent::Refuse
             }
             NewBody::Delete { .. } => IfAbsent::Refuse,
         };

@@ -194,6 +194,15 @@ async fn an_edit_and_a_deletion_reach_everyone_and_the_history() {
 }
 
 #[tokio::test]
+async fn an_edit_makes_no_room() {
+    let engine = engine();
+    let alice = engine.actor(user("alice"));
+    let edited = alice.edit(&direct("alice", "bob"), Seq(1), "hi").await;
+    assert_eq!(edited.unwrap_err().code(), ErrorCode::NoRoom);
+    assert_eq!(alice.rooms(None, None).await.unwrap().0, []);
+}
+
+#[tokio::test]
 async fn members_of_a_group_come_and_go_in_the_log() {
     let engine = engine();
     let room = RoomId::group("garden").unwrap();

@@ -11,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 use chat_core::{
     ChatEngine, Entry, ErrorCode, Mark, Membership, MessageId, NewEntry, NewRoom, Page, Room,
-    RoomId, Seq, UserId, Watermarks,
+    RoomCursor, RoomId, Seq, UserId, Watermarks,
     memory::MemoryStore,
     port::{
         AppendError, Appended, BackendError, BackendErrorKind, Change, Created, LogStore,
@@ -21,7 +21,8 @@ use chat_core::{
 
 use crate::common::{client_id, direct, next_entry, text, unlimited, user};
 
-/// A store whose answers to appends get lost, or which refuses them, while told so.
+/// A store whose answers to appends get lost, or which refuses them, or whose pages never come,
+/// while told so.
 #[derive(Debug, Clone, Default)]
 struct Troubled(Arc<Inner>);
 
@@ -30,6 +31,7 @@ struct Inner {
     store: MemoryStore,
     answers_lost: AtomicBool,
     full: AtomicBool,
+    silent: AtomicBool,
 }
 
 fn error(kind: BackendErrorKind, retry: Retry) -> AppendError {
@@ -67,6 +69,9 @@ impl LogStore for Troubled {
         page: Page,
         limit: usize,
     ) -> Result<Vec<Arc<Entry>>, BackendError> {
+        if self.0.silent.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
         self.0.store.page(room, page, limit).await
     }
 
@@ -180,6 +185,31 @@ async fn a_stored_message_whose_answer_was_lost_is_delivered_without_a_retry() {
     alice.send(&room, "three").await.unwrap();
     assert_eq!(text(&next_entry(&bob).await), "two");
     assert_eq!(text(&next_entry(&bob).await), "three");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resume_that_is_given_up_leaves_the_room_live() {
+    let (store, engine) = troubled();
+    let bob = engine.connect(user("bob")).await.unwrap();
+    let room = bob.open(&user("alice")).await.unwrap().room;
+    let cursor = RoomCursor {
+        room: room.id.clone(),
+        cursor: room.cursor(),
+    };
+    let alice = engine.actor(user("alice"));
+    alice.send(&room.id, "before").await.unwrap();
+    assert_eq!(text(&next_entry(&bob).await), "before");
+    store.0.silent.store(true, Ordering::Relaxed);
+    let resuming = async { tokio::time::timeout(Duration::from_secs(1), bob.resume(cursor)).await };
+    let (given_up, sent) = tokio::join!(resuming, alice.send(&room.id, "meanwhile"));
+    given_up.unwrap_err();
+    sent.unwrap();
+    alice.send(&room.id, "after").await.unwrap();
+    let live = tokio::time::timeout(Duration::from_secs(1), async {
+        [next_entry(&bob).await, next_entry(&bob).await]
+    });
+    let [one, two] = live.await.unwrap();
+    assert_eq!([text(&one), text(&two)], ["meanwhile", "after"]);
 }
 
 #[tokio::test(start_paused = true)]
