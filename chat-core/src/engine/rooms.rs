@@ -194,7 +194,7 @@ impl Shared {
         Ok(self.rooms.insert(room, published, members, &self.hub))
     }
 
-    async fn load_members(&self, id: &RoomId) -> Result<Vec<UserId>, BackendError> {
+    pub(crate) async fn load_members(&self, id: &RoomId) -> Result<Vec<UserId>, BackendError> {
         const PAGE: usize = 1_000;
         if let Some(pair) = id.pair() {
             return Ok(pair.to_vec());

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use chat_core::{
-    ChatEngine, ErrorCode, Event, Mark, Presence, RandomIds, Seq,
+    ChatEngine, EntryBody, ErrorCode, Event, Mark, Presence, RandomIds, RoomId, Seq,
     memory::{MemoryBus, MemoryCache, MemoryStore},
     port::{BackendError, Broker, Delivery, Hint, Topic},
 };
@@ -181,4 +181,24 @@ async fn who_comes_while_a_node_is_drained_is_not_left_behind() {
     };
     let (connected, ()) = tokio::join!(node.connect(user("alice")), draining);
     assert_eq!(connected.unwrap_err().code(), ErrorCode::ShuttingDown);
+}
+
+#[tokio::test]
+async fn who_is_added_on_another_node_sees_what_comes_from_then_on() {
+    let cluster = Cluster::new();
+    let (one, two) = (cluster.node(), cluster.node());
+    let room = RoomId::group("garden").unwrap();
+    one.create_group(room.clone(), vec![user("alice")])
+        .await
+        .unwrap();
+    let alice = one.actor(user("alice"));
+    for n in 1..=3 {
+        alice.send(&room, &format!("before bob {n}")).await.unwrap();
+    }
+    let bob = two.connect(user("bob")).await.unwrap();
+    alice.add_member(&room, user("bob")).await.unwrap();
+    alice.send(&room, "welcome").await.unwrap();
+    let joined = EntryBody::Joined { user: user("bob") };
+    assert_eq!(next_entry(&bob).await.body, joined);
+    assert_eq!(text(&next_entry(&bob).await), "welcome");
 }
