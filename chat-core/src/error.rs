@@ -148,7 +148,7 @@ pub enum Error {
     #[error("there is no such message of yours")]
     NoMessage,
     /// The budget is used up, and the user is muted from now on.
-    #[error("too many messages; wait {} s", retry_after.as_secs_f32().ceil())]
+    #[error("too many requests; wait {} s", retry_after.as_secs_f32().ceil())]
     RateLimited {
         /// How long to wait.
         retry_after: Duration,

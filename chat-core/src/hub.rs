@@ -84,10 +84,12 @@ impl Link {
         }
     }
 
-    /// From now on live entries of this room wait.
+    /// From now on live entries of this room wait; those that wait already stay.
     pub(crate) fn begin_catch_up(&self, room: &RoomId) {
-        self.catching_up()
-            .insert(room.clone(), CatchUp::Waiting(Vec::new()));
+        let mut catching_up = self.catching_up();
+        if !matches!(catching_up.get(room), Some(CatchUp::Waiting(_))) {
+            catching_up.insert(room.clone(), CatchUp::Waiting(Vec::new()));
+        }
     }
 
     /// Sends what was missed, up to `reached`, then what waited, then `last`; gives the position.
@@ -122,18 +124,33 @@ impl Link {
         at
     }
 
-    /// Gives up a catch-up: what waited is sent as if it had never begun.
-    pub(crate) fn abandon_catch_up(&self, room: &RoomId) {
-        let mut catching_up = self.catching_up();
-        if let Some(CatchUp::Waiting(frames)) = catching_up.remove(room) {
-            for frame in frames {
-                self.send(frame);
-            }
-        }
+    /// Gives up a catch-up that has not ended when the guard is dropped.
+    pub(crate) fn abandon_unless_ended<'a>(&'a self, room: &'a RoomId) -> Unfinished<'a> {
+        Unfinished { link: self, room }
     }
 
     pub(crate) fn close(&self, reason: CloseReason) {
         self.transport.close(reason);
+    }
+}
+
+/// A catch-up that may be dropped half-way, with the future that carries it out.
+#[must_use]
+pub(crate) struct Unfinished<'a> {
+    link: &'a Link,
+    room: &'a RoomId,
+}
+
+impl Drop for Unfinished<'_> {
+    /// What waits is sent as if the catch-up had never begun.
+    fn drop(&mut self) {
+        let mut catching_up = self.link.catching_up();
+        if let Some(CatchUp::Waiting(frames)) = catching_up.get_mut(self.room) {
+            for frame in std::mem::take(frames) {
+                self.link.send(frame);
+            }
+            catching_up.remove(self.room);
+        }
     }
 }
 

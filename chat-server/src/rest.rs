@@ -10,8 +10,8 @@ use axum::{
     response::IntoResponse,
 };
 use chat_core::{
-    Actor, ClientMessageId, ErrorBody, HistoryPage, Mark, Membership, Page, Presence, RoomId,
-    RoomView, Sent, Seq, UserId, Watermarks, port::Unauthenticated,
+    Actor, ClientMessageId, ErrorBody, HistoryPage, InvalidId, Mark, Membership, Page, Presence,
+    RoomId, RoomView, Sent, Seq, UserId, Watermarks, port::Unauthenticated,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{
@@ -77,6 +77,18 @@ impl FromRequestParts<App> for Caller {
     }
 }
 
+/// The name or id in the address.
+struct Named<T>(T);
+
+impl<T: TryFrom<String, Error = InvalidId>> FromRequestParts<App> for Named<T> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
+        let Path(text) = Path::<String>::from_request_parts(parts, app).await?;
+        Ok(Self(T::try_from(text)?))
+    }
+}
+
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 struct RoomsQuery {
     /// Begin after this room.
@@ -116,8 +128,11 @@ async fn rooms(
     (status = "4XX", body = ErrorBody),
     (status = "5XX", body = ErrorBody),
 ))]
-async fn open(Caller(caller): Caller, Path(user): Path<String>) -> Result<Json<RoomView>, Failure> {
-    Ok(Json(caller.open(&UserId::new(user)?).await?))
+async fn open(
+    Caller(caller): Caller,
+    Named(user): Named<UserId>,
+) -> Result<Json<RoomView>, Failure> {
+    Ok(Json(caller.open(&user).await?))
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -141,7 +156,7 @@ struct HistoryQuery {
 ))]
 async fn history(
     Caller(caller): Caller,
-    Path(room): Path<String>,
+    Named(room): Named<RoomId>,
     query: Result<Query<HistoryQuery>, QueryRejection>,
 ) -> Result<Json<HistoryPage>, Failure> {
     let Query(HistoryQuery {
@@ -160,9 +175,7 @@ async fn history(
             return Err(Failure::new(StatusCode::BAD_REQUEST, why));
         }
     };
-    Ok(Json(
-        caller.history(&RoomId::new(room)?, page, limit).await?,
-    ))
+    Ok(Json(caller.history(&room, page, limit).await?))
 }
 
 /// A message to send.
@@ -185,11 +198,10 @@ struct NewMessage {
 ))]
 async fn send(
     Caller(caller): Caller,
-    Path(room): Path<String>,
+    Named(room): Named<RoomId>,
     body: Result<Json<NewMessage>, JsonRejection>,
 ) -> Result<impl IntoResponse, Failure> {
     let Json(NewMessage { text, client_id }) = body?;
-    let room = RoomId::new(room)?;
     let sent = match client_id {
         Some(client_id) => caller.send_as(&room, &text, client_id).await?,
         None => caller.send(&room, &text).await?,
@@ -220,11 +232,11 @@ struct NewReceipt {
 ))]
 async fn receipt(
     Caller(caller): Caller,
-    Path(room): Path<String>,
+    Named(room): Named<RoomId>,
     body: Result<Json<NewReceipt>, JsonRejection>,
 ) -> Result<Json<Watermarks>, Failure> {
     let Json(NewReceipt { mark, seq }) = body?;
-    Ok(Json(caller.receipt(&RoomId::new(room)?, mark, seq).await?))
+    Ok(Json(caller.receipt(&room, mark, seq).await?))
 }
 
 /// Who is online.

@@ -16,7 +16,6 @@ use socketioxide::layer::SocketIoLayer;
 use tower_http::{
     catch_panic::CatchPanicLayer,
     cors::{AllowOrigin, CorsLayer},
-    timeout::TimeoutLayer,
 };
 
 use crate::{app::App, config::Settings, failure::Failure, legacy, native, rest};
@@ -25,8 +24,7 @@ pub(crate) fn router(app: App, socketio: SocketIoLayer) -> Router {
     let settings = Arc::clone(&app.settings);
     let (rest, document) = rest::routes().split_for_parts();
     let document = Arc::new(document);
-    let late =
-        TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, settings.request_timeout);
+    let late = middleware::from_fn_with_state(app.clone(), refuse_late);
     let requests = rest
         .route(
             "/v1/openapi.json",
@@ -39,8 +37,12 @@ pub(crate) fn router(app: App, socketio: SocketIoLayer) -> Router {
         .fallback(async || Failure::new(StatusCode::NOT_FOUND, "there is nothing at this address"))
         .layer(DefaultBodyLimit::max(settings.body_bytes.0))
         .layer(late);
-    let router = requests.route(native::PATH, get(native::upgrade));
-    router
+    requests
+        .route(native::PATH, get(native::upgrade))
+        .method_not_allowed_fallback(async || {
+            let why = "this address wants another method";
+            Failure::new(StatusCode::METHOD_NOT_ALLOWED, why)
+        })
         .layer(socketio)
         .layer(middleware::from_fn_with_state(app.clone(), refuse_origin))
         .layer(cors(&settings))
@@ -63,6 +65,16 @@ async fn ready(State(app): State<App>) -> Result<&'static str, Failure> {
         .rooms(None, Some(1))
         .await?;
     Ok("READY")
+}
+
+/// Gives up a request that takes too long, its body included.
+async fn refuse_late(State(app): State<App>, request: Request, next: Next) -> Response {
+    let within = app.settings.request_timeout;
+    let answered = tokio::time::timeout(within, next.run(request)).await;
+    answered.unwrap_or_else(|_| {
+        let why = format!("a request has to be done within {within:?}");
+        Failure::new(StatusCode::REQUEST_TIMEOUT, why).into_response()
+    })
 }
 
 /// CORS only hides answers from a page; a page that isn't allowed may not even ask.

@@ -242,3 +242,26 @@ async fn an_operator_sees_that_it_lives() {
     let hello = format!(r#"{{"msg":"Active @ {}"}}"#, server.address.port());
     assert_eq!(server.http("GET /", "", "").await.2, hello);
 }
+
+#[tokio::test]
+async fn what_no_handler_sees_is_refused_with_a_code_too() {
+    let server = Server::start(&[("request-timeout", "200ms")]).await;
+    let alice = Caller {
+        server: &server,
+        name: "alice",
+    };
+    for (request, status) in [
+        ("DELETE /v1/rooms", 405),
+        ("POST /v1/ws", 405),
+        ("PUT /v1/direct/%ff", 400),
+        ("GET /v1/rooms/%ff/entries", 400),
+    ] {
+        let (found, error) = alice.ask(request, "").await;
+        assert_eq!((found, &error["code"]), (status, &json!(100)), "{request}");
+    }
+    let unfinished = "POST /v1/rooms/alice,bob/messages HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\
+                      authorization: Bearer alice\r\ncontent-type: application/json\r\n\r\n{";
+    let answer = server.exchange(unfinished.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+    assert!(answer.contains(r#""code":100"#), "{answer}");
+}

@@ -79,7 +79,10 @@ impl Actor {
     ) -> Result<(Vec<Membership>, bool), Error> {
         let shared = &self.engine.shared;
         let limit = shared.page_limit(limit);
-        let mut rooms = shared.store.rooms_of(&self.user, after, limit + 1).await?;
+        let mut rooms = shared
+            .store
+            .rooms_of(&self.user, after, limit.saturating_add(1))
+            .await?;
         let more = rooms.len() > limit;
         rooms.truncate(limit);
         Ok((rooms, more))

@@ -20,6 +20,9 @@ pub struct Config {
     pub text_bytes: usize,
     /// How often a user may send or edit. Default 5 in 60 s, then muted for 5 s.
     pub send_limit: Option<RatePolicy>,
+    /// How often a user may make a direct room, by opening it or by a first message. Default one a
+    /// second, 30 at once.
+    pub room_limit: Option<RatePolicy>,
     /// How often others are told that a user types. Default every 3 s.
     pub typing_throttle: Duration,
     /// When typing that isn't renewed ends. Default 6 s.
@@ -55,6 +58,10 @@ impl Default for Config {
                 limit: 5,
                 window: Duration::from_mins(1),
                 mute: Duration::from_secs(5),
+            }),
+            room_limit: Some(RatePolicy::Steady {
+                interval: Duration::from_secs(1),
+                burst: 30,
             }),
             typing_throttle: Duration::from_secs(3),
             typing_expiry: Duration::from_secs(6),

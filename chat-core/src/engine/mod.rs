@@ -5,6 +5,7 @@ mod builder;
 mod config;
 mod handle;
 mod history;
+mod limits;
 mod presence;
 mod receipts;
 mod relay;
@@ -201,10 +202,11 @@ impl ChatEngine {
     /// Stops: refuses new sessions, closes all with [`CloseReason::Shutdown`], spread out so that
     /// they don't all come back at once, and waits until what was accepted is stored.
     ///
-    /// Returns when all sessions are gone, or after `within`.
+    /// Returns when all sessions are gone, or after `within` and a second.
     pub async fn drain(&self, within: Duration) {
         /// How fast connections are closed: 1,000 a second, which is 10,000 in 10 s.
         const BETWEEN: Duration = Duration::from_millis(1);
+        const FLUSH: Duration = Duration::from_secs(1);
         self.shared.draining.store(true, Ordering::Release);
         let closing = async {
             let links = self.shared.hub.links();
@@ -218,12 +220,20 @@ impl ChatEngine {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
-        if tokio::time::timeout(within, closing).await.is_err() {
+        let flushing = async {
+            let (flushed, done) = oneshot::channel();
+            if self.sequencer.send(Job::Flush(flushed)).await.is_ok() {
+                done.await.ok();
+            }
+        };
+        let deadline = tokio::time::Instant::now() + within;
+        if tokio::time::timeout_at(deadline, closing).await.is_err() {
             tracing::warn!("some connections did not end in time");
         }
-        let (flushed, done) = oneshot::channel();
-        if self.sequencer.send(Job::Flush(flushed)).await.is_ok() {
-            done.await.ok();
+        // Also when the connections took all the time, what is queued gets a moment.
+        let deadline = deadline.max(tokio::time::Instant::now() + FLUSH);
+        if tokio::time::timeout_at(deadline, flushing).await.is_err() {
+            tracing::warn!("the store did not take in time what was accepted");
         }
     }
 

@@ -16,7 +16,7 @@ use crate::{
     event::Event,
     frame::Frame,
     ids::{RoomId, UserId},
-    log::Seq,
+    log::{EntryBody, Page, Seq},
     port::{BackendError, Broker, Delivery, Hint, Topic},
     receipt::Watermarks,
     room::Room,
@@ -216,8 +216,7 @@ async fn follow(
     Ok(())
 }
 
-/// The room as this node knows it. One that it doesn't know was made after its members came, so
-/// none of its entries has been published here.
+/// The room as this node knows it.
 async fn newly_live(shared: &Shared, id: &RoomId) -> Result<Option<Arc<LiveRoom>>, BackendError> {
     if let Some(room) = shared.rooms.get(id) {
         return Ok(Some(room));
@@ -225,14 +224,51 @@ async fn newly_live(shared: &Shared, id: &RoomId) -> Result<Option<Arc<LiveRoom>
     let Some(room) = shared.store.room(id).await? else {
         return Ok(None);
     };
-    shared.remember_room(&room, Seq::ZERO).await.map(Some)
+    follow_from_here(shared, &room).await.map(Some)
+}
+
+/// Takes a room into use. One that this node doesn't know has no member here who came after it was
+/// made, unless they joined it since: nothing before that is theirs to be sent.
+async fn follow_from_here(shared: &Shared, room: &Room) -> Result<Arc<LiveRoom>, BackendError> {
+    if let Some(room) = shared.rooms.get(&room.id) {
+        return Ok(room);
+    }
+    let published = match room.id.pair() {
+        Some(_) => Seq::ZERO,
+        None => before_local_members(shared, room).await?,
+    };
+    shared.remember_room(room, published).await
+}
+
+/// The position before the first of this node's users joined, looked for from the end.
+async fn before_local_members(shared: &Shared, room: &Room) -> Result<Seq, BackendError> {
+    const PAGE: usize = 200;
+    let mut local = shared.load_members(&room.id).await?;
+    local.retain(|member| shared.hub.has(member));
+    let mut at = room.head.next();
+    while at > Seq(1) {
+        let page = shared.store.page(&room.id, Page::Before(at), PAGE).await?;
+        for entry in page.iter().rev() {
+            if let EntryBody::Joined { user } = &entry.body {
+                local.retain(|member| member != user);
+            }
+            at = entry.seq;
+            if local.is_empty() {
+                return Ok(Seq(at.0 - 1));
+            }
+        }
+        if page.is_empty() {
+            break;
+        }
+    }
+    Ok(Seq::ZERO)
 }
 
 /// Compares what was published here with the heads in the store, for all rooms of local users.
 async fn compare(shared: &Shared, jobs: &mpsc::WeakSender<Job>) -> Result<(), BackendError> {
     for user in shared.hub.users() {
         for room in rooms_of(shared, &user).await? {
-            let live = shared.remember_room(&room, Seq::ZERO).await?;
+            let live = follow_from_here(shared, &room).await?;
             if live.published() < room.head {
                 catch_up(jobs, live, room.head).await;
             }

@@ -37,18 +37,10 @@ impl Shared {
         last: impl FnOnce(Cursor) -> Option<Frame>,
     ) -> Result<Cursor, Error> {
         let RoomCursor { room, cursor } = cursor;
-        match self.missed(link, room, *cursor, budget).await {
-            Ok((frames, reached)) => {
-                let epoch = reached.epoch;
-                let seq =
-                    link.end_catch_up(room, frames, reached.seq, |seq| last(Cursor { epoch, seq }));
-                Ok(Cursor { epoch, seq })
-            }
-            Err(error) => {
-                link.abandon_catch_up(room);
-                Err(error)
-            }
-        }
+        let _unfinished = link.abandon_unless_ended(room);
+        let (frames, Cursor { epoch, seq }) = self.missed(link, room, *cursor, budget).await?;
+        let seq = link.end_catch_up(room, frames, seq, |seq| last(Cursor { epoch, seq }));
+        Ok(Cursor { epoch, seq })
     }
 
     /// What to send for a cursor, and the position that it leads to.

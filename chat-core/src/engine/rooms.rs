@@ -71,21 +71,29 @@ impl LiveRoom {
     }
 }
 
-/// The rooms in use, by id; a bounded memory of what the store says of them.
+/// The rooms in use, by id: a memory of what the store says of them, in proportion to the members
+/// who are connected.
 #[derive(Debug, Default)]
-pub(crate) struct Rooms(Mutex<HashMap<RoomId, Arc<LiveRoom>>>);
+pub(crate) struct Rooms(Mutex<Kept>);
 
-/// Above this, rooms that were not used since the last clearing are forgotten.
+#[derive(Debug, Default)]
+struct Kept {
+    rooms: HashMap<RoomId, Arc<LiveRoom>>,
+    /// At this number, rooms that were not used since the last clearing are forgotten.
+    clear_at: usize,
+}
+
+/// Up to this number no room is forgotten.
 const ROOMS_KEPT: usize = 65_536;
 
 impl Rooms {
-    fn map(&self) -> MutexGuard<'_, HashMap<RoomId, Arc<LiveRoom>>> {
+    fn kept(&self) -> MutexGuard<'_, Kept> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn get(&self, id: &RoomId) -> Option<Arc<LiveRoom>> {
-        let map = self.map();
-        let room = map.get(id)?;
+        let kept = self.kept();
+        let room = kept.rooms.get(id)?;
         room.used.store(true, Ordering::Relaxed);
         Some(Arc::clone(room))
     }
@@ -97,16 +105,18 @@ impl Rooms {
         members: Vec<UserId>,
         hub: &Hub,
     ) -> Arc<LiveRoom> {
-        let mut map = self.map();
-        if map.len() >= ROOMS_KEPT {
-            map.retain(|_, room| {
+        let mut kept = self.kept();
+        if kept.rooms.len() >= kept.clear_at.max(ROOMS_KEPT) {
+            kept.rooms.retain(|_, room| {
                 // What was published to sessions of this node must not be forgotten.
                 Arc::strong_count(room) > 1
                     || room.used.swap(false, Ordering::Relaxed)
                     || room.members().iter().any(|member| hub.has(member))
             });
+            // So that clearing costs little for each room, however many have to stay.
+            kept.clear_at = 2 * kept.rooms.len();
         }
-        let room = map.entry(room.id.clone()).or_insert_with(|| {
+        let room = kept.rooms.entry(room.id.clone()).or_insert_with(|| {
             Arc::new(LiveRoom {
                 id: room.id.clone(),
                 epoch: room.epoch,
@@ -144,6 +154,8 @@ impl Shared {
             Some(room) => room,
             None if if_absent == IfAbsent::Create => {
                 let members = id.pair().ok_or(Error::NoRoom)?.to_vec();
+                self.charge("room", user, self.config.room_limit.as_ref())
+                    .await?;
                 self.create_room(id.clone(), members).await?
             }
             None => return Err(Error::NoRoom),
@@ -203,7 +215,7 @@ impl Shared {
         Ok(self.rooms.insert(room, published, members, &self.hub))
     }
 
-    async fn load_members(&self, id: &RoomId) -> Result<Vec<UserId>, BackendError> {
+    pub(crate) async fn load_members(&self, id: &RoomId) -> Result<Vec<UserId>, BackendError> {
         const PAGE: usize = 1_000;
         if let Some(pair) = id.pair() {
             return Ok(pair.to_vec());

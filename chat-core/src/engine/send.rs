@@ -14,8 +14,7 @@ use crate::{
     event::Sent,
     ids::{ClientMessageId, MessageId, RoomId, UserId},
     log::{EntryBody, NewEntry, Seq},
-    port::{Draft, RateCache, RateKey, Verdict},
-    rate::Decision,
+    port::{Draft, Verdict},
 };
 
 /// Is called once, when a message is stored for good or refused.
@@ -204,14 +203,14 @@ impl Shared {
         room: &RoomId,
         body: NewBody,
     ) -> Result<(Arc<LiveRoom>, EntryBody), Error> {
-        let if_absent = match &body {
-            NewBody::Message(text) | NewBody::Edit { text, .. } => {
-                self.check_text(text)?;
-                IfAbsent::Create
-            }
-            NewBody::Delete { .. } => IfAbsent::Refuse,
+        if let NewBody::Message(text) | NewBody::Edit { text, .. } = &body {
+            self.check_text(text)?;
+        }
+        // A room is made only for a message that nothing else speaks against.
+        let live = match (self.enter(user, room, IfAbsent::Refuse).await, &body) {
+            (Err(Error::NoRoom), NewBody::Message(_)) if room.peer_of(user).is_some() => None,
+            (live, _) => Some(live?),
         };
-        let live = self.enter(user, room, if_absent).await?;
         let body = match body {
             NewBody::Message(text) => EntryBody::message(self.review(user, room, text).await?),
             NewBody::Edit { target, text } => EntryBody::Edit {
@@ -219,6 +218,10 @@ impl Shared {
                 text: self.review(user, room, text).await?,
             },
             NewBody::Delete { target } => EntryBody::Delete { target },
+        };
+        let live = match live {
+            Some(live) => live,
+            None => self.enter(user, room, IfAbsent::Create).await?,
         };
         Ok((live, body))
     }
@@ -241,7 +244,8 @@ impl Shared {
 
     /// Takes from the user's budget, then asks the moderators; gives the text to store.
     async fn review(&self, user: &UserId, room: &RoomId, text: String) -> Result<Arc<str>, Error> {
-        self.charge(user).await?;
+        self.charge("send", user, self.config.send_limit.as_ref())
+            .await?;
         let text: Arc<str> = text.into();
         let draft = Draft {
             room: room.clone(),
@@ -255,35 +259,6 @@ impl Shared {
                 Ok(masked)
             }
             Verdict::Reject { reason } => Err(Error::Moderated { reason }),
-        }
-    }
-
-    async fn charge(&self, user: &UserId) -> Result<(), Error> {
-        let Some(policy) = &self.config.send_limit else {
-            return Ok(());
-        };
-        let key = RateKey {
-            action: "send",
-            user: user.clone(),
-        };
-        let decision = match self.cache.acquire(&key, policy).await {
-            Ok(decision) => decision,
-            Err(error) => {
-                tracing::warn!(%error, "limits are local for now");
-                self.local_limits.acquire(&key, policy).await?
-            }
-        };
-        match decision {
-            Decision::Allowed => Ok(()),
-            Decision::Refused { retry_after } => Err(Error::RateLimited {
-                retry_after,
-                muted_for: None,
-            }),
-            Decision::MutedNow { retry_after } => Err(Error::RateLimited {
-                retry_after,
-                muted_for: Some(retry_after),
-            }),
-            Decision::Muted { retry_after } => Err(Error::Muted { retry_after }),
         }
     }
 }

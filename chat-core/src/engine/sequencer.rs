@@ -88,6 +88,13 @@ impl Sequencer {
         }
         if !batch.is_empty() {
             let answers = self.shared.store.append(batch).await;
+            let failed = answers.iter().find_map(|answer| match answer {
+                Err(AppendError::Backend(error)) => Some(error),
+                _ => None,
+            });
+            if let Some(error) = failed {
+                tracing::warn!(%error, "entries could not be stored");
+            }
             for ((room, done), answer) in waiting.into_iter().zip(answers) {
                 self.settle(&room, done, answer).await;
             }

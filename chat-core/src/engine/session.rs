@@ -58,6 +58,10 @@ impl Session {
     /// # Errors
     ///
     /// [`Error::NoRoom`], or a backend's failure.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped call has sent nothing again; what is live goes on.
     pub async fn resume(&self, cursor: RoomCursor) -> Result<Cursor, Error> {
         let shared = &self.engine.shared;
         self.link.begin_catch_up(&cursor.room);
@@ -143,6 +147,7 @@ impl ChatEngine {
     ///
     /// When this returns, the rooms named in [`Connect::cursors`] are caught up: all that was
     /// missed, or an [`Event::Gap`], has gone out before [`Event::Resumed`] and anything newer.
+    /// With more rooms than the transport holds frames, it has to be read meanwhile.
     ///
     /// # Errors
     ///
@@ -190,9 +195,15 @@ impl ChatEngine {
             actor: self.actor(user),
             link,
         };
+        // `drain` may have begun since, and listed the sessions before this one was there.
+        if self.is_draining() {
+            return Err(Error::ShuttingDown);
+        }
         shared.arrived(&session.link).await;
         let mut budget = shared.resume_budget();
         for cursor in cursors {
+            // However quick the store: the transport's reader has its turn between two rooms.
+            tokio::task::yield_now().await;
             let room = cursor.room.clone();
             let resumed = |cursor| Some(Event::Resumed { room, cursor }.into());
             match shared

@@ -18,10 +18,11 @@ pub(crate) fn client_id(text: &str) -> ClientMessageId {
     ClientMessageId::new(text).unwrap()
 }
 
-/// Settings without a send limit.
+/// Settings without limits.
 pub(crate) fn unlimited() -> Config {
     Config {
         send_limit: None,
+        room_limit: None,
         ..Config::default()
     }
 }

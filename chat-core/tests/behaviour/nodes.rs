@@ -4,10 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use chat_core::{
-    ChatEngine, Event, Mark, Presence, RandomIds, Seq,
+    ChatEngine, EntryBody, ErrorCode, Event, Mark, Presence, RandomIds, RoomId, Seq,
     memory::{MemoryBus, MemoryCache, MemoryStore},
     port::{BackendError, Broker, Delivery, Hint, Topic},
 };
+
+use tokio::sync::Barrier;
 
 use crate::common::{direct, next_entry, next_matching, text, unlimited, user};
 
@@ -22,6 +24,31 @@ impl Broker for Deaf {
     }
 
     async fn subscribe(&self, _: &Topic) -> Result<(), BackendError> {
+        Ok(())
+    }
+
+    async fn unsubscribe(&self, _: &Topic) -> Result<(), BackendError> {
+        Ok(())
+    }
+
+    async fn next(&self) -> Delivery {
+        std::future::pending().await
+    }
+}
+
+/// A broker whose answer to a subscription waits until it has been met at the barrier twice.
+#[derive(Debug)]
+struct Slow(Arc<Barrier>);
+
+#[async_trait]
+impl Broker for Slow {
+    async fn publish(&self, _: &Topic, _: &Hint) -> Result<(), BackendError> {
+        Ok(())
+    }
+
+    async fn subscribe(&self, _: &Topic) -> Result<(), BackendError> {
+        self.0.wait().await;
+        self.0.wait().await;
         Ok(())
     }
 
@@ -141,4 +168,37 @@ async fn a_node_that_sees_a_gap_reads_the_store() {
     one.actor(user("alice")).send(&room, "heard").await.unwrap();
     assert_eq!(text(&next_entry(&bob).await), "nobody heard");
     assert_eq!(text(&next_entry(&bob).await), "heard");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_comes_while_a_node_is_drained_is_not_left_behind() {
+    let barrier = Arc::new(Barrier::new(2));
+    let node = Cluster::new().node_with(Slow(Arc::clone(&barrier)));
+    let draining = async {
+        barrier.wait().await;
+        node.drain(Duration::from_secs(1)).await;
+        barrier.wait().await;
+    };
+    let (connected, ()) = tokio::join!(node.connect(user("alice")), draining);
+    assert_eq!(connected.unwrap_err().code(), ErrorCode::ShuttingDown);
+}
+
+#[tokio::test]
+async fn who_is_added_on_another_node_sees_what_comes_from_then_on() {
+    let cluster = Cluster::new();
+    let (one, two) = (cluster.node(), cluster.node());
+    let room = RoomId::group("garden").unwrap();
+    one.create_group(room.clone(), vec![user("alice")])
+        .await
+        .unwrap();
+    let alice = one.actor(user("alice"));
+    for n in 1..=3 {
+        alice.send(&room, &format!("before bob {n}")).await.unwrap();
+    }
+    let bob = two.connect(user("bob")).await.unwrap();
+    alice.add_member(&room, user("bob")).await.unwrap();
+    alice.send(&room, "welcome").await.unwrap();
+    let joined = EntryBody::Joined { user: user("bob") };
+    assert_eq!(next_entry(&bob).await.body, joined);
+    assert_eq!(text(&next_entry(&bob).await), "welcome");
 }

@@ -186,6 +186,52 @@ async fn what_does_not_fit_into_the_outbox_is_a_gap_and_not_a_slow_consumer() {
 }
 
 #[tokio::test]
+async fn more_rooms_than_the_outbox_holds_are_resumed_while_it_is_read() {
+    const ROOMS: usize = 40;
+    let outbox = OutboxLimits {
+        frames: 8,
+        bytes: 1 << 20,
+    };
+    let config = Config {
+        outbox,
+        ..unlimited()
+    };
+    let engine = ChatEngine::builder().config(config).build().unwrap();
+    let bob = engine.actor(user("bob"));
+    let mut cursors = Vec::new();
+    for n in 0..ROOMS {
+        let room = bob.open(&user(&format!("friend {n}"))).await.unwrap().room;
+        bob.send(&room.id, "hi").await.unwrap();
+        let cursor = Cursor {
+            epoch: room.epoch,
+            seq: Seq::ZERO,
+        };
+        let room = room.id;
+        cursors.push(RoomCursor { room, cursor });
+    }
+    let outbox = Outbox::new(engine.config().outbox);
+    let connect = Connect {
+        cursors,
+        ..Connect::new(user("bob"))
+    };
+    let reading = async {
+        let (mut frames, mut resumed) = (Vec::new(), 0);
+        while resumed < ROOMS {
+            assert_eq!(outbox.recv_many(&mut frames, 64).await, None);
+            resumed += frames
+                .drain(..)
+                .filter(|frame| matches!(frame.outgoing(), Outgoing::Event(Event::Resumed { .. })))
+                .count();
+        }
+    };
+    let (session, ()) = tokio::join!(
+        engine.connect_with(connect, Arc::clone(&outbox) as _),
+        reading
+    );
+    session.unwrap();
+}
+
+#[tokio::test]
 async fn a_slow_consumer_is_closed_and_loses_nothing_when_it_resumes() {
     let outbox = OutboxLimits {
         frames: 8,

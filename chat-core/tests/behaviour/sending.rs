@@ -194,6 +194,15 @@ async fn an_edit_and_a_deletion_reach_everyone_and_the_history() {
 }
 
 #[tokio::test]
+async fn an_edit_makes_no_room() {
+    let engine = engine();
+    let alice = engine.actor(user("alice"));
+    let edited = alice.edit(&direct("alice", "bob"), Seq(1), "hi").await;
+    assert_eq!(edited.unwrap_err().code(), ErrorCode::NoRoom);
+    assert_eq!(alice.rooms(None, None).await.unwrap().0, []);
+}
+
+#[tokio::test]
 async fn members_of_a_group_come_and_go_in_the_log() {
     let engine = engine();
     let room = RoomId::group("garden").unwrap();
@@ -277,6 +286,33 @@ async fn the_sixth_message_in_a_minute_mutes_and_the_mute_ends_when_it_says() {
         .unwrap();
     tokio::time::advance(Duration::from_secs(5)).await;
     again.send(&room, "hi").await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_can_fill_the_store_with_rooms() {
+    let engine = ChatEngine::builder().build().unwrap();
+    let mallory = engine.actor(user("mallory"));
+    for n in 0..30 {
+        mallory.open(&user(&format!("user{n}"))).await.unwrap();
+    }
+    let error = mallory.open(&user("one too many")).await.unwrap_err();
+    assert_eq!(error.code(), ErrorCode::RateLimited);
+    mallory.open(&user("user7")).await.unwrap();
+    tokio::time::advance(error.retry_after().unwrap()).await;
+    mallory.open(&user("one more")).await.unwrap();
+    assert_eq!(mallory.rooms(None, Some(200)).await.unwrap().0.len(), 31);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_is_refused_makes_no_room() {
+    let words = WordList::new(["war"]).unwrap();
+    let engine = ChatEngine::builder().moderator(words).build().unwrap();
+    let alice = engine.actor(user("alice"));
+    alice
+        .send(&direct("alice", "bob"), "war")
+        .await
+        .unwrap_err();
+    assert!(alice.rooms(None, None).await.unwrap().0.is_empty());
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 use chat_core::{
     ChatEngine, Entry, ErrorCode, Mark, Membership, MessageId, NewEntry, NewRoom, Page, Presence,
-    Room, RoomId, Seq, SessionId, UserId, Watermarks,
+    Room, RoomCursor, RoomId, Seq, SessionId, UserId, Watermarks,
     memory::MemoryStore,
     port::{
         AppendError, Appended, BackendError, BackendErrorKind, Change, Created, LogStore,
@@ -23,7 +23,8 @@ use mockall::mock;
 
 use crate::common::{client_id, direct, next_entry, text, unlimited, user};
 
-/// A store whose answers to appends get lost, or which refuses them, while told so.
+/// A store whose answers to appends get lost, or which refuses them, or whose pages never come,
+/// while told so.
 #[derive(Debug, Clone, Default)]
 struct Troubled(Arc<Inner>);
 
@@ -32,6 +33,7 @@ struct Inner {
     store: MemoryStore,
     answers_lost: AtomicBool,
     full: AtomicBool,
+    silent: AtomicBool,
 }
 
 fn error(kind: BackendErrorKind, retry: Retry) -> AppendError {
@@ -69,6 +71,9 @@ impl LogStore for Troubled {
         page: Page,
         limit: usize,
     ) -> Result<Vec<Arc<Entry>>, BackendError> {
+        if self.0.silent.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
         self.0.store.page(room, page, limit).await
     }
 
@@ -185,6 +190,31 @@ async fn a_stored_message_whose_answer_was_lost_is_delivered_without_a_retry() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_resume_that_is_given_up_leaves_the_room_live() {
+    let (store, engine) = troubled();
+    let bob = engine.connect(user("bob")).await.unwrap();
+    let room = bob.open(&user("alice")).await.unwrap().room;
+    let cursor = RoomCursor {
+        room: room.id.clone(),
+        cursor: room.cursor(),
+    };
+    let alice = engine.actor(user("alice"));
+    alice.send(&room.id, "before").await.unwrap();
+    assert_eq!(text(&next_entry(&bob).await), "before");
+    store.0.silent.store(true, Ordering::Relaxed);
+    let resuming = async { tokio::time::timeout(Duration::from_secs(1), bob.resume(cursor)).await };
+    let (given_up, sent) = tokio::join!(resuming, alice.send(&room.id, "meanwhile"));
+    given_up.unwrap_err();
+    sent.unwrap();
+    alice.send(&room.id, "after").await.unwrap();
+    let live = tokio::time::timeout(Duration::from_secs(1), async {
+        [next_entry(&bob).await, next_entry(&bob).await]
+    });
+    let [one, two] = live.await.unwrap();
+    assert_eq!([text(&one), text(&two)], ["meanwhile", "after"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_full_store_refuses_messages_and_is_read_on() {
     let (store, engine) = troubled();
     let alice = engine.actor(user("alice"));
@@ -258,11 +288,14 @@ async fn without_a_cache_people_chat_on_and_limits_hold_on_this_node() {
     cache.expect_presence().returning(|_| Err(away()));
     cache.expect_online().returning(|_| Err(away()));
     cache.expect_take_expired().returning(|_| Err(away()));
-    // Five messages pass and the sixth is refused: each asked the cache once, and no more.
-    cache
-        .expect_acquire()
-        .times(6)
-        .returning(|_, _| Err(away()));
+    // Five messages pass and the sixth is refused: each asked the cache once, as two rooms did.
+    for (action, times) in [("send", 6), ("room", 2)] {
+        cache
+            .expect_acquire()
+            .withf(move |key, _| key.action == action)
+            .times(times)
+            .returning(|_, _| Err(away()));
+    }
     let engine = ChatEngine::builder().cache(cache).build().unwrap();
     let alice = engine.connect(user("alice")).await.unwrap();
     let bob = engine.connect(user("bob")).await.unwrap();

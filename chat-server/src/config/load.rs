@@ -167,7 +167,8 @@ fn find(variables: &[(Origin, String)], wanted: &str) -> Option<(String, Origin)
 fn alias(setting: &Setting, variables: &[(Origin, String)]) -> Option<(String, Origin)> {
     match setting.field {
         "listen" => {
-            find(variables, "PORT").map(|(port, origin)| (format!("127.0.0.1:{port}"), origin))
+            let port = find(variables, "PORT").filter(|(port, _)| !port.is_empty());
+            port.map(|(port, origin)| (format!("127.0.0.1:{port}"), origin))
         }
         "log" => find(variables, "RUST_LOG").filter(|(filter, _)| !filter.is_empty()),
         _ => None,
