@@ -63,7 +63,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     ));
 
     let name = UserId::new("calculator")?;
-    let (bot, bot_events) = Client::connect(&url, name.as_str())?;
+    let (bot, mut bot_events) = Client::connect(&url, name.as_str())?;
+    // What comes from here on is told as events; what was sent before stands in the history.
+    while !matches!(bot_events.next().await, Some(ClientEvent::Connected { .. })) {}
     tokio::spawn(run(bot, bot_events, name.clone()));
 
     let (alice, mut events) = Client::connect(&url, "alice")?;
