@@ -228,10 +228,13 @@ pub(crate) fn seq(number: i64) -> Seq {
     Seq(u64::try_from(number).unwrap_or(0))
 }
 
+/// The precision that is kept.
+fn whole_micros(at: DateTime<Utc>) -> DateTime<Utc> {
+    DateTime::from_timestamp_micros(at.timestamp_micros()).unwrap_or(at)
+}
+
 /// An entry as it will be read: times in the precision that is kept.
 pub(crate) fn as_kept(mut entry: NewEntry) -> NewEntry {
-    let whole_micros =
-        |at: DateTime<Utc>| DateTime::from_timestamp_micros(at.timestamp_micros()).unwrap_or(at);
     entry.at = whole_micros(entry.at);
     if let EntryBody::Message { edited_at, .. } = &mut entry.body {
         *edited_at = edited_at.map(whole_micros);

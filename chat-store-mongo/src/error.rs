@@ -156,3 +156,117 @@ pub(crate) fn told_to_each(error: BackendError) -> impl FnMut() -> AppendError {
 
 /// The answer to one entry.
 pub(crate) type Answer = Result<Appended, AppendError>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mongodb::{
+        bson::{Document, deserialize_from_document, doc},
+        error::{CommandError, WriteConcernError, WriteError},
+    };
+
+    fn insert_many(failed: Document) -> Error {
+        let failed: InsertManyError = deserialize_from_document(failed).unwrap();
+        ErrorKind::InsertMany(failed).into()
+    }
+
+    #[test]
+    fn each_failure_says_what_it_is_and_whether_to_repeat() {
+        use BackendErrorKind::{
+            Corrupt, Full, Misconfigured, Other, Timeout, Unauthorized, Unavailable,
+        };
+        use Retry::{IfIdempotent, No, Safe};
+
+        let codes = [
+            (18, Unauthorized, No),
+            (13, Unauthorized, No),
+            (8_000, Unauthorized, No),
+            (14_031, Full, Safe),
+            (50, Timeout, IfIdempotent),
+            (64, Timeout, IfIdempotent),
+            (262, Timeout, IfIdempotent),
+            (91, Unavailable, IfIdempotent),
+            (189, Unavailable, IfIdempotent),
+            (10_107, Unavailable, IfIdempotent),
+            (11_602, Unavailable, IfIdempotent),
+            (13_435, Unavailable, IfIdempotent),
+            (20, Misconfigured, No),
+            (85, Misconfigured, No),
+            (2, Other, No),
+        ];
+        for (code, kind, retry) in codes {
+            let failed = doc! { "code": code, "codeName": "", "errmsg": "" };
+            let command: CommandError = deserialize_from_document(failed.clone()).unwrap();
+            let write: WriteError = deserialize_from_document(failed.clone()).unwrap();
+            let concern: WriteConcernError = deserialize_from_document(failed.clone()).unwrap();
+            let mut one_of_many = failed.clone();
+            one_of_many.insert("index", 3_i64);
+            let many = doc! { "writeErrors": [one_of_many] };
+            for error in [
+                ErrorKind::Command(command).into(),
+                ErrorKind::Write(WriteFailure::WriteError(write)).into(),
+                ErrorKind::Write(WriteFailure::WriteConcernError(concern)).into(),
+                insert_many(many),
+            ] {
+                let told = classify(&error, "append");
+                assert_eq!(
+                    (told.kind, told.retry),
+                    (kind, retry),
+                    "{code} in {error:?}"
+                );
+                assert_eq!((told.backend, told.operation), ("mongodb", "append"));
+            }
+        }
+
+        let of_io = |kind: io::ErrorKind| Error::from(io::Error::from(kind));
+        let others = [
+            (of_io(io::ErrorKind::TimedOut), Timeout, IfIdempotent),
+            (
+                of_io(io::ErrorKind::ConnectionReset),
+                Unavailable,
+                IfIdempotent,
+            ),
+            (
+                of_io(io::ErrorKind::UnexpectedEof),
+                Unavailable,
+                IfIdempotent,
+            ),
+            (Error::custom("damaged".to_owned()), Corrupt, No),
+            (ErrorKind::Shutdown.into(), Other, No),
+        ];
+        for (error, kind, retry) in others {
+            let told = classify(&error, "page");
+            assert_eq!((told.kind, told.retry), (kind, retry), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_duplicate_names_its_document_and_what_is_taken() {
+        // Names hold nearly anything, so they must not be taken for the name of an index.
+        for (index, taken) in [
+            ("room_seq", Taken::Seq),
+            ("_id_", Taken::Id),
+            ("room_author_client", Taken::Other),
+        ] {
+            let message = format!(
+                "E11000 duplicate key error collection: chat.messages index: {index} dup key: \
+                 {{ from: \" index: _id_ dup key\" }}"
+            );
+            let first = doc! { "index": 4_i64, "code": DUPLICATE_KEY, "errmsg": message };
+            let failed = doc! { "writeErrors": [first] };
+            assert_eq!(duplicate(&insert_many(failed)), Some((4, taken)));
+        }
+    }
+
+    #[test]
+    fn without_a_majority_nothing_counts_as_a_duplicate() {
+        let first = doc! { "index": 0_i64, "code": DUPLICATE_KEY, "errmsg": "" };
+        let concern = doc! { "code": 64, "codeName": "", "errmsg": "waited in vain" };
+        let failed = doc! { "writeErrors": [first], "writeConcernError": concern };
+        let error = insert_many(failed);
+        assert_eq!(duplicate(&error), None);
+        let told = classify(&error, "append");
+        let expected = (BackendErrorKind::Timeout, Retry::IfIdempotent);
+        assert_eq!((told.kind, told.retry), expected);
+    }
+}
