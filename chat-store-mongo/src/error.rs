@@ -35,6 +35,12 @@ pub(crate) fn timed_out(operation: &'static str, retry: Retry) -> BackendError {
     backend_error(BackendErrorKind::Timeout, retry, operation, reason)
 }
 
+/// The error of an operation whose task ended before it did, as when the program ends.
+pub(crate) fn interrupted(operation: &'static str) -> BackendError {
+    let (kind, retry) = (BackendErrorKind::Unavailable, Retry::IfIdempotent);
+    backend_error(kind, retry, operation, "the task was stopped")
+}
+
 fn meaning(error: &Error) -> (BackendErrorKind, Retry) {
     use BackendErrorKind as Kind;
 

@@ -46,9 +46,9 @@ pub(crate) struct Collections {
 #[derive(Debug)]
 pub struct MongoStore {
     collections: Collections,
-    heads: Heads,
-    /// Appends of one process would only race one another; the engine has one at a time anyway.
-    appending: Mutex<()>,
+    /// Appends of one process would only race one another, so each has the heads for itself; the
+    /// engine makes one at a time anyway.
+    heads: Arc<Mutex<Heads>>,
 }
 
 impl MongoStore {
@@ -74,8 +74,7 @@ impl MongoStore {
                 rooms: database.collection(ROOMS),
                 members: database.collection(MEMBERS),
             },
-            heads: Heads::default(),
-            appending: Mutex::default(),
+            heads: Arc::default(),
         };
         // What a crash left open is done by whoever reads it, too; so this may fail.
         let all = &store.collections;
@@ -94,21 +93,26 @@ impl MongoStore {
     ///
     /// When the store can't be read.
     pub async fn room_count(&self) -> std::result::Result<u64, BackendError> {
-        within("room_count", async {
-            self.collections.rooms.estimated_document_count().await
+        let rooms = self.collections.rooms.clone();
+        within("room_count", async move {
+            rooms.estimated_document_count().await
         })
         .await
     }
 }
 
 /// The answer of an operation, if there is one in time.
-async fn within<T>(
+///
+/// It runs in a task of its own, so that it goes on when nobody waits any more: the driver lets
+/// others wait for a connection, for seconds, after one who wanted it has gone away.
+async fn within<T: Send + 'static>(
     operation: &'static str,
-    work: impl Future<Output = Result<T>>,
+    work: impl Future<Output = Result<T>> + Send + 'static,
 ) -> std::result::Result<T, BackendError> {
-    match timeout(LIMIT, work).await {
-        Ok(answer) => answer.map_err(|error| error::classify(&error, operation)),
-        Err(_) => Err(error::timed_out(operation, Retry::IfIdempotent)),
+    match tokio::spawn(timeout(LIMIT, work)).await {
+        Ok(Ok(answer)) => answer.map_err(|error| error::classify(&error, operation)),
+        Ok(Err(_)) => Err(error::timed_out(operation, Retry::IfIdempotent)),
+        Err(_) => Err(error::interrupted(operation)),
     }
 }
 
@@ -136,8 +140,8 @@ pub(crate) fn with_head(field: &str) -> [Document; 1] {
 #[async_trait]
 impl RoomStore for MongoStore {
     async fn create_room(&self, new: NewRoom) -> std::result::Result<Created, BackendError> {
-        let all = &self.collections;
-        within("create_room", async {
+        let all = self.collections.clone();
+        within("create_room", async move {
             let room = RoomDoc {
                 id: new.id.clone(),
                 epoch: new.epoch.0,
@@ -163,7 +167,8 @@ impl RoomStore for MongoStore {
     }
 
     async fn room(&self, id: &RoomId) -> std::result::Result<Option<Room>, BackendError> {
-        let found = within("room", self.collections.rooms(doc! { "_id": id.as_str() })).await?;
+        let (all, filter) = (self.collections.clone(), doc! { "_id": id.as_str() });
+        let found = within("room", async move { all.rooms(filter).await }).await?;
         Ok(found.into_iter().next().map(RoomDoc::room))
     }
 
@@ -172,10 +177,11 @@ impl RoomStore for MongoStore {
         id: &RoomId,
         user: &UserId,
     ) -> std::result::Result<bool, BackendError> {
-        within("is_member", async {
-            self.collections.settle_room(id).await?;
+        let (all, id, user) = (self.collections.clone(), id.clone(), user.clone());
+        within("is_member", async move {
+            all.settle_room(&id).await?;
             let member = doc! { "roomId": id.as_str(), "user": user.as_str(), "member": true };
-            let found = self.collections.members.find_one(member).await?;
+            let found = all.members.find_one(member).await?;
             Ok(found.is_some())
         })
         .await
@@ -190,11 +196,11 @@ impl RoomStore for MongoStore {
         if limit == 0 {
             return Ok(Vec::new());
         }
-        within("members", async {
-            self.collections.settle_room(id).await?;
-            let after = after.map_or("", UserId::as_str);
-            let found: Vec<MemberDoc> = self
-                .collections
+        let (all, id, after) = (self.collections.clone(), id.clone(), after.cloned());
+        within("members", async move {
+            all.settle_room(&id).await?;
+            let after = after.as_ref().map_or("", UserId::as_str);
+            let found: Vec<MemberDoc> = all
                 .members
                 .find(doc! { "roomId": id.as_str(), "user": { "$gt": after }, "member": true })
                 .sort(doc! { "user": 1 })
@@ -216,7 +222,9 @@ impl RoomStore for MongoStore {
         if limit == 0 {
             return Ok(Vec::new());
         }
-        within("rooms_of", self.collections.rooms_of(user, after, limit)).await
+        let (all, user, after) = (self.collections.clone(), user.clone(), after.cloned());
+        let work = async move { all.rooms_of(&user, after.as_ref(), limit).await };
+        within("rooms_of", work).await
     }
 }
 
@@ -307,17 +315,26 @@ impl Listed {
 impl LogStore for MongoStore {
     /// # Cancel safety
     ///
-    /// An append that is dropped may have happened, as one that times out.
+    /// Once it has begun it goes on, whether or not anybody waits for it.
     async fn append(
         &self,
         batch: Vec<NewEntry>,
     ) -> Vec<std::result::Result<Appended, AppendError>> {
-        let deadline = append::deadline();
-        let Ok(_turn) = timeout_at(deadline, self.appending.lock()).await else {
-            let mut tell = error::told_to_each(error::timed_out("append", Retry::Safe));
-            return batch.iter().map(|_| Err(tell())).collect();
+        let (all, heads) = (self.collections.clone(), Arc::clone(&self.heads));
+        let (deadline, entries) = (append::deadline(), batch.len());
+        let work = async move {
+            match timeout_at(deadline, heads.lock()).await {
+                Ok(heads) => Ok(append::append(&all, &heads, batch, deadline).await),
+                Err(_) => Err(error::timed_out("append", Retry::Safe)),
+            }
         };
-        append::append(&self.collections, &self.heads, batch, deadline).await
+        let answers = tokio::spawn(work).await;
+        answers
+            .unwrap_or_else(|_| Err(error::interrupted("append")))
+            .unwrap_or_else(|error| {
+                let mut tell = error::told_to_each(error);
+                (0..entries).map(|_| Err(tell())).collect()
+            })
     }
 
     async fn page(
@@ -329,7 +346,8 @@ impl LogStore for MongoStore {
         if limit == 0 {
             return Ok(Vec::new());
         }
-        within("page", self.collections.page(room, page, limit)).await
+        let (all, room) = (self.collections.clone(), room.clone());
+        within("page", async move { all.page(&room, page, limit).await }).await
     }
 
     async fn find(
@@ -337,13 +355,12 @@ impl LogStore for MongoStore {
         room: &RoomId,
         id: MessageId,
     ) -> std::result::Result<Option<Arc<Entry>>, BackendError> {
-        within("find", async {
-            self.collections
-                .settle(doc! { "roomId": room.as_str() })
-                .await?;
+        let (all, room) = (self.collections.clone(), room.clone());
+        within("find", async move {
+            all.settle(doc! { "roomId": room.as_str() }).await?;
             let entry =
                 doc! { "_id": id.to_string(), "roomId": room.as_str(), "seq": { "$gt": 0 } };
-            let found = self.collections.messages.find_one(entry).await?;
+            let found = all.messages.find_one(entry).await?;
             found.map(|it| append::entry(it).map(Arc::new)).transpose()
         })
         .await
@@ -413,7 +430,9 @@ impl ReceiptStore for MongoStore {
         mark: Mark,
         upto: Seq,
     ) -> std::result::Result<Change<Watermarks>, BackendError> {
-        within("advance", self.collections.advance(room, user, mark, upto)).await
+        let (all, room, user) = (self.collections.clone(), room.clone(), user.clone());
+        let work = async move { all.advance(&room, &user, mark, upto).await };
+        within("advance", work).await
     }
 
     async fn watermarks(
@@ -423,13 +442,9 @@ impl ReceiptStore for MongoStore {
     ) -> std::result::Result<Vec<Watermarks>, BackendError> {
         let names: Vec<_> = users.iter().map(UserId::as_str).collect();
         let filter = doc! { "roomId": room.as_str(), "user": { "$in": names } };
-        let found: Vec<MemberDoc> = within("watermarks", async {
-            self.collections
-                .members
-                .find(filter)
-                .await?
-                .try_collect()
-                .await
+        let members = self.collections.members.clone();
+        let found: Vec<MemberDoc> = within("watermarks", async move {
+            members.find(filter).await?.try_collect().await
         })
         .await?;
         let of = |user: &UserId| {
@@ -472,8 +487,11 @@ impl Collections {
         if from == to {
             return Ok(Change::Unchanged(from));
         }
-        if room.kind() == RoomKind::Direct {
-            self.date_messages(room, user, from, to).await?;
+        // They have moved, whatever becomes of the dates.
+        if room.kind() == RoomKind::Direct
+            && let Err(error) = self.date_messages(room, user, from, to).await
+        {
+            tracing::warn!(%error, "messages are left without the date of their receipt");
         }
         Ok(Change::Moved { from, to })
     }
