@@ -75,9 +75,9 @@ async fn a_wrong_password_is_told_apart() {
     let Some(database) = Database::new() else {
         return;
     };
-    let uri = database
-        .uri
-        .replace("mongodb://", "mongodb://nobody:secret@");
+    let (scheme, rest) = database.uri.split_once("://").unwrap();
+    let host = rest.split_once('@').map_or(rest, |(_, host)| host);
+    let uri = format!("{scheme}://nobody:secret@{host}");
     let error = refused(&uri).await;
     assert!(
         matches!(error, ConnectError::WrongPassword { .. }),
@@ -138,13 +138,16 @@ impl Stoppable {
         let port = listener.local_addr().unwrap().port();
         let (scheme, rest) = database.uri.split_once("://").unwrap();
         let (host, path) = rest.split_once('/').unwrap();
-        let host = host.rsplit('@').next().unwrap().to_owned();
+        let (login, host) = match host.rsplit_once('@') {
+            Some((login, host)) => (format!("{login}@"), host.to_owned()),
+            None => (String::new(), host.to_owned()),
+        };
         let direct = if path.contains("directConnection") {
             ""
         } else {
             "?directConnection=true"
         };
-        let uri = format!("{scheme}://127.0.0.1:{port}/{path}{direct}");
+        let uri = format!("{scheme}://{login}127.0.0.1:{port}/{path}{direct}");
         let (running, wait) = watch::channel(true);
         tokio::spawn(async move {
             loop {
