@@ -11,10 +11,11 @@ use chat_core::{
     moderation::{DEFAULT_WORDS, Matching, WordList, WordListError},
     port::BackendError,
 };
+use chat_store_mongo::{ConnectError, MongoStore};
 use chat_store_sqlite::{OpenError, SqliteStore};
 use tokio::net::TcpListener;
 
-use crate::config::{CacheUrl, Match, Settings, StoreUrl};
+use crate::config::{CacheUrl, Match, Settings, StoreUrl, without_password};
 
 /// Why the server can't start, in one line.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +27,9 @@ pub enum StartError {
     /// The store can't be opened.
     #[error("store: {0}{cause}", cause = cause(.0))]
     Open(#[from] OpenError),
+    /// The store can't be reached, or doesn't let us in.
+    #[error("store: {0}")]
+    Connect(#[from] ConnectError),
     /// The store can't be read.
     #[error("store: {0}{cause}", cause = cause(.0))]
     Store(#[from] BackendError),
@@ -110,6 +114,11 @@ pub async fn start(settings: &Settings) -> Result<Started, StartError> {
             let rooms = store.room_count().await?;
             (builder.store(store), rooms)
         }
+        StoreUrl::Mongo(address) => {
+            let store = MongoStore::connect(address).await?;
+            let rooms = store.room_count().await?;
+            (builder.store(store), rooms)
+        }
     };
     Ok(Started {
         listener,
@@ -124,10 +133,8 @@ impl Started {
         let address = self.listener.local_addr().unwrap_or(settings.listen);
         let store = match &settings.store {
             StoreUrl::Memory => "memory: everything is gone when the server stops".to_owned(),
-            StoreUrl::Sqlite(path) => {
-                let s = if self.rooms == 1 { "" } else { "s" };
-                format!("{}, {} room{s}", path.display(), self.rooms)
-            }
+            StoreUrl::Sqlite(path) => self.with_rooms(&path.display()),
+            StoreUrl::Mongo(address) => self.with_rooms(&without_password(address)),
         };
         let version = env!("CARGO_PKG_VERSION");
         fmt::from_fn(move |f| {
@@ -140,5 +147,10 @@ impl Started {
             writeln!(f, "  login      open: a name is enough")?;
             write!(f, "  stop       Ctrl+C")
         })
+    }
+
+    fn with_rooms(&self, store: &dyn Display) -> String {
+        let s = if self.rooms == 1 { "" } else { "s" };
+        format!("{store}, {} room{s}", self.rooms)
     }
 }

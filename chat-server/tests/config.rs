@@ -140,7 +140,7 @@ fn a_wrong_value_is_one_line_that_names_the_setting_and_its_origin() {
         ),
         (
             from(&[], &[("CHAT_STORE", "postgres:x")], ""),
-            "store (environment CHAT_STORE): \"postgres:x\" is not sqlite:PATH or memory",
+            "store (environment CHAT_STORE): \"postgres:x\" is not sqlite:PATH, mongodb://HOST/DATABASE or memory",
         ),
         (
             from(&[], &[("PORT", "http")], ""),

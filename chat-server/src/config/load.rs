@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, ffi::OsString, fmt, path::PathBuf};
 
 use clap::{Arg, ArgAction, Command};
 
-use super::{Setting, Settings, TABLE};
+use super::{Setting, Settings, TABLE, without_password};
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,14 +48,14 @@ pub struct Loaded {
 }
 
 impl fmt::Display for Loaded {
-    /// One line each, which is also a file that `--config` reads.
+    /// One line each, which is also a file that `--config` reads, but for passwords.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.origins.iter().try_for_each(|(setting, text, origin)| {
             writeln!(
                 f,
                 "{} = {}  # {origin}",
                 setting.name(),
-                toml::Value::from(text.as_str())
+                toml::Value::from(without_password(text))
             )
         })
     }
@@ -170,6 +170,7 @@ fn alias(setting: &Setting, variables: &[(Origin, String)]) -> Option<(String, O
             let port = find(variables, "PORT").filter(|(port, _)| !port.is_empty());
             port.map(|(port, origin)| (format!("127.0.0.1:{port}"), origin))
         }
+        "store" => find(variables, "Atlas_URI"),
         "log" => find(variables, "RUST_LOG").filter(|(filter, _)| !filter.is_empty()),
         _ => None,
     }
@@ -197,8 +198,10 @@ pub(super) fn resolve(
             .or_else(|| alias(setting, variables))
             .or(from_file)
             .unwrap_or_else(|| (setting.default.to_owned(), Origin::Default));
-        (setting.check)(&text)
-            .map_err(|form| Problem(format!("{name} ({origin}): {text:?} is not {form}")))?;
+        (setting.check)(&text).map_err(|form| {
+            let text = without_password(&text);
+            Problem(format!("{name} ({origin}): {text:?} is not {form}"))
+        })?;
         origins.push((setting, text, origin));
     }
     for (unknown, origin) in [

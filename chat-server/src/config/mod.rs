@@ -11,6 +11,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use chat_core::{Config, OutboxLimits, rate::RatePolicy};
 
 use self::value::Value;
+pub(crate) use self::value::without_password;
 pub use self::{
     load::{Loaded, Origin, Problem, Request, load},
     value::{Bytes, CacheUrl, LogFilter, Match, Origins, Rate, StoreUrl},
@@ -74,8 +75,8 @@ settings! {
     /// Which web pages may use the server; `auto` is any on a loopback address and none elsewhere.
     /// May be given several times.
     cors_origin: Origins = "auto", "auto|any|ORIGIN";
-    /// Where messages are kept.
-    store: StoreUrl = "sqlite:./chat.db", "sqlite:PATH|memory";
+    /// Where messages are kept. `Atlas_URI` in the environment, as the old server had it, sets it too.
+    store: StoreUrl = "sqlite:./chat.db", "sqlite:PATH|mongodb://HOST/DATABASE|memory";
     /// Where presence and rate limits are kept.
     cache: CacheUrl = "memory", "memory";
     /// What is logged. `RUST_LOG` in the environment sets it as well.

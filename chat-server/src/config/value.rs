@@ -13,6 +13,8 @@ pub(super) trait Value: Sized {
 pub enum StoreUrl {
     /// In an SQLite file, made when it is missing.
     Sqlite(PathBuf),
+    /// In MongoDB, at this address of its driver.
+    Mongo(String),
     /// Nowhere: they are gone when the server stops.
     Memory,
 }
@@ -73,9 +75,20 @@ impl Value for StoreUrl {
         match text.split_once(':') {
             None if text == "memory" => Ok(Self::Memory),
             Some(("sqlite", path)) if !path.is_empty() => Ok(Self::Sqlite(path.into())),
-            _ => Err("sqlite:PATH or memory".to_owned()),
+            Some(("mongodb" | "mongodb+srv", _)) => Ok(Self::Mongo(text.to_owned())),
+            _ => Err("sqlite:PATH, mongodb://HOST/DATABASE or memory".to_owned()),
         }
     }
+}
+
+/// An address that may be shown: the password in it is not.
+pub(crate) fn without_password(text: &str) -> String {
+    let user_and_rest = text.split_once("://").and_then(|(scheme, rest)| {
+        let (login, hosts) = rest.split_once('@')?;
+        let (user, _) = login.split_once(':')?;
+        Some(format!("{scheme}://{user}:***@{hosts}"))
+    });
+    user_and_rest.unwrap_or_else(|| text.to_owned())
 }
 
 impl Value for CacheUrl {
@@ -246,6 +259,17 @@ mod tests {
     }
 
     #[test]
+    fn an_address_is_shown_without_its_password() {
+        for (address, shown) in [
+            ("mongodb://me:secret@db/chat", "mongodb://me:***@db/chat"),
+            ("mongodb://db:27017/chat", "mongodb://db:27017/chat"),
+            ("sqlite:./chat.db", "sqlite:./chat.db"),
+        ] {
+            assert_eq!(without_password(address), shown);
+        }
+    }
+
+    #[test]
     fn nonsense_and_overflow_are_refused() {
         for bad in [
             "",
@@ -284,7 +308,7 @@ mod tests {
         ] {
             assert!(Origins::parse(bad).is_err(), "{bad:?}");
         }
-        for bad in ["", "sqlite:", "sqlite", "mongodb://x", "Memory"] {
+        for bad in ["", "sqlite:", "sqlite", "mongo://x", "Memory"] {
             assert!(StoreUrl::parse(bad).is_err(), "{bad:?}");
         }
     }

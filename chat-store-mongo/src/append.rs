@@ -1,0 +1,349 @@
+//! Appending. A number is taken by inserting an entry under it: the unique index on room and number
+//! decides between nodes, so there is neither a counter to ask nor a gap to leave.
+//!
+//! Of a batch, the rooms are spread over a few lanes that run beside each other. A lane inserts the
+//! entries of all its rooms with one ordered command, which stops at the first number that another
+//! node was quicker to take. What came before stays; the rest is planned again from the newest head.
+//! Ordered, because what follows a failed entry of its room must not be stored before it.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use chat_core::{ClientMessageId, EntryBody, NewEntry, RoomId, Seq, UserId, port::Retry};
+use futures_util::{TryStreamExt, future};
+use mongodb::{
+    bson::{Document, doc},
+    error::{Error, Result},
+};
+use tokio::time::{Instant, timeout_at};
+
+use crate::{
+    connect::LIMIT,
+    doc::{self, EntryDoc, RoomDoc},
+    error::{self, Answer, Taken, told_to_each},
+    plan::{Plan, Step, refused},
+    store::{Collections, with_head},
+};
+
+/// How many inserts of one batch run beside each other, and what makes another one worth it.
+const LANES: usize = 4;
+const LANE_ENTRIES: usize = 32;
+
+/// How many rooms' heads are remembered, about 100 bytes each.
+const HEADS: usize = 100_000;
+
+/// After another node was quicker in a room, this many appends there ask for the head first.
+/// Otherwise whoever appended last, and so knows the head, would win every time.
+const POLITE: u8 = 16;
+
+/// Newest numbers that this process need not ask for.
+///
+/// One may be too old: the index tells. None may be too new, or it would make a gap; so only those
+/// count that a majority of the servers has, which no election takes back.
+#[derive(Debug, Default)]
+pub(crate) struct Heads(Mutex<HashMap<RoomId, Head>>);
+
+#[derive(Debug, Clone, Copy)]
+struct Head {
+    seq: Seq,
+    /// How many more appends to ask before.
+    polite: u8,
+}
+
+impl Heads {
+    fn lock(&self) -> MutexGuard<'_, HashMap<RoomId, Head>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn known(&self, room: &RoomId) -> Option<Seq> {
+        let head = self.lock().get(room).copied();
+        head.filter(|head| head.polite == 0).map(|head| head.seq)
+    }
+
+    fn appended(&self, room: &RoomId, seq: Seq) {
+        let mut heads = self.lock();
+        if heads.len() >= HEADS {
+            heads.clear();
+        }
+        let polite = heads.get(room).map_or(0, |head| head.polite);
+        let polite = polite.saturating_sub(1);
+        heads.insert(room.clone(), Head { seq, polite });
+    }
+
+    fn contended(&self, room: &RoomId) {
+        let (seq, polite) = (Seq::ZERO, POLITE);
+        self.lock().insert(room.clone(), Head { seq, polite });
+    }
+
+    fn forget(&self, room: &RoomId) {
+        self.lock().remove(room);
+    }
+}
+
+/// Divides a batch by room, each room whole and in order; the indexes say where entries stood.
+pub(crate) fn lanes(batch: Vec<NewEntry>) -> Vec<Vec<(usize, NewEntry)>> {
+    let wanted = batch.len().div_ceil(LANE_ENTRIES).clamp(1, LANES);
+    let mut lanes: Vec<Vec<(usize, NewEntry)>> = Vec::new();
+    lanes.resize_with(wanted, Vec::new);
+    let mut lane_of: HashMap<RoomId, usize> = HashMap::new();
+    for (at, entry) in batch.into_iter().enumerate() {
+        let next = lane_of.len() % wanted;
+        let lane = *lane_of.entry(entry.room.clone()).or_insert(next);
+        lanes[lane].push((at, doc::as_kept(entry)));
+    }
+    lanes.retain(|lane| !lane.is_empty());
+    lanes
+}
+
+/// Appends the entries of one lane.
+pub(crate) async fn run(
+    collections: &Collections,
+    heads: &Heads,
+    entries: &[(usize, NewEntry)],
+    deadline: Instant,
+) -> Vec<(usize, Answer)> {
+    let mut lane = Lane {
+        collections,
+        heads,
+        open: entries,
+        answers: Vec::with_capacity(entries.len()),
+    };
+    let failed = match timeout_at(deadline, lane.append_all()).await {
+        Ok(Ok(())) => return lane.answers,
+        Ok(Err(error)) => error::classify(&error, "append"),
+        Err(_) => error::timed_out("append", Retry::IfIdempotent),
+    };
+    let mut answers = lane.answers;
+    let mut tell = told_to_each(failed);
+    for (at, entry) in &entries[answers.len()..] {
+        heads.forget(&entry.room);
+        answers.push((*at, Err(tell())));
+    }
+    answers
+}
+
+/// The moment at which an append that begins now gives up.
+pub(crate) fn deadline() -> Instant {
+    Instant::now() + LIMIT
+}
+
+struct Lane<'a> {
+    collections: &'a Collections,
+    heads: &'a Heads,
+    /// What has no answer yet.
+    open: &'a [(usize, NewEntry)],
+    answers: Vec<(usize, Answer)>,
+}
+
+impl Lane<'_> {
+    async fn append_all(&mut self) -> Result<()> {
+        let mut taken = None;
+        while !self.open.is_empty() {
+            taken = self.round(taken).await?;
+        }
+        Ok(())
+    }
+
+    /// Plans what is open and inserts it, up to the first key that is `taken`.
+    async fn round(&mut self, before: Option<Taken>) -> Result<Option<Taken>> {
+        let mut plan = Plan::new(self.find_heads(before.is_some()).await?);
+        // Numbers say nothing of duplicates; they show when the number is right.
+        let doubtful = matches!(before, Some(Taken::Id | Taken::Other));
+        for entry in self.look_up(doubtful).await? {
+            plan.know(entry);
+        }
+        let steps: Vec<Step> = self
+            .open
+            .iter()
+            .map(|(_, it)| plan.next(it.clone()))
+            .collect();
+        let docs: Vec<&EntryDoc> = steps.iter().filter_map(Step::doc).collect();
+        let inserted = if docs.is_empty() {
+            Ok(())
+        } else {
+            self.collections.insert(&docs).await
+        };
+        let (stored, taken) = match inserted {
+            Ok(()) => (docs.len(), None),
+            Err(error) => {
+                let (stored, taken) = error::duplicate(&error).ok_or(error)?;
+                (stored, Some(taken))
+            }
+        };
+        let effects = self.answer(steps, stored);
+        // They are stored, whatever becomes of this; a reader helps.
+        if let Err(error) = self.collections.apply(&effects).await {
+            tracing::warn!(%error, "the effects of some entries are left to their first reader");
+        }
+        if let (Some(Taken::Id), true) = (taken, doubtful) {
+            self.refuse_the_first();
+        }
+        if let (Some(_), Some((_, entry))) = (taken, self.open.first()) {
+            self.heads.contended(&entry.room);
+        }
+        Ok(taken)
+    }
+
+    /// Answers up to the entry after the first `stored` documents; gives those with effects.
+    fn answer(&mut self, steps: Vec<Step>, stored: usize) -> Vec<EntryDoc> {
+        let mut left = stored;
+        let mut effects = Vec::new();
+        for step in steps {
+            let answer = match step {
+                Step::Answer(answer) => answer,
+                Step::Store(..) if left == 0 => break,
+                Step::Store(doc, appended) => {
+                    left -= 1;
+                    self.heads
+                        .appended(&appended.entry.room, appended.entry.seq);
+                    if doc.pending.is_some() {
+                        effects.push(*doc);
+                    }
+                    Ok(appended)
+                }
+            };
+            self.answer_the_first(answer);
+        }
+        effects
+    }
+
+    fn answer_the_first(&mut self, answer: Answer) {
+        if let Some(((at, _), rest)) = self.open.split_first() {
+            self.answers.push((*at, answer));
+            self.open = rest;
+        }
+    }
+
+    /// Its id is taken, and not by what its author sent under this client message id.
+    fn refuse_the_first(&mut self) {
+        self.answer_the_first(Err(refused("another entry has this id")));
+    }
+
+    /// The heads of the rooms that exist.
+    async fn find_heads(&self, fresh: bool) -> Result<HashMap<RoomId, Seq>> {
+        let mut heads = HashMap::new();
+        let mut unknown = HashSet::new();
+        for (_, NewEntry { room, .. }) in self.open {
+            match self.heads.known(room).filter(|_| !fresh) {
+                Some(seq) => drop(heads.insert(room.clone(), seq)),
+                None => drop(unknown.insert(room.as_str())),
+            }
+        }
+        if !unknown.is_empty() {
+            let unknown: Vec<_> = unknown.into_iter().collect();
+            let found = self
+                .collections
+                .rooms(doc! { "_id": { "$in": unknown } })
+                .await?;
+            heads.extend(found.into_iter().map(|room| (room.id.clone(), room.head())));
+        }
+        Ok(heads)
+    }
+
+    /// Reads the messages that are to be edited or deleted, and what was sent before under the same
+    /// client message ids: for edits and deletions, and for `all` when there are duplicates.
+    ///
+    /// It comes after the heads, so it is at least as new; and if the number after a head is still
+    /// free when the entry is inserted, nothing has happened in between.
+    async fn look_up(&self, all: bool) -> Result<Vec<chat_core::Entry>> {
+        let mut rooms = HashSet::new();
+        let mut targets: HashMap<&RoomId, Vec<i64>> = HashMap::new();
+        let mut sent: HashMap<(&RoomId, &UserId), Vec<&str>> = HashMap::new();
+        for (_, new) in self.open {
+            let target = match &new.body {
+                EntryBody::Edit { target, .. } | EntryBody::Delete { target } => Some(*target),
+                _ => None,
+            };
+            if target.is_some() || all {
+                rooms.insert(new.room.as_str());
+                let client_id: &ClientMessageId = &new.client_id;
+                let sent = sent.entry((&new.room, &new.author)).or_default();
+                sent.push(client_id.as_str());
+            }
+            if let Some(target) = target {
+                targets
+                    .entry(&new.room)
+                    .or_default()
+                    .push(doc::number(target));
+            }
+        }
+        if rooms.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rooms: Vec<_> = rooms.into_iter().collect();
+        self.collections
+            .settle(doc! { "roomId": { "$in": rooms } })
+            .await?;
+        let targets = targets.into_iter().map(|(room, seqs)| {
+            doc! { "roomId": room.as_str(), "seq": { "$in": seqs } }
+        });
+        let sent = sent.into_iter().map(|((room, from), ids)| {
+            doc! { "roomId": room.as_str(), "from": from.as_str(), "clientId": { "$in": ids } }
+        });
+        let either: Vec<Document> = targets.chain(sent).collect();
+        self.collections.entries(doc! { "$or": either }).await
+    }
+}
+
+impl Step {
+    fn doc(&self) -> Option<&EntryDoc> {
+        match self {
+            Self::Store(doc, _) => Some(doc),
+            Self::Answer(_) => None,
+        }
+    }
+}
+
+impl Collections {
+    /// Stores entries in this order, up to the first one that can't be.
+    async fn insert(&self, docs: &[&EntryDoc]) -> Result<()> {
+        self.messages
+            .clone_with_type::<EntryDoc>()
+            .insert_many(docs.iter().copied())
+            .ordered(true)
+            .await
+            .map(drop)
+    }
+
+    /// Rooms, with their newest numbers.
+    pub(crate) async fn rooms(&self, filter: Document) -> Result<Vec<RoomDoc>> {
+        let pipeline = [doc! { "$match": filter }]
+            .into_iter()
+            .chain(with_head("_id"));
+        let found = self.rooms.aggregate(pipeline).with_type().await?;
+        found.try_collect().await
+    }
+
+    /// Entries, in no order.
+    async fn entries(&self, filter: Document) -> Result<Vec<chat_core::Entry>> {
+        let found: Vec<EntryDoc> = self.messages.find(filter).await?.try_collect().await?;
+        found.into_iter().map(entry).collect()
+    }
+}
+
+/// An entry as the engine has it.
+pub(crate) fn entry(doc: EntryDoc) -> Result<chat_core::Entry> {
+    let (room, seq) = (doc.room_id.clone(), doc.seq);
+    doc.entry().ok_or_else(|| {
+        tracing::error!(%room, seq, "an entry is damaged");
+        Error::custom("a damaged entry".to_owned())
+    })
+}
+
+/// All lanes of a batch, in its order.
+pub(crate) async fn append(
+    collections: &Collections,
+    heads: &Heads,
+    batch: Vec<NewEntry>,
+    deadline: Instant,
+) -> Vec<Answer> {
+    let lanes = lanes(batch);
+    let runs = lanes
+        .iter()
+        .map(|lane| run(collections, heads, lane, deadline));
+    let mut answers: Vec<_> = future::join_all(runs).await.into_iter().flatten().collect();
+    answers.sort_by_key(|(at, _)| *at);
+    answers.into_iter().map(|(_, answer)| answer).collect()
+}

@@ -1,0 +1,298 @@
+//! Connecting to a server of which nothing is known: whether it answers, lets us in, and has a
+//! schema that this code knows.
+
+use std::{io, time::Duration};
+
+use mongodb::{
+    Client, Database, IndexModel,
+    bson::{Document, doc},
+    error::{Error, ErrorKind},
+    options::{
+        Acknowledgment, ClientOptions, IndexOptions, ReadConcern, ReadPreference, ReturnDocument,
+        SelectionCriteria, WriteConcern,
+    },
+};
+
+use crate::{
+    doc::{MEMBERS, MESSAGES, META, ROOMS},
+    error,
+};
+
+/// The version of the schema that this code writes.
+const VERSION: i32 = 1;
+
+/// How long one operation may take, so that an error is there in less than five seconds.
+pub(crate) const LIMIT: Duration = Duration::from_secs(4);
+
+/// Of the stages below, the ones that come one after the other take less than [`LIMIT`].
+const SELECTION: Duration = Duration::from_millis(2_500);
+const CONNECT: Duration = Duration::from_secs(2);
+const MAJORITY: Duration = Duration::from_secs(3);
+
+/// Four lanes of appends, and reads beside them; a read takes about a millisecond.
+const CONNECTIONS: u32 = 32;
+
+/// `MongoDB` 6.0, the first whose `$lookup` reads a sharded collection without a flag.
+const OLDEST_WIRE_VERSION: i32 = 17;
+
+/// The database, when the address names none.
+const DATABASE: &str = "chat";
+
+/// Why the store can't be used, and what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The address can't be read.
+    #[error("the address of MongoDB can't be used: {reason}")]
+    Address {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Nobody answers.
+    #[error("MongoDB does not answer at {hosts}; start it, or correct the address")]
+    Unreachable {
+        /// Where it ought to be.
+        hosts: String,
+        /// What the driver said.
+        source: Error,
+    },
+    /// It answers, and has no member that takes writes.
+    #[error(
+        "MongoDB at {hosts} has no primary; wait for the election, or initiate the replica set"
+    )]
+    NoPrimary {
+        /// Where it is.
+        hosts: String,
+        /// What the driver said.
+        source: Error,
+    },
+    /// The name or the password is wrong.
+    #[error("MongoDB at {hosts} refused the name or the password; correct them in the address")]
+    WrongPassword {
+        /// Where it is.
+        hosts: String,
+        /// What the driver said.
+        source: Error,
+    },
+    /// The user may not do what a store does.
+    #[error("this user may not write to the database {database}; give it the role readWrite there")]
+    NotAllowed {
+        /// The database.
+        database: String,
+        /// What the server said.
+        source: Error,
+    },
+    /// A later version of this crate wrote it.
+    #[error(
+        "the database {database} has version {found} of the schema, and this program knows \
+         versions up to {VERSION}; run the newer program, or name another database"
+    )]
+    NewerSchema {
+        /// The database.
+        database: String,
+        /// Its version.
+        found: i32,
+    },
+    /// The server is too old.
+    #[error("this MongoDB is older than version 6.0; install a newer one")]
+    OldServer,
+    /// There is no room for more.
+    #[error("the disk of MongoDB at {hosts} is full; free some of it")]
+    DiskFull {
+        /// Where it is.
+        hosts: String,
+        /// What the server said.
+        source: Error,
+    },
+    /// Anything else; the source says what.
+    #[error("the database {database} can't be used")]
+    Other {
+        /// The database.
+        database: String,
+        /// What the driver said.
+        source: Error,
+    },
+}
+
+/// The database, ready for use.
+pub(crate) async fn connect(uri: &str) -> Result<Database, ConnectError> {
+    let options = options(uri).await?;
+    let hosts = options.hosts.iter().map(ToString::to_string);
+    let place = Place {
+        hosts: hosts.collect::<Vec<_>>().join(", "),
+        database: options
+            .default_database
+            .clone()
+            .unwrap_or_else(|| DATABASE.to_owned()),
+    };
+    let client = Client::with_options(options).map_err(|error| place.failed(error))?;
+    let database = client.database(&place.database);
+    let prepared = async {
+        let hello = database.run_command(doc! { "hello": 1 }).await?;
+        let wire_version = hello.get_i32("maxWireVersion").unwrap_or(0);
+        if wire_version < OLDEST_WIRE_VERSION {
+            return Ok(Err(ConnectError::OldServer));
+        }
+        Ok(Ok(version(&database).await?))
+    };
+    let version = match tokio::time::timeout(LIMIT, prepared).await {
+        Ok(found) => found.map_err(|error| place.failed(error))??,
+        Err(_) => return Err(place.failed(io::Error::from(io::ErrorKind::TimedOut).into())),
+    };
+    if version > VERSION {
+        let found = version;
+        let database = place.database;
+        return Err(ConnectError::NewerSchema { database, found });
+    }
+    // Without a limit: in a database with many messages of the old server it may take its time.
+    indexes(&database)
+        .await
+        .map_err(|error| place.failed(error))?;
+    Ok(database)
+}
+
+async fn options(uri: &str) -> Result<ClientOptions, ConnectError> {
+    let wrong = |reason: String| ConnectError::Address { reason };
+    let parsed = tokio::time::timeout(LIMIT, ClientOptions::parse(uri)).await;
+    let mut options = parsed
+        .map_err(|_| wrong("the name server does not answer".to_owned()))?
+        .map_err(|error| wrong(error.kind.to_string()))?;
+    options.app_name.get_or_insert_with(|| "chat".to_owned());
+    options.server_selection_timeout.get_or_insert(SELECTION);
+    options.connect_timeout.get_or_insert(CONNECT);
+    options.max_pool_size.get_or_insert(CONNECTIONS);
+    // The driver's heartbeat notices a member that is gone in this time, not in ten seconds.
+    options.heartbeat_freq.get_or_insert(CONNECT);
+    // What follows is the promise of the store and no matter of taste.
+    options.write_concern = Some(
+        WriteConcern::builder()
+            .w(Acknowledgment::Majority)
+            .journal(true)
+            .w_timeout(MAJORITY)
+            .build(),
+    );
+    options.read_concern = Some(ReadConcern::majority());
+    options.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
+    Ok(options)
+}
+
+/// The version of the schema, which is ours if there was none. This writes, or tries to, so that
+/// whoever may only read is told so now.
+async fn version(database: &Database) -> mongodb::error::Result<i32> {
+    let meta = database.collection::<Document>(META);
+    let found = meta
+        .find_one_and_update(
+            doc! { "_id": "schema" },
+            doc! { "$setOnInsert": { "version": VERSION } },
+        )
+        .upsert(true)
+        .return_document(ReturnDocument::After)
+        .await?;
+    Ok(found
+        .and_then(|it| it.get_i32("version").ok())
+        .unwrap_or(i32::MAX))
+}
+
+/// Every index begins with the room, which is the shard key, but for those of one user's rooms.
+async fn indexes(database: &Database) -> mongodb::error::Result<()> {
+    let index = |name: &str, keys: Document, unique: bool, only: Option<Document>| {
+        let options = IndexOptions::builder()
+            .name(name.to_owned())
+            .unique(unique.then_some(true))
+            .partial_filter_expression(only)
+            .build();
+        IndexModel::builder().keys(keys).options(options).build()
+    };
+    // The old server's messages have none of these fields, and may stand in the same collection.
+    let having = |field: &str| Some(doc! { field: { "$exists": true } });
+    database
+        .collection::<Document>(MESSAGES)
+        .create_indexes([
+            index(
+                "room_seq",
+                doc! { "roomId": 1, "seq": 1 },
+                true,
+                having("seq"),
+            ),
+            index(
+                "room_author_client",
+                doc! { "roomId": 1, "from": 1, "clientId": 1 },
+                true,
+                having("clientId"),
+            ),
+            index(
+                "room_target",
+                doc! { "roomId": 1, "target": 1 },
+                false,
+                having("target"),
+            ),
+            index(
+                "pending",
+                doc! { "pending": 1, "roomId": 1 },
+                false,
+                Some(doc! { "pending": true }),
+            ),
+        ])
+        .await?;
+    database
+        .collection::<Document>(ROOMS)
+        .create_index(index(
+            "entering",
+            doc! { "entering": 1 },
+            false,
+            having("entering"),
+        ))
+        .await?;
+    database
+        .collection::<Document>(MEMBERS)
+        .create_indexes([
+            index("room_user", doc! { "roomId": 1, "user": 1 }, true, None),
+            index(
+                "user_member_room",
+                doc! { "user": 1, "member": 1, "roomId": 1 },
+                false,
+                None,
+            ),
+        ])
+        .await?;
+    Ok(())
+}
+
+/// What is being connected to, for people.
+struct Place {
+    hosts: String,
+    database: String,
+}
+
+impl Place {
+    fn failed(&self, source: Error) -> ConnectError {
+        let (hosts, database) = (self.hosts.clone(), self.database.clone());
+        match (&*source.kind, error::code(&source)) {
+            (ErrorKind::Authentication { .. }, _) | (_, Some(18)) => {
+                ConnectError::WrongPassword { hosts, source }
+            }
+            (_, Some(13 | 8000)) => ConnectError::NotAllowed { database, source },
+            (_, Some(14_031)) => ConnectError::DiskFull { hosts, source },
+            (_, Some(10_107 | 13_435 | 13_436)) => ConnectError::NoPrimary { hosts, source },
+            // The driver's description of the members tells a set without a primary apart.
+            (ErrorKind::ServerSelection { message, .. }, _)
+                if message.contains("RsSecondary") || message.contains("RsGhost") =>
+            {
+                ConnectError::NoPrimary { hosts, source }
+            }
+            (
+                ErrorKind::ServerSelection { .. }
+                | ErrorKind::ConnectionPoolCleared { .. }
+                | ErrorKind::Io(_)
+                | ErrorKind::DnsResolve { .. },
+                _,
+            ) => ConnectError::Unreachable { hosts, source },
+            (ErrorKind::InvalidArgument { .. } | ErrorKind::InvalidTlsConfig { .. }, _) => {
+                ConnectError::Address {
+                    reason: source.kind.to_string(),
+                }
+            }
+            _ => ConnectError::Other { database, source },
+        }
+    }
+}

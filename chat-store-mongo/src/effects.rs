@@ -1,0 +1,181 @@
+//! What entries do beside standing in the log, so that a crash in between leaves nothing half done.
+//!
+//! An entry with an effect is inserted as `pending`: that one write decides that it happened. Then
+//! comes the effect, then the mark is taken away. Whoever reads looks for marks first, and does what
+//! they still ask for. Every effect may be done twice, late and in any order: a member and a text
+//! know the number of the entry that they come from, and go only forward.
+//!
+//! `docs/adr/0007-mongo-effects-are-helped.md` has the reasons.
+
+use std::collections::HashMap;
+
+use chat_core::{RoomId, UserId};
+use futures_util::{StreamExt, TryStreamExt, future, stream};
+use mongodb::{
+    bson::{Document, doc},
+    error::Result,
+};
+
+use crate::{
+    doc::{EntryDoc, Kind, RoomDoc},
+    store::Collections,
+};
+
+/// How many effects are carried out at the same time.
+const AT_ONCE: usize = 8;
+
+impl Collections {
+    /// Finishes what entries began and a crash, or just another node's slowness, left open.
+    pub(crate) async fn settle(&self, entries: Document) -> Result<()> {
+        let mut filter = doc! { "pending": true };
+        filter.extend(entries);
+        let pending: Vec<EntryDoc> = self.messages.find(filter).await?.try_collect().await?;
+        self.apply(&pending).await
+    }
+
+    /// The same for rooms whose first members are still on their way in.
+    pub(crate) async fn settle_rooms(&self, rooms: Document) -> Result<()> {
+        let mut filter = doc! { "entering": { "$exists": true } };
+        filter.extend(rooms);
+        let rooms: Vec<RoomDoc> = self.rooms.find(filter).await?.try_collect().await?;
+        for room in &rooms {
+            self.enter(room).await?;
+        }
+        Ok(())
+    }
+
+    /// Everything that stands open in this room.
+    pub(crate) async fn settle_room(&self, room: &RoomId) -> Result<()> {
+        let entries = self.settle(doc! { "roomId": room.as_str() });
+        let rooms = self.settle_rooms(doc! { "_id": room.as_str() });
+        future::try_join(entries, rooms).await.map(drop)
+    }
+
+    /// Lets the first members of a room in.
+    pub(crate) async fn enter(&self, room: &RoomDoc) -> Result<()> {
+        let members = room.entering.iter().flatten();
+        at_once(members.map(|user| self.set_member(&room.id, user, true, 0))).await?;
+        self.rooms
+            .update_one(
+                doc! { "_id": room.id.as_str() },
+                doc! { "$unset": { "entering": "" } },
+            )
+            .await
+            .map(drop)
+    }
+
+    /// Carries out the effects of these entries, and takes their marks away.
+    pub(crate) async fn apply(&self, entries: &[EntryDoc]) -> Result<()> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        at_once(entries.iter().map(|entry| self.apply_one(entry))).await?;
+        let rooms: Vec<_> = entries.iter().map(|it| it.room_id.as_str()).collect();
+        let ids: Vec<_> = entries.iter().map(|it| it.id.to_string()).collect();
+        self.messages
+            .update_many(
+                doc! { "_id": { "$in": ids }, "roomId": { "$in": rooms } },
+                doc! { "$unset": { "pending": "" } },
+            )
+            .await
+            .map(drop)
+    }
+
+    async fn apply_one(&self, entry: &EntryDoc) -> Result<()> {
+        let room = entry.room_id.as_str();
+        match (entry.kind, entry.target, &entry.user) {
+            (Kind::Edit, Some(target), _) => {
+                let message = doc! {
+                    "roomId": room, "seq": target, "kind": "message",
+                    "revision": { "$not": { "$gte": entry.seq } },
+                };
+                let text = entry.text.as_deref().unwrap_or_default();
+                let change = doc! { "$set": {
+                    "text": text, "editedAt": entry.at, "revision": entry.seq,
+                } };
+                self.messages.update_one(message, change).await.map(drop)
+            }
+            (Kind::Delete, Some(target), _) => {
+                let message_and_edits = doc! { "roomId": room, "$or": [
+                    { "seq": target }, { "target": target, "kind": "edit" },
+                ] };
+                let change = doc! {
+                    "$set": { "kind": "deleted" },
+                    "$unset": { "text": "", "target": "", "editedAt": "", "revision": "" },
+                };
+                self.messages
+                    .update_many(message_and_edits, change)
+                    .await
+                    .map(drop)
+            }
+            (Kind::Joined, _, Some(user)) => {
+                self.set_member(&entry.room_id, user, true, entry.seq).await
+            }
+            (Kind::Left, _, Some(user)) => {
+                self.set_member(&entry.room_id, user, false, entry.seq)
+                    .await
+            }
+            // A deletion has taken it back meanwhile.
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes somebody a member or not, as entry `seq` says, unless a later one has said otherwise.
+    async fn set_member(&self, room: &RoomId, user: &UserId, member: bool, seq: i64) -> Result<()> {
+        let later = doc! { "$lt": [{ "$ifNull": ["$revision", -1] }, seq] };
+        let now = doc! { "$ifNull": ["$member", false] };
+        self.members
+            .update_one(
+                doc! { "roomId": room.as_str(), "user": user.as_str() },
+                vec![doc! { "$set": {
+                    "member": { "$cond": [later, member, now] },
+                    "revision": { "$max": ["$revision", seq] },
+                } }],
+            )
+            .upsert(true)
+            .await
+            .map(drop)
+    }
+}
+
+async fn at_once(work: impl Iterator<Item = impl Future<Output = Result<()>>>) -> Result<()> {
+    let work: Vec<_> = work.collect();
+    stream::iter(work)
+        .buffer_unordered(AT_ONCE)
+        .try_collect()
+        .await
+}
+
+/// Shows entries of one room as the edits and deletions among them say. A page that is read while
+/// one of these is carried out may hold it and not its effect.
+pub(crate) fn overlay(page: &mut [EntryDoc]) {
+    let mut edits: HashMap<i64, usize> = HashMap::new();
+    let mut deleted = Vec::new();
+    for (at, entry) in page.iter().enumerate() {
+        match (entry.kind, entry.target) {
+            (Kind::Edit, Some(target)) => drop(edits.insert(target, at)),
+            (Kind::Delete, Some(target)) => deleted.push(target),
+            _ => {}
+        }
+    }
+    for (target, edit) in edits {
+        let (seq, at, text) = (page[edit].seq, page[edit].at, page[edit].text.clone());
+        let message = page.iter_mut().find(|it| it.seq == target);
+        if let Some(message) = message
+            && message.kind == Kind::Message
+            && message.revision < Some(seq)
+        {
+            message.text = text;
+            message.edited_at = Some(at);
+            message.revision = Some(seq);
+        }
+    }
+    for target in deleted {
+        for entry in page.iter_mut() {
+            let edit = entry.kind == Kind::Edit && entry.target == Some(target);
+            if edit || entry.seq == target {
+                entry.kind = Kind::Deleted;
+            }
+        }
+    }
+}

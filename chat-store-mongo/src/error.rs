@@ -1,0 +1,278 @@
+//! What a failure of MongoDB means to the engine.
+
+use std::{error, io, sync::Arc};
+
+use chat_core::port::{AppendError, Appended, BackendError, BackendErrorKind, Retry};
+use mongodb::error::{Error, ErrorKind, InsertManyError, WriteFailure};
+
+/// An error of this backend.
+pub(crate) fn backend_error(
+    kind: BackendErrorKind,
+    retry: Retry,
+    operation: &'static str,
+    source: impl Into<Box<dyn error::Error + Send + Sync>>,
+) -> BackendError {
+    BackendError {
+        kind,
+        retry,
+        backend: "mongodb",
+        operation,
+        source: Some(source.into()),
+    }
+}
+
+/// The error of an operation that the driver says has failed.
+///
+/// A duplicate key is no failure: whoever may meet one asks [`duplicate`] first.
+pub(crate) fn classify(error: &Error, operation: &'static str) -> BackendError {
+    let (kind, retry) = meaning(error);
+    backend_error(kind, retry, operation, error.clone())
+}
+
+/// The error of an operation that had no answer in time.
+pub(crate) fn timed_out(operation: &'static str, retry: Retry) -> BackendError {
+    let reason = "no answer in time";
+    backend_error(BackendErrorKind::Timeout, retry, operation, reason)
+}
+
+/// The error of an operation whose task ended before it did, as when the program ends.
+pub(crate) fn interrupted(operation: &'static str) -> BackendError {
+    let (kind, retry) = (BackendErrorKind::Unavailable, Retry::IfIdempotent);
+    backend_error(kind, retry, operation, "the task was stopped")
+}
+
+fn meaning(error: &Error) -> (BackendErrorKind, Retry) {
+    use BackendErrorKind as Kind;
+
+    match &*error.kind {
+        // The driver tells of the first error when it tries again, so nothing was ever sent.
+        ErrorKind::ServerSelection { .. } => (Kind::Unavailable, Retry::Safe),
+        // A second try may meet it, and the first one may have been applied.
+        ErrorKind::ConnectionPoolCleared { .. } | ErrorKind::DnsResolve { .. } => {
+            (Kind::Unavailable, Retry::IfIdempotent)
+        }
+        ErrorKind::Io(cause) if cause.kind() == io::ErrorKind::TimedOut => {
+            (Kind::Timeout, Retry::IfIdempotent)
+        }
+        ErrorKind::Io(_) => (Kind::Unavailable, Retry::IfIdempotent),
+        ErrorKind::Authentication { .. } => (Kind::Unauthorized, Retry::No),
+        ErrorKind::InvalidArgument { .. }
+        | ErrorKind::InvalidTlsConfig { .. }
+        | ErrorKind::IncompatibleServer { .. }
+        | ErrorKind::SessionsNotSupported => (Kind::Misconfigured, Retry::No),
+        ErrorKind::BsonDeserialization(_)
+        | ErrorKind::Bson(_)
+        // Ours, of an entry that makes no sense.
+        | ErrorKind::Custom(_)
+        | ErrorKind::InvalidResponse { .. } => (Kind::Corrupt, Retry::No),
+        _ => code(error).map_or((Kind::Other, Retry::No), of_code),
+    }
+}
+
+/// The number by which the server names what is wrong.
+pub(crate) fn code(error: &Error) -> Option<i32> {
+    match &*error.kind {
+        ErrorKind::Command(failed) => Some(failed.code),
+        ErrorKind::Write(WriteFailure::WriteError(failed)) => Some(failed.code),
+        ErrorKind::Write(WriteFailure::WriteConcernError(failed)) => Some(failed.code),
+        // The concern first: without a majority nothing is certain, not even a duplicate.
+        ErrorKind::InsertMany(failed) => {
+            let concern = failed.write_concern_error.as_ref().map(|it| it.code);
+            concern.or_else(|| failed.write_errors.as_ref()?.first().map(|it| it.code))
+        }
+        _ => None,
+    }
+}
+
+/// <https://github.com/mongodb/mongo/blob/v6.0/src/mongo/base/error_codes.yml>
+fn of_code(code: i32) -> (BackendErrorKind, Retry) {
+    use BackendErrorKind as Kind;
+
+    match code {
+        // AuthenticationFailed, Unauthorized, and Atlas's own.
+        18 | 13 | 8000 => (Kind::Unauthorized, Retry::No),
+        // OutOfDiskSpace: the server looks before it writes.
+        14_031 => (Kind::Full, Retry::Safe),
+        // MaxTimeMSExpired, WriteConcernFailed (wtimeout), NetworkTimeout, ExceededTimeLimit.
+        50 | 64 | 89 | 262 => (Kind::Timeout, Retry::IfIdempotent),
+        // HostUnreachable, HostNotFound, ShutdownInProgress, UnsatisfiableWriteConcern,
+        // PrimarySteppedDown, SocketException, NotWritablePrimary, Interrupted...,
+        // NotPrimaryNoSecondaryOk, NotPrimaryOrSecondary. Of several documents some may be stored.
+        6 | 7 | 91 | 100 | 189 | 9001 | 10_107 | 11_600 | 11_602 | 13_435 | 13_436 => {
+            (Kind::Unavailable, Retry::IfIdempotent)
+        }
+        // IllegalOperation, CannotCreateIndex, CommandNotFound, Index...Conflict,
+        // InvalidNamespace.
+        20 | 59 | 67 | 73 | 85 | 86 => (Kind::Misconfigured, Retry::No),
+        _ => (Kind::Other, Retry::No),
+    }
+}
+
+/// A unique index that already has what was to be stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// Another entry has the number.
+    Seq,
+    /// Another entry has the id.
+    Id,
+    /// The client message id, or anything else.
+    Other,
+}
+
+/// Which document of an ordered insert came twice, and in what.
+pub(crate) fn duplicate(error: &Error) -> Option<(usize, Taken)> {
+    let ErrorKind::InsertMany(InsertManyError {
+        write_errors: Some(errors),
+        write_concern_error: None,
+        ..
+    }) = &*error.kind
+    else {
+        return None;
+    };
+    let first = errors.first().filter(|first| first.code == DUPLICATE_KEY)?;
+    // `E11000 duplicate key error collection: chat.messages index: NAME dup key: { ... }`; what
+    // follows `dup key` is what people chose.
+    let (_, rest) = first.message.split_once(" index: ").unwrap_or_default();
+    let taken = match rest.split_once(' ').map(|(name, _)| name) {
+        Some("room_seq") => Taken::Seq,
+        Some("_id_") => Taken::Id,
+        _ => Taken::Other,
+    };
+    Some((first.index, taken))
+}
+
+pub(crate) const DUPLICATE_KEY: i32 = 11_000;
+
+/// The one failure of several entries, told to each of them.
+pub(crate) fn told_to_each(error: BackendError) -> impl FnMut() -> AppendError {
+    let source = error
+        .source
+        .map(Arc::<dyn error::Error + Send + Sync>::from);
+    move || {
+        let source = source.clone().map(|source| Box::new(source) as _);
+        AppendError::Backend(BackendError {
+            kind: error.kind,
+            retry: error.retry,
+            backend: error.backend,
+            operation: error.operation,
+            source,
+        })
+    }
+}
+
+/// The answer to one entry.
+pub(crate) type Answer = Result<Appended, AppendError>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mongodb::{
+        bson::{Document, deserialize_from_document, doc},
+        error::{CommandError, WriteConcernError, WriteError},
+    };
+
+    fn insert_many(failed: Document) -> Error {
+        let failed: InsertManyError = deserialize_from_document(failed).unwrap();
+        ErrorKind::InsertMany(failed).into()
+    }
+
+    #[test]
+    fn each_failure_says_what_it_is_and_whether_to_repeat() {
+        use BackendErrorKind::{
+            Corrupt, Full, Misconfigured, Other, Timeout, Unauthorized, Unavailable,
+        };
+        use Retry::{IfIdempotent, No, Safe};
+
+        let codes = [
+            (18, Unauthorized, No),
+            (13, Unauthorized, No),
+            (8_000, Unauthorized, No),
+            (14_031, Full, Safe),
+            (50, Timeout, IfIdempotent),
+            (64, Timeout, IfIdempotent),
+            (262, Timeout, IfIdempotent),
+            (91, Unavailable, IfIdempotent),
+            (189, Unavailable, IfIdempotent),
+            (10_107, Unavailable, IfIdempotent),
+            (11_602, Unavailable, IfIdempotent),
+            (13_435, Unavailable, IfIdempotent),
+            (20, Misconfigured, No),
+            (85, Misconfigured, No),
+            (2, Other, No),
+        ];
+        for (code, kind, retry) in codes {
+            let failed = doc! { "code": code, "codeName": "", "errmsg": "" };
+            let command: CommandError = deserialize_from_document(failed.clone()).unwrap();
+            let write: WriteError = deserialize_from_document(failed.clone()).unwrap();
+            let concern: WriteConcernError = deserialize_from_document(failed.clone()).unwrap();
+            let mut one_of_many = failed.clone();
+            one_of_many.insert("index", 3_i64);
+            let many = doc! { "writeErrors": [one_of_many] };
+            for error in [
+                ErrorKind::Command(command).into(),
+                ErrorKind::Write(WriteFailure::WriteError(write)).into(),
+                ErrorKind::Write(WriteFailure::WriteConcernError(concern)).into(),
+                insert_many(many),
+            ] {
+                let told = classify(&error, "append");
+                assert_eq!(
+                    (told.kind, told.retry),
+                    (kind, retry),
+                    "{code} in {error:?}"
+                );
+                assert_eq!((told.backend, told.operation), ("mongodb", "append"));
+            }
+        }
+
+        let of_io = |kind: io::ErrorKind| Error::from(io::Error::from(kind));
+        let others = [
+            (of_io(io::ErrorKind::TimedOut), Timeout, IfIdempotent),
+            (
+                of_io(io::ErrorKind::ConnectionReset),
+                Unavailable,
+                IfIdempotent,
+            ),
+            (
+                of_io(io::ErrorKind::UnexpectedEof),
+                Unavailable,
+                IfIdempotent,
+            ),
+            (Error::custom("damaged".to_owned()), Corrupt, No),
+            (ErrorKind::Shutdown.into(), Other, No),
+        ];
+        for (error, kind, retry) in others {
+            let told = classify(&error, "page");
+            assert_eq!((told.kind, told.retry), (kind, retry), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_duplicate_names_its_document_and_what_is_taken() {
+        // Names hold nearly anything, so they must not be taken for the name of an index.
+        for (index, taken) in [
+            ("room_seq", Taken::Seq),
+            ("_id_", Taken::Id),
+            ("room_author_client", Taken::Other),
+        ] {
+            let message = format!(
+                "E11000 duplicate key error collection: chat.messages index: {index} dup key: \
+                 {{ from: \" index: _id_ dup key\" }}"
+            );
+            let first = doc! { "index": 4_i64, "code": DUPLICATE_KEY, "errmsg": message };
+            let failed = doc! { "writeErrors": [first] };
+            assert_eq!(duplicate(&insert_many(failed)), Some((4, taken)));
+        }
+    }
+
+    #[test]
+    fn without_a_majority_nothing_counts_as_a_duplicate() {
+        let first = doc! { "index": 0_i64, "code": DUPLICATE_KEY, "errmsg": "" };
+        let concern = doc! { "code": 64, "codeName": "", "errmsg": "waited in vain" };
+        let failed = doc! { "writeErrors": [first], "writeConcernError": concern };
+        let error = insert_many(failed);
+        assert_eq!(duplicate(&error), None);
+        let told = classify(&error, "append");
+        let expected = (BackendErrorKind::Timeout, Retry::IfIdempotent);
+        assert_eq!((told.kind, told.retry), expected);
+    }
+}
