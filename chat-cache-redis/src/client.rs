@@ -131,13 +131,16 @@ impl Link {
         self.bounded("publish", publish).await
     }
 
-    /// Returns once the server has confirmed. A new connection knows of no subscription.
+    /// Returns once the server has done it. A new connection knows of no subscription.
     pub(crate) async fn subscribe(&self, channel: &str) -> Result<(), BackendError> {
         let subscribe = async {
             if self.client.is_clustered() {
                 self.client.ssubscribe(channel).await
             } else {
-                self.client.subscribe(channel).await
+                // The client doesn't wait for the confirmation, but what is asked after it on the
+                // same connection is answered after it.
+                self.client.subscribe(channel).await?;
+                self.client.ping::<Value>(None).await.map(drop)
             }
         };
         self.bounded("subscribe", subscribe).await

