@@ -24,7 +24,11 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use crate::{client::Link, inbox::Inbox, keys::Keys};
+use crate::{
+    client::{Link, PATIENCE},
+    inbox::Inbox,
+    keys::Keys,
+};
 
 /// How often the subscribing connection is asked whether it lives, and what failed is tried again.
 const CHECK: Duration = Duration::from_secs(1);
@@ -88,25 +92,29 @@ impl RedisBroker {
     ///
     /// When the URL is wrong, or Redis can't be reached or doesn't let us in.
     pub async fn connect(url: &str) -> Result<Self, BackendError> {
-        Self::connect_as(url, "chat").await
+        Self::connect_with(url, "chat", PATIENCE).await
     }
 
-    /// Connects, with channels that begin with `prefix` and a colon: deployments with different
-    /// ones can share a Redis.
+    /// Connects, with channels that begin with `prefix` and a colon, so that deployments with
+    /// different ones can share a Redis, and calls that wait for `patience`.
     ///
     /// # Errors
     ///
     /// As [`connect`](Self::connect).
-    pub async fn connect_as(url: &str, prefix: &str) -> Result<Self, BackendError> {
+    pub async fn connect_with(
+        url: &str,
+        prefix: &str,
+        patience: Duration,
+    ) -> Result<Self, BackendError> {
         let node = Arc::new(Node {
             id: RandomIds.next(),
             keys: Keys::new(prefix),
-            subscriber: Link::open(url, "hints from other nodes").await?,
+            subscriber: Link::open(url, patience, "hints from other nodes").await?,
             wanted: Mutex::default(),
             doubt: Notify::new(),
             inbox: Inbox::default(),
         });
-        let publisher = Link::open(url, "hints to other nodes").await?;
+        let publisher = Link::open(url, patience, "hints to other nodes").await?;
         let (messages, reconnects) = (node.subscriber.messages(), node.subscriber.reconnects());
         let follow = tokio::spawn(Arc::clone(&node).follow(messages, reconnects));
         Ok(Self {

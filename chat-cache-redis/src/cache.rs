@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use chat_core::port::BackendError;
 
-use crate::{client::Link, keys::Keys};
+use crate::{
+    client::{Link, PATIENCE},
+    keys::Keys,
+};
 
 /// A [`Cache`](chat_core::port::Cache) on Redis.
 ///
@@ -27,18 +30,22 @@ impl RedisCache {
     ///
     /// When the URL is wrong, or Redis can't be reached or doesn't let us in.
     pub async fn connect(url: &str) -> Result<Self, BackendError> {
-        Self::connect_as(url, "chat").await
+        Self::connect_with(url, "chat", PATIENCE).await
     }
 
-    /// Connects, with keys that begin with `prefix` and a colon: deployments with different ones
-    /// can share a Redis.
+    /// Connects, with keys that begin with `prefix` and a colon, so that deployments with
+    /// different ones can share a Redis, and calls that wait for `patience`.
     ///
     /// # Errors
     ///
     /// As [`connect`](Self::connect).
-    pub async fn connect_as(url: &str, prefix: &str) -> Result<Self, BackendError> {
+    pub async fn connect_with(
+        url: &str,
+        prefix: &str,
+        patience: Duration,
+    ) -> Result<Self, BackendError> {
         Ok(Self {
-            link: Link::open(url, "presence and rate limits").await?,
+            link: Link::open(url, patience, "presence and rate limits").await?,
             keys: Keys::new(prefix),
         })
     }

@@ -20,7 +20,7 @@ use tokio::{
 
 use crate::error::{backend_error, classify};
 
-/// The longest that a call waits for Redis.
+/// The longest that a call waits for Redis, unless told otherwise.
 pub const PATIENCE: Duration = Duration::from_millis(250);
 
 /// How long a connection may take, and how long it may owe an answer before it is given up.
@@ -47,12 +47,17 @@ impl Script {
 /// A connection to Redis that comes back by itself; it is closed when this is dropped.
 pub(crate) struct Link {
     client: Client,
+    patience: Duration,
     tasks: [AbortHandle; 2],
 }
 
 impl Link {
     /// Connects. `what` is told to the log when the connection is lost or back.
-    pub(crate) async fn open(url: &str, what: &'static str) -> Result<Self, BackendError> {
+    pub(crate) async fn open(
+        url: &str,
+        patience: Duration,
+        what: &'static str,
+    ) -> Result<Self, BackendError> {
         let failed = |error: Error| classify(&error, "connect");
         if !url.starts_with("redis://") && !url.starts_with("redis-cluster://") {
             let (kind, retry) = (BackendErrorKind::Misconfigured, Retry::No);
@@ -64,7 +69,7 @@ impl Link {
         config.version = RespVersion::RESP3;
         let client = Builder::from_config(config)
             .with_performance_config(|performance| {
-                performance.default_command_timeout = PATIENCE;
+                performance.default_command_timeout = patience;
                 performance.broadcast_channel_capacity = MESSAGES;
             })
             .with_connection_config(|connection| {
@@ -73,8 +78,8 @@ impl Link {
                 // Sent again, a command could be carried out twice.
                 connection.max_command_attempts = 1;
                 connection.unresponsive = UnresponsiveConfig {
-                    max_timeout: Some(CONNECTION_PATIENCE),
-                    interval: PATIENCE,
+                    max_timeout: Some(CONNECTION_PATIENCE.max(patience)),
+                    interval: CONNECTION_PATIENCE / 4,
                 };
                 connection.tcp = TcpConfig {
                     nodelay: Some(true),
@@ -88,6 +93,7 @@ impl Link {
         let watch = tokio::spawn(watch(client.error_rx(), client.reconnect_rx(), what));
         Ok(Self {
             client,
+            patience,
             tasks: [connection.abort_handle(), watch.abort_handle()],
         })
     }
@@ -181,7 +187,7 @@ impl Link {
         // The client would keep the command, and wait for Redis to come back.
         let done = if self.client.is_connected() {
             let late = |_| Err(Error::new(ErrorKind::Timeout, "no answer in time"));
-            timeout(PATIENCE, call).await.unwrap_or_else(late)
+            timeout(self.patience, call).await.unwrap_or_else(late)
         } else {
             Err(Error::new(ErrorKind::Routing, "not connected"))
         };

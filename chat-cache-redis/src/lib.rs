@@ -4,7 +4,7 @@
 //! `redis-cluster://host:7000` for a cluster. Redis 7.0 or newer; there is no TLS yet.
 //!
 //! Nothing here is the truth: all of it may be flushed at any time, and comes back by itself. A
-//! call never waits longer than [`PATIENCE`], and while Redis is away it fails at once.
+//! call never waits longer than [`PATIENCE`], unless told to, and while Redis is away it fails at once.
 
 mod broker;
 mod cache;

@@ -111,7 +111,7 @@ mod tests {
             .enable_all()
             .build()
             .unwrap();
-        let connect = RedisCache::connect_as(&url, "test");
+        let connect = RedisCache::connect_with(&url, "test", Duration::from_secs(10));
         let cache = runtime.block_on(connect).unwrap();
         let step = prop_oneof![3 => Just(0), 2 => 0..4_u32, 1 => 0..50_u32];
         // The policy changes once on the way.

@@ -29,10 +29,10 @@ mod common;
 use common::Server;
 
 const POLICY: RatePolicy = RatePolicy::Steady {
-    interval: Duration::from_secs(60),
+    interval: Duration::from_mins(1),
     burst: 1,
 };
-const LEASE: Duration = Duration::from_secs(60);
+const LEASE: Duration = Duration::from_mins(1);
 
 fn alice() -> UserId {
     UserId::new("alice").unwrap()
