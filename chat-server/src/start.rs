@@ -6,6 +6,7 @@ use std::{
     net::SocketAddr,
 };
 
+use chat_cache_redis::{RedisBroker, RedisCache};
 use chat_core::{
     BuildError, ChatEngine,
     moderation::{DEFAULT_WORDS, Matching, WordList, WordListError},
@@ -33,6 +34,9 @@ pub enum StartError {
     /// The store can't be read.
     #[error("store: {0}{cause}", cause = cause(.0))]
     Store(#[from] BackendError),
+    /// The cache can't be used.
+    #[error("cache: {0}{cause}", cause = cause(.0))]
+    Cache(BackendError),
     /// The settings of the engine make no sense together.
     #[error(transparent)]
     Build(#[from] BuildError),
@@ -105,8 +109,15 @@ pub async fn start(settings: &Settings) -> Result<Started, StartError> {
             Match::Word => Matching::Word,
             Match::Substring => Matching::Substring,
         }));
-    // The builder's own cache is the one in memory.
-    let CacheUrl::Memory = settings.cache;
+    let builder = match &settings.cache {
+        // The builder's own.
+        CacheUrl::Memory => builder,
+        CacheUrl::Redis(url) => {
+            let cache = RedisCache::connect(url).await.map_err(StartError::Cache)?;
+            let broker = RedisBroker::connect(url).await.map_err(StartError::Cache)?;
+            builder.cache(cache).broker(broker)
+        }
+    };
     let (builder, rooms) = match &settings.store {
         StoreUrl::Memory => (builder, 0),
         StoreUrl::Sqlite(path) => {

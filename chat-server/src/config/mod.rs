@@ -77,8 +77,8 @@ settings! {
     cors_origin: Origins = "auto", "auto|any|ORIGIN";
     /// Where messages are kept. `Atlas_URI` in the environment, as the old server had it, sets it too.
     store: StoreUrl = "sqlite:./chat.db", "sqlite:PATH|mongodb://HOST/DATABASE|memory";
-    /// Where presence and rate limits are kept.
-    cache: CacheUrl = "memory", "memory";
+    /// Where presence and rate limits are kept, and how several nodes hear of each other.
+    cache: CacheUrl = "memory", "redis://HOST:PORT|memory";
     /// What is logged. `RUST_LOG` in the environment sets it as well.
     log: LogFilter = "info", "FILTER";
 

@@ -1,6 +1,6 @@
 //! How a setting is written as text, the same in a flag, the environment and a file.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
 
 /// A value that a setting can have.
 pub(super) trait Value: Sized {
@@ -19,11 +19,23 @@ pub enum StoreUrl {
     Memory,
 }
 
-/// Where presence and rate limits are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Where presence and rate limits are kept, and how nodes hear of each other.
+#[derive(Clone, PartialEq, Eq)]
 pub enum CacheUrl {
-    /// In the process.
+    /// In the process, which is the only node.
     Memory,
+    /// On the Redis, or the Redis cluster, at this URL.
+    Redis(String),
+}
+
+impl fmt::Debug for CacheUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A URL may hold a password.
+        f.write_str(match self {
+            Self::Memory => "Memory",
+            Self::Redis(_) => "Redis",
+        })
+    }
 }
 
 /// So many in so much time.
@@ -93,7 +105,14 @@ pub(crate) fn without_password(text: &str) -> String {
 
 impl Value for CacheUrl {
     fn parse(text: &str) -> Result<Self, String> {
-        choose(text, &[("memory", Self::Memory)])
+        let redis = ["redis://", "redis-cluster://"];
+        if redis.iter().any(|scheme| text.starts_with(scheme)) {
+            return Ok(Self::Redis(text.to_owned()));
+        }
+        match text {
+            "memory" => Ok(Self::Memory),
+            _ => Err("redis://HOST:PORT, redis-cluster://HOST:PORT or memory".to_owned()),
+        }
     }
 }
 

@@ -1,0 +1,309 @@
+//! Hints from node to node.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use chat_core::{
+    IdGen, RandomIds,
+    port::{BackendError, Broker, Delivery, Hint, Retry, Topic},
+};
+use fred::types::{Message, config::Server};
+use futures_util::{StreamExt as _, stream};
+use serde::{Deserialize, Serialize};
+use tokio::{
+    sync::{
+        Notify,
+        broadcast::{Receiver, error::RecvError},
+    },
+    task::AbortHandle,
+    time::MissedTickBehavior,
+};
+use uuid::Uuid;
+
+use crate::{
+    client::{Link, PATIENCE},
+    inbox::Inbox,
+    keys::Keys,
+};
+
+/// How often the subscribing connection is asked whether it lives, and what failed is tried again.
+const CHECK: Duration = Duration::from_secs(1);
+
+/// How many subscriptions are on their way at once after a reconnect.
+const RESUBSCRIBE: usize = 128;
+
+/// A [`Broker`] on Redis: one connection that publishes and one that subscribes for a node.
+///
+/// After a lost connection all topics are subscribed again, and then [`Delivery::Lagged`] is given
+/// once. A topic that can't be subscribed because Redis is away counts as one: subscribing to it
+/// succeeds, and what was lost until Redis is back is told by [`Delivery::Lagged`].
+#[derive(Debug)]
+pub struct RedisBroker {
+    publisher: Link,
+    node: Arc<Node>,
+    follow: AbortHandle,
+}
+
+#[derive(Debug)]
+struct Node {
+    id: Uuid,
+    keys: Keys,
+    subscriber: Link,
+    wanted: Mutex<Wanted>,
+    /// Some wanted topic may not be subscribed.
+    doubt: Notify,
+    inbox: Inbox,
+}
+
+/// The channels to listen to. The truth is here: what the server believes is brought in line.
+#[derive(Debug, Default)]
+struct Wanted {
+    channels: HashMap<String, Wish>,
+    /// The number of the connection.
+    connection: u64,
+}
+
+#[derive(Debug)]
+struct Wish {
+    topic: Topic,
+    /// On which connection the server has confirmed it.
+    confirmed: Option<u64>,
+}
+
+/// What goes over the wire. The topic is known by the channel.
+#[derive(Debug, Serialize, Deserialize)]
+struct Envelope<H> {
+    node: Uuid,
+    hint: H,
+}
+
+impl RedisBroker {
+    /// How many hints a node may leave unread; with one more, all of them become
+    /// [`Delivery::Lagged`].
+    pub const CAPACITY: usize = Inbox::CAPACITY;
+
+    /// Connects, within about two seconds. Channels begin with `chat:`.
+    ///
+    /// # Errors
+    ///
+    /// When the URL is wrong, or Redis can't be reached or doesn't let us in.
+    pub async fn connect(url: &str) -> Result<Self, BackendError> {
+        Self::connect_with(url, "chat", PATIENCE).await
+    }
+
+    /// Connects, with channels that begin with `prefix` and a colon, so that deployments with
+    /// different ones can share a Redis, and calls that wait for `patience`.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    pub async fn connect_with(
+        url: &str,
+        prefix: &str,
+        patience: Duration,
+    ) -> Result<Self, BackendError> {
+        let node = Arc::new(Node {
+            id: RandomIds.next(),
+            keys: Keys::new(prefix),
+            subscriber: Link::open(url, patience, "hints from other nodes").await?,
+            wanted: Mutex::default(),
+            doubt: Notify::new(),
+            inbox: Inbox::default(),
+        });
+        let publisher = Link::open(url, patience, "hints to other nodes").await?;
+        let (messages, reconnects) = (node.subscriber.messages(), node.subscriber.reconnects());
+        let follow = tokio::spawn(Arc::clone(&node).follow(messages, reconnects));
+        Ok(Self {
+            publisher,
+            node,
+            follow: follow.abort_handle(),
+        })
+    }
+}
+
+impl Drop for RedisBroker {
+    fn drop(&mut self) {
+        self.follow.abort();
+    }
+}
+
+#[async_trait]
+impl Broker for RedisBroker {
+    async fn publish(&self, topic: &Topic, hint: &Hint) -> Result<(), BackendError> {
+        let node = self.node.id;
+        // It holds nothing that can't be written as JSON.
+        let text = serde_json::to_string(&Envelope { node, hint }).unwrap_or_default();
+        let channel = self.node.keys.channel(topic);
+        self.publisher.publish(&channel, text).await
+    }
+
+    async fn subscribe(&self, topic: &Topic) -> Result<(), BackendError> {
+        let node = &*self.node;
+        let channel = node.keys.channel(topic);
+        let Some(connection) = node.wanted().want(&channel, topic) else {
+            return Ok(());
+        };
+        // Also when this future is dropped: then nobody knows whether it was subscribed.
+        let doubt = Doubt(Some(&node.doubt));
+        match node.subscriber.subscribe(&channel).await {
+            Ok(()) => {
+                node.wanted().confirm(&channel, connection);
+                doubt.dispel();
+            }
+            Err(error) if error.retry == Retry::No => {
+                node.wanted().channels.remove(&channel);
+                doubt.dispel();
+                return Err(error);
+            }
+            Err(error) => tracing::debug!(%error, "a topic is subscribed later"),
+        }
+        Ok(())
+    }
+
+    async fn unsubscribe(&self, topic: &Topic) -> Result<(), BackendError> {
+        let node = &*self.node;
+        let channel = node.keys.channel(topic);
+        if node.wanted().channels.remove(&channel).is_none() {
+            return Ok(());
+        }
+        // From now on what still comes is left unread, so a failure needs no second try.
+        if let Err(error) = node.subscriber.unsubscribe(&channel).await {
+            tracing::debug!(%error, "a topic is still subscribed");
+        }
+        if let Some(wish) = node.wanted().channels.get_mut(&channel) {
+            // It was wanted again meanwhile, and nobody knows which came first.
+            wish.confirmed = None;
+            node.doubt.notify_one();
+        }
+        Ok(())
+    }
+
+    async fn next(&self) -> Delivery {
+        self.node.inbox.next().await
+    }
+}
+
+/// Raises the doubt when it is dropped.
+struct Doubt<'a>(Option<&'a Notify>);
+
+impl Doubt<'_> {
+    fn dispel(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Doubt<'_> {
+    fn drop(&mut self) {
+        if let Some(doubt) = self.0 {
+            doubt.notify_one();
+        }
+    }
+}
+
+impl Wanted {
+    /// Notes a wish. `None` when it is confirmed, else the connection on which to subscribe.
+    fn want(&mut self, channel: &str, topic: &Topic) -> Option<u64> {
+        let wish = self
+            .channels
+            .entry(channel.to_owned())
+            .or_insert_with(|| Wish {
+                topic: topic.clone(),
+                confirmed: None,
+            });
+        (wish.confirmed != Some(self.connection)).then_some(self.connection)
+    }
+
+    fn confirm(&mut self, channel: &str, connection: u64) {
+        if let Some(wish) = self.channels.get_mut(channel) {
+            wish.confirmed = wish.confirmed.max(Some(connection));
+        }
+    }
+}
+
+impl Node {
+    /// Sorts what arrives, and sees to it that what is wanted is subscribed.
+    async fn follow(
+        self: Arc<Self>,
+        mut messages: Receiver<Message>,
+        mut reconnects: Receiver<Server>,
+    ) {
+        let mut check = tokio::time::interval(CHECK);
+        check.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut behind = false;
+        loop {
+            tokio::select! {
+                message = messages.recv() => {
+                    match message {
+                        Ok(message) => self.receive(&message),
+                        Err(RecvError::Lagged(_)) => self.inbox.put(Delivery::Lagged),
+                        Err(RecvError::Closed) => return,
+                    }
+                    continue;
+                }
+                connection = reconnects.recv() => {
+                    if let Err(RecvError::Closed) = connection {
+                        return;
+                    }
+                    self.wanted().connection += 1;
+                    behind = true;
+                }
+                () = self.doubt.notified() => behind = true,
+                _ = check.tick() => {
+                    if let Err(error) = self.subscriber.ping().await {
+                        tracing::trace!(%error, "no sign of life");
+                        continue;
+                    }
+                }
+            }
+            if behind && self.resubscribe().await {
+                behind = false;
+                self.inbox.put(Delivery::Lagged);
+            }
+        }
+    }
+
+    /// Subscribes what isn't confirmed on this connection; whether all of it is now.
+    async fn resubscribe(&self) -> bool {
+        let (connection, channels) = {
+            let wanted = self.wanted();
+            let connection = wanted.connection;
+            let missing = wanted
+                .channels
+                .iter()
+                .filter(|(_, wish)| wish.confirmed != Some(connection));
+            let channels: Vec<_> = missing.map(|(channel, _)| channel.clone()).collect();
+            (connection, channels)
+        };
+        // One channel a command: those of a cluster lie in different slots.
+        let done = stream::iter(channels).map(async |channel| {
+            let done = self.subscriber.subscribe(&channel).await;
+            done.map(|()| self.wanted().confirm(&channel, connection))
+        });
+        let done = done.buffer_unordered(RESUBSCRIBE);
+        done.all(async |done| done.is_ok()).await
+    }
+
+    fn receive(&self, message: &Message) {
+        let wanted = self.wanted();
+        let Some(wish) = wanted.channels.get(&*message.channel) else {
+            return;
+        };
+        let topic = wish.topic.clone();
+        drop(wanted);
+        let text = message.value.as_bytes().unwrap_or_default();
+        match serde_json::from_slice::<Envelope<Hint>>(text) {
+            Ok(envelope) if envelope.node == self.id => {}
+            Ok(Envelope { hint, .. }) => self.inbox.put(Delivery::Hint { topic, hint }),
+            Err(error) => tracing::debug!(%error, "what is no hint is ignored"),
+        }
+    }
+
+    /// Nothing panics under this lock.
+    fn wanted(&self) -> MutexGuard<'_, Wanted> {
+        self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

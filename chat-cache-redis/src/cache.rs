@@ -1,0 +1,59 @@
+//! What is shared and expires.
+
+use std::time::Duration;
+
+use chat_core::port::BackendError;
+
+use crate::{
+    client::{Link, PATIENCE},
+    keys::Keys,
+};
+
+/// A [`Cache`](chat_core::port::Cache) on Redis.
+///
+/// Each operation is one Lua script, so it is atomic, and it goes by the server's clock, so those
+/// of the nodes don't matter. A user's presence lies in one of 16 buckets, each in one slot of a
+/// cluster: there is no moment at which two keys tell different things of a user.
+///
+/// When Redis loses data, users come online again with the next renewal of their lease, and
+/// budgets begin anew. It remembers when about 100,000 users were last seen.
+#[derive(Debug)]
+pub struct RedisCache {
+    pub(crate) link: Link,
+    pub(crate) keys: Keys,
+}
+
+impl RedisCache {
+    /// Connects, within about a second. Keys begin with `chat:`.
+    ///
+    /// # Errors
+    ///
+    /// When the URL is wrong, or Redis can't be reached or doesn't let us in.
+    pub async fn connect(url: &str) -> Result<Self, BackendError> {
+        Self::connect_with(url, "chat", PATIENCE).await
+    }
+
+    /// Connects, with keys that begin with `prefix` and a colon, so that deployments with
+    /// different ones can share a Redis, and calls that wait for `patience`.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    pub async fn connect_with(
+        url: &str,
+        prefix: &str,
+        patience: Duration,
+    ) -> Result<Self, BackendError> {
+        Ok(Self {
+            link: Link::open(url, patience, "presence and rate limits").await?,
+            keys: Keys::new(prefix),
+        })
+    }
+}
+
+/// What the scripts count in. A part of one counts as a whole, so nothing is allowed too early;
+/// beyond 30 years all durations are the same, so sums of them stay exact in Lua.
+pub(crate) fn micros(time: Duration) -> i64 {
+    const MAX: i64 = 1_000_000_000_000_000;
+    i64::try_from(time.as_nanos().div_ceil(1000)).map_or(MAX, |micros| micros.min(MAX))
+}

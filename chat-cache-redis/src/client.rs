@@ -1,0 +1,242 @@
+//! The Redis client: all that the rest of the crate knows of it.
+
+use std::{fmt, sync::OnceLock, time::Duration};
+
+use chat_core::port::{BackendError, BackendErrorKind, Retry};
+use fred::{
+    clients::Client,
+    error::{Error, ErrorKind},
+    interfaces::{ClientLike, EventInterface, LuaInterface, PubsubInterface},
+    types::{
+        Builder, FromValue, Message, RespVersion, Value,
+        config::{Config, ReconnectPolicy, Server, TcpConfig, UnresponsiveConfig},
+    },
+};
+use tokio::{
+    sync::broadcast::{Receiver, error::RecvError},
+    task::AbortHandle,
+    time::timeout,
+};
+
+use crate::error::{backend_error, classify};
+
+/// The longest that a call waits for Redis, unless told otherwise.
+pub const PATIENCE: Duration = Duration::from_millis(250);
+
+/// How long a connection may take, and how long it may owe an answer before it is given up.
+const CONNECTION_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How many messages may wait until they are sorted.
+const MESSAGES: usize = 65_536;
+
+/// A Lua script, which Redis keeps and knows by its SHA.
+pub(crate) struct Script {
+    lua: &'static str,
+    sha: OnceLock<String>,
+}
+
+impl Script {
+    pub(crate) const fn new(lua: &'static str) -> Self {
+        Self {
+            lua,
+            sha: OnceLock::new(),
+        }
+    }
+}
+
+/// A connection to Redis that comes back by itself; it is closed when this is dropped.
+pub(crate) struct Link {
+    client: Client,
+    patience: Duration,
+    tasks: [AbortHandle; 2],
+}
+
+impl Link {
+    /// Connects. `what` is told to the log when the connection is lost or back.
+    pub(crate) async fn open(
+        url: &str,
+        patience: Duration,
+        what: &'static str,
+    ) -> Result<Self, BackendError> {
+        let failed = |error: Error| classify(&error, "connect");
+        if !url.starts_with("redis://") && !url.starts_with("redis-cluster://") {
+            let (kind, retry) = (BackendErrorKind::Misconfigured, Retry::No);
+            let cause = "the URL begins with redis:// or redis-cluster://";
+            return Err(backend_error(kind, retry, "connect", cause));
+        }
+        let mut config = Config::from_url(url).map_err(failed)?;
+        // With RESP3 a connection that subscribes can be asked whether it is alive.
+        config.version = RespVersion::RESP3;
+        let client = Builder::from_config(config)
+            .with_performance_config(|performance| {
+                performance.default_command_timeout = patience;
+                performance.broadcast_channel_capacity = MESSAGES;
+            })
+            .with_connection_config(|connection| {
+                connection.connection_timeout = CONNECTION_PATIENCE;
+                connection.internal_command_timeout = CONNECTION_PATIENCE;
+                // Sent again, a command could be carried out twice.
+                connection.max_command_attempts = 1;
+                connection.unresponsive = UnresponsiveConfig {
+                    max_timeout: Some(CONNECTION_PATIENCE.max(patience)),
+                    interval: CONNECTION_PATIENCE / 4,
+                };
+                connection.tcp = TcpConfig {
+                    nodelay: Some(true),
+                    ..TcpConfig::default()
+                };
+            })
+            .set_policy(ReconnectPolicy::new_exponential(0, 50, 1000, 2))
+            .build()
+            .map_err(failed)?;
+        let connection = client.init().await.map_err(failed)?;
+        let watch = tokio::spawn(watch(client.error_rx(), client.reconnect_rx(), what));
+        Ok(Self {
+            client,
+            patience,
+            tasks: [connection.abort_handle(), watch.abort_handle()],
+        })
+    }
+
+    /// Runs a script.
+    pub(crate) async fn run<T: FromValue>(
+        &self,
+        operation: &'static str,
+        script: &Script,
+        keys: Vec<String>,
+        arguments: Vec<Value>,
+    ) -> Result<T, BackendError> {
+        let run = async {
+            let sha = if let Some(sha) = script.sha.get() {
+                sha.clone()
+            } else {
+                let sha: String = self.client.script_load(script.lua).await?;
+                script.sha.get_or_init(|| sha).clone()
+            };
+            let (again, with) = (keys.clone(), arguments.clone());
+            match self.client.evalsha(sha, keys, arguments).await {
+                // Another node of the cluster, or the scripts were flushed. This also keeps it.
+                Err(error) if error.details().starts_with("NOSCRIPT") => {
+                    self.client.eval(script.lua, again, with).await
+                }
+                done => done,
+            }
+        };
+        self.bounded(operation, run).await
+    }
+
+    /// Tells all who are subscribed.
+    pub(crate) async fn publish(&self, channel: &str, text: String) -> Result<(), BackendError> {
+        let publish = async {
+            if self.client.is_clustered() {
+                self.client.spublish(channel, text).await
+            } else {
+                self.client.publish(channel, text).await
+            }
+        };
+        self.bounded("publish", publish).await
+    }
+
+    /// Returns once the server has done it. A new connection knows of no subscription.
+    pub(crate) async fn subscribe(&self, channel: &str) -> Result<(), BackendError> {
+        let subscribe = async {
+            if self.client.is_clustered() {
+                self.client.ssubscribe(channel).await
+            } else {
+                // The client doesn't wait for the confirmation, but what is asked after it on the
+                // same connection is answered after it.
+                self.client.subscribe(channel).await?;
+                self.client.ping::<Value>(None).await.map(drop)
+            }
+        };
+        self.bounded("subscribe", subscribe).await
+    }
+
+    pub(crate) async fn unsubscribe(&self, channel: &str) -> Result<(), BackendError> {
+        let unsubscribe = async {
+            if self.client.is_clustered() {
+                self.client.sunsubscribe(channel).await
+            } else {
+                self.client.unsubscribe(channel).await
+            }
+        };
+        self.bounded("unsubscribe", unsubscribe).await
+    }
+
+    /// Asks for a sign of life: a connection that owes an answer for too long is replaced.
+    pub(crate) async fn ping(&self) -> Result<(), BackendError> {
+        let ping = async { self.client.ping::<Value>(None).await.map(drop) };
+        self.bounded("ping", ping).await
+    }
+
+    /// What arrives from now on.
+    pub(crate) fn messages(&self) -> Receiver<Message> {
+        self.client.message_rx()
+    }
+
+    /// Yields whenever there is a new connection.
+    pub(crate) fn reconnects(&self) -> Receiver<Server> {
+        self.client.reconnect_rx()
+    }
+
+    async fn bounded<T>(
+        &self,
+        operation: &'static str,
+        call: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, BackendError> {
+        // The client would keep the command, and wait for Redis to come back.
+        let done = if self.client.is_connected() {
+            let late = |_| Err(Error::new(ErrorKind::Timeout, "no answer in time"));
+            timeout(self.patience, call).await.unwrap_or_else(late)
+        } else {
+            Err(Error::new(ErrorKind::Routing, "not connected"))
+        };
+        done.map_err(|error| classify(&error, operation))
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The client's own text holds the password.
+        f.debug_struct("Link")
+            .field("connected", &self.client.is_connected())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Logs one line when the connection is lost, and one when it is back.
+async fn watch(
+    mut errors: Receiver<(Error, Option<Server>)>,
+    mut reconnects: Receiver<Server>,
+    what: &'static str,
+) {
+    let mut away = false;
+    loop {
+        tokio::select! {
+            error = errors.recv() => match error {
+                Ok((error, _)) if !away => {
+                    away = true;
+                    tracing::warn!(%error, "redis is away: {what}");
+                }
+                Err(RecvError::Closed) => return,
+                _ => {}
+            },
+            server = reconnects.recv() => match server {
+                Err(RecvError::Closed) => return,
+                _ if away => {
+                    away = false;
+                    tracing::info!("redis is back: {what}");
+                }
+                _ => {}
+            },
+        }
+    }
+}

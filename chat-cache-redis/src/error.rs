@@ -1,0 +1,93 @@
+//! What a failure of Redis means to the engine.
+
+use chat_core::port::{BackendError, BackendErrorKind, Retry};
+use fred::error::{Error, ErrorKind};
+
+/// An error of this backend.
+pub(crate) fn backend_error(
+    kind: BackendErrorKind,
+    retry: Retry,
+    operation: &'static str,
+    source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> BackendError {
+    BackendError {
+        kind,
+        retry,
+        backend: "redis",
+        operation,
+        source: Some(source.into()),
+    }
+}
+
+/// What kind of failure it is, and whether the call may be repeated.
+pub(crate) fn classify(error: &Error, operation: &'static str) -> BackendError {
+    use BackendErrorKind as Kind;
+
+    // The server's own errors begin with a word in capitals, and say that nothing was done.
+    let word = error.details().split_whitespace().next().unwrap_or("");
+    let (kind, retry) = match (word, error.kind()) {
+        ("NOAUTH" | "WRONGPASS" | "NOPERM", _) | (_, ErrorKind::Auth) => {
+            (Kind::Unauthorized, Retry::No)
+        }
+        ("OOM", _) => (Kind::Full, Retry::Safe),
+        (
+            "LOADING" | "BUSY" | "CLUSTERDOWN" | "TRYAGAIN" | "MASTERDOWN" | "READONLY" | "MISCONF"
+            | "NOREPLICAS",
+            _,
+        )
+        | (_, ErrorKind::Routing | ErrorKind::Cluster | ErrorKind::Backpressure) => {
+            (Kind::Unavailable, Retry::Safe)
+        }
+        (_, ErrorKind::IO | ErrorKind::Canceled) => (Kind::Unavailable, Retry::IfIdempotent),
+        (_, ErrorKind::Timeout) => (Kind::Timeout, Retry::IfIdempotent),
+        (_, ErrorKind::Config | ErrorKind::Url) => (Kind::Misconfigured, Retry::No),
+        ("WRONGTYPE", _) | (_, ErrorKind::Parse | ErrorKind::Protocol | ErrorKind::NotFound) => {
+            (Kind::Corrupt, Retry::No)
+        }
+        _ => (Kind::Other, Retry::No),
+    };
+    backend_error(kind, retry, operation, error.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_failure_says_what_it_is_and_whether_to_repeat() {
+        use BackendErrorKind::{
+            Corrupt, Full, Misconfigured, Other, Timeout, Unauthorized, Unavailable,
+        };
+        use Retry::{IfIdempotent, No, Safe};
+
+        let table = [
+            (ErrorKind::Auth, "", Unauthorized, No),
+            (ErrorKind::Auth, "WRONGPASS invalid", Unauthorized, No),
+            (ErrorKind::Unknown, "NOPERM this user", Unauthorized, No),
+            (ErrorKind::Unknown, "OOM command not allowed", Full, Safe),
+            (ErrorKind::Unknown, "LOADING Redis is", Unavailable, Safe),
+            (ErrorKind::Unknown, "BUSY Redis is busy", Unavailable, Safe),
+            (ErrorKind::Unknown, "READONLY You can't", Unavailable, Safe),
+            (ErrorKind::Unknown, "MISCONF Redis is", Unavailable, Safe),
+            (ErrorKind::Cluster, "CLUSTERDOWN", Unavailable, Safe),
+            (ErrorKind::Routing, "not connected", Unavailable, Safe),
+            (ErrorKind::Backpressure, "", Unavailable, Safe),
+            (ErrorKind::IO, "reset", Unavailable, IfIdempotent),
+            (ErrorKind::Canceled, "closed", Unavailable, IfIdempotent),
+            (ErrorKind::Timeout, "late", Timeout, IfIdempotent),
+            (ErrorKind::Config, "no such host", Misconfigured, No),
+            (ErrorKind::Url, "no host", Misconfigured, No),
+            (ErrorKind::InvalidArgument, "WRONGTYPE", Corrupt, No),
+            (ErrorKind::Parse, "not a number", Corrupt, No),
+            (ErrorKind::Protocol, "no frame", Corrupt, No),
+            (ErrorKind::Unknown, "ERR unknown command", Other, No),
+            (ErrorKind::InvalidCommand, "", Other, No),
+        ];
+        for (kind, details, expected, retry) in table {
+            let failed = classify(&Error::new(kind.clone(), details), "touch");
+            let found = (failed.kind, failed.retry);
+            assert_eq!(found, (expected, retry), "{kind:?} {details}");
+            assert_eq!((failed.backend, failed.operation), ("redis", "touch"));
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! How keys and channels are named.
+
+use std::fmt::Write as _;
+
+use chat_core::{UserId, port::Topic};
+
+/// In how many slots of a cluster users are kept. Part of the format: nodes that disagree don't
+/// find each other's users.
+pub(crate) const BUCKETS: u8 = 16;
+
+/// Names what belongs to one deployment. The part in braces is all that decides on the slot.
+#[derive(Debug, Clone)]
+pub(crate) struct Keys {
+    prefix: String,
+}
+
+impl Keys {
+    pub(crate) fn new(prefix: &str) -> Self {
+        Self {
+            prefix: prefix.to_owned(),
+        }
+    }
+
+    /// Where a user's presence is kept.
+    pub(crate) fn bucket(user: &UserId) -> u8 {
+        // FNV-1a: the same on every node, in every version.
+        let hash = user.as_str().bytes().fold(0x811c_9dc5_u32, |hash, byte| {
+            (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+        });
+        hash.to_be_bytes()[3] % BUCKETS
+    }
+
+    /// A bucket's users by the end of their last lease: those who are online, and those who ran
+    /// out and nobody has been told yet.
+    pub(crate) fn ends(&self, bucket: u8) -> String {
+        format!("{}:{{p{bucket}}}:ends", self.prefix)
+    }
+
+    /// A bucket's users who went, by when.
+    pub(crate) fn seen(&self, bucket: u8) -> String {
+        format!("{}:{{p{bucket}}}:seen", self.prefix)
+    }
+
+    /// A user's devices by the end of their lease.
+    pub(crate) fn leases(&self, user: &UserId) -> String {
+        let bucket = Self::bucket(user);
+        format!("{}:{{p{bucket}}}:leases:{}", self.prefix, hex(user))
+    }
+
+    pub(crate) fn budget(&self, action: &str, user: &UserId) -> String {
+        format!("{}:{{r{}}}:{action}", self.prefix, hex(user))
+    }
+
+    pub(crate) fn channel(&self, Topic(user): &Topic) -> String {
+        format!("{}:{{t{}}}", self.prefix, hex(user))
+    }
+}
+
+/// A name that can't be mistaken for a part of a key.
+fn hex(user: &UserId) -> String {
+    user.as_str().bytes().fold(String::new(), |mut hex, byte| {
+        // Writing to a string doesn't fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_never_stand_raw_in_a_key_and_keys_of_a_user_share_a_slot() {
+        let (keys, user) = (Keys::new("chat"), UserId::new("}:{a").unwrap());
+        assert_eq!(keys.budget("send", &user), "chat:{r7d3a7b61}:send");
+        assert_eq!(keys.channel(&Topic(user.clone())), "chat:{t7d3a7b61}");
+        let bucket = Keys::bucket(&user);
+        let leases = format!("chat:{{p{bucket}}}:leases:7d3a7b61");
+        assert_eq!(keys.leases(&user), leases);
+        assert_eq!(keys.ends(bucket), format!("chat:{{p{bucket}}}:ends"));
+    }
+
+    #[test]
+    fn users_are_spread_over_the_buckets_as_they_always_were() {
+        let alice = UserId::new("alice").unwrap();
+        assert_eq!(Keys::bucket(&alice), 7, "part of the format");
+        let mut users = [0; BUCKETS as usize];
+        for number in 0..1600 {
+            let user = UserId::new(format!("user {number}")).unwrap();
+            users[usize::from(Keys::bucket(&user))] += 1;
+        }
+        assert!(users.iter().all(|users| *users > 50), "{users:?}");
+    }
+}

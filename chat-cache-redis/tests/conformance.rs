@@ -1,0 +1,121 @@
+//! The cache and the broker on a real Redis keep their contracts.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking, and so do its helpers"
+)]
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use chat_cache_redis::{RedisBroker, RedisCache};
+use chat_core::{
+    port::{Broker, Cache},
+    testing::{
+        Suite,
+        broker::{self, BrokerHarness},
+        cache::{self, CacheHarness},
+    },
+};
+use futures_util::{StreamExt as _, stream};
+use tokio::sync::Mutex;
+
+mod common;
+
+/// How long calls may take, however busy the machine is.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Two nodes on keys of their own.
+struct Caches {
+    nodes: [Arc<RedisCache>; 2],
+    asked: AtomicUsize,
+}
+
+#[async_trait]
+impl CacheHarness for Caches {
+    async fn cache(&self) -> Arc<dyn Cache> {
+        let asked = self.asked.fetch_add(1, Ordering::Relaxed);
+        Arc::<RedisCache>::clone(&self.nodes[asked % 2])
+    }
+
+    async fn elapse(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
+}
+
+struct Brokers {
+    url: String,
+    prefix: String,
+}
+
+#[async_trait]
+impl BrokerHarness for Brokers {
+    async fn node(&self) -> Arc<dyn Broker> {
+        let broker = RedisBroker::connect_with(&self.url, &self.prefix, PATIENCE).await;
+        Arc::new(broker.unwrap())
+    }
+
+    fn capacity(&self) -> usize {
+        RedisBroker::CAPACITY
+    }
+}
+
+/// Time counts in the cases, so one suite runs after the other.
+static TURN: Mutex<()> = Mutex::const_new(());
+
+/// Runs all cases, many at once, for most of their time is spent asleep.
+async fn run_all<H: ?Sized + 'static, T: AsRef<H>>(suite: &Suite<H>, fresh: impl AsyncFn() -> T) {
+    let _turn = TURN.lock().await;
+    let cases = stream::iter(suite.names()).map(async |name| {
+        let harness = fresh().await;
+        let done = suite.run(name, harness.as_ref()).await;
+        done.err().map(|fault| format!("{name}: {fault}"))
+    });
+    let faults: Vec<_> = cases.buffer_unordered(6).collect().await;
+    assert!(faults.len() > 10, "the cases ran");
+    let faults: Vec<_> = faults.into_iter().flatten().collect();
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_cache_keeps_each_sentence_of_its_contract() {
+    let Some(url) = common::redis_url() else {
+        return;
+    };
+    run_all(&cache::CASES, async || {
+        let prefix = common::prefix();
+        let node = async || {
+            Arc::new(
+                RedisCache::connect_with(&url, &prefix, PATIENCE)
+                    .await
+                    .unwrap(),
+            )
+        };
+        let harness: Box<dyn CacheHarness> = Box::new(Caches {
+            nodes: [node().await, node().await],
+            asked: AtomicUsize::default(),
+        });
+        harness
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_broker_keeps_each_sentence_of_its_contract() {
+    let Some(url) = common::redis_url() else {
+        return;
+    };
+    run_all(&broker::CASES, async || {
+        let (url, prefix) = (url.clone(), common::prefix());
+        let harness: Box<dyn BrokerHarness> = Box::new(Brokers { url, prefix });
+        harness
+    })
+    .await;
+}

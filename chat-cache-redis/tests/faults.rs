@@ -1,0 +1,279 @@
+//! What happens when Redis forgets, stalls, goes and comes back.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and so do its helpers; one measures how long a call waits"
+)]
+
+use std::{
+    io,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use chat_cache_redis::{PATIENCE, RedisBroker, RedisCache};
+use chat_core::{
+    SessionId, UserId,
+    port::{
+        BackendError, BackendErrorKind, Broker, Delivery, Hint, PresenceCache, RateCache, RateKey,
+        Topic, Transition,
+    },
+    rate::{Decision, RatePolicy},
+};
+use tokio::time::timeout;
+
+mod common;
+
+use common::Server;
+
+const POLICY: RatePolicy = RatePolicy::Steady {
+    interval: Duration::from_mins(1),
+    burst: 1,
+};
+const LEASE: Duration = Duration::from_mins(1);
+
+fn alice() -> UserId {
+    UserId::new("alice").unwrap()
+}
+
+fn topic() -> Topic {
+    Topic(alice())
+}
+
+fn hint(name: &str) -> Hint {
+    let user = UserId::new(name).unwrap();
+    Hint::Presence { user }
+}
+
+fn delivery(name: &str) -> Delivery {
+    let (topic, hint) = (topic(), hint(name));
+    Delivery::Hint { topic, hint }
+}
+
+async fn touch(cache: &RedisCache) -> Result<Transition, BackendError> {
+    let session = SessionId(uuid::Uuid::nil());
+    cache.touch(&alice(), session, LEASE).await
+}
+
+async fn acquire(cache: &RedisCache) -> Result<Decision, BackendError> {
+    let (action, user) = ("send", alice());
+    cache.acquire(&RateKey { action, user }, &POLICY).await
+}
+
+async fn next(broker: &RedisBroker) -> Delivery {
+    let next = timeout(Duration::from_secs(5), broker.next()).await;
+    next.expect("something arrives within 5 s")
+}
+
+/// Fails when the call does not fail, or not soon.
+async fn fails_soon<T: std::fmt::Debug>(call: impl Future<Output = Result<T, BackendError>>) {
+    let start = Instant::now();
+    let error = call.await.unwrap_err();
+    let took = start.elapsed();
+    // The machine may be busy.
+    assert!(took < PATIENCE + Duration::from_millis(150), "{took:?}");
+    let kinds = [BackendErrorKind::Unavailable, BackendErrorKind::Timeout];
+    assert!(kinds.contains(&error.kind), "{error:?}");
+}
+
+/// Waits until a call succeeds, for up to 5 s.
+async fn succeeds<T>(mut call: impl AsyncFnMut() -> Result<T, BackendError>) -> T {
+    let tries = async {
+        loop {
+            match call().await {
+                Ok(done) => return done,
+                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+    };
+    let done = timeout(Duration::from_secs(5), tries).await;
+    done.expect("it works again within 5 s")
+}
+
+/// Two nodes, the second of which listens.
+async fn pair(server: &Server) -> (RedisBroker, RedisBroker) {
+    let from = RedisBroker::connect(&server.url()).await.unwrap();
+    let to = RedisBroker::connect(&server.url()).await.unwrap();
+    to.subscribe(&topic()).await.unwrap();
+    (from, to)
+}
+
+#[tokio::test]
+async fn scripts_that_were_flushed_are_loaded_again() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let cache = RedisCache::connect(&server.url()).await.unwrap();
+    assert_eq!(touch(&cache).await.unwrap(), Transition::BecameOnline);
+    assert_eq!(server.command("SCRIPT FLUSH"), "+OK");
+    assert_eq!(touch(&cache).await.unwrap(), Transition::Same);
+    assert_eq!(acquire(&cache).await.unwrap(), Decision::Allowed);
+}
+
+#[tokio::test]
+async fn who_was_forgotten_is_online_again_with_the_next_renewal() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let cache = RedisCache::connect(&server.url()).await.unwrap();
+    touch(&cache).await.unwrap();
+    assert_eq!(server.command("FLUSHALL"), "+OK");
+    assert_eq!(cache.online(10).await.unwrap(), []);
+    assert_eq!(touch(&cache).await.unwrap(), Transition::BecameOnline);
+    assert_eq!(cache.online(10).await.unwrap(), [alice()]);
+}
+
+#[tokio::test]
+async fn a_killed_subscription_comes_back_and_the_gap_is_told_once() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let (from, to) = pair(&server).await;
+    for round in ["one", "two", "three"] {
+        let killed = server.command("CLIENT KILL TYPE pubsub");
+        assert!(killed.starts_with(':') && killed != ":0", "{killed}");
+        assert_eq!(next(&to).await, Delivery::Lagged);
+        from.publish(&topic(), &hint(round)).await.unwrap();
+        assert_eq!(next(&to).await, delivery(round), "and not Lagged again");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_hint_is_ignored() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let (from, to) = pair(&server).await;
+    for forged in ["", "{}", "null", "\\xff", r#"{"node":1,"hint":2}"#] {
+        let heard = server.command(&format!("PUBLISH chat:{{t616c696365}} '{forged}'"));
+        assert_eq!(heard, ":1", "on the right channel");
+    }
+    from.publish(&topic(), &hint("bob")).await.unwrap();
+    assert_eq!(next(&to).await, delivery("bob"));
+}
+
+/// Lines that are logged.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Lines {
+    fn take(&self) -> Vec<String> {
+        let lines = std::mem::take(&mut *self.0.lock().unwrap());
+        let lines = String::from_utf8(lines).unwrap();
+        lines.lines().map(str::to_owned).collect()
+    }
+}
+
+impl io::Write for Lines {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(text)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn while_redis_is_dead_calls_fail_at_once_and_then_all_works_again() {
+    let Some(mut server) = Server::start() else {
+        return;
+    };
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone());
+    let _guard = tracing::subscriber::set_default(subscriber.finish());
+
+    let cache = RedisCache::connect(&server.url()).await.unwrap();
+    let (from, to) = pair(&server).await;
+    assert_eq!(acquire(&cache).await.unwrap(), Decision::Allowed);
+    assert_eq!(lines.take(), [""; 0]);
+
+    server.kill();
+    for _ in 0..20 {
+        fails_soon(touch(&cache)).await;
+        fails_soon(acquire(&cache)).await;
+        fails_soon(cache.online(10)).await;
+        fails_soon(cache.take_expired(10)).await;
+        fails_soon(from.publish(&topic(), &hint("nobody"))).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let late = Topic(UserId::new("late").unwrap());
+    to.subscribe(&late).await.unwrap();
+    let told = lines.take();
+    assert_eq!(told.len(), 5, "one line a connection: {told:#?}");
+    assert!(
+        told.iter().all(|line| line.contains("redis is away")),
+        "{told:#?}"
+    );
+
+    server.restart();
+    let first = succeeds(async || acquire(&cache).await).await;
+    assert_eq!(first, Decision::Allowed, "a fresh budget");
+    assert_eq!(touch(&cache).await.unwrap(), Transition::BecameOnline);
+    assert_eq!(next(&to).await, Delivery::Lagged);
+    succeeds(async || from.publish(&topic(), &hint("bob")).await).await;
+    assert_eq!(next(&to).await, delivery("bob"));
+    from.publish(&late, &hint("carol")).await.unwrap();
+    let (topic, hint) = (late, hint("carol"));
+    assert_eq!(next(&to).await, Delivery::Hint { topic, hint });
+    let told = lines.take();
+    let back = told.iter().all(|line| line.contains("redis is back"));
+    assert!(back, "{told:#?}");
+    assert!(
+        (3..=5).contains(&told.len()),
+        "each at most once: {told:#?}"
+    );
+}
+
+#[tokio::test]
+async fn a_redis_that_stalls_costs_no_call_more_than_its_patience() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let cache = RedisCache::connect(&server.url()).await.unwrap();
+    let (from, to) = pair(&server).await;
+    touch(&cache).await.unwrap();
+    server.signal("STOP");
+    for _ in 0..10 {
+        fails_soon(touch(&cache)).await;
+        fails_soon(from.publish(&topic(), &hint("nobody"))).await;
+    }
+    server.signal("CONT");
+    let renewed = succeeds(async || touch(&cache).await).await;
+    assert_eq!(renewed, Transition::Same, "nothing was lost");
+    // Hints that Redis had received when it stalled may come now; then the gap is told.
+    while next(&to).await != Delivery::Lagged {}
+    succeeds(async || from.publish(&topic(), &hint("bob")).await).await;
+    while next(&to).await != delivery("bob") {}
+}
+
+#[tokio::test]
+async fn a_url_that_is_of_no_use_is_refused_with_its_reason() {
+    let Some(mut server) = Server::start() else {
+        return;
+    };
+    let kind = async |url: &str| RedisCache::connect(url).await.unwrap_err().kind;
+    let url = server.url();
+    for wrong in ["", "redis", "http://127.0.0.1", "rediss://127.0.0.1:1"] {
+        assert_eq!(
+            kind(wrong).await,
+            BackendErrorKind::Misconfigured,
+            "{wrong}"
+        );
+    }
+    assert_eq!(server.command("CONFIG SET requirepass secret"), "+OK");
+    let refused = RedisCache::connect(&url).await.unwrap_err();
+    assert_eq!(refused.kind, BackendErrorKind::Unauthorized, "{refused:?}");
+    let wrong = url.replace("redis://", "redis://:wrong@");
+    let refused = RedisCache::connect(&wrong).await.unwrap_err();
+    assert_eq!(refused.kind, BackendErrorKind::Unauthorized, "{refused:?}");
+    let right = url.replace("redis://", "redis://:secret@");
+    touch(&RedisCache::connect(&right).await.unwrap())
+        .await
+        .unwrap();
+    server.kill();
+    assert_eq!(kind(&url).await, BackendErrorKind::Unavailable);
+}
