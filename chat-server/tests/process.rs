@@ -240,7 +240,11 @@ async fn a_start_that_cannot_succeed_says_why_in_one_line() {
 #[tokio::test]
 async fn print_config_reads_dot_env_and_exits() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join(".env"), "PORT=6000\nAtlas_URI=secret\n").unwrap();
+    std::fs::write(
+        folder.path().join(".env"),
+        "PORT=6000\nAtlas_URI=mongodb://me:secret@db/chat\n",
+    )
+    .unwrap();
     let output = program(folder.path(), &["--print-config"])
         .output()
         .await
@@ -249,6 +253,10 @@ async fn print_config_reads_dot_env_and_exits() {
     assert_eq!(output.status.code(), Some(0));
     assert!(
         shown.contains("listen = \"127.0.0.1:6000\"  # .env PORT\n"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("store = \"mongodb://me:***@db/chat\"  # .env Atlas_URI\n"),
         "{shown}"
     );
     assert!(!shown.contains("secret"), "{shown}");

@@ -142,10 +142,11 @@ impl Stoppable {
             Some((login, host)) => (format!("{login}@"), host.to_owned()),
             None => (String::new(), host.to_owned()),
         };
-        let direct = if path.contains("directConnection") {
-            ""
-        } else {
-            "?directConnection=true"
+        // The members would name themselves, and be reached past the proxy.
+        let direct = match path {
+            _ if path.contains("directConnection") => "",
+            _ if path.contains('?') => "&directConnection=true",
+            _ => "?directConnection=true",
         };
         let uri = format!("{scheme}://{login}127.0.0.1:{port}/{path}{direct}");
         let (running, wait) = watch::channel(true);
