@@ -15,7 +15,7 @@ use super::{Shared, rooms::LiveRoom, sequencer::Job};
 use crate::{
     event::Event,
     frame::Frame,
-    ids::{RoomId, UserId},
+    ids::UserId,
     log::{EntryBody, Page, Seq},
     port::{BackendError, Broker, Delivery, Hint, Topic},
     receipt::Watermarks,
@@ -176,14 +176,14 @@ async fn follow(
     }
     match hint {
         Hint::Appended { room, seq, .. } => {
-            if let Some(room) = newly_live(shared, &room).await?
+            if let Some(room) = shared.live_room(&room).await?
                 && room.published() < seq
             {
                 catch_up(jobs, room, seq).await;
             }
         }
         Hint::Receipt { room, user, was } => {
-            if let Some(live) = newly_live(shared, &room).await? {
+            if let Some(live) = shared.live_room(&room).await? {
                 let now = shared
                     .store
                     .watermarks(&room, std::slice::from_ref(&user))
@@ -197,7 +197,7 @@ async fn follow(
             }
         }
         Hint::Typing { room, user, active } => {
-            if let Some(live) = newly_live(shared, &room).await?
+            if let Some(live) = shared.live_room(&room).await?
                 && live.members().binary_search(&user).is_ok()
             {
                 shared.tell_typing_here(&live, &user, active);
@@ -216,35 +216,30 @@ async fn follow(
     Ok(())
 }
 
-/// The room as this node knows it.
-async fn newly_live(shared: &Shared, id: &RoomId) -> Result<Option<Arc<LiveRoom>>, BackendError> {
-    if let Some(room) = shared.rooms.get(id) {
-        return Ok(Some(room));
+/// From where this node's sessions follow a room that it doesn't know yet.
+///
+/// With other nodes, the rooms of a user who is here were noted when they came: this one was made,
+/// or joined, since, and nothing of it has been published here.
+pub(crate) async fn first_position(shared: &Shared, room: &Room) -> Result<Seq, BackendError> {
+    if shared.relay.is_none() {
+        return Ok(room.head);
     }
-    let Some(room) = shared.store.room(id).await? else {
-        return Ok(None);
-    };
-    follow_from_here(shared, &room).await.map(Some)
-}
-
-/// Takes a room into use. One that this node doesn't know has no member here who came after it was
-/// made, unless they joined it since: nothing before that is theirs to be sent.
-async fn follow_from_here(shared: &Shared, room: &Room) -> Result<Arc<LiveRoom>, BackendError> {
-    if let Some(room) = shared.rooms.get(&room.id) {
-        return Ok(room);
-    }
-    let published = match room.id.pair() {
-        Some(_) => Seq::ZERO,
-        None => before_local_members(shared, room).await?,
-    };
-    shared.remember_room(room, published).await
-}
-
-/// The position before the first of this node's users joined, looked for from the end.
-async fn before_local_members(shared: &Shared, room: &Room) -> Result<Seq, BackendError> {
-    const PAGE: usize = 200;
     let mut local = shared.load_members(&room.id).await?;
     local.retain(|member| shared.hub.has(member));
+    match room.id.pair() {
+        _ if local.is_empty() => Ok(room.head),
+        Some(_) => Ok(Seq::ZERO),
+        None => before_joining(shared, room, local).await,
+    }
+}
+
+/// The position before the first of these users joined, looked for from the end.
+async fn before_joining(
+    shared: &Shared,
+    room: &Room,
+    mut local: Vec<UserId>,
+) -> Result<Seq, BackendError> {
+    const PAGE: usize = 200;
     let mut at = room.head.next();
     while at > Seq(1) {
         let page = shared.store.page(&room.id, Page::Before(at), PAGE).await?;
@@ -268,7 +263,7 @@ async fn before_local_members(shared: &Shared, room: &Room) -> Result<Seq, Backe
 async fn compare(shared: &Shared, jobs: &mpsc::WeakSender<Job>) -> Result<(), BackendError> {
     for user in shared.hub.users() {
         for room in rooms_of(shared, &user).await? {
-            let live = follow_from_here(shared, &room).await?;
+            let live = shared.use_room(&room).await?;
             if live.published() < room.head {
                 catch_up(jobs, live, room.head).await;
             }

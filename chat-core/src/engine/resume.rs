@@ -9,6 +9,7 @@ use crate::{
     event::{Event, GapReason},
     frame::Frame,
     hub::Link,
+    ids::RoomId,
     log::{Cursor, Page, Seq},
     outbox::OutboxLimits,
 };
@@ -47,7 +48,7 @@ impl Shared {
     async fn missed(
         &self,
         link: &Link,
-        id: &crate::ids::RoomId,
+        id: &RoomId,
         cursor: Cursor,
         budget: &mut Budget,
     ) -> Result<(Vec<Frame>, Cursor), Error> {

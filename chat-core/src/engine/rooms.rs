@@ -8,13 +8,13 @@ use std::{
     },
 };
 
-use super::Shared;
+use super::{Shared, relay};
 use crate::{
     error::Error,
     hub::Hub,
     ids::{Epoch, RoomId, UserId},
     log::{EntryBody, Seq},
-    port::BackendError,
+    port::{BackendError, Created},
     receipt::Watermarks,
     room::{NewRoom, Room},
 };
@@ -179,13 +179,10 @@ impl Shared {
             members: members.clone(),
             created_at: self.clock.now(),
         };
-        let created = self.store.create_room(room).await?;
-        let members = match &created {
-            crate::port::Created::New(_) => members,
-            crate::port::Created::Existing(room) => self.load_members(&room.id).await?,
-        };
-        let room = created.into_room();
-        Ok(self.rooms.insert(&room, room.head, members, &self.hub))
+        match self.store.create_room(room).await? {
+            Created::New(room) => Ok(self.rooms.insert(&room, room.head, members, &self.hub)),
+            Created::Existing(room) => Ok(self.use_room(&room).await?),
+        }
     }
 
     /// The room with this id as this node knows it, from the store if need be.
@@ -199,7 +196,16 @@ impl Shared {
         let Some(room) = self.store.room(id).await? else {
             return Ok(None);
         };
-        self.remember_room(&room, room.head).await.map(Some)
+        self.use_room(&room).await.map(Some)
+    }
+
+    /// Takes a room into use that somebody asks for, or hears of.
+    pub(crate) async fn use_room(&self, room: &Room) -> Result<Arc<LiveRoom>, BackendError> {
+        if let Some(room) = self.rooms.get(&room.id) {
+            return Ok(room);
+        }
+        let published = relay::first_position(self, room).await?;
+        self.remember_room(room, published).await
     }
 
     /// Takes a room into use whose entries up to `published` need not be sent to anyone here.

@@ -202,3 +202,17 @@ async fn who_is_added_on_another_node_sees_what_comes_from_then_on() {
     assert_eq!(next_entry(&bob).await.body, joined);
     assert_eq!(text(&next_entry(&bob).await), "welcome");
 }
+
+#[tokio::test(start_paused = true)]
+async fn looking_into_a_room_before_its_hint_comes_loses_nothing_of_it() {
+    let cluster = Cluster::new();
+    let (one, two) = (cluster.node_with(Deaf), cluster.node_with(Deaf));
+    let bob = two.connect(user("bob")).await.unwrap();
+    // The check that a node begins with is over.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let room = direct("alice", "bob");
+    one.actor(user("alice")).send(&room, "first").await.unwrap();
+    bob.open(&user("alice")).await.unwrap();
+    let entry = tokio::time::timeout(Duration::from_secs(31), next_entry(&bob)).await;
+    assert_eq!(text(&entry.unwrap()), "first");
+}
