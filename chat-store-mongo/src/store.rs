@@ -226,6 +226,21 @@ impl RoomStore for MongoStore {
         let work = async move { all.rooms_of(&user, after.as_ref(), limit).await };
         within("rooms_of", work).await
     }
+
+    async fn rooms_with(
+        &self,
+        users: &[UserId],
+        after: Option<&RoomId>,
+        limit: usize,
+    ) -> std::result::Result<Vec<Room>, BackendError> {
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        let names: Vec<_> = users.iter().map(|user| user.as_str().to_owned()).collect();
+        let (all, after) = (self.collections.clone(), after.cloned());
+        let work = async move { all.rooms_with(names, after.as_ref(), limit).await };
+        within("rooms_with", work).await
+    }
 }
 
 /// A member of a room, with what a list of rooms shows beside.
@@ -295,6 +310,34 @@ impl Collections {
             .try_collect()
             .await?;
         Ok(listed.into_iter().map(Listed::membership).collect())
+    }
+
+    async fn rooms_with(
+        &self,
+        users: Vec<String>,
+        after: Option<&RoomId>,
+        limit: usize,
+    ) -> Result<Vec<Room>> {
+        let entries = self.settle(doc! { "user": { "$in": &users } });
+        let rooms = self.settle_rooms(doc! { "entering": { "$in": &users } });
+        future::try_join(entries, rooms).await?;
+        let after = after.map_or("", RoomId::as_str);
+        let pipeline = [
+            doc! { "$match": {
+                "user": { "$in": users }, "member": true, "roomId": { "$gt": after },
+            } },
+            doc! { "$group": { "_id": "$roomId" } },
+            doc! { "$sort": { "_id": 1 } },
+            doc! { "$limit": at_most(limit) },
+            doc! { "$lookup": {
+                "from": ROOMS, "localField": "_id", "foreignField": "_id", "as": "room",
+            } },
+            doc! { "$replaceRoot": { "newRoot": { "$first": "$room" } } },
+        ];
+        let pipeline = pipeline.into_iter().chain(with_head("_id"));
+        let found = self.members.aggregate(pipeline).with_type::<RoomDoc>();
+        let found: Vec<RoomDoc> = found.await?.try_collect().await?;
+        Ok(found.into_iter().map(RoomDoc::room).collect())
     }
 }
 

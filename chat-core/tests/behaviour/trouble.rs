@@ -113,6 +113,15 @@ impl RoomStore for Troubled {
     ) -> Result<Vec<Membership>, BackendError> {
         self.0.store.rooms_of(user, after, limit).await
     }
+
+    async fn rooms_with(
+        &self,
+        users: &[UserId],
+        after: Option<&RoomId>,
+        limit: usize,
+    ) -> Result<Vec<Room>, BackendError> {
+        self.0.store.rooms_with(users, after, limit).await
+    }
 }
 
 #[async_trait]
