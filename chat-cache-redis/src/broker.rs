@@ -38,9 +38,10 @@ const RESUBSCRIBE: usize = 128;
 
 /// A [`Broker`] on Redis: one connection that publishes and one that subscribes for a node.
 ///
-/// After a lost connection all topics are subscribed again, and then [`Delivery::Lagged`] is given
-/// once. A topic that can't be subscribed because Redis is away counts as one: subscribing to it
-/// succeeds, and what was lost until Redis is back is told by [`Delivery::Lagged`].
+/// While the connection is lost, [`Delivery::Away`] is given once a second; when all topics are
+/// subscribed again, [`Delivery::Lagged`] once. A topic that can't be subscribed because Redis is
+/// away counts as one that is: subscribing to it succeeds, and what was lost until Redis is back is
+/// told by [`Delivery::Lagged`].
 #[derive(Debug)]
 pub struct RedisBroker {
     publisher: Link,
@@ -109,7 +110,7 @@ impl RedisBroker {
         let node = Arc::new(Node {
             id: RandomIds.next(),
             keys: Keys::new(prefix),
-            subscriber: Link::open(url, patience, "hints from other nodes").await?,
+            subscriber: Link::open(url, patience * 2 / 3, "hints from other nodes").await?,
             wanted: Mutex::default(),
             doubt: Notify::new(),
             inbox: Inbox::default(),
@@ -255,13 +256,18 @@ impl Node {
                 _ = check.tick() => {
                     if let Err(error) = self.subscriber.ping().await {
                         tracing::trace!(%error, "no sign of life");
+                        self.inbox.put(Delivery::Away);
                         continue;
                     }
                 }
             }
-            if behind && self.resubscribe().await {
-                behind = false;
-                self.inbox.put(Delivery::Lagged);
+            if behind {
+                behind = !self.resubscribe().await;
+                self.inbox.put(if behind {
+                    Delivery::Away
+                } else {
+                    Delivery::Lagged
+                });
             }
         }
     }

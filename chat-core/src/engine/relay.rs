@@ -1,21 +1,22 @@
 //! Other nodes: telling them what changed here, and following what changed there.
 //!
 //! Hints may be lost, so nothing rests on them: a node knows for each room of its users what it has
-//! published, and reads the store whenever the numbers don't fit, after [`Delivery::Lagged`], and
-//! now and then in any case.
+//! published, and reads the store whenever the numbers don't fit, after [`Delivery::Lagged`], again
+//! and again while the broker is away, and now and then in any case.
 
 use std::{
+    collections::HashSet,
     hash::{BuildHasher, RandomState},
     sync::Arc,
 };
 
-use tokio::sync::{Mutex, MutexGuard, mpsc};
+use tokio::sync::{Mutex, MutexGuard, mpsc, oneshot};
 
 use super::{Shared, rooms::LiveRoom, sequencer::Job};
 use crate::{
     event::Event,
     frame::Frame,
-    ids::UserId,
+    ids::{RoomId, UserId},
     log::{EntryBody, Page, Seq},
     port::{BackendError, Broker, Delivery, Hint, Topic},
     receipt::Watermarks,
@@ -77,7 +78,7 @@ pub(crate) fn tell(shared: &Shared, room: &LiveRoom, hint: &Hint) {
     if shared.relay.is_some() {
         publish(
             shared,
-            room.members().iter().cloned().map(Topic).collect(),
+            room.members().iter().cloned().map(Topic::User).collect(),
             hint,
         );
     }
@@ -96,10 +97,11 @@ pub(crate) fn publish(shared: &Shared, topics: Vec<Topic>, hint: &Hint) {
     }
 }
 
-/// Adds a user's session with `add`, once this node listens for the user and knows where their
-/// rooms stand, so that every entry from then on reaches the session.
+/// Adds a user's session with `add`, once this node listens for the user and has published what
+/// their rooms hold, so that every entry from then on reaches the session, and none before.
 pub(crate) async fn listen<T>(
     shared: &Shared,
+    jobs: &mpsc::Sender<Job>,
     user: &UserId,
     add: impl FnOnce() -> T,
 ) -> Result<T, BackendError> {
@@ -107,9 +109,24 @@ pub(crate) async fn listen<T>(
         return Ok(add());
     };
     let _changing = relay.changing(user).await;
-    relay.broker.subscribe(&Topic(user.clone())).await?;
-    for room in rooms_of(shared, user).await? {
-        shared.remember_room(&room, room.head).await?;
+    relay.broker.subscribe(&Topic::User(user.clone())).await?;
+    let mut behind = false;
+    let users = std::slice::from_ref(user);
+    let mut pages = Pages::new(shared, users);
+    while let Some(rooms) = pages.next().await? {
+        for room in rooms {
+            let live = shared.remember_room(&room, room.head).await?;
+            // It was used here before, for somebody else or for nobody's session.
+            if live.published() < room.head {
+                behind = jobs.send(Job::CatchUp(live, room.head)).await.is_ok();
+            }
+        }
+    }
+    if behind {
+        let (done, caught_up) = oneshot::channel();
+        if jobs.send(Job::Flush(done)).await.is_ok() {
+            caught_up.await.ok();
+        }
     }
     Ok(add())
 }
@@ -119,7 +136,7 @@ pub(crate) async fn ignore(shared: &Shared, user: &UserId) {
     let Some(relay) = &shared.relay else { return };
     let _changing = relay.changing(user).await;
     if !shared.hub.has(user)
-        && let Err(error) = relay.broker.unsubscribe(&Topic(user.clone())).await
+        && let Err(error) = relay.broker.unsubscribe(&Topic::User(user.clone())).await
     {
         tracing::warn!(%error, "a topic is still listened to");
     }
@@ -127,13 +144,31 @@ pub(crate) async fn ignore(shared: &Shared, user: &UserId) {
 
 /// Hands hints to the broker, one after the other.
 pub(crate) async fn send(broker: Arc<dyn Broker>, mut waiting: mpsc::Receiver<Outbound>) {
-    while let Some(Outbound { topics, hint }) = waiting.recv().await {
-        for topic in topics {
-            if let Err(error) = broker.publish(&topic, &hint).await {
-                tracing::debug!(%error, "a hint for other nodes is lost");
+    const AT_ONCE: usize = 1_024;
+    let mut batch = Vec::new();
+    while waiting.recv_many(&mut batch, AT_ONCE).await > 0 {
+        leave_out_the_outdated(&mut batch);
+        for Outbound { topics, hint } in batch.drain(..) {
+            for topic in topics {
+                if let Err(error) = broker.publish(&topic, &hint).await {
+                    tracing::debug!(%error, "a hint for other nodes is lost");
+                }
             }
         }
     }
+}
+
+/// Of a room that grew more than once, the last hint says it all.
+fn leave_out_the_outdated(batch: &mut Vec<Outbound>) {
+    let mut newest = HashSet::new();
+    let mut keep: Vec<bool> = Vec::with_capacity(batch.len());
+    for Outbound { hint, .. } in batch.iter().rev() {
+        keep.push(match hint {
+            Hint::Appended { room, .. } => newest.insert(room.clone()),
+            _ => true,
+        });
+    }
+    batch.retain(|_| keep.pop().unwrap_or(true));
 }
 
 /// Follows the hints of other nodes.
@@ -145,15 +180,22 @@ pub(crate) async fn receive(
     let mut check = tokio::time::interval(shared.config.position_check);
     check.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
+        // A failure shows in `Outage`; what was missed is found by the next check.
         let done = tokio::select! {
             delivery = broker.next() => match delivery {
                 Delivery::Hint { topic, hint } => follow(&shared, &jobs, &topic, hint).await,
-                Delivery::Lagged => compare(&shared, &jobs).await,
+                Delivery::Lagged => catch_up_on_all(&shared, &jobs).await,
+                Delivery::Away => compare(&shared, &jobs).await,
             },
-            _ = check.tick() => compare(&shared, &jobs).await,
+            _ = check.tick() => {
+                if let Err(error) = broker.subscribe(&Topic::Online).await {
+                    tracing::debug!(%error, "who is online elsewhere is not heard for now");
+                }
+                compare(&shared, &jobs).await
+            }
         };
         if let Err(error) = done {
-            tracing::warn!(%error, "other nodes can't be followed for now");
+            tracing::debug!(%error, "other nodes can't be followed for now");
         }
     }
 }
@@ -165,30 +207,32 @@ async fn follow(
     topic: &Topic,
     hint: Hint,
 ) -> Result<(), BackendError> {
-    if !shared.hub.has(&topic.0) {
-        // A room in use is followed even while its user is just coming.
-        if let Hint::Appended { room, seq, .. } = hint
-            && let Some(room) = shared.rooms.get(&room)
-        {
-            catch_up(jobs, room, seq).await;
-        }
-        return Ok(());
-    }
-    match hint {
-        Hint::Appended { room, seq, .. } => {
+    let listener = match topic {
+        Topic::User(user) if shared.hub.has(user) => Some(user),
+        _ => None,
+    };
+    match (hint, listener) {
+        (Hint::Online, _) => shared.online_changed(),
+        (Hint::Appended { room, seq, .. }, Some(_)) => {
             if let Some(room) = shared.live_room(&room).await?
                 && room.published() < seq
             {
                 catch_up(jobs, room, seq).await;
             }
         }
-        Hint::Receipt { room, user, was } => {
+        // A room in use is followed even while its user is just coming.
+        (Hint::Appended { room, seq, .. }, None) => {
+            if let Some(room) = shared.rooms.get(&room) {
+                catch_up(jobs, room, seq).await;
+            }
+        }
+        (Hint::Receipt { room, user, was }, Some(_)) => {
             if let Some(live) = shared.live_room(&room).await? {
                 let now = shared
                     .store
                     .watermarks(&room, std::slice::from_ref(&user))
-                    .await?;
-                let now = now.first().copied().unwrap_or_default();
+                    .await;
+                let now = shared.stored(now)?.first().copied().unwrap_or_default();
                 let was = Watermarks {
                     delivered: was.delivered.min(now.delivered),
                     read: was.read.min(now.read),
@@ -196,22 +240,20 @@ async fn follow(
                 shared.tell_receipt(&live, &user, was, now);
             }
         }
-        Hint::Typing { room, user, active } => {
+        (Hint::Typing { room, user, active }, Some(_)) => {
             if let Some(live) = shared.live_room(&room).await?
                 && live.members().binary_search(&user).is_ok()
             {
                 shared.tell_typing_here(&live, &user, active);
             }
         }
-        Hint::Presence { user } => {
-            for presence in shared.cache.presence(&[user]).await? {
+        (Hint::Presence { user }, Some(listener)) => {
+            for presence in shared.cached(shared.cache.presence(&[user]).await)? {
                 let frame = Frame::from(Event::Presence(presence));
-                shared.hub.each(&topic.0, |link| link.send(frame.clone()));
+                shared.hub.each(listener, |link| link.send(frame.clone()));
             }
-            shared
-                .presence_changes
-                .send_modify(|count| *count = count.wrapping_add(1));
         }
+        (_, None) => {}
     }
     Ok(())
 }
@@ -259,30 +301,64 @@ async fn before_joining(
     Ok(Seq::ZERO)
 }
 
+/// Makes up for hints of all kinds.
+async fn catch_up_on_all(
+    shared: &Shared,
+    jobs: &mpsc::WeakSender<Job>,
+) -> Result<(), BackendError> {
+    // What was shared may be forgotten, and who came or went meanwhile was not told.
+    shared.renew_leases.notify_one();
+    shared.online_changed();
+    compare(shared, jobs).await?;
+    shared.tell_receipts_again().await
+}
+
 /// Compares what was published here with the heads in the store, for all rooms of local users.
 async fn compare(shared: &Shared, jobs: &mpsc::WeakSender<Job>) -> Result<(), BackendError> {
-    for user in shared.hub.users() {
-        for room in rooms_of(shared, &user).await? {
-            let live = shared.use_room(&room).await?;
-            if live.published() < room.head {
-                catch_up(jobs, live, room.head).await;
+    const USERS: usize = 500;
+    for users in shared.hub.users().chunks(USERS) {
+        let mut pages = Pages::new(shared, users);
+        while let Some(rooms) = pages.next().await? {
+            for room in rooms {
+                let live = shared.use_room(&room).await?;
+                if live.published() < room.head {
+                    catch_up(jobs, live, room.head).await;
+                }
             }
         }
     }
     Ok(())
 }
 
-async fn rooms_of(shared: &Shared, user: &UserId) -> Result<Vec<Room>, BackendError> {
-    const PAGE: usize = 1_000;
-    let mut rooms: Vec<Room> = Vec::new();
-    loop {
-        let after = rooms.last().map(|room| &room.id);
-        let page = shared.store.rooms_of(user, after, PAGE).await?;
-        let done = page.len() < PAGE;
-        rooms.extend(page.into_iter().map(|membership| membership.room));
-        if done {
-            return Ok(rooms);
+/// The rooms of some users, page by page.
+struct Pages<'a> {
+    shared: &'a Shared,
+    users: &'a [UserId],
+    last: Option<RoomId>,
+    done: bool,
+}
+
+impl<'a> Pages<'a> {
+    fn new(shared: &'a Shared, users: &'a [UserId]) -> Self {
+        Self {
+            shared,
+            users,
+            last: None,
+            done: false,
         }
+    }
+
+    async fn next(&mut self) -> Result<Option<Vec<Room>>, BackendError> {
+        const PAGE: usize = 1_000;
+        if self.done {
+            return Ok(None);
+        }
+        let (store, after) = (&self.shared.store, self.last.as_ref());
+        let rooms = store.rooms_with(self.users, after, PAGE).await;
+        let rooms = self.shared.stored(rooms)?;
+        self.done = rooms.len() < PAGE;
+        self.last = rooms.last().map(|room| room.id.clone());
+        Ok(Some(rooms))
     }
 }
 
