@@ -3,6 +3,7 @@
 mod actor;
 mod builder;
 mod config;
+mod follow;
 mod handle;
 mod history;
 mod limits;
@@ -164,7 +165,7 @@ impl ChatEngine {
         if let Some((broker, outbound)) = relay {
             let sending = relay::send(Arc::clone(&broker), outbound);
             tokio::spawn(stop.clone().run_until_cancelled_owned(sending));
-            let receiving = relay::receive(Arc::clone(&shared), broker, sequencer.downgrade());
+            let receiving = follow::run(Arc::clone(&shared), broker, sequencer.downgrade());
             tokio::spawn(stop.clone().run_until_cancelled_owned(receiving));
         }
         Self {

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use super::{Shared, relay};
+use super::{Shared, follow};
 use crate::{
     error::Error,
     hub::Hub,
@@ -105,6 +105,18 @@ impl Rooms {
         let kept = self.kept();
         let active = kept.rooms.values().filter(|it| it.published() > it.since);
         active.cloned().collect()
+    }
+
+    /// Group rooms of which members are connected here, as far as this node knows.
+    pub(crate) fn groups_with_local_members(&self, hub: &Hub) -> HashMap<RoomId, Arc<LiveRoom>> {
+        let groups: Vec<Arc<LiveRoom>> = {
+            let kept = self.kept();
+            let groups = kept.rooms.values().filter(|it| it.id.pair().is_none());
+            groups.cloned().collect()
+        };
+        let followed = |room: &Arc<LiveRoom>| room.members().iter().any(|it| hub.has(it));
+        let groups = groups.into_iter().filter(followed);
+        groups.map(|room| (room.id.clone(), room)).collect()
     }
 
     fn insert(
@@ -218,7 +230,7 @@ impl Shared {
         if let Some(room) = self.rooms.get(&room.id) {
             return Ok(room);
         }
-        let published = relay::first_position(self, room).await?;
+        let published = follow::first_position(self, room).await?;
         self.remember_room(room, published).await
     }
 

@@ -186,7 +186,7 @@ impl Sequencer {
             EntryBody::Message { .. } => shared.stop_typing(room, &entry.author),
             _ => {}
         }
-        relay::announce(shared, room, entry.seq);
+        relay::announce(shared, room, entry);
     }
 
     async fn recheck(&mut self) {

@@ -248,3 +248,27 @@ async fn who_was_removed_on_another_node_is_refused_where_nobody_listens_for_the
     alice.add_member(&room, user("bob")).await.unwrap();
     bob.send(&room, "back again").await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_is_removed_on_another_node_is_told_so_also_when_the_hint_is_lost() {
+    for hint_is_lost in [false, true] {
+        let cluster = Cluster::new();
+        let one = cluster.node();
+        let two = if hint_is_lost {
+            cluster.node_with(Deaf)
+        } else {
+            cluster.node()
+        };
+        let room = RoomId::group("garden").unwrap();
+        let members = vec![user("alice"), user("bob")];
+        one.create_group(room.clone(), members).await.unwrap();
+        let bob = two.connect(user("bob")).await.unwrap();
+        let alice = one.actor(user("alice"));
+        alice.remove_member(&room, user("bob")).await.unwrap();
+        let within = Duration::from_secs(if hint_is_lost { 31 } else { 1 });
+        let entry = tokio::time::timeout(within, next_entry(&bob)).await;
+        assert_eq!(entry.unwrap().body, EntryBody::Left { user: user("bob") });
+        let refused = bob.send(&room, "still here?").await.unwrap_err();
+        assert_eq!(refused.code(), ErrorCode::NoRoom);
+    }
+}

@@ -317,3 +317,29 @@ async fn a_backend_that_is_away_shows_in_the_health() {
     let health = node.health().await;
     assert!(health.store.is_ok() && health.cache.is_err());
 }
+
+#[tokio::test(start_paused = true)]
+async fn hints_that_one_node_could_not_publish_reach_the_others_later() {
+    let (store, cut_off, fine) = (MemoryStore::default(), Shared::default(), Shared::default());
+    // Two views of one bus, of which only one is cut off.
+    let fine = Shared {
+        bus: cut_off.bus.clone(),
+        ..fine
+    };
+    let (one, two) = (cut_off.node(&store), fine.node(&store));
+    let bob = two.connect(user("bob")).await.unwrap();
+    sleep(Duration::from_secs(3)).await;
+    cut_off.set_away(true);
+    let room = direct("alice", "bob");
+    let alice = one.actor(user("alice"));
+    for n in 1..=3 {
+        alice.send(&room, &n.to_string()).await.unwrap();
+    }
+    sleep(Duration::from_secs(2)).await;
+    assert!(pending(&bob).await.is_empty(), "it knows of nothing");
+    cut_off.set_away(false);
+    for n in 1..=3 {
+        let entry = timeout(Duration::from_secs(1), next_entry(&bob)).await;
+        assert_eq!(entry.expect("soon").seq, Seq(n));
+    }
+}
