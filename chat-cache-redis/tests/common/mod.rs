@@ -2,8 +2,6 @@
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::{
-    env,
-    ffi::OsString,
     io::{BufRead as _, BufReader, Write as _},
     net::{TcpListener, TcpStream},
     process::{Child, Command, Stdio},
@@ -11,27 +9,17 @@ use std::{
     time::Duration,
 };
 
-use chat_core::{IdGen as _, RandomIds};
+use chat_core::{IdGen as _, RandomIds, testing::service};
 use tempfile::TempDir;
-
-/// The value of a variable that `scripts/services` prints. Without it a test is left out, and says
-/// so, unless `CHAT_REQUIRE_SERVICES` forbids that.
-fn service(variable: &str) -> Option<OsString> {
-    let value = env::var_os(variable);
-    if value.is_none() {
-        let hint = format!("no {variable}; see scripts/services");
-        assert!(env::var_os("CHAT_REQUIRE_SERVICES").is_none(), "{hint}");
-        let test = thread::current();
-        let test = test.name().unwrap_or("a test");
-        // Past the capture of the output, so that it is seen.
-        let _ = writeln!(std::io::stderr(), "LEFT OUT {test}: {hint}");
-    }
-    value
-}
 
 /// Where the common Redis is.
 pub(crate) fn redis_url() -> Option<String> {
-    service("REDIS_URL")?.into_string().ok()
+    service("REDIS_URL")
+}
+
+/// Where the common Redis Cluster is.
+pub(crate) fn cluster_url() -> Option<String> {
+    service("REDIS_CLUSTER_URL")
 }
 
 /// A prefix for keys that no other test uses.
@@ -41,7 +29,7 @@ pub(crate) fn prefix() -> String {
 
 /// A Redis of one test's own; it is killed when this is dropped.
 pub(crate) struct Server {
-    program: OsString,
+    program: String,
     port: u16,
     folder: TempDir,
     process: Child,
@@ -118,7 +106,7 @@ impl Drop for Server {
     }
 }
 
-fn spawn(program: &OsString, port: u16, folder: &TempDir) -> Child {
+fn spawn(program: &str, port: u16, folder: &TempDir) -> Child {
     Command::new(program)
         .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
         .args(["--port", &port.to_string()])
