@@ -11,23 +11,21 @@ use chat_core::{
     IdGen, RandomIds,
     port::{BackendError, Broker, Delivery, Hint, Retry, Topic},
 };
-use fred::types::{Message, config::Server};
+use fred::types::Message;
 use futures_util::{StreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 use tokio::{
-    sync::{
-        Notify,
-        broadcast::{Receiver, error::RecvError},
-    },
+    sync::{Notify, mpsc},
     task::AbortHandle,
     time::MissedTickBehavior,
 };
 use uuid::Uuid;
 
 use crate::{
-    client::{Link, PATIENCE},
+    client::PATIENCE,
     inbox::Inbox,
     keys::Keys,
+    servers::{Arrival, Servers},
 };
 
 /// How often the subscribing connection is asked whether it lives, and what failed is tried again.
@@ -43,7 +41,7 @@ const RESUBSCRIBE: usize = 128;
 /// succeeds, and what was lost until Redis is back is told by [`Delivery::Lagged`].
 #[derive(Debug)]
 pub struct RedisBroker {
-    publisher: Link,
+    publisher: Servers,
     node: Arc<Node>,
     follow: AbortHandle,
 }
@@ -52,7 +50,7 @@ pub struct RedisBroker {
 struct Node {
     id: Uuid,
     keys: Keys,
-    subscriber: Link,
+    subscriber: Servers,
     wanted: Mutex<Wanted>,
     /// Some wanted topic may not be subscribed.
     doubt: Notify,
@@ -106,17 +104,17 @@ impl RedisBroker {
         prefix: &str,
         patience: Duration,
     ) -> Result<Self, BackendError> {
+        let (subscriber, arrivals) = Servers::open(url, patience, "hints from other nodes").await?;
+        let (publisher, _) = Servers::open(url, patience, "hints to other nodes").await?;
         let node = Arc::new(Node {
             id: RandomIds.next(),
             keys: Keys::new(prefix),
-            subscriber: Link::open(url, patience, "hints from other nodes").await?,
+            subscriber,
             wanted: Mutex::default(),
             doubt: Notify::new(),
             inbox: Inbox::default(),
         });
-        let publisher = Link::open(url, patience, "hints to other nodes").await?;
-        let (messages, reconnects) = (node.subscriber.messages(), node.subscriber.reconnects());
-        let follow = tokio::spawn(Arc::clone(&node).follow(messages, reconnects));
+        let follow = tokio::spawn(Arc::clone(&node).follow(arrivals));
         Ok(Self {
             publisher,
             node,
@@ -226,36 +224,32 @@ impl Wanted {
 
 impl Node {
     /// Sorts what arrives, and sees to it that what is wanted is subscribed.
-    async fn follow(
-        self: Arc<Self>,
-        mut messages: Receiver<Message>,
-        mut reconnects: Receiver<Server>,
-    ) {
+    async fn follow(self: Arc<Self>, mut arrivals: mpsc::Receiver<Arrival>) {
         let mut check = tokio::time::interval(CHECK);
         check.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut behind = false;
         loop {
             tokio::select! {
-                message = messages.recv() => {
-                    match message {
-                        Ok(message) => self.receive(&message),
-                        Err(RecvError::Lagged(_)) => self.inbox.put(Delivery::Lagged),
-                        Err(RecvError::Closed) => return,
+                arrival = arrivals.recv() => match arrival {
+                    Some(Arrival::Message(message)) => {
+                        self.receive(&message);
+                        continue;
                     }
-                    continue;
-                }
-                connection = reconnects.recv() => {
-                    if let Err(RecvError::Closed) = connection {
-                        return;
+                    Some(Arrival::Lagged) => {
+                        self.inbox.put(Delivery::Lagged);
+                        continue;
                     }
-                    self.wanted().connection += 1;
-                    behind = true;
-                }
+                    Some(Arrival::Reconnected) => {
+                        self.wanted().connection += 1;
+                        behind = true;
+                    }
+                    None => return,
+                },
                 () = self.doubt.notified() => behind = true,
                 _ = check.tick() => {
                     if let Err(error) = self.subscriber.ping().await {
+                        // Others of a cluster may be alive.
                         tracing::trace!(%error, "no sign of life");
-                        continue;
                     }
                 }
             }
@@ -284,7 +278,8 @@ impl Node {
             done.map(|()| self.wanted().confirm(&channel, connection))
         });
         let done = done.buffer_unordered(RESUBSCRIBE);
-        done.all(async |done| done.is_ok()).await
+        // One that fails keeps no other waiting.
+        done.fold(true, async |all, done| all && done.is_ok()).await
     }
 
     fn receive(&self, message: &Message) {
