@@ -11,23 +11,21 @@ use chat_core::{
     IdGen, RandomIds,
     port::{BackendError, Broker, Delivery, Hint, Retry, Topic},
 };
-use fred::types::{Message, config::Server};
+use fred::types::Message;
 use futures_util::{StreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 use tokio::{
-    sync::{
-        Notify,
-        broadcast::{Receiver, error::RecvError},
-    },
+    sync::{Notify, mpsc},
     task::AbortHandle,
     time::MissedTickBehavior,
 };
 use uuid::Uuid;
 
 use crate::{
-    client::{Link, PATIENCE},
+    client::PATIENCE,
     inbox::Inbox,
     keys::Keys,
+    servers::{Arrival, Servers},
 };
 
 /// How often the subscribing connection is asked whether it lives, and what failed is tried again.
@@ -44,7 +42,7 @@ const RESUBSCRIBE: usize = 128;
 /// told by [`Delivery::Lagged`].
 #[derive(Debug)]
 pub struct RedisBroker {
-    publisher: Link,
+    publisher: Servers,
     node: Arc<Node>,
     follow: AbortHandle,
 }
@@ -53,7 +51,7 @@ pub struct RedisBroker {
 struct Node {
     id: Uuid,
     keys: Keys,
-    subscriber: Link,
+    subscriber: Servers,
     wanted: Mutex<Wanted>,
     /// Some wanted topic may not be subscribed.
     doubt: Notify,
@@ -107,17 +105,18 @@ impl RedisBroker {
         prefix: &str,
         patience: Duration,
     ) -> Result<Self, BackendError> {
+        let (subscriber, arrivals) =
+            Servers::open(url, patience * 2 / 3, "hints from other nodes").await?;
+        let (publisher, _) = Servers::open(url, patience, "hints to other nodes").await?;
         let node = Arc::new(Node {
             id: RandomIds.next(),
             keys: Keys::new(prefix),
-            subscriber: Link::open(url, patience * 2 / 3, "hints from other nodes").await?,
+            subscriber,
             wanted: Mutex::default(),
             doubt: Notify::new(),
             inbox: Inbox::default(),
         });
-        let publisher = Link::open(url, patience, "hints to other nodes").await?;
-        let (messages, reconnects) = (node.subscriber.messages(), node.subscriber.reconnects());
-        let follow = tokio::spawn(Arc::clone(&node).follow(messages, reconnects));
+        let follow = tokio::spawn(Arc::clone(&node).follow(arrivals));
         Ok(Self {
             publisher,
             node,
@@ -227,47 +226,43 @@ impl Wanted {
 
 impl Node {
     /// Sorts what arrives, and sees to it that what is wanted is subscribed.
-    async fn follow(
-        self: Arc<Self>,
-        mut messages: Receiver<Message>,
-        mut reconnects: Receiver<Server>,
-    ) {
+    async fn follow(self: Arc<Self>, mut arrivals: mpsc::Receiver<Arrival>) {
         let mut check = tokio::time::interval(CHECK);
         check.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut behind = false;
+        // Some topic isn't subscribed; some server gives no sign of life.
+        let (mut behind, mut silent) = (false, false);
         loop {
+            let mut was_away = silent;
             tokio::select! {
-                message = messages.recv() => {
-                    match message {
-                        Ok(message) => self.receive(&message),
-                        Err(RecvError::Lagged(_)) => self.inbox.put(Delivery::Lagged),
-                        Err(RecvError::Closed) => return,
-                    }
-                    continue;
-                }
-                connection = reconnects.recv() => {
-                    if let Err(RecvError::Closed) = connection {
-                        return;
-                    }
-                    self.wanted().connection += 1;
-                    behind = true;
-                }
-                () = self.doubt.notified() => behind = true,
-                _ = check.tick() => {
-                    if let Err(error) = self.subscriber.ping().await {
-                        tracing::trace!(%error, "no sign of life");
-                        self.inbox.put(Delivery::Away);
+                arrival = arrivals.recv() => match arrival {
+                    Some(Arrival::Message(message)) => {
+                        self.receive(&message);
                         continue;
                     }
+                    Some(Arrival::Lagged) => {
+                        self.inbox.put(Delivery::Lagged);
+                        continue;
+                    }
+                    Some(Arrival::Reconnected) => {
+                        self.wanted().connection += 1;
+                        behind = true;
+                    }
+                    None => return,
+                },
+                () = self.doubt.notified() => behind = true,
+                _ = check.tick() => {
+                    // Others of a cluster may be alive, so the rest goes on.
+                    silent = self.subscriber.ping().await.is_err();
                 }
             }
             if behind {
+                was_away = true;
                 behind = !self.resubscribe().await;
-                self.inbox.put(if behind {
-                    Delivery::Away
-                } else {
-                    Delivery::Lagged
-                });
+            }
+            if behind || silent {
+                self.inbox.put(Delivery::Away);
+            } else if was_away {
+                self.inbox.put(Delivery::Lagged);
             }
         }
     }
@@ -290,7 +285,8 @@ impl Node {
             done.map(|()| self.wanted().confirm(&channel, connection))
         });
         let done = done.buffer_unordered(RESUBSCRIBE);
-        done.all(async |done| done.is_ok()).await
+        // One that fails keeps no other waiting.
+        done.fold(true, async |all, done| all && done.is_ok()).await
     }
 
     fn receive(&self, message: &Message) {

@@ -4,10 +4,7 @@ use std::time::Duration;
 
 use chat_core::port::BackendError;
 
-use crate::{
-    client::{Link, PATIENCE},
-    keys::Keys,
-};
+use crate::{client::PATIENCE, keys::Keys, servers::Servers};
 
 /// A [`Cache`](chat_core::port::Cache) on Redis.
 ///
@@ -19,7 +16,7 @@ use crate::{
 /// budgets begin anew. It remembers when about 100,000 users were last seen.
 #[derive(Debug)]
 pub struct RedisCache {
-    pub(crate) link: Link,
+    pub(crate) servers: Servers,
     pub(crate) keys: Keys,
 }
 
@@ -44,8 +41,9 @@ impl RedisCache {
         prefix: &str,
         patience: Duration,
     ) -> Result<Self, BackendError> {
+        let (servers, _) = Servers::open(url, patience, "presence and rate limits").await?;
         Ok(Self {
-            link: Link::open(url, patience, "presence and rate limits").await?,
+            servers,
             keys: Keys::new(prefix),
         })
     }

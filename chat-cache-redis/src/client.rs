@@ -15,7 +15,7 @@ use fred::{
     error::{Error, ErrorKind},
     interfaces::{ClientLike, EventInterface, LuaInterface, PubsubInterface},
     types::{
-        Builder, FromValue, Message, RespVersion, Value,
+        Builder, ClusterHash, CustomCommand, FromValue, Message, RespVersion, Value,
         config::{Config, ReconnectPolicy, Server, TcpConfig, UnresponsiveConfig},
     },
 };
@@ -41,8 +41,9 @@ const PROBE: Duration = Duration::from_millis(100);
 /// How long a connection may take, and how long it may owe an answer before it is given up.
 const CONNECTION_PATIENCE: Duration = Duration::from_secs(1);
 
-/// How many messages may wait until they are sorted.
-const MESSAGES: usize = 65_536;
+/// How many messages may wait until they are forwarded. The client has room for as many of nine
+/// kinds, about 1 KiB each time, so 65,536 would cost 60 MB a connection.
+const MESSAGES: usize = 2_048;
 
 /// A Lua script, which Redis keeps and knows by its SHA.
 pub(crate) struct Script {
@@ -62,6 +63,8 @@ impl Script {
 /// A connection to Redis that comes back by itself; it is closed when this is dropped.
 pub(crate) struct Link {
     client: Client,
+    /// One of a cluster, where a channel is in the slot of its name.
+    sharded: bool,
     patience: Duration,
     silence: Arc<Silence>,
     tasks: [AbortHandle; 3],
@@ -74,20 +77,25 @@ struct Silence {
     fell: Notify,
 }
 
+/// Reads the URL of a server or a cluster.
+pub(crate) fn read_url(url: &str) -> Result<Config, BackendError> {
+    if !url.starts_with("redis://") && !url.starts_with("redis-cluster://") {
+        let (kind, retry) = (BackendErrorKind::Misconfigured, Retry::No);
+        let cause = "the URL begins with redis:// or redis-cluster://";
+        return Err(backend_error(kind, retry, "connect", cause));
+    }
+    Config::from_url(url).map_err(|error| classify(&error, "connect"))
+}
+
 impl Link {
-    /// Connects. `what` is told to the log when the connection is lost or back.
+    /// Connects to one server. `what` is told to the log when the connection is lost or back.
     pub(crate) async fn open(
-        url: &str,
+        mut config: Config,
+        sharded: bool,
         patience: Duration,
         what: &'static str,
     ) -> Result<Self, BackendError> {
         let failed = |error: Error| classify(&error, "connect");
-        if !url.starts_with("redis://") && !url.starts_with("redis-cluster://") {
-            let (kind, retry) = (BackendErrorKind::Misconfigured, Retry::No);
-            let cause = "the URL begins with redis:// or redis-cluster://";
-            return Err(backend_error(kind, retry, "connect", cause));
-        }
-        let mut config = Config::from_url(url).map_err(failed)?;
         // With RESP3 a connection that subscribes can be asked whether it is alive.
         config.version = RespVersion::RESP3;
         let client = Builder::from_config(config)
@@ -118,6 +126,7 @@ impl Link {
         let probe = tokio::spawn(probe(client.clone(), Arc::clone(&silence)));
         Ok(Self {
             client,
+            sharded,
             patience,
             silence,
             tasks: [
@@ -158,7 +167,7 @@ impl Link {
     /// Tells all who are subscribed.
     pub(crate) async fn publish(&self, channel: &str, text: String) -> Result<(), BackendError> {
         let publish = async {
-            if self.client.is_clustered() {
+            if self.sharded {
                 self.client.spublish(channel, text).await
             } else {
                 self.client.publish(channel, text).await
@@ -170,7 +179,7 @@ impl Link {
     /// Returns once the server has done it. A new connection knows of no subscription.
     pub(crate) async fn subscribe(&self, channel: &str) -> Result<(), BackendError> {
         let subscribe = async {
-            if self.client.is_clustered() {
+            if self.sharded {
                 self.client.ssubscribe(channel).await
             } else {
                 // The client doesn't wait for the confirmation, but what is asked after it on the
@@ -184,13 +193,20 @@ impl Link {
 
     pub(crate) async fn unsubscribe(&self, channel: &str) -> Result<(), BackendError> {
         let unsubscribe = async {
-            if self.client.is_clustered() {
+            if self.sharded {
                 self.client.sunsubscribe(channel).await
             } else {
                 self.client.unsubscribe(channel).await
             }
         };
         self.bounded("unsubscribe", unsubscribe).await
+    }
+
+    /// Which masters of a cluster have which slots.
+    pub(crate) async fn slots(&self) -> Result<Value, BackendError> {
+        let command = CustomCommand::new_static("CLUSTER", ClusterHash::FirstKey, false);
+        self.bounded("slots", self.client.custom(command, vec!["SLOTS"]))
+            .await
     }
 
     /// Asks for a sign of life: a connection that owes an answer for too long is replaced.
@@ -220,11 +236,14 @@ impl Link {
         } else if self.silence.is.load(Ordering::Relaxed) {
             Err(Error::new(ErrorKind::Routing, "no sign of life"))
         } else {
-            timeout(self.patience, call).await.unwrap_or_else(|_| {
+            let late = |_| Err(Error::new(ErrorKind::Timeout, "no answer in time"));
+            let done = timeout(self.patience, call).await.unwrap_or_else(late);
+            // The client may have noticed first.
+            if matches!(&done, Err(error) if *error.kind() == ErrorKind::Timeout) {
                 self.silence.is.store(true, Ordering::Relaxed);
                 self.silence.fell.notify_one();
-                Err(Error::new(ErrorKind::Timeout, "no answer in time"))
-            })
+            }
+            done
         };
         done.map_err(|error| classify(&error, operation))
     }

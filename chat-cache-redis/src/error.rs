@@ -3,6 +3,9 @@
 use chat_core::port::{BackendError, BackendErrorKind, Retry};
 use fred::error::{Error, ErrorKind};
 
+/// What the driver says of a connection that has just been lost.
+const UNROUTED: &str = "Failed to route command.";
+
 /// An error of this backend.
 pub(crate) fn backend_error(
     kind: BackendErrorKind,
@@ -38,6 +41,7 @@ pub(crate) fn classify(error: &Error, operation: &'static str) -> BackendError {
         | (_, ErrorKind::Routing | ErrorKind::Cluster | ErrorKind::Backpressure) => {
             (Kind::Unavailable, Retry::Safe)
         }
+        (_, ErrorKind::Unknown) if error.details() == UNROUTED => (Kind::Unavailable, Retry::Safe),
         (_, ErrorKind::IO | ErrorKind::Canceled) => (Kind::Unavailable, Retry::IfIdempotent),
         (_, ErrorKind::Timeout) => (Kind::Timeout, Retry::IfIdempotent),
         (_, ErrorKind::Config | ErrorKind::Url) => (Kind::Misconfigured, Retry::No),
@@ -70,7 +74,9 @@ mod tests {
             (ErrorKind::Unknown, "READONLY You can't", Unavailable, Safe),
             (ErrorKind::Unknown, "MISCONF Redis is", Unavailable, Safe),
             (ErrorKind::Cluster, "CLUSTERDOWN", Unavailable, Safe),
+            (ErrorKind::Cluster, "MOVED 1 host:1", Unavailable, Safe),
             (ErrorKind::Routing, "not connected", Unavailable, Safe),
+            (ErrorKind::Unknown, UNROUTED, Unavailable, Safe),
             (ErrorKind::Backpressure, "", Unavailable, Safe),
             (ErrorKind::IO, "reset", Unavailable, IfIdempotent),
             (ErrorKind::Canceled, "closed", Unavailable, IfIdempotent),

@@ -1,7 +1,8 @@
 //! What several nodes share, on Redis: presence, rate limits, and hints from node to node.
 //!
 //! [`RedisCache`] and [`RedisBroker`] take a URL such as `redis://user:password@host:6379`, or
-//! `redis-cluster://host:7000` for a cluster. Redis 7.0 or newer; there is no TLS yet.
+//! `redis-cluster://host:7000?node=other:7000` for a cluster, with any of its nodes. Redis 7.0 or
+//! newer; there is no TLS yet.
 //!
 //! Nothing here is the truth: all of it may be flushed at any time, and comes back by itself. A
 //! call never waits longer than [`PATIENCE`], unless told to, and while Redis is away it fails at once.
@@ -14,6 +15,7 @@ mod inbox;
 mod keys;
 mod presence;
 mod rate;
+mod servers;
 
 pub use broker::RedisBroker;
 pub use cache::RedisCache;

@@ -50,7 +50,7 @@ impl PresenceCache for RedisCache {
         let session = session.0.to_string();
         let arguments = vec![user.as_str().into(), session.into(), micros(ttl).into()];
         let keys = self.of(user);
-        let came: bool = self.link.run("touch", &TOUCH, keys, arguments).await?;
+        let came: bool = self.servers.run("touch", &TOUCH, keys, arguments).await?;
         Ok(if came {
             Transition::BecameOnline
         } else {
@@ -62,7 +62,10 @@ impl PresenceCache for RedisCache {
         let session = session.0.to_string();
         let arguments = vec![user.as_str().into(), session.into(), SEEN.into()];
         let keys = self.of(user);
-        let went: bool = self.link.run("release", &RELEASE, keys, arguments).await?;
+        let went: bool = self
+            .servers
+            .run("release", &RELEASE, keys, arguments)
+            .await?;
         Ok(if went {
             Transition::BecameOffline
         } else {
@@ -80,7 +83,9 @@ impl PresenceCache for RedisCache {
         let answers = asked.map(async |(bucket, places)| {
             let keys = vec![self.keys.ends(bucket), self.keys.seen(bucket)];
             let names = places.iter().map(|at| users[*at].as_str().into());
-            let run = self.link.run("presence", &PRESENCE, keys, names.collect());
+            let run = self
+                .servers
+                .run("presence", &PRESENCE, keys, names.collect());
             let times: Vec<i64> = run.await?;
             Ok::<_, BackendError>(zip(places, times))
         });
@@ -102,7 +107,10 @@ impl PresenceCache for RedisCache {
     async fn online(&self, limit: usize) -> Result<Vec<UserId>, BackendError> {
         let buckets = (0..BUCKETS).map(async |bucket| {
             let keys = vec![self.keys.ends(bucket)];
-            let names = self.link.run("online", &ONLINE, keys, Vec::new()).await?;
+            let names = self
+                .servers
+                .run("online", &ONLINE, keys, Vec::new())
+                .await?;
             user_ids("online", names)
         });
         let mut users = try_join_all(buckets).await?.concat();
@@ -122,7 +130,7 @@ impl PresenceCache for RedisCache {
             let wanted = i64::try_from(wanted).unwrap_or(i64::MAX);
             let arguments: Vec<Value> = vec![wanted.into(), SEEN.into()];
             let run = self
-                .link
+                .servers
                 .run("take_expired", &TAKE_EXPIRED, keys, arguments);
             match run.await {
                 Ok(names) => users.extend(user_ids("take_expired", names)?),

@@ -41,7 +41,7 @@ impl RedisCache {
             micros(mute).into(),
             now.map_or_else(|| Value::from(""), |now| micros(now).into()),
         ];
-        let run = self.link.run("acquire", &ACQUIRE, keys, arguments);
+        let run = self.servers.run("acquire", &ACQUIRE, keys, arguments);
         let (decision, wait): (u8, u64) = run.await?;
         let retry_after = Duration::from_micros(wait);
         match decision {

@@ -84,19 +84,12 @@ async fn run_all<H: ?Sized + 'static, T: AsRef<H>>(suite: &Suite<H>, fresh: impl
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_cache_keeps_each_sentence_of_its_contract() {
-    let Some(url) = common::redis_url() else {
-        return;
-    };
+async fn check_cache(url: &str) {
     run_all(&cache::CASES, async || {
         let prefix = common::prefix();
         let node = async || {
-            Arc::new(
-                RedisCache::connect_with(&url, &prefix, PATIENCE)
-                    .await
-                    .unwrap(),
-            )
+            let cache = RedisCache::connect_with(url, &prefix, PATIENCE).await;
+            Arc::new(cache.unwrap())
         };
         let harness: Box<dyn CacheHarness> = Box::new(Caches {
             nodes: [node().await, node().await],
@@ -107,15 +100,39 @@ async fn the_cache_keeps_each_sentence_of_its_contract() {
     .await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_broker_keeps_each_sentence_of_its_contract() {
-    let Some(url) = common::redis_url() else {
-        return;
-    };
+async fn check_broker(url: &str) {
     run_all(&broker::CASES, async || {
-        let (url, prefix) = (url.clone(), common::prefix());
+        let (url, prefix) = (url.to_owned(), common::prefix());
         let harness: Box<dyn BrokerHarness> = Box::new(Brokers { url, prefix });
         harness
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_cache_keeps_each_sentence_of_its_contract() {
+    if let Some(url) = common::redis_url() {
+        check_cache(&url).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_broker_keeps_each_sentence_of_its_contract() {
+    if let Some(url) = common::redis_url() {
+        check_broker(&url).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_cache_keeps_its_contract_on_a_cluster() {
+    if let Some(url) = common::cluster_url() {
+        check_cache(&url).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_broker_keeps_its_contract_on_a_cluster() {
+    if let Some(url) = common::cluster_url() {
+        check_broker(&url).await;
+    }
 }

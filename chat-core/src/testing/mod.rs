@@ -50,9 +50,11 @@
 pub mod broker;
 pub mod cache;
 pub mod model;
+mod service;
 pub mod store;
 mod suite;
 
+pub use service::service;
 #[doc(hidden)]
 pub use suite::block_on;
 pub use suite::{Case, Suite};

@@ -3,7 +3,6 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    clippy::print_stdout,
     reason = "a test fails by panicking, and so do its helpers"
 )]
 
@@ -28,20 +27,9 @@ use mongodb::{
 };
 use uuid::Uuid;
 
-/// The server to test with. Without one the test says so and passes, unless
-/// `CHAT_REQUIRE_SERVICES=1`.
+/// The server to test with.
 pub(crate) fn server() -> Option<String> {
-    let named = ["CHAT_TEST_MONGODB_URI", "MONGODB_URI"];
-    let uri = named.iter().find_map(|name| std::env::var(name).ok());
-    if uri.is_none() {
-        let required = std::env::var("CHAT_REQUIRE_SERVICES").is_ok_and(|it| it == "1");
-        assert!(
-            !required,
-            "MONGODB_URI is not set, and no test may be left out"
-        );
-        println!("left out: MONGODB_URI names no MongoDB");
-    }
-    uri
+    chat_core::testing::service("MONGODB_URI")
 }
 
 /// A database of its own; it is dropped with the guard.

@@ -1,0 +1,336 @@
+//! A Redis, or the masters of a cluster with a link to each.
+//!
+//! The driver's own way with a cluster isn't used: there, one master that is away stops the calls to
+//! all others, and a subscription whose slot has moved is never made again.
+
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard},
+    time::Duration,
+};
+
+use chat_core::port::{BackendError, BackendErrorKind, Retry};
+use fred::{
+    error::Error,
+    types::{
+        FromValue, Message, Value,
+        config::{Config, Server, ServerConfig},
+    },
+    util::redis_keyslot,
+};
+use futures_util::future::join_all;
+use tokio::{
+    sync::{
+        Notify,
+        broadcast::{Receiver, error::RecvError},
+        mpsc,
+    },
+    task::AbortHandle,
+    time::MissedTickBehavior,
+};
+
+use crate::{
+    client::{Link, Script, read_url},
+    error::backend_error,
+};
+
+/// How often a cluster is asked which master has which slots; a call that meets another master asks
+/// at once.
+const REFRESH: Duration = Duration::from_secs(1);
+
+/// How many arrivals may wait until they are sorted; more wait in the driver.
+const ARRIVALS: usize = 1024;
+
+/// What comes without being asked for.
+pub(crate) enum Arrival {
+    Message(Message),
+    /// There is a new connection, or a slot has moved: subscriptions may be gone.
+    Reconnected,
+    /// Messages were lost.
+    Lagged,
+}
+
+/// Where keys and channels are; all that is asked goes to the master that has the slot.
+pub(crate) struct Servers {
+    shared: Arc<Shared>,
+    keep: Option<AbortHandle>,
+}
+
+struct Shared {
+    config: Config,
+    patience: Duration,
+    what: &'static str,
+    arrivals: mpsc::Sender<Arrival>,
+    masters: RwLock<Masters>,
+    /// A call has met another master than it should have.
+    stale: Notify,
+}
+
+#[derive(Default)]
+struct Masters {
+    links: HashMap<Server, Arc<Link>>,
+    slots: Vec<Range>,
+}
+
+#[derive(PartialEq, Eq)]
+struct Range {
+    first: u16,
+    last: u16,
+    master: Server,
+}
+
+impl Servers {
+    /// Connects. `what` is told to the log when a connection is lost or back.
+    pub(crate) async fn open(
+        url: &str,
+        patience: Duration,
+        what: &'static str,
+    ) -> Result<(Self, mpsc::Receiver<Arrival>), BackendError> {
+        let (arrivals, arrived) = mpsc::channel(ARRIVALS);
+        let shared = Arc::new(Shared {
+            config: read_url(url)?,
+            patience,
+            what,
+            arrivals,
+            masters: RwLock::default(),
+            stale: Notify::new(),
+        });
+        shared.refresh().await?;
+        let clustered = shared.config.server.is_clustered();
+        if !clustered && shared.is_in_a_cluster().await {
+            return Err(unusable(
+                "it belongs to a cluster; the URL must begin with redis-cluster://",
+            ));
+        }
+        let keep = clustered.then(|| tokio::spawn(Arc::clone(&shared).keep()).abort_handle());
+        Ok((Self { shared, keep }, arrived))
+    }
+
+    /// Runs a script on keys of one slot.
+    pub(crate) async fn run<T: FromValue>(
+        &self,
+        operation: &'static str,
+        script: &Script,
+        keys: Vec<String>,
+        arguments: Vec<Value>,
+    ) -> Result<T, BackendError> {
+        let key = keys.first().map_or("", String::as_str);
+        let link = self.of(key, operation)?;
+        self.noted(link.run(operation, script, keys, arguments).await)
+    }
+
+    /// Tells all who are subscribed.
+    pub(crate) async fn publish(&self, channel: &str, text: String) -> Result<(), BackendError> {
+        let link = self.of(channel, "publish")?;
+        self.noted(link.publish(channel, text).await)
+    }
+
+    /// Returns once the server has done it. A new connection knows of no subscription.
+    pub(crate) async fn subscribe(&self, channel: &str) -> Result<(), BackendError> {
+        let link = self.of(channel, "subscribe")?;
+        self.noted(link.subscribe(channel).await)
+    }
+
+    pub(crate) async fn unsubscribe(&self, channel: &str) -> Result<(), BackendError> {
+        let link = self.of(channel, "unsubscribe")?;
+        self.noted(link.unsubscribe(channel).await)
+    }
+
+    /// Asks each for a sign of life: a connection that owes an answer for too long is replaced.
+    pub(crate) async fn ping(&self) -> Result<(), BackendError> {
+        let links: Vec<_> = self.shared.masters().links.values().cloned().collect();
+        let answers = join_all(links.iter().map(|link| link.ping())).await;
+        answers.into_iter().collect()
+    }
+
+    fn of(&self, key: &str, operation: &'static str) -> Result<Arc<Link>, BackendError> {
+        let slot = redis_keyslot(key.as_bytes());
+        let masters = self.shared.masters();
+        let mut slots = masters.slots.iter();
+        let range = slots.find(|range| (range.first..=range.last).contains(&slot));
+        let link = range.and_then(|range| masters.links.get(&range.master));
+        link.cloned().ok_or_else(|| {
+            let (kind, retry) = (BackendErrorKind::Unavailable, Retry::Safe);
+            backend_error(kind, retry, operation, "no master has the slot")
+        })
+    }
+
+    fn noted<T>(&self, done: Result<T, BackendError>) -> Result<T, BackendError> {
+        if let Err(BackendError {
+            source: Some(source),
+            ..
+        }) = &done
+            && let Some(error) = source.downcast_ref::<Error>()
+            && error.details().starts_with("MOVED")
+        {
+            self.shared.stale.notify_one();
+        }
+        done
+    }
+}
+
+impl Drop for Servers {
+    fn drop(&mut self) {
+        if let Some(keep) = &self.keep {
+            keep.abort();
+        }
+    }
+}
+
+impl fmt::Debug for Servers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let links = &self.shared.masters().links;
+        f.debug_list().entries(links.values()).finish()
+    }
+}
+
+impl Shared {
+    /// Follows the cluster.
+    async fn keep(self: Arc<Self>) {
+        let mut time = tokio::time::interval(REFRESH);
+        time.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        time.tick().await;
+        loop {
+            tokio::select! {
+                _ = time.tick() => {}
+                () = self.stale.notified() => {}
+            }
+            if let Err(error) = self.refresh().await {
+                tracing::trace!(%error, "no master tells of the slots");
+            }
+        }
+    }
+
+    /// Finds out who has which slots, and links to masters that are new; fails when there is none.
+    async fn refresh(&self) -> Result<(), BackendError> {
+        let slots = self.slots().await?;
+        let masters: HashSet<_> = slots.iter().map(|range| &range.master).collect();
+        let mut links = self.masters().links.clone();
+        links.retain(|master, _| masters.contains(master));
+        let (known, mut failed) = (links.len(), None);
+        let missing = masters.into_iter().filter(|it| !links.contains_key(it));
+        let opened = missing.map(async |master| (master.clone(), self.link(master).await));
+        for (master, link) in join_all(opened.collect::<Vec<_>>()).await {
+            match link {
+                Ok(link) => drop(links.insert(master, Arc::new(link))),
+                Err(error) => failed = Some(error),
+            }
+        }
+        if let Some(error) = failed.filter(|_| links.is_empty()) {
+            return Err(error);
+        }
+        let changed = {
+            let new = links.len() > known;
+            let mut masters = self.masters.write().unwrap_or_else(PoisonError::into_inner);
+            let before = std::mem::replace(&mut *masters, Masters { links, slots });
+            !before.slots.is_empty() && (new || before.slots != masters.slots)
+        };
+        if changed {
+            // Nobody may want to know.
+            let _ = self.arrivals.send(Arrival::Reconnected).await;
+        }
+        Ok(())
+    }
+
+    async fn is_in_a_cluster(&self) -> bool {
+        let links: Vec<_> = self.masters().links.values().cloned().collect();
+        let answers = join_all(links.iter().map(|link| link.slots())).await;
+        answers.iter().any(Result::is_ok)
+    }
+
+    async fn slots(&self) -> Result<Vec<Range>, BackendError> {
+        let seeds = self.config.server.hosts();
+        if !self.config.server.is_clustered() {
+            let all = seeds.into_iter().map(|master| Range {
+                first: 0,
+                last: u16::MAX,
+                master,
+            });
+            return Ok(all.collect());
+        }
+        let links = self.masters().links.clone();
+        let mut failed = None;
+        for (server, link) in links {
+            match link.slots().await {
+                Ok(answer) => return ranges(answer, &server),
+                Err(error) => failed = Some(error),
+            }
+        }
+        for seed in seeds {
+            match async { self.link(&seed).await?.slots().await }.await {
+                Ok(answer) => return ranges(answer, &seed),
+                Err(error) => failed = Some(error),
+            }
+        }
+        Err(failed.unwrap_or_else(|| unusable("the URL names no server")))
+    }
+
+    async fn link(&self, server: &Server) -> Result<Link, BackendError> {
+        let sharded = self.config.server.is_clustered();
+        let mut config = self.config.clone();
+        config.server = ServerConfig::Centralized {
+            server: server.clone(),
+        };
+        let link = Link::open(config, sharded, self.patience, self.what).await?;
+        let (messages, reconnects) = (link.messages(), link.reconnects());
+        // It ends with the link.
+        tokio::spawn(forward(messages, reconnects, self.arrivals.clone()));
+        Ok(link)
+    }
+
+    /// Nothing panics under this lock.
+    fn masters(&self) -> RwLockReadGuard<'_, Masters> {
+        self.masters.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn forward(
+    mut messages: Receiver<Message>,
+    mut reconnects: Receiver<Server>,
+    arrivals: mpsc::Sender<Arrival>,
+) {
+    loop {
+        let arrival = tokio::select! {
+            message = messages.recv() => match message {
+                Ok(message) => Arrival::Message(message),
+                Err(RecvError::Lagged(_)) => Arrival::Lagged,
+                Err(RecvError::Closed) => return,
+            },
+            connection = reconnects.recv() => match connection {
+                Err(RecvError::Closed) => return,
+                _ => Arrival::Reconnected,
+            },
+        };
+        if arrivals.send(arrival).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// What `CLUSTER SLOTS` answers: `[[first, last, [host, port, ...], replica, ...], ...]`. A server
+/// that doesn't know its own name leaves it out; then it is the one that was `asked`.
+fn ranges(answer: Value, asked: &Server) -> Result<Vec<Range>, BackendError> {
+    let range = |range: Value| {
+        let mut parts = range.into_array().into_iter();
+        let mut number = || u16::try_from(parts.next()?.as_u64()?).ok();
+        let (first, last) = (number()?, number()?);
+        let mut master = parts.next()?.into_array().into_iter();
+        let host = master.next()?.as_string().filter(|host| !host.is_empty());
+        let host = host.unwrap_or_else(|| asked.host.to_string());
+        let port = u16::try_from(master.next()?.as_u64()?).ok()?;
+        Some(Range {
+            first,
+            last,
+            master: Server::new(host, port),
+        })
+    };
+    let ranges: Option<Vec<_>> = answer.into_array().into_iter().map(range).collect();
+    let ranges = ranges.filter(|ranges| !ranges.is_empty());
+    ranges.ok_or_else(|| unusable("the cluster names no master for any slot"))
+}
+
+fn unusable(what: &'static str) -> BackendError {
+    let (kind, retry) = (BackendErrorKind::Misconfigured, Retry::No);
+    backend_error(kind, retry, "connect", what)
+}

@@ -1,0 +1,206 @@
+//! What happens on a Redis Cluster when connections are lost, slots move and masters die.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and so do its helpers; one measures how long a call waits"
+)]
+
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
+
+use chat_cache_redis::{PATIENCE, RedisBroker, RedisCache};
+use chat_core::{
+    UserId,
+    port::{BackendError, BackendErrorKind, Broker, Delivery, Hint, RateCache, RateKey, Topic},
+    rate::{Decision, RatePolicy},
+};
+use tokio::time::timeout;
+
+mod common;
+
+use common::{Cluster, Server};
+
+/// In this time all is heard again.
+const HEALED: Duration = Duration::from_secs(2);
+
+/// Enough to have some on each master.
+const TOPICS: usize = 16;
+
+fn user(number: usize) -> UserId {
+    UserId::new(format!("user{number}")).unwrap()
+}
+
+fn topic(number: usize) -> Topic {
+    Topic::User(user(number))
+}
+
+/// The channel of a topic, as the format has it.
+fn channel(number: usize) -> String {
+    let hex = user(number)
+        .as_str()
+        .bytes()
+        .fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
+    format!("chat:{{t{hex}}}")
+}
+
+/// Two nodes, the second of which listens to all topics.
+async fn pair(cluster: &Cluster) -> (RedisBroker, RedisBroker) {
+    let from = RedisBroker::connect(&cluster.url()).await.unwrap();
+    let to = RedisBroker::connect(&cluster.url()).await.unwrap();
+    for number in 0..TOPICS {
+        to.subscribe(&topic(number)).await.unwrap();
+    }
+    (from, to)
+}
+
+/// Publishes to these topics again and again until all of them are heard; gives how long that took,
+/// and how often the node was told that it may have missed some.
+async fn heard(
+    from: &RedisBroker,
+    to: &RedisBroker,
+    topics: impl IntoIterator<Item = usize>,
+) -> (Duration, usize) {
+    let mut missing: BTreeSet<_> = topics.into_iter().collect();
+    let (start, mut lagged) = (Instant::now(), 0);
+    let hear = async {
+        while !missing.is_empty() {
+            for number in &missing {
+                let user = user(*number);
+                // It may fail; then it is published again.
+                let _ = from
+                    .publish(&topic(*number), &Hint::Presence { user })
+                    .await;
+            }
+            while let Ok(delivery) = timeout(Duration::from_millis(20), to.next()).await {
+                match delivery {
+                    Delivery::Lagged => lagged += 1,
+                    Delivery::Away => {}
+                    Delivery::Hint { topic, .. } => {
+                        missing.retain(|number| self::topic(*number) != topic);
+                    }
+                }
+            }
+        }
+    };
+    let done = timeout(Duration::from_secs(10), hear).await;
+    assert!(done.is_ok(), "never heard again: {missing:?}");
+    (start.elapsed(), lagged)
+}
+
+/// Calls that need these masters' slots fail, each in time.
+async fn fails_soon(call: impl Future<Output = Result<impl std::fmt::Debug, BackendError>>) {
+    let start = Instant::now();
+    let error = call.await.unwrap_err();
+    let took = start.elapsed();
+    // The machine may be busy.
+    assert!(took < PATIENCE + Duration::from_millis(150), "{took:?}");
+    let kinds = [BackendErrorKind::Unavailable, BackendErrorKind::Timeout];
+    assert!(kinds.contains(&error.kind), "{error:?}");
+}
+
+async fn acquire(cache: &RedisCache, number: usize) -> Result<Decision, BackendError> {
+    let (action, user) = ("send", user(number));
+    let interval = Duration::from_mins(1);
+    let policy = RatePolicy::Steady { interval, burst: 9 };
+    cache.acquire(&RateKey { action, user }, &policy).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_subscriptions_come_back_on_all_masters_and_each_gap_is_told() {
+    let Some(cluster) = Cluster::start() else {
+        return;
+    };
+    let (from, to) = pair(&cluster).await;
+    let (_, lagged) = heard(&from, &to, 0..TOPICS).await;
+    assert_eq!(lagged, 0);
+    for _ in 0..5 {
+        for node in &cluster.0 {
+            let killed = node.command("CLIENT KILL TYPE pubsub");
+            assert!(killed.starts_with(':') && killed != ":0", "{killed}");
+        }
+        let (took, lagged) = heard(&from, &to, 0..TOPICS).await;
+        assert!(took < HEALED, "{took:?}");
+        assert!((1..=cluster.0.len()).contains(&lagged), "{lagged}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_whose_slot_moves_to_another_master_is_heard_again() {
+    let Some(cluster) = Cluster::start() else {
+        return;
+    };
+    let (from, to) = pair(&cluster).await;
+    heard(&from, &to, 0..TOPICS).await;
+    for number in 0..4 {
+        cluster.move_slot(&channel(number));
+        let (took, lagged) = heard(&from, &to, 0..TOPICS).await;
+        assert!(took < HEALED, "{took:?}");
+        assert_eq!(lagged, 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_a_master_is_dead_the_slots_of_the_others_go_on() {
+    let Some(mut cluster) = Cluster::start() else {
+        return;
+    };
+    let (from, to) = pair(&cluster).await;
+    let cache = RedisCache::connect(&cluster.url()).await.unwrap();
+    heard(&from, &to, 0..TOPICS).await;
+    // Of channels and of budgets, those that are on the master that dies.
+    let of_dead = |key: String| cluster.home(&key) == 1;
+    let (lost, kept): (Vec<_>, Vec<_>) = (0..TOPICS).partition(|it| of_dead(channel(*it)));
+    let budget = |number| channel(number).replace("{t", "{r") + ":send";
+    let (broke, rich): (Vec<_>, Vec<_>) = (0..TOPICS).partition(|it| of_dead(budget(*it)));
+    assert!(
+        [&lost, &kept, &broke, &rich]
+            .iter()
+            .all(|it| !it.is_empty())
+    );
+
+    cluster.0[1].kill();
+    for _ in 0..10 {
+        for number in &lost {
+            let user = user(*number);
+            fails_soon(from.publish(&topic(*number), &Hint::Presence { user })).await;
+        }
+        for number in &broke {
+            fails_soon(acquire(&cache, *number)).await;
+        }
+        for number in &rich {
+            acquire(&cache, *number).await.unwrap();
+        }
+        heard(&from, &to, kept.clone()).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+
+    cluster.0[1].restart();
+    let (took, lagged) = heard(&from, &to, 0..TOPICS).await;
+    assert!(took < 2 * HEALED, "{took:?}");
+    assert!(lagged > 0);
+    // A master that comes back takes no writes for 2 s.
+    let again = async {
+        while acquire(&cache, broke[0]).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(Duration::from_secs(10), again).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_url_must_say_whether_it_is_a_cluster() {
+    let (Some(cluster), Some(alone)) = (Cluster::start(), Server::start()) else {
+        return;
+    };
+    for url in [
+        cluster.url().replace("redis-cluster", "redis"),
+        alone.url().replace("redis", "redis-cluster"),
+    ] {
+        let error = RedisCache::connect(&url).await.unwrap_err();
+        assert_eq!(error.kind, BackendErrorKind::Misconfigured, "{error:?}");
+    }
+}
