@@ -2,16 +2,21 @@
 //!
 //! The servers are processes, started as people start them; `scripts/services` brings the databases.
 
+#![expect(clippy::panic, reason = "a test fails by panicking")]
+
 #[path = "cluster/mod.rs"]
 mod cluster;
 mod common;
 
-use std::{collections::BTreeSet, path::Path, process::Stdio};
+use std::{collections::BTreeSet, path::Path, process::Stdio, time::Duration};
 
 use cluster::{Node, PATIENCE, mongo::Database, redis::Redis};
 use common::Client;
 use serde_json::{Value, json};
-use tokio::{process::Command, time::timeout};
+use tokio::{
+    process::Command,
+    time::{Instant, sleep, timeout},
+};
 
 const ROOM: &str = "alice,bob";
 
@@ -56,6 +61,13 @@ impl Cluster {
 async fn send(client: &mut Client, text: &str, id: &str) -> Value {
     let send = json!({ "type": "send", "room": ROOM, "text": text, "client_id": id });
     client.ask(send).await
+}
+
+async fn is_online(client: &mut Client, user: &str) -> bool {
+    let ask = json!({ "type": "presence", "users": [user] });
+    let answer = client.ask(ask).await;
+    let online = &answer["result"]["users"][0]["online"];
+    online.as_bool().unwrap_or_else(|| panic!("{answer}"))
 }
 
 #[tokio::test]
@@ -153,6 +165,34 @@ async fn receipts_and_typing_reach_members_on_other_nodes() {
     );
     send(&mut bob, "said", "c-2").await;
     assert_eq!(alice.event("typing").await["active"], false);
+}
+
+#[tokio::test]
+async fn a_user_with_devices_on_several_nodes_is_online_until_the_last_one_goes() {
+    let Some(cluster) = Cluster::unlimited(3).await else {
+        return;
+    };
+    let mut alice = cluster.client(0, "alice").await;
+    alice.open("bob").await;
+    // Each time another node is the last to see him.
+    for last in [2, 1, 2] {
+        let one = cluster.client(3 - last, "bob").await;
+        let told = json!({ "type": "presence", "user": "bob", "online": true });
+        assert_eq!(alice.event("presence").await, told);
+        let other = cluster.client(last, "bob").await;
+        drop(one);
+        // For longer than changes are gathered.
+        let until_then = Instant::now() + Duration::from_millis(500);
+        while Instant::now() < until_then {
+            assert!(is_online(&mut alice, "bob").await);
+            sleep(Duration::from_millis(50)).await;
+        }
+        drop(other);
+        let told = alice.event("presence").await;
+        let told = (&told["user"], &told["online"]);
+        assert_eq!(told, (&json!("bob"), &json!(false)));
+        assert!(!is_online(&mut alice, "bob").await);
+    }
 }
 
 #[tokio::test]
@@ -286,4 +326,53 @@ async fn socketio_clients_of_two_nodes_are_in_one_world() {
     let played = played.expect("node can be started; or set CHAT_SKIP_NODE=1");
     let said = String::from_utf8_lossy(&played.stderr);
     assert!(played.status.success(), "{said}");
+}
+
+#[tokio::test]
+async fn users_of_a_killed_node_are_gone_within_the_lease_on_every_other_node() {
+    const LEASE: Duration = Duration::from_secs(2);
+    const REFRESH: Duration = Duration::from_millis(500);
+    /// For gathering, for the way to the client, and for a busy machine.
+    const GRACE: Duration = Duration::from_millis(700);
+    let settings = ["--presence-lease", "2s", "--presence-refresh", "500ms"];
+    let Some(mut cluster) = Cluster::start(3, &settings).await else {
+        return;
+    };
+    let mut alice = cluster.client(0, "alice").await;
+    let mut carol = cluster.client(1, "carol").await;
+    alice.open("bob").await;
+    carol.open("bob").await;
+    for run in 0..3 {
+        let bob = cluster.client(2, "bob").await;
+        for watcher in [&mut alice, &mut carol] {
+            let told = watcher.event("presence").await;
+            assert_eq!(
+                (&told["user"], &told["online"]),
+                (&json!("bob"), &json!(true))
+            );
+        }
+        // Some kills come just after a renewal, some just before one.
+        sleep(REFRESH * run / 3).await;
+        cluster.nodes[2].0.kill();
+        let killed = Instant::now();
+        for watcher in [&mut alice, &mut carol] {
+            while is_online(watcher, "bob").await {
+                sleep(Duration::from_millis(50)).await;
+            }
+            let took = killed.elapsed();
+            assert!(took < LEASE + GRACE, "{took:?}");
+        }
+        for watcher in [&mut alice, &mut carol] {
+            let told = watcher.event("presence").await;
+            assert_eq!(
+                (&told["user"], &told["online"]),
+                (&json!("bob"), &json!(false))
+            );
+            let took = killed.elapsed();
+            assert!(took < LEASE + REFRESH + GRACE, "{took:?}");
+        }
+        drop(bob);
+        cluster.nodes[2].0.restart();
+        cluster.nodes[2].ready().await;
+    }
 }
