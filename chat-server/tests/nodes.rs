@@ -2,7 +2,11 @@
 //!
 //! The servers are processes, started as people start them; `scripts/services` brings the databases.
 
-#![expect(clippy::panic, reason = "a test fails by panicking")]
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
 
 #[path = "cluster/mod.rs"]
 mod cluster;
@@ -14,6 +18,8 @@ use cluster::{Node, PATIENCE, mongo::Database, redis::Redis};
 use common::Client;
 use serde_json::{Value, json};
 use tokio::{
+    io::AsyncWriteExt,
+    net::TcpStream,
     process::Command,
     time::{Instant, sleep, timeout},
 };
@@ -61,6 +67,20 @@ impl Cluster {
 async fn send(client: &mut Client, text: &str, id: &str) -> Value {
     let send = json!({ "type": "send", "room": ROOM, "text": text, "client_id": id });
     client.ask(send).await
+}
+
+/// A page of one entry, by REST, which leaves no connection.
+async fn entries(node: &Node, page: &str) -> Value {
+    let mut tcp = TcpStream::connect(node.address()).await.unwrap();
+    let request = format!(
+        "GET /v1/rooms/{ROOM}/entries?{page}&limit=1 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
+         authorization: Bearer alice\r\n\r\n"
+    );
+    tcp.write_all(request.as_bytes()).await.unwrap();
+    let answer = common::read_to_end(&mut tcp).await;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200"), "{answer}");
+    serde_json::from_str(body).unwrap()
 }
 
 async fn is_online(client: &mut Client, user: &str) -> bool {
@@ -296,6 +316,38 @@ async fn an_edit_and_a_deletion_are_in_the_history_of_another_node_once_they_are
         let delete = json!({ "type": "delete", "room": ROOM, "target": target });
         assert_eq!(alice.ask(delete).await["type"], "reply");
         assert_eq!(read().await, json!({ "kind": "deleted" }));
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_nobody_of_a_room_is_connected_to_pages_all_of_it() {
+    let Some(cluster) = Cluster::unlimited(2).await else {
+        return;
+    };
+    // The node gets to know the room, and nothing of what follows.
+    let mut alice = cluster.client(0, "alice").await;
+    alice.say(ROOM, "one").await;
+    drop(alice);
+    let mut bob = cluster.client(1, "bob").await;
+    for text in ["two", "three"] {
+        bob.say(ROOM, text).await;
+    }
+    for (page, shown, older, newer) in [
+        ("after=1", json!([2]), true, true),
+        ("after=2", json!([3]), true, false),
+        ("before=4", json!([3]), true, false),
+        ("before=3", json!([2]), true, true),
+        ("before=1", json!([]), false, true),
+    ] {
+        let answer = entries(&cluster.nodes[0], page).await;
+        let seqs: Vec<_> = answer["entries"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|it| &it["seq"])
+            .collect();
+        let found = json!([seqs, answer["older"], answer["newer"]]);
+        assert_eq!(found, json!([shown, older, newer]), "{page}");
     }
 }
 
