@@ -334,7 +334,7 @@ impl Device {
     /// Reads what was skipped; what comes meanwhile waits.
     async fn page(&mut self, gap: &Value) -> Result<(), Gone> {
         let (room, to) = (&gap["room"], gap["to"].as_u64().unwrap());
-        let mut after = gap["from"].as_u64().unwrap() - 1;
+        let mut after = gap["from"].as_u64().unwrap().saturating_sub(1);
         let mut reader = Reader::connect(self.address(), &self.user).await;
         while after < to {
             let page = json!({ "after": after });

@@ -89,10 +89,7 @@ impl ReplicaSet {
             uri: format!("mongodb://{}/chat?replicaSet=three", hosts.join(",")),
             members,
         };
-        for at in 0..3 {
-            let answers = async || set.run(at, doc! { "ping": 1 }).await.is_some();
-            until("mongod answers", answers).await;
-        }
+        set.whole().await;
         let members: Vec<Document> = (0..)
             .zip(&hosts)
             .map(|(id, host): (i32, _)| doc! { "_id": id, "host": host })
@@ -104,6 +101,14 @@ impl ReplicaSet {
             .expect("initiated");
         set.primary().await;
         Some(set)
+    }
+
+    /// Waits until all members answer.
+    pub(crate) async fn whole(&self) {
+        for at in 0..self.members.len() {
+            let answers = async || self.run(at, doc! { "ping": 1 }).await.is_some();
+            until("mongod answers", answers).await;
+        }
     }
 
     /// Which member takes writes; waits until one does.
@@ -125,7 +130,7 @@ impl ReplicaSet {
 
     /// The primary gives way; somebody else is elected.
     pub(crate) async fn step_down(&self) {
-        let command = doc! { "replSetStepDown": 10, "secondaryCatchUpPeriodSecs": 2 };
+        let command = doc! { "replSetStepDown": 2, "secondaryCatchUpPeriodSecs": 1 };
         let primary = self.primary().await;
         until("the primary steps down", async || {
             self.run(primary, command.clone()).await.is_some()
