@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chat_core::ChatEngine;
 use socketioxide::SocketIo;
-use tokio::{sync::mpsc, time::MissedTickBehavior};
+use tokio::sync::mpsc;
 
 use super::outgoing::Link;
 
@@ -16,21 +16,14 @@ pub(super) const NAMED: &str = "named";
 /// For how long changes are gathered.
 const WINDOW: Duration = Duration::from_millis(100);
 
-/// How often to look without being told: other nodes tell of users only where somebody shares a room
-/// with them, and this list has everybody.
-const LOOK: Duration = Duration::from_secs(1);
-
 /// Sends the list to all when it changes, and to newcomers in any case, from one place so that
 /// nobody gets an older list after a newer one. Ends when the namespace is closed.
 pub(super) async fn run(io: SocketIo, engine: ChatEngine, mut arriving: mpsc::Receiver<Link>) {
     let mut changes = engine.presence_changes();
     let mut newcomers = Vec::new();
     let mut told = Vec::new();
-    let mut look = tokio::time::interval(LOOK);
-    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            _ = look.tick() => {}
             news = changes.changed() => if news.is_err() { return },
             newcomer = arriving.recv() => match newcomer {
                 Some(newcomer) => newcomers.push(newcomer),
