@@ -18,7 +18,7 @@ use chat_core::{
     SessionId, UserId,
     port::{
         BackendError, BackendErrorKind, Broker, Delivery, Hint, PresenceCache, RateCache, RateKey,
-        Topic, Transition,
+        Retry, Topic, Transition,
     },
     rate::{Decision, RatePolicy},
 };
@@ -250,6 +250,8 @@ async fn a_redis_that_stalls_costs_one_call_its_patience_and_the_others_nothing(
     let (from, to) = pair(&server).await;
     touch(&cache).await.unwrap();
     server.signal("STOP");
+    let read = cache.online(10).await.unwrap_err();
+    assert_eq!(read.retry, Retry::Safe, "a read leaves no doubt: {read:?}");
     fails_soon(touch(&cache)).await;
     fails_soon(from.publish(&topic(), &hint("nobody"))).await;
     let start = Instant::now();
