@@ -17,6 +17,9 @@ use crate::{
 ///
 /// When Redis loses data, users come online again with the next renewal of their lease, and
 /// budgets begin anew. It remembers when about 100,000 users were last seen.
+///
+/// Of a room that is read it keeps the newest entries, up to 200 and 512 KiB, until nobody has
+/// used them for an hour.
 #[derive(Debug)]
 pub struct RedisCache {
     pub(crate) link: Link,
@@ -45,7 +48,7 @@ impl RedisCache {
         patience: Duration,
     ) -> Result<Self, BackendError> {
         Ok(Self {
-            link: Link::open(url, patience, "presence and rate limits").await?,
+            link: Link::open(url, patience, "presence, rate limits and history").await?,
             keys: Keys::new(prefix),
         })
     }

@@ -1,4 +1,5 @@
-//! What several nodes share, on Redis: presence, rate limits, and hints from node to node.
+//! What several nodes share, on Redis: presence, rate limits, recent history, and hints
+//! from node to node.
 //!
 //! [`RedisCache`] and [`RedisBroker`] take a URL such as `redis://user:password@host:6379`, or
 //! `redis-cluster://host:7000` for a cluster. Redis 7.0 or newer; there is no TLS yet.
@@ -10,6 +11,7 @@ mod broker;
 mod cache;
 mod client;
 mod error;
+mod history;
 mod inbox;
 mod keys;
 mod presence;

@@ -1,6 +1,7 @@
 //! Backends in trouble: what is not known is said, and healed; people chat on.
 
 use std::{
+    ops::RangeInclusive,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -10,12 +11,12 @@ use std::{
 
 use async_trait::async_trait;
 use chat_core::{
-    ChatEngine, Entry, ErrorCode, Mark, Membership, MessageId, NewEntry, NewRoom, Page, Presence,
-    Room, RoomCursor, RoomId, Seq, SessionId, UserId, Watermarks,
+    ChatEngine, Cursor, Entry, Epoch, ErrorCode, Mark, Membership, MessageId, NewEntry, NewRoom,
+    Page, Presence, Room, RoomCursor, RoomId, Seq, SessionId, UserId, Watermarks,
     memory::MemoryStore,
     port::{
-        AppendError, Appended, BackendError, BackendErrorKind, Change, Created, LogStore,
-        PresenceCache, RateCache, RateKey, ReceiptStore, Retry, RoomStore, Transition,
+        AppendError, Appended, BackendError, BackendErrorKind, Change, Created, HistoryCache,
+        LogStore, PresenceCache, RateCache, RateKey, ReceiptStore, Retry, RoomStore, Transition,
     },
     rate::{Decision, RatePolicy},
 };
@@ -267,6 +268,28 @@ mock! {
             key: &RateKey,
             policy: &RatePolicy,
         ) -> Result<Decision, BackendError>;
+    }
+
+    #[async_trait]
+    impl HistoryCache for Cache {
+        async fn window(
+            &self,
+            room: &RoomId,
+            at: Cursor,
+            range: RangeInclusive<Seq>,
+        ) -> Result<Option<Vec<Arc<Entry>>>, BackendError>;
+        async fn fill(
+            &self,
+            room: &RoomId,
+            at: Cursor,
+            newest: &[Arc<Entry>],
+        ) -> Result<(), BackendError>;
+        async fn extend(
+            &self,
+            room: &RoomId,
+            epoch: Epoch,
+            entries: &[Arc<Entry>],
+        ) -> Result<(), BackendError>;
     }
 }
 

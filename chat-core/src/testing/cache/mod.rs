@@ -5,6 +5,7 @@
     reason = "the cases share one vocabulary, and the table names them all"
 )]
 
+mod history;
 mod presence;
 mod rate;
 
@@ -16,6 +17,7 @@ use tokio::task::JoinSet;
 use super::suite::suite;
 use crate::{ids::UserId, port::Cache};
 
+use history::*;
 use presence::*;
 use rate::*;
 
@@ -58,6 +60,22 @@ suite! { $ cache_conformance: cache, dyn CacheHarness;
     of_many_requests_at_once_only_the_budget_is_allowed,
     a_refusal_costs_nothing,
     budgets_of_different_keys_do_not_touch_each_other,
+    // Windows
+    a_window_gives_the_entries_it_was_filled_with,
+    entries_come_back_as_they_were_given,
+    a_window_that_stands_elsewhere_is_not_given,
+    what_a_window_does_not_hold_whole_is_not_given,
+    a_window_has_at_most_its_newest_entries,
+    filling_from_further_back_changes_nothing,
+    filling_from_there_or_further_on_replaces_the_window,
+    a_window_of_another_epoch_gives_way_to_a_fill,
+    a_window_takes_the_entries_that_follow,
+    an_entry_that_does_not_follow_changes_nothing,
+    an_edit_or_deletion_leaves_nothing_but_itself,
+    what_was_edited_or_deleted_does_not_come_back_late,
+    an_edit_or_deletion_that_is_past_changes_nothing,
+    windows_of_different_rooms_do_not_touch_each_other,
+    a_window_has_no_hole_however_many_write_at_once,
 }
 
 /// Long enough for a few calls to a slow cache, short enough to be slept through.
