@@ -7,6 +7,7 @@ mod handle;
 mod history;
 mod limits;
 mod presence;
+mod reading;
 mod receipts;
 mod relay;
 mod resume;
@@ -15,6 +16,7 @@ mod send;
 mod sequencer;
 mod session;
 mod typing;
+mod windows;
 
 use std::{
     sync::{
@@ -40,6 +42,7 @@ use self::{
     rooms::Rooms,
     sequencer::Job,
     typing::Typists,
+    windows::{Windows, Write},
 };
 use crate::{
     error::{CloseReason, Error},
@@ -61,6 +64,8 @@ pub(crate) struct Shared {
     /// Limits while the cache can't be reached.
     pub(crate) local_limits: MemoryCache,
     pub(crate) relay: Option<Relay>,
+    /// With other nodes only.
+    pub(crate) windows: Option<Windows>,
     pub(crate) moderation: Chain,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn IdGen>,
@@ -117,6 +122,7 @@ impl ChatEngine {
     fn start(
         shared: Arc<Shared>,
         relay: Option<(Arc<dyn Broker>, mpsc::Receiver<Outbound>)>,
+        writes: Option<mpsc::Receiver<Write>>,
     ) -> Self {
         let stop = CancellationToken::new();
         let (sequencer, jobs) = mpsc::channel(shared.config.append_queue);
@@ -135,6 +141,10 @@ impl ChatEngine {
             tokio::spawn(stop.clone().run_until_cancelled_owned(sending));
             let receiving = relay::receive(Arc::clone(&shared), broker, sequencer.downgrade());
             tokio::spawn(stop.clone().run_until_cancelled_owned(receiving));
+        }
+        if let Some(writes) = writes {
+            let keeping = windows::run(Arc::clone(&shared), writes);
+            tokio::spawn(stop.clone().run_until_cancelled_owned(keeping));
         }
         Self {
             shared,

@@ -14,3 +14,5 @@ mod receipts;
 mod resuming;
 mod sending;
 mod trouble;
+mod wayward;
+mod windows;
