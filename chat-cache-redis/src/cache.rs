@@ -14,6 +14,9 @@ use crate::{client::PATIENCE, keys::Keys, servers::Servers};
 ///
 /// When Redis loses data, users come online again with the next renewal of their lease, and
 /// budgets begin anew. It remembers when about 100,000 users were last seen.
+///
+/// Of a room that is read it keeps the newest entries, up to 200 and 512 KiB, until nobody has
+/// used them for an hour.
 #[derive(Debug)]
 pub struct RedisCache {
     pub(crate) servers: Servers,
@@ -41,7 +44,8 @@ impl RedisCache {
         prefix: &str,
         patience: Duration,
     ) -> Result<Self, BackendError> {
-        let (servers, _) = Servers::open(url, patience, "presence and rate limits").await?;
+        let (servers, _) =
+            Servers::open(url, patience, "presence, rate limits and history").await?;
         Ok(Self {
             servers,
             keys: Keys::new(prefix),

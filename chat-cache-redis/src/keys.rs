@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use chat_core::{UserId, port::Topic};
+use chat_core::{RoomId, UserId, port::Topic};
 
 /// In how many slots of a cluster users are kept. Part of the format: nodes that disagree don't
 /// find each other's users.
@@ -44,24 +44,32 @@ impl Keys {
     /// A user's devices by the end of their lease.
     pub(crate) fn leases(&self, user: &UserId) -> String {
         let bucket = Self::bucket(user);
-        format!("{}:{{p{bucket}}}:leases:{}", self.prefix, hex(user))
+        format!(
+            "{}:{{p{bucket}}}:leases:{}",
+            self.prefix,
+            hex(user.as_str())
+        )
     }
 
     pub(crate) fn budget(&self, action: &str, user: &UserId) -> String {
-        format!("{}:{{r{}}}:{action}", self.prefix, hex(user))
+        format!("{}:{{r{}}}:{action}", self.prefix, hex(user.as_str()))
+    }
+
+    pub(crate) fn window(&self, room: &RoomId) -> String {
+        format!("{}:{{h{}}}", self.prefix, hex(room.as_str()))
     }
 
     pub(crate) fn channel(&self, topic: &Topic) -> String {
         match topic {
-            Topic::User(user) => format!("{}:{{t{}}}", self.prefix, hex(user)),
+            Topic::User(user) => format!("{}:{{t{}}}", self.prefix, hex(user.as_str())),
             Topic::Online => format!("{}:{{online}}", self.prefix),
         }
     }
 }
 
 /// A name that can't be mistaken for a part of a key.
-fn hex(user: &UserId) -> String {
-    user.as_str().bytes().fold(String::new(), |mut hex, byte| {
+fn hex(name: &str) -> String {
+    name.bytes().fold(String::new(), |mut hex, byte| {
         // Writing to a string doesn't fail.
         let _ = write!(hex, "{byte:02x}");
         hex
@@ -77,6 +85,8 @@ mod tests {
         let (keys, user) = (Keys::new("chat"), UserId::new("}:{a").unwrap());
         assert_eq!(keys.budget("send", &user), "chat:{r7d3a7b61}:send");
         assert_eq!(keys.channel(&Topic::User(user.clone())), "chat:{t7d3a7b61}");
+        let room = RoomId::group("}:{a").unwrap();
+        assert_eq!(keys.window(&room), "chat:{h7d3a7b61}");
         let bucket = Keys::bucket(&user);
         let leases = format!("chat:{{p{bucket}}}:leases:7d3a7b61");
         assert_eq!(keys.leases(&user), leases);

@@ -1,4 +1,5 @@
-//! What several nodes share, on Redis: presence, rate limits, and hints from node to node.
+//! What several nodes share, on Redis: presence, rate limits, recent history, and hints
+//! from node to node.
 //!
 //! [`RedisCache`] and [`RedisBroker`] take a URL such as `redis://user:password@host:6379`, or
 //! `redis-cluster://host:7000?node=other:7000` for a cluster, with any of its nodes. Redis 7.0 or
@@ -11,6 +12,7 @@ mod broker;
 mod cache;
 mod client;
 mod error;
+mod history;
 mod inbox;
 mod keys;
 mod presence;

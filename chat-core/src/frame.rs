@@ -51,20 +51,15 @@ impl Frame {
 
     /// Roughly how many bytes it takes in an outbox.
     pub fn size(&self) -> usize {
-        /// Of an entry's JSON beside its text.
-        const ENTRY: usize = 300;
-        let entry = |entry: &crate::log::Entry| match &entry.body {
-            crate::log::EntryBody::Message { text, .. }
-            | crate::log::EntryBody::Edit { text, .. } => ENTRY + text.len(),
-            _ => ENTRY,
-        };
+        /// Of anything without entries.
+        const OTHER: usize = 300;
         match &self.0.outgoing {
-            Outgoing::Event(Event::Entry(one)) => entry(one),
+            Outgoing::Event(Event::Entry(entry)) => entry.size(),
             Outgoing::Answer(Answer::Reply {
                 result: crate::event::Reply::History(page),
                 ..
-            }) => page.entries.iter().map(|one| entry(one)).sum(),
-            _ => ENTRY,
+            }) => page.entries.iter().map(|entry| entry.size()).sum(),
+            _ => OTHER,
         }
     }
 }

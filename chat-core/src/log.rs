@@ -64,6 +64,18 @@ pub struct Entry {
     pub body: EntryBody,
 }
 
+impl Entry {
+    /// Roughly how many bytes it takes, here and on the wire.
+    pub(crate) fn size(&self) -> usize {
+        /// Of its JSON beside the text.
+        const REST: usize = 300;
+        match &self.body {
+            EntryBody::Message { text, .. } | EntryBody::Edit { text, .. } => REST + text.len(),
+            _ => REST,
+        }
+    }
+}
+
 /// What an entry says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -110,6 +122,15 @@ impl EntryBody {
         Self::Message {
             text: text.into(),
             edited_at: None,
+        }
+    }
+
+    /// Whether it changes what other entries say, or may have: an edit, a deletion, and what is left
+    /// of either.
+    pub fn changes_others(&self) -> bool {
+        match self {
+            Self::Edit { .. } | Self::Delete { .. } | Self::Deleted => true,
+            Self::Message { .. } | Self::Joined { .. } | Self::Left { .. } => false,
         }
     }
 }

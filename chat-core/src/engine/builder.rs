@@ -6,7 +6,7 @@ use tokio::sync::{Notify, watch};
 
 use super::{
     ChatEngine, Config, Shared, outage::Outage, presence::Moved, relay::Relay, rooms::Rooms,
-    typing::Typists,
+    typing::Typists, windows::Windows,
 };
 use crate::{
     hub::Hub,
@@ -53,7 +53,8 @@ impl ChatEngineBuilder {
         self
     }
 
-    /// Where presence and limits are kept. Default: in this process.
+    /// Where presence and limits are kept, and with other nodes the newest entries of rooms. Default:
+    /// in this process.
     #[must_use]
     pub fn cache(mut self, cache: impl Cache) -> Self {
         self.cache = Some(Arc::new(cache));
@@ -119,6 +120,7 @@ impl ChatEngineBuilder {
             }
             None => (None, None),
         };
+        let (windows, writes) = relay.as_ref().map(|_| Windows::new()).unzip();
         let shared = Shared {
             store: self
                 .store
@@ -128,6 +130,7 @@ impl ChatEngineBuilder {
                 .unwrap_or_else(|| Arc::new(MemoryCache::new(Arc::clone(&clock)))),
             local_limits: MemoryCache::new(Arc::clone(&clock)),
             relay,
+            windows,
             moderation: Chain::new(self.moderation),
             clock,
             ids: self.ids.unwrap_or_else(|| Arc::new(RandomIds)),
@@ -144,7 +147,7 @@ impl ChatEngineBuilder {
             presence_changes: watch::Sender::new(0),
             draining: AtomicBool::new(false),
         };
-        Ok(ChatEngine::start(Arc::new(shared), outbound))
+        Ok(ChatEngine::start(Arc::new(shared), outbound, writes))
     }
 }
 

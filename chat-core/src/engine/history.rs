@@ -5,8 +5,7 @@ use std::sync::Arc;
 use super::{Actor, Shared, rooms::IfAbsent};
 use crate::{
     error::Error,
-    event::{Event, HistoryPage},
-    frame::Frame,
+    event::HistoryPage,
     ids::{MessageId, RoomId},
     log::{Entry, Page, Seq},
 };
@@ -38,9 +37,9 @@ impl Actor {
         let shared = &self.engine.shared;
         let live = shared.enter(&self.user, room, IfAbsent::Refuse).await?;
         let limit = shared.page_limit(limit);
-        let mut entries = shared.store.page(room, page, limit).await?;
+        let (mut entries, at) = shared.page(&live, page, limit).await?;
         fit(&mut entries, page, shared.config.outbox.bytes / 2);
-        let head = live.published();
+        let head = at.seq;
         let (older, newer) = match (entries.first(), entries.last()) {
             (Some(first), Some(last)) => (first.seq > Seq(1), last.seq < head),
             _ => match page {
@@ -50,7 +49,7 @@ impl Actor {
             },
         };
         Ok(HistoryPage {
-            epoch: live.epoch,
+            epoch: at.epoch,
             entries,
             older,
             newer,
@@ -71,8 +70,7 @@ impl Actor {
 
 /// Drops entries from the far end of a page until it has at most `bytes`, or one entry.
 fn fit(entries: &mut Vec<Arc<Entry>>, page: Page, bytes: usize) {
-    let size = |entry: &Arc<Entry>| Frame::from(Event::Entry(Arc::clone(entry))).size();
-    let mut total: usize = entries.iter().map(size).sum();
+    let mut total: usize = entries.iter().map(|entry| entry.size()).sum();
     while total > bytes && entries.len() > 1 {
         let distance = |at: usize| match page {
             Page::Newest | Page::Before(_) => usize::from(at == 0),
@@ -87,6 +85,6 @@ fn fit(entries: &mut Vec<Arc<Entry>>, page: Page, bytes: usize) {
         } else {
             last
         };
-        total -= size(&entries.remove(far));
+        total -= entries.remove(far).size();
     }
 }

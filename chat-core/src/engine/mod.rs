@@ -9,6 +9,7 @@ mod history;
 mod limits;
 mod outage;
 mod presence;
+mod reading;
 mod receipts;
 mod relay;
 mod resume;
@@ -17,6 +18,7 @@ mod send;
 mod sequencer;
 mod session;
 mod typing;
+mod windows;
 
 use std::{
     sync::{
@@ -43,6 +45,7 @@ use self::{
     rooms::Rooms,
     sequencer::Job,
     typing::Typists,
+    windows::{Windows, Write},
 };
 use crate::{
     error::{CloseReason, Error},
@@ -64,6 +67,8 @@ pub(crate) struct Shared {
     /// Limits while the cache can't be reached.
     pub(crate) local_limits: MemoryCache,
     pub(crate) relay: Option<Relay>,
+    /// With other nodes only.
+    pub(crate) windows: Option<Windows>,
     pub(crate) moderation: Chain,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn IdGen>,
@@ -149,6 +154,7 @@ impl ChatEngine {
     fn start(
         shared: Arc<Shared>,
         relay: Option<(Arc<dyn Broker>, mpsc::Receiver<Outbound>)>,
+        writes: Option<mpsc::Receiver<Write>>,
     ) -> Self {
         let stop = CancellationToken::new();
         let (sequencer, jobs) = mpsc::channel(shared.config.append_queue);
@@ -167,6 +173,10 @@ impl ChatEngine {
             tokio::spawn(stop.clone().run_until_cancelled_owned(sending));
             let receiving = follow::run(Arc::clone(&shared), broker, sequencer.downgrade());
             tokio::spawn(stop.clone().run_until_cancelled_owned(receiving));
+        }
+        if let Some(writes) = writes {
+            let keeping = windows::run(Arc::clone(&shared), writes);
+            tokio::spawn(stop.clone().run_until_cancelled_owned(keeping));
         }
         Self {
             shared,

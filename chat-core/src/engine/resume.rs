@@ -10,7 +10,7 @@ use crate::{
     frame::Frame,
     hub::Link,
     ids::RoomId,
-    log::{Cursor, Page, Seq},
+    log::{Cursor, Seq},
     outbox::OutboxLimits,
 };
 
@@ -52,30 +52,31 @@ impl Shared {
         cursor: Cursor,
         budget: &mut Budget,
     ) -> Result<(Vec<Frame>, Cursor), Error> {
-        self.enter(&link.user, id, IfAbsent::Refuse).await?;
-        let room = self.store.room(id).await?.ok_or(Error::NoRoom)?;
-        let epoch = room.epoch;
+        let room = self.enter(&link.user, id, IfAbsent::Refuse).await?;
+        let head = self.head(&room).await?;
+        let epoch = head.epoch;
         let gap = |from, reason| {
             let frame = Event::Gap {
                 room: id.clone(),
                 epoch,
                 from,
-                to: room.head,
+                to: head.seq,
                 reason,
             }
             .into();
-            Ok((vec![frame], room.cursor()))
+            Ok((vec![frame], head))
         };
         // A cursor beyond the head comes from entries that the store lost: a log begun anew.
-        if cursor.epoch != epoch || cursor.seq > room.head {
-            return gap(Seq(1).min(room.head), GapReason::NewEpoch);
+        if cursor.epoch != epoch || cursor.seq > head.seq {
+            return gap(Seq(1).min(head.seq), GapReason::NewEpoch);
         }
-        let missed = room.head.0 - cursor.seq.0;
+        let missed = head.seq.0 - cursor.seq.0;
         let limit = self.config.resume_max.min(budget.frames);
         if missed > u64::try_from(limit).unwrap_or(u64::MAX) {
             return gap(cursor.seq.next(), GapReason::TooMany);
         }
-        let entries = self.store.page(id, Page::After(cursor.seq), limit).await?;
+        let range = cursor.seq.next()..=head.seq;
+        let entries = self.entries(&room, head, range).await?;
         let seq = entries.last().map_or(cursor.seq, |entry| entry.seq);
         let frames: Vec<Frame> = entries
             .into_iter()

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use super::{Shared, follow};
+use super::{Shared, follow, reading::Reading};
 use crate::{
     error::Error,
     hub::Hub,
@@ -31,6 +31,7 @@ pub(crate) struct LiveRoom {
     members: RwLock<Arc<[UserId]>>,
     /// How far members were last said to have got.
     told: Mutex<HashMap<UserId, Watermarks>>,
+    pub(crate) reading: Reading,
     used: AtomicBool,
 }
 
@@ -145,6 +146,7 @@ impl Rooms {
                 published: AtomicU64::new(published.0),
                 members: RwLock::new(members.into()),
                 told: Mutex::default(),
+                reading: Reading::default(),
                 used: AtomicBool::new(true),
             })
         });

@@ -118,6 +118,9 @@ impl Sequencer {
                     at: entry.at,
                     duplicate: outcome == Outcome::Duplicate,
                 }));
+                if let Some(windows) = &self.shared.windows {
+                    windows.extend(room, &entry);
+                }
                 self.publish(room, entry).await;
             }
             Err(error) => {

@@ -1,4 +1,4 @@
-//! Presence and budgets of one process.
+//! Presence and budgets of one process, and the time for all that it caches.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -9,6 +9,7 @@ use std::{
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::windows::Windows;
 use crate::{
     ids::{SessionId, UserId},
     port::{BackendError, PresenceCache, RateCache, RateKey, Transition},
@@ -20,7 +21,8 @@ use crate::{
 /// A [`Cache`](crate::port::Cache) in memory.
 ///
 /// What it holds is bounded by the users who are active: it remembers when up to
-/// [`MemoryCache::LAST_SEEN`] users left, and no budget that is whole.
+/// [`MemoryCache::LAST_SEEN`] users left, no budget that is whole, and the newest entries of up to
+/// [`MemoryCache::ROOMS`] rooms, at most 256 KiB of each.
 ///
 /// ```
 /// use std::time::Duration;
@@ -38,9 +40,10 @@ use crate::{
 /// ```
 #[derive(Debug, Clone)]
 pub struct MemoryCache {
-    clock: Arc<dyn Clock>,
+    pub(super) clock: Arc<dyn Clock>,
     people: Arc<Mutex<People>>,
     budgets: Arc<Mutex<Budgets>>,
+    pub(super) windows: Arc<Mutex<Windows>>,
 }
 
 impl MemoryCache {
@@ -48,12 +51,16 @@ impl MemoryCache {
     /// recently.
     pub const LAST_SEEN: usize = 100_000;
 
+    /// Of how many rooms it keeps the newest entries; of more, those used most recently.
+    pub const ROOMS: usize = 1_024;
+
     /// An empty cache that reads the time from `clock`.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         Self {
             clock,
             people: Arc::new(Mutex::new(People::remembering(Self::LAST_SEEN))),
             budgets: Arc::default(),
+            windows: Arc::default(),
         }
     }
 
@@ -75,7 +82,7 @@ impl Default for MemoryCache {
 }
 
 /// Nothing panics under these locks, and if it did, each value would still be whole.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -3,6 +3,7 @@
 mod broker;
 mod cache;
 mod store;
+mod windows;
 
 pub use broker::{MemoryBroker, MemoryBus};
 pub use cache::MemoryCache;

@@ -1,20 +1,21 @@
 //! What all nodes share for a short time. A cache may forget; it never lies.
 
-use std::{fmt, time::Duration};
+use std::{fmt, ops::RangeInclusive, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
 use super::BackendError;
 use crate::{
-    ids::{SessionId, UserId},
+    ids::{Epoch, RoomId, SessionId, UserId},
+    log::{Cursor, Entry, Seq},
     presence::Presence,
     rate::{Decision, RatePolicy},
 };
 
 /// Everything shared and expiring. Implemented by having the parts.
-pub trait Cache: PresenceCache + RateCache {}
+pub trait Cache: PresenceCache + RateCache + HistoryCache {}
 
-impl<T: PresenceCache + RateCache> Cache for T {}
+impl<T: PresenceCache + RateCache + HistoryCache> Cache for T {}
 
 /// What a lease that came or went did to its user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,4 +80,59 @@ pub trait RateCache: fmt::Debug + Send + Sync + 'static {
     /// - A refusal costs nothing: the call is allowed once its `retry_after` has passed.
     /// - Budgets of different keys don't touch each other.
     async fn acquire(&self, key: &RateKey, policy: &RatePolicy) -> Result<Decision, BackendError>;
+}
+
+/// How many entries a window of [`HistoryCache`] has at most.
+pub const WINDOW: usize = 200;
+
+/// The newest entries of rooms, so that the store isn't asked for them by each reader.
+///
+/// A room has at most one window. It stands at a cursor, and holds the entries that end there, in a
+/// row. Edits and deletions are entries too, so what a log shows depends on its epoch and its newest
+/// number alone: a window is right for whoever has just read in the store that the log ends where it
+/// stands, however many writes never reached it. A cache may forget a window at any time, and does
+/// when nobody has used it for an hour.
+#[async_trait]
+pub trait HistoryCache: fmt::Debug + Send + Sync + 'static {
+    /// The entries `range` of a room, in ascending order, if its window stands exactly at `at` and
+    /// holds all of them.
+    ///
+    /// - They are as they were given to [`fill`](Self::fill) and [`extend`](Self::extend).
+    /// - What is damaged is not there. An empty range, and one that goes beyond `at`, is `None`.
+    async fn window(
+        &self,
+        room: &RoomId,
+        at: Cursor,
+        range: RangeInclusive<Seq>,
+    ) -> Result<Option<Vec<Arc<Entry>>>, BackendError>;
+
+    /// Gives a room a window that stands at `at`.
+    ///
+    /// The caller has read in the store first that the log ends at `at`, and then `newest`: entries
+    /// in a row, the last of which is number `at.seq`.
+    ///
+    /// - It holds at most the newest [`WINDOW`] of them, and fewer where they are long.
+    /// - It replaces one that stands there or further back, and one of another epoch; one that
+    ///   stands further on stays.
+    async fn fill(
+        &self,
+        room: &RoomId,
+        at: Cursor,
+        newest: &[Arc<Entry>],
+    ) -> Result<(), BackendError>;
+
+    /// Follows what has been appended to a room, in ascending order, not always in a row. The
+    /// entries are as they stood right after it, or later.
+    ///
+    /// - A window that stands just before an entry takes it, and stands at it.
+    /// - One that [changes others](crate::EntryBody::changes_others) instead leaves a window that
+    ///   holds only itself, whatever stood before it or in another epoch, also where there was none:
+    ///   a text that is gone from the store can't come back by a late [`fill`](Self::fill).
+    /// - Any other entry, and any that a window of its epoch is past already, changes nothing.
+    async fn extend(
+        &self,
+        room: &RoomId,
+        epoch: Epoch,
+        entries: &[Arc<Entry>],
+    ) -> Result<(), BackendError>;
 }

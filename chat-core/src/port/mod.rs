@@ -18,7 +18,7 @@ mod store;
 mod transport;
 
 pub use broker::{Broker, Delivery, Hint, Topic};
-pub use cache::{Cache, PresenceCache, RateCache, RateKey, Transition};
+pub use cache::{Cache, HistoryCache, PresenceCache, RateCache, RateKey, Transition, WINDOW};
 pub use error::{BackendError, BackendErrorKind, Retry};
 pub use guard::{Authenticator, Draft, Moderator, Unauthenticated, Verdict};
 pub use store::{

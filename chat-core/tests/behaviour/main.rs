@@ -15,3 +15,5 @@ mod receipts;
 mod resuming;
 mod sending;
 mod trouble;
+mod wayward;
+mod windows;

@@ -1,6 +1,7 @@
 //! Several nodes while the broker or the cache is away, and when they are back.
 
 use std::{
+    ops::RangeInclusive,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -10,12 +11,12 @@ use std::{
 
 use async_trait::async_trait;
 use chat_core::{
-    ChatEngine, Config, Event, LocalSession, Mark, Presence, RandomIds, Seq, SessionId, UserId,
-    Watermarks,
+    ChatEngine, Config, Cursor, Entry, Epoch, Event, LocalSession, Mark, Presence, RandomIds,
+    RoomId, Seq, SessionId, UserId, Watermarks,
     memory::{MemoryBroker, MemoryBus, MemoryCache, MemoryStore},
     port::{
-        BackendError, BackendErrorKind, Broker, Delivery, Hint, PresenceCache, RateCache, RateKey,
-        Retry, Topic, Transition,
+        BackendError, BackendErrorKind, Broker, Delivery, Hint, HistoryCache, PresenceCache,
+        RateCache, RateKey, Retry, Topic, Transition,
     },
     rate::Decision,
     rate::RatePolicy,
@@ -103,6 +104,36 @@ impl PresenceCache for Shared {
 impl RateCache for Shared {
     async fn acquire(&self, key: &RateKey, policy: &RatePolicy) -> Result<Decision, BackendError> {
         self.here()?.acquire(key, policy).await
+    }
+}
+
+#[async_trait]
+impl HistoryCache for Shared {
+    async fn window(
+        &self,
+        room: &RoomId,
+        at: Cursor,
+        range: RangeInclusive<Seq>,
+    ) -> Result<Option<Vec<Arc<Entry>>>, BackendError> {
+        self.here()?.window(room, at, range).await
+    }
+
+    async fn fill(
+        &self,
+        room: &RoomId,
+        at: Cursor,
+        newest: &[Arc<Entry>],
+    ) -> Result<(), BackendError> {
+        self.here()?.fill(room, at, newest).await
+    }
+
+    async fn extend(
+        &self,
+        room: &RoomId,
+        epoch: Epoch,
+        entries: &[Arc<Entry>],
+    ) -> Result<(), BackendError> {
+        self.here()?.extend(room, epoch, entries).await
     }
 }
 

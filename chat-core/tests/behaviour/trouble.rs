@@ -1,21 +1,23 @@
 //! Backends in trouble: what is not known is said, and healed; people chat on.
 
 use std::{
+    collections::VecDeque,
+    ops::RangeInclusive,
     sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use async_trait::async_trait;
 use chat_core::{
-    ChatEngine, Entry, ErrorCode, Mark, Membership, MessageId, NewEntry, NewRoom, Page, Presence,
-    Room, RoomCursor, RoomId, Seq, SessionId, UserId, Watermarks,
+    ChatEngine, Cursor, Entry, Epoch, ErrorCode, Mark, Membership, MessageId, NewEntry, NewRoom,
+    Page, Presence, Room, RoomCursor, RoomId, Seq, SessionId, UserId, Watermarks,
     memory::MemoryStore,
     port::{
-        AppendError, Appended, BackendError, BackendErrorKind, Change, Created, LogStore,
-        PresenceCache, RateCache, RateKey, ReceiptStore, Retry, RoomStore, Transition,
+        AppendError, Appended, BackendError, BackendErrorKind, Change, Created, HistoryCache,
+        LogStore, PresenceCache, RateCache, RateKey, ReceiptStore, Retry, RoomStore, Transition,
     },
     rate::{Decision, RatePolicy},
 };
@@ -23,17 +25,42 @@ use mockall::mock;
 
 use crate::common::{client_id, direct, next_entry, text, unlimited, user};
 
-/// A store whose answers to appends get lost, or which refuses them, or whose pages never come,
-/// while told so.
+/// A store whose answers to appends get lost, or which refuses them, or whose pages fail or never
+/// come, while told so; and which counts what it is asked.
 #[derive(Debug, Clone, Default)]
-struct Troubled(Arc<Inner>);
+pub(crate) struct Troubled(pub(crate) Arc<Inner>);
 
 #[derive(Debug, Default)]
-struct Inner {
-    store: MemoryStore,
+pub(crate) struct Inner {
+    pub(crate) store: MemoryStore,
     answers_lost: AtomicBool,
     full: AtomicBool,
-    silent: AtomicBool,
+    pub(crate) silent: AtomicBool,
+    pub(crate) broken: AtomicBool,
+    /// How often pages, and rooms, were asked for.
+    pub(crate) pages: AtomicUsize,
+    pub(crate) heads: AtomicUsize,
+    pub(crate) pauses: Pauses,
+    /// The log after each append, of whichever room.
+    pub(crate) logs: Mutex<Vec<Vec<Arc<Entry>>>>,
+}
+
+/// How often calls give way to others, in turn.
+#[derive(Debug, Default)]
+pub(crate) struct Pauses(pub(crate) Mutex<VecDeque<u8>>);
+
+impl Pauses {
+    pub(crate) async fn pause(&self) {
+        let pause = {
+            let mut pauses = self.0.lock().unwrap();
+            let pause = pauses.pop_front();
+            pauses.extend(pause);
+            pause.unwrap_or(0)
+        };
+        for _ in 0..pause {
+            tokio::task::yield_now().await;
+        }
+    }
 }
 
 fn error(kind: BackendErrorKind, retry: Retry) -> AppendError {
@@ -57,7 +84,16 @@ impl LogStore for Troubled {
                 .map(|_| Err(error(BackendErrorKind::Full, Retry::Safe)))
                 .collect();
         }
+        self.0.pauses.pause().await;
+        let rooms: Vec<_> = batch.iter().map(|entry| entry.room.clone()).collect();
         let answers = self.0.store.append(batch).await;
+        for room in rooms {
+            let all = Page::After(Seq::ZERO);
+            if let Ok(log) = self.0.store.page(&room, all, usize::MAX).await {
+                self.0.logs.lock().unwrap().push(log);
+            }
+        }
+        self.0.pauses.pause().await;
         if self.0.answers_lost.load(Ordering::Relaxed) {
             let lost = |_| Err(error(BackendErrorKind::Timeout, Retry::IfIdempotent));
             return answers.into_iter().map(lost).collect();
@@ -74,7 +110,14 @@ impl LogStore for Troubled {
         if self.0.silent.load(Ordering::Relaxed) {
             std::future::pending::<()>().await;
         }
-        self.0.store.page(room, page, limit).await
+        self.0.pages.fetch_add(1, Ordering::Relaxed);
+        self.0.pauses.pause().await;
+        if self.0.broken.load(Ordering::Relaxed) {
+            return Err(away());
+        }
+        let found = self.0.store.page(room, page, limit).await;
+        self.0.pauses.pause().await;
+        found
     }
 
     async fn find(&self, room: &RoomId, id: MessageId) -> Result<Option<Arc<Entry>>, BackendError> {
@@ -89,7 +132,11 @@ impl RoomStore for Troubled {
     }
 
     async fn room(&self, id: &RoomId) -> Result<Option<Room>, BackendError> {
-        self.0.store.room(id).await
+        self.0.heads.fetch_add(1, Ordering::Relaxed);
+        self.0.pauses.pause().await;
+        let found = self.0.store.room(id).await;
+        self.0.pauses.pause().await;
+        found
     }
 
     async fn is_member(&self, id: &RoomId, user: &UserId) -> Result<bool, BackendError> {
@@ -277,9 +324,31 @@ mock! {
             policy: &RatePolicy,
         ) -> Result<Decision, BackendError>;
     }
+
+    #[async_trait]
+    impl HistoryCache for Cache {
+        async fn window(
+            &self,
+            room: &RoomId,
+            at: Cursor,
+            range: RangeInclusive<Seq>,
+        ) -> Result<Option<Vec<Arc<Entry>>>, BackendError>;
+        async fn fill(
+            &self,
+            room: &RoomId,
+            at: Cursor,
+            newest: &[Arc<Entry>],
+        ) -> Result<(), BackendError>;
+        async fn extend(
+            &self,
+            room: &RoomId,
+            epoch: Epoch,
+            entries: &[Arc<Entry>],
+        ) -> Result<(), BackendError>;
+    }
 }
 
-fn away() -> BackendError {
+pub(crate) fn away() -> BackendError {
     BackendError {
         kind: BackendErrorKind::Unavailable,
         retry: Retry::Safe,

@@ -19,6 +19,8 @@ use chat_core::{
 use tokio::task::yield_now;
 use uuid::Uuid;
 
+mod history;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
     None,
@@ -39,10 +41,26 @@ enum Fault {
     WaitTooShort,
     EveryRefusalMutesAnew,
     OneBudgetForAllActions,
+    NewestFirst,
+    LosesEditedAt,
+    StandsAnywhere,
+    EpochsAreOne,
+    GivesWhatItHas,
+    KeepsAll,
+    LateFillWins,
+    FirstFillStays,
+    OtherEpochStays,
+    OneEntryACall,
+    TakesOverGaps,
+    EditsFollow,
+    EditsForget,
+    LateEditsCount,
+    OneWindowForAll,
+    ExtendsInTwoSteps,
 }
 
 /// Each fault, and the case that is to catch it.
-const FAULTS: [(Fault, &str); 17] = [
+const FAULTS: [(Fault, &str); 33] = [
     (
         Fault::OneLeaseAUser,
         "a_user_is_online_while_any_lease_lives",
@@ -99,6 +117,64 @@ const FAULTS: [(Fault, &str); 17] = [
         Fault::OneBudgetForAllActions,
         "budgets_of_different_keys_do_not_touch_each_other",
     ),
+    (
+        Fault::NewestFirst,
+        "a_window_gives_the_entries_it_was_filled_with",
+    ),
+    (Fault::LosesEditedAt, "entries_come_back_as_they_were_given"),
+    (
+        Fault::StandsAnywhere,
+        "a_window_that_stands_elsewhere_is_not_given",
+    ),
+    (
+        Fault::EpochsAreOne,
+        "a_window_that_stands_elsewhere_is_not_given",
+    ),
+    (
+        Fault::GivesWhatItHas,
+        "what_a_window_does_not_hold_whole_is_not_given",
+    ),
+    (Fault::KeepsAll, "a_window_has_at_most_its_newest_entries"),
+    (
+        Fault::LateFillWins,
+        "filling_from_further_back_changes_nothing",
+    ),
+    (
+        Fault::FirstFillStays,
+        "filling_from_there_or_further_on_replaces_the_window",
+    ),
+    (
+        Fault::OtherEpochStays,
+        "a_window_of_another_epoch_gives_way_to_a_fill",
+    ),
+    (
+        Fault::OneEntryACall,
+        "a_window_takes_the_entries_that_follow",
+    ),
+    (
+        Fault::TakesOverGaps,
+        "an_entry_that_does_not_follow_changes_nothing",
+    ),
+    (
+        Fault::EditsFollow,
+        "an_edit_or_deletion_leaves_nothing_but_itself",
+    ),
+    (
+        Fault::EditsForget,
+        "what_was_edited_or_deleted_does_not_come_back_late",
+    ),
+    (
+        Fault::LateEditsCount,
+        "an_edit_or_deletion_that_is_past_changes_nothing",
+    ),
+    (
+        Fault::OneWindowForAll,
+        "windows_of_different_rooms_do_not_touch_each_other",
+    ),
+    (
+        Fault::ExtendsInTwoSteps,
+        "a_window_has_no_hole_however_many_write_at_once",
+    ),
 ];
 
 #[tokio::test(start_paused = true)]
@@ -129,6 +205,7 @@ struct Parts {
     users: Mutex<Vec<UserId>>,
     states: Mutex<HashMap<RateKey, RateState>>,
     silence: Mutex<Duration>,
+    windows: history::Windows,
 }
 
 impl Broken {
@@ -142,6 +219,7 @@ impl Broken {
             users: Mutex::default(),
             states: Mutex::default(),
             silence: Mutex::default(),
+            windows: Mutex::default(),
         }))
     }
 }

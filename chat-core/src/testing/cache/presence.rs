@@ -1,69 +1,12 @@
-//! What every [`Cache`] promises, sentence by sentence.
+//! Who is online: leases, and what their ends tell.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::collections::BTreeSet;
 
-use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
-use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use super::suite::suite;
-use crate::{
-    ids::{SessionId, UserId},
-    port::{Cache, RateKey, Transition},
-    presence::Presence,
-    rate::{Decision, RatePolicy},
-};
-
-/// An empty cache, and power over its time.
-#[async_trait]
-pub trait CacheHarness: Send + Sync {
-    /// A link to the one cache; each call may give another node's.
-    async fn cache(&self) -> Arc<dyn Cache>;
-
-    /// Lets this much time pass: moves the clock, or sleeps. Cases ask for a few seconds in all.
-    async fn elapse(&self, time: Duration);
-}
-
-suite! { $ cache_conformance: cache, dyn CacheHarness;
-    the_first_lease_brings_a_user_online_and_others_change_nothing,
-    of_many_devices_at_once_exactly_one_is_the_first,
-    a_lease_that_is_not_renewed_ends,
-    a_renewed_lease_ends_its_time_after_the_renewal,
-    who_went_offline_can_come_online_again,
-    the_end_of_the_last_lease_takes_the_user_offline_and_sets_last_seen,
-    a_user_is_online_while_any_lease_lives,
-    of_many_devices_that_leave_at_once_exactly_one_is_the_last,
-    a_lease_that_ran_out_keeps_nobody_online,
-    releasing_what_is_not_there_changes_nothing,
-    releasing_a_lease_of_somebody_else_changes_nothing,
-    presence_answers_in_the_order_asked,
-    online_gives_each_user_once_in_ascending_order,
-    online_gives_at_most_the_limit,
-    a_user_whose_last_lease_ran_out_is_given_once,
-    many_callers_share_out_those_who_expired,
-    take_expired_gives_at_most_the_limit_and_the_rest_later,
-    who_expired_was_last_seen_at_the_end_of_the_lease,
-    who_is_back_online_has_not_expired,
-    who_left_or_has_another_device_has_not_expired,
-    a_window_allows_its_limit_and_then_mutes,
-    a_window_that_is_over_begins_anew,
-    a_steady_budget_allows_its_burst_and_then_its_rate,
-    of_many_requests_at_once_only_the_budget_is_allowed,
-    a_refusal_costs_nothing,
-    budgets_of_different_keys_do_not_touch_each_other,
-}
-
-/// Long enough for a few calls to a slow cache, short enough to be slept through.
-const UNIT: Duration = Duration::from_millis(500);
-/// A lease that doesn't end during a case.
-const LONG: Duration = Duration::from_hours(1);
-/// How many come at once.
-const CROWD: u128 = 50;
-
-fn user(name: &str) -> UserId {
-    UserId::new(name).unwrap()
-}
+use super::*;
+use crate::{ids::SessionId, port::Transition, presence::Presence};
 
 fn device(number: u128) -> SessionId {
     SessionId(Uuid::from_u128(number))
@@ -118,7 +61,9 @@ fn assert_about(found: DateTime<Utc>, expected: DateTime<Utc>) {
     assert!(off < slack, "{found} is not about {expected}");
 }
 
-async fn the_first_lease_brings_a_user_online_and_others_change_nothing(h: &dyn CacheHarness) {
+pub(super) async fn the_first_lease_brings_a_user_online_and_others_change_nothing(
+    h: &dyn CacheHarness,
+) {
     let cache = h.cache().await;
     assert!(!is_online(&cache, "alice").await);
     let first = touch(&cache, "alice", 1, LONG).await;
@@ -133,7 +78,7 @@ async fn the_first_lease_brings_a_user_online_and_others_change_nothing(h: &dyn 
     assert_eq!(bob, Transition::BecameOnline, "another user");
 }
 
-async fn of_many_devices_at_once_exactly_one_is_the_first(h: &dyn CacheHarness) {
+pub(super) async fn of_many_devices_at_once_exactly_one_is_the_first(h: &dyn CacheHarness) {
     let mut calls = JoinSet::new();
     for number in 0..CROWD {
         let cache = h.cache().await;
@@ -144,7 +89,7 @@ async fn of_many_devices_at_once_exactly_one_is_the_first(h: &dyn CacheHarness) 
     assert_eq!(changes, [Transition::BecameOnline]);
 }
 
-async fn a_lease_that_is_not_renewed_ends(h: &dyn CacheHarness) {
+pub(super) async fn a_lease_that_is_not_renewed_ends(h: &dyn CacheHarness) {
     let cache = h.cache().await;
     touch(&cache, "alice", 1, UNIT * 2).await;
     h.elapse(UNIT).await;
@@ -153,7 +98,7 @@ async fn a_lease_that_is_not_renewed_ends(h: &dyn CacheHarness) {
     assert!(!is_online(&cache, "alice").await, "after the end");
 }
 
-async fn a_renewed_lease_ends_its_time_after_the_renewal(h: &dyn CacheHarness) {
+pub(super) async fn a_renewed_lease_ends_its_time_after_the_renewal(h: &dyn CacheHarness) {
     let cache = h.cache().await;
     touch(&cache, "alice", 1, UNIT * 3).await;
     h.elapse(UNIT * 2).await;
@@ -169,7 +114,7 @@ async fn a_renewed_lease_ends_its_time_after_the_renewal(h: &dyn CacheHarness) {
     assert!(!is_online(&cache, "alice").await, "the newest `ttl` counts");
 }
 
-async fn who_went_offline_can_come_online_again(h: &dyn CacheHarness) {
+pub(super) async fn who_went_offline_can_come_online_again(h: &dyn CacheHarness) {
     let cache = h.cache().await;
     touch(&cache, "alice", 1, LONG).await;
     release(&cache, "alice", 1).await;
@@ -181,7 +126,9 @@ async fn who_went_offline_can_come_online_again(h: &dyn CacheHarness) {
     assert!(is_online(&cache, "alice").await);
 }
 
-async fn the_end_of_the_last_lease_takes_the_user_offline_and_sets_last_seen(h: &dyn CacheHarness) {
+pub(super) async fn the_end_of_the_last_lease_takes_the_user_offline_and_sets_last_seen(
+    h: &dyn CacheHarness,
+) {
     let cache = h.cache().await;
     let start = wall_clock(&cache).await;
     touch(&cache, "alice", 1, LONG).await;
@@ -193,7 +140,7 @@ async fn the_end_of_the_last_lease_takes_the_user_offline_and_sets_last_seen(h: 
     assert_about(last_seen(&cache, "alice").await, start + passed);
 }
 
-async fn a_user_is_online_while_any_lease_lives(h: &dyn CacheHarness) {
+pub(super) async fn a_user_is_online_while_any_lease_lives(h: &dyn CacheHarness) {
     let cache = h.cache().await;
     for number in 1..=3 {
         touch(&cache, "alice", number, LONG).await;
@@ -211,7 +158,9 @@ async fn a_user_is_online_while_any_lease_lives(h: &dyn CacheHarness) {
     assert!(is_online(&cache, "bob").await, "one of three leases lives");
 }
 
-async fn of_many_devices_that_leave_at_once_exactly_one_is_the_last(h: &dyn CacheHarness) {
+pub(super) async fn of_many_devices_that_leave_at_once_exactly_one_is_the_last(
+    h: &dyn CacheHarness,
+) {
     let mut calls = JoinSet::new();
     for number in 0..CROWD {
         touch(&h.cache().await, "alice", number, LONG).await;
@@ -225,7 +174,7 @@ async fn of_many_devices_that_leave_at_once_exactly_one_is_the_last(h: &dyn Cach
     assert_eq!(changes, [Transition::BecameOffline]);
 }
 
-async fn a_lease_that_ran_out_keeps_nobody_online(h: &dyn CacheHarness) {
+pub(super) async fn a_lease_that_ran_out_keeps_nobody_online(h: &dyn CacheHarness) {
     let cache = h.cache().await;
     touch(&cache, "alice", 1, UNIT).await;
     touch(&cache, "alice", 2, LONG).await;
@@ -235,7 +184,7 @@ async fn a_lease_that_ran_out_keeps_nobody_online(h: &dyn CacheHarness) {
     assert!(!is_online(&cache, "alice").await);
 }
 
-async fn releasing_what_is_not_there_changes_nothing(h: &dyn CacheHarness) {
+pub(super) async fn releasing_what_is_not_there_changes_nothing(h: &dyn CacheHarness) {
     let cache = h.cache().await;
     assert_eq!(release(&cache, "alice", 1).await, Transition::Same);
     touch(&cache, "alice", 1, LONG).await;
@@ -253,7 +202,7 @@ async fn releasing_what_is_not_there_changes_nothing(h: &dyn CacheHarness) {
     assert_eq!(expired, [user("bob")], "and that is told by take_expired");
 }
 
-async fn releasing_a_lease_of_somebody_else_changes_nothing(h: &dyn CacheHarness) {
+pub(super) async fn releasing_a_lease_of_somebody_else_changes_nothing(h: &dyn CacheHarness) {
     let cache = h.cache().await;
     touch(&cache, "alice", 1, LONG).await;
     touch(&cache, "bob", 2, LONG).await;
@@ -264,7 +213,7 @@ async fn releasing_a_lease_of_somebody_else_changes_nothing(h: &dyn CacheHarness
     assert_eq!(own, Transition::BecameOffline);
 }
 
-async fn presence_answers_in_the_order_asked(h: &dyn CacheHarness) {
+pub(super) async fn presence_answers_in_the_order_asked(h: &dyn CacheHarness) {
     let cache = h.cache().await;
     touch(&cache, "alice", 1, LONG).await;
     touch(&cache, "bob", 2, LONG).await;
@@ -280,7 +229,7 @@ async fn presence_answers_in_the_order_asked(h: &dyn CacheHarness) {
     assert_eq!(cache.presence(&[]).await.unwrap(), []);
 }
 
-async fn online_gives_each_user_once_in_ascending_order(h: &dyn CacheHarness) {
+pub(super) async fn online_gives_each_user_once_in_ascending_order(h: &dyn CacheHarness) {
     let cache = h.cache().await;
     assert_eq!(cache.online(10).await.unwrap(), []);
     let names = [
@@ -303,7 +252,7 @@ async fn online_gives_each_user_once_in_ascending_order(h: &dyn CacheHarness) {
     assert_eq!(cache.online(10).await.unwrap(), expected);
 }
 
-async fn online_gives_at_most_the_limit(h: &dyn CacheHarness) {
+pub(super) async fn online_gives_at_most_the_limit(h: &dyn CacheHarness) {
     let cache = h.cache().await;
     for (name, number) in ["carol", "alice", "bob"].into_iter().zip(1..) {
         touch(&cache, name, number, LONG).await;
@@ -314,7 +263,7 @@ async fn online_gives_at_most_the_limit(h: &dyn CacheHarness) {
     assert_eq!(cache.online(0).await.unwrap(), []);
 }
 
-async fn a_user_whose_last_lease_ran_out_is_given_once(h: &dyn CacheHarness) {
+pub(super) async fn a_user_whose_last_lease_ran_out_is_given_once(h: &dyn CacheHarness) {
     let cache = h.cache().await;
     assert_eq!(cache.take_expired(10).await.unwrap(), []);
     touch(&cache, "alice", 1, UNIT).await;
@@ -330,7 +279,7 @@ async fn a_user_whose_last_lease_ran_out_is_given_once(h: &dyn CacheHarness) {
     assert_eq!(next, [user("alice")], "a second time, a second notice");
 }
 
-async fn many_callers_share_out_those_who_expired(h: &dyn CacheHarness) {
+pub(super) async fn many_callers_share_out_those_who_expired(h: &dyn CacheHarness) {
     let cache = h.cache().await;
     for number in 0..CROWD {
         touch(&cache, &format!("user {number}"), number, UNIT).await;
@@ -347,7 +296,7 @@ async fn many_callers_share_out_those_who_expired(h: &dyn CacheHarness) {
     assert_eq!(given.len(), 50, "nobody is forgotten");
 }
 
-async fn take_expired_gives_at_most_the_limit_and_the_rest_later(h: &dyn CacheHarness) {
+pub(super) async fn take_expired_gives_at_most_the_limit_and_the_rest_later(h: &dyn CacheHarness) {
     let cache = h.cache().await;
     let names = ["alice", "bob", "carol"];
     for (name, number) in names.into_iter().zip(1..) {
@@ -362,7 +311,7 @@ async fn take_expired_gives_at_most_the_limit_and_the_rest_later(h: &dyn CacheHa
     assert_eq!(given, names.map(user));
 }
 
-async fn who_expired_was_last_seen_at_the_end_of_the_lease(h: &dyn CacheHarness) {
+pub(super) async fn who_expired_was_last_seen_at_the_end_of_the_lease(h: &dyn CacheHarness) {
     let cache = h.cache().await;
     let start = wall_clock(&cache).await;
     touch(&cache, "alice", 1, UNIT * 2).await;
@@ -373,7 +322,7 @@ async fn who_expired_was_last_seen_at_the_end_of_the_lease(h: &dyn CacheHarness)
     assert_about(last_seen(&cache, "alice").await, start + lease);
 }
 
-async fn who_is_back_online_has_not_expired(h: &dyn CacheHarness) {
+pub(super) async fn who_is_back_online_has_not_expired(h: &dyn CacheHarness) {
     let cache = h.cache().await;
     touch(&cache, "alice", 1, UNIT).await;
     touch(&cache, "bob", 2, UNIT).await;
@@ -383,7 +332,7 @@ async fn who_is_back_online_has_not_expired(h: &dyn CacheHarness) {
     assert!(is_online(&cache, "alice").await);
 }
 
-async fn who_left_or_has_another_device_has_not_expired(h: &dyn CacheHarness) {
+pub(super) async fn who_left_or_has_another_device_has_not_expired(h: &dyn CacheHarness) {
     let cache = h.cache().await;
     touch(&cache, "alice", 1, UNIT).await;
     touch(&cache, "alice", 2, LONG).await;
@@ -392,128 +341,4 @@ async fn who_left_or_has_another_device_has_not_expired(h: &dyn CacheHarness) {
     h.elapse(UNIT).await;
     assert_eq!(cache.take_expired(10).await.unwrap(), []);
     assert!(is_online(&cache, "alice").await);
-}
-
-/// Three, and then a mute that is shorter than the window.
-const WINDOW: RatePolicy = RatePolicy::Window {
-    limit: 3,
-    window: Duration::from_mins(10),
-    mute: Duration::from_secs(2),
-};
-/// Three at once, and one each two seconds.
-const STEADY: RatePolicy = RatePolicy::Steady {
-    interval: Duration::from_secs(2),
-    burst: 3,
-};
-
-fn key(action: &'static str, name: &str) -> RateKey {
-    RateKey {
-        action,
-        user: user(name),
-    }
-}
-
-async fn send(cache: &Arc<dyn Cache>, name: &str, policy: &RatePolicy) -> Decision {
-    let key = key("send", name);
-    cache.acquire(&key, policy).await.unwrap()
-}
-
-/// Uses up three units, and gives the wait that the next request is told.
-async fn exhaust(cache: &Arc<dyn Cache>, name: &str, policy: &RatePolicy) -> Duration {
-    for number in 1..=3 {
-        let decision = send(cache, name, policy).await;
-        assert_eq!(decision, Decision::Allowed, "request {number} of 3");
-    }
-    let decision = send(cache, name, policy).await;
-    match (policy, decision) {
-        (RatePolicy::Window { .. }, Decision::MutedNow { retry_after })
-        | (RatePolicy::Steady { .. }, Decision::Refused { retry_after }) => retry_after,
-        _ => panic!("one too many was {decision:?}"),
-    }
-}
-
-async fn a_window_allows_its_limit_and_then_mutes(h: &dyn CacheHarness) {
-    let cache = h.cache().await;
-    let wait = exhaust(&cache, "alice", &WINDOW).await;
-    assert_eq!(wait, Duration::from_secs(2), "the mute");
-    h.elapse(UNIT).await;
-    match send(&cache, "alice", &WINDOW).await {
-        Decision::Muted { retry_after } => {
-            assert!(retry_after <= wait.saturating_sub(UNIT), "{retry_after:?}");
-            h.elapse(retry_after).await;
-        }
-        other => panic!("while muted: {other:?}"),
-    }
-    exhaust(&cache, "alice", &WINDOW).await; // The end of the mute begins a new window.
-}
-
-async fn a_window_that_is_over_begins_anew(h: &dyn CacheHarness) {
-    let cache = h.cache().await;
-    let policy = RatePolicy::Window {
-        limit: 3,
-        window: UNIT * 3,
-        mute: LONG,
-    };
-    for _ in 0..2 {
-        for _ in 0..3 {
-            let decision = send(&cache, "alice", &policy).await;
-            assert_eq!(decision, Decision::Allowed);
-            h.elapse(UNIT).await;
-        }
-    }
-}
-
-async fn a_steady_budget_allows_its_burst_and_then_its_rate(h: &dyn CacheHarness) {
-    let cache = h.cache().await;
-    let wait = exhaust(&cache, "alice", &STEADY).await;
-    assert!(wait <= Duration::from_secs(2), "{wait:?}");
-    h.elapse(wait).await;
-    assert_eq!(send(&cache, "alice", &STEADY).await, Decision::Allowed);
-    let next = send(&cache, "alice", &STEADY).await;
-    assert!(
-        matches!(next, Decision::Refused { .. }),
-        "one a time: {next:?}"
-    );
-}
-
-async fn of_many_requests_at_once_only_the_budget_is_allowed(h: &dyn CacheHarness) {
-    for (name, policy) in [("alice", WINDOW), ("bob", STEADY)] {
-        let mut calls = JoinSet::new();
-        for _ in 0..CROWD {
-            let cache = h.cache().await;
-            calls.spawn(async move { send(&cache, name, &policy).await });
-        }
-        let decisions = calls.join_all().await;
-        let count = |is: fn(&Decision) -> bool| decisions.iter().filter(|one| is(one)).count();
-        let allowed = count(|decision| *decision == Decision::Allowed);
-        assert_eq!(allowed, 3, "of 3 units, {policy:?}");
-        let mutes = count(|decision| matches!(decision, Decision::MutedNow { .. }));
-        let expected = usize::from(policy == WINDOW);
-        assert_eq!(mutes, expected, "one request begins the mute");
-    }
-}
-
-async fn a_refusal_costs_nothing(h: &dyn CacheHarness) {
-    for (name, policy) in [("alice", WINDOW), ("bob", STEADY)] {
-        let cache = h.cache().await;
-        let wait = exhaust(&cache, name, &policy).await;
-        for elapsed in [wait / 4, wait / 4, Duration::ZERO] {
-            h.elapse(elapsed).await;
-            let again = send(&cache, name, &policy).await;
-            assert_ne!(again, Decision::Allowed, "too early, {policy:?}");
-        }
-        h.elapse(wait.saturating_sub(wait / 4 * 2)).await;
-        let decision = send(&cache, name, &policy).await;
-        assert_eq!(decision, Decision::Allowed, "as was promised, {policy:?}");
-    }
-}
-
-async fn budgets_of_different_keys_do_not_touch_each_other(h: &dyn CacheHarness) {
-    let cache = h.cache().await;
-    for (name, other, policy) in [("alice", "bob", WINDOW), ("carol", "dave", STEADY)] {
-        exhaust(&cache, name, &policy).await;
-        exhaust(&cache, other, &policy).await;
-        let typing = cache.acquire(&key("typing", name), &policy).await;
-        assert_eq!(typing.unwrap(), Decision::Allowed, "another action");
-    }
 }

@@ -1,0 +1,125 @@
+//! Windows of history.
+
+use std::{ops::RangeInclusive, sync::Arc};
+
+use async_trait::async_trait;
+use chat_core::{
+    Cursor, Entry, Epoch, RoomId, Seq,
+    port::{BackendError, BackendErrorKind, HistoryCache, Retry, WINDOW},
+};
+use fred::types::Value;
+
+use crate::{cache::RedisCache, client::Script, error::backend_error};
+
+static WINDOW_OF: Script = Script::new(include_str!("lua/window.lua"));
+static FILL: Script = Script::new(include_str!("lua/fill.lua"));
+static EXTEND: Script = Script::new(include_str!("lua/extend.lua"));
+
+/// How long a window is kept that nobody uses, in milliseconds.
+const UNUSED: i64 = 60 * 60 * 1000;
+
+/// How many bytes of JSON a window has at most.
+const BYTES: usize = 512 << 10;
+
+/// Where a window stands. Part of the format: the scripts compare the labels of an epoch as text.
+fn label(epoch: Epoch, seq: u64) -> String {
+    format!("{epoch}:{seq:020}")
+}
+
+fn json(operation: &'static str, entry: &Entry) -> Result<String, BackendError> {
+    let failed = |error| backend_error(BackendErrorKind::Other, Retry::No, operation, error);
+    serde_json::to_string(entry).map_err(failed)
+}
+
+/// The entries `first`, `first + 1`, ... of a room, if that is what stands there, newest first.
+fn entries(room: &RoomId, first: Seq, found: &[Value]) -> Option<Vec<Arc<Entry>>> {
+    let entry = |(value, seq): (&Value, u64)| {
+        let entry: Entry = serde_json::from_slice(value.as_bytes()?).ok()?;
+        (entry.room == *room && entry.seq.0 == seq).then(|| Arc::new(entry))
+    };
+    found.iter().rev().zip(first.0..).map(entry).collect()
+}
+
+#[async_trait]
+impl HistoryCache for RedisCache {
+    async fn window(
+        &self,
+        room: &RoomId,
+        at: Cursor,
+        range: RangeInclusive<Seq>,
+    ) -> Result<Option<Vec<Arc<Entry>>>, BackendError> {
+        // The label stands at 0, the newest entry at 1.
+        let place = |seq: Seq| i64::try_from(at.seq.0.checked_sub(seq.0)?.checked_add(1)?).ok();
+        let (Some(newest), Some(oldest)) = (place(*range.end()), place(*range.start())) else {
+            return Ok(None);
+        };
+        if range.is_empty() {
+            return Ok(None);
+        }
+        let arguments = vec![
+            label(at.epoch, at.seq.0).into(),
+            newest.into(),
+            oldest.into(),
+            UNUSED.into(),
+        ];
+        let keys = vec![self.keys.window(room)];
+        let run = self.servers.run("window", &WINDOW_OF, keys, arguments);
+        let found: Option<Vec<Value>> = run.await?;
+        let Some(found) = found else { return Ok(None) };
+        let entries = entries(room, *range.start(), &found);
+        if entries.is_none() {
+            // It stays out of the way: whoever finds it so reads the store and fills it anew.
+            tracing::debug!("what stands in a window is no history");
+        }
+        Ok(entries)
+    }
+
+    async fn fill(
+        &self,
+        room: &RoomId,
+        at: Cursor,
+        newest: &[Arc<Entry>],
+    ) -> Result<(), BackendError> {
+        let (mut bytes, mut kept) = (0, Vec::new());
+        for entry in newest.iter().rev().take(WINDOW) {
+            let json = json("fill", entry)?;
+            if bytes + json.len() > BYTES {
+                break;
+            }
+            bytes += json.len();
+            kept.push(json.into());
+        }
+        let label = label(at.epoch, at.seq.0).into();
+        let mut arguments: Vec<Value> = vec![label, UNUSED.into(), count(bytes)];
+        arguments.append(&mut kept);
+        let keys = vec![self.keys.window(room)];
+        self.servers.run("fill", &FILL, keys, arguments).await
+    }
+
+    async fn extend(
+        &self,
+        room: &RoomId,
+        epoch: Epoch,
+        entries: &[Arc<Entry>],
+    ) -> Result<(), BackendError> {
+        // While a script runs, Redis does nothing else.
+        for entries in entries.chunks(WINDOW) {
+            let mut arguments = vec![UNUSED.into(), count(WINDOW), count(BYTES)];
+            for entry in entries {
+                let seq = entry.seq.0;
+                arguments.push(label(epoch, seq).into());
+                arguments.push(label(epoch, seq.saturating_sub(1)).into());
+                arguments.push(i64::from(entry.body.changes_others()).into());
+                arguments.push(json("extend", entry)?.into());
+            }
+            let keys = vec![self.keys.window(room)];
+            let run = self.servers.run::<()>("extend", &EXTEND, keys, arguments);
+            run.await?;
+        }
+        Ok(())
+    }
+}
+
+fn count(count: usize) -> Value {
+    i64::try_from(count).unwrap_or(i64::MAX).into()
+}
