@@ -1,10 +1,11 @@
 //! The reference server: `chat-core` behind a native WebSocket protocol, REST and Socket.IO.
 //!
 //! [`run`] serves an engine on a listener until it is told to stop; the program `chat-server` is
-//! that, with [settings](config) from its command line.
+//! that, with [settings](config) from its command line; [`import`] brings over what the old server kept.
 
 pub mod auth;
 pub mod config;
+pub mod import;
 pub mod start;
 
 mod app;

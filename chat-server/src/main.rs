@@ -6,7 +6,8 @@ use std::{
 };
 
 use chat_server::{
-    config::{Loaded, Request, load},
+    config::{Loaded, LogFilter, Request, load},
+    import::import,
     run, signal, start,
 };
 
@@ -23,16 +24,31 @@ async fn main() -> ExitCode {
     match load(std::env::args_os(), environment, dot_env.as_deref()) {
         Ok(Request::Serve(loaded)) => serve(loaded).await,
         Ok(Request::Print(loaded)) => say(format_args!("{}", loaded.to_string().trim_end())),
+        Ok(Request::Import {
+            loaded: Loaded { settings, .. },
+            from,
+            dry_run,
+        }) => {
+            log(&settings.log);
+            match import(&settings.store, &from, dry_run).await {
+                Ok(summary) => say(format_args!("{summary}")),
+                Err(error) => fail(error.exit_code(), format_args!("{error}")),
+            }
+        }
         Err(error) => error.exit(),
     }
 }
 
-async fn serve(Loaded { settings, .. }: Loaded) -> ExitCode {
+fn log(filter: &LogFilter) {
     tracing_subscriber::fmt()
-        .with_env_filter(&settings.log.0)
+        .with_env_filter(&filter.0)
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
         .init();
+}
+
+async fn serve(Loaded { settings, .. }: Loaded) -> ExitCode {
+    log(&settings.log);
     let started = match start::start(&settings).await {
         Ok(started) => started,
         Err(error) => return fail(error.exit_code(), format_args!("{error}")),

@@ -60,7 +60,7 @@ impl StartError {
     }
 }
 
-fn cause(error: &dyn std::error::Error) -> String {
+pub(crate) fn cause(error: &dyn std::error::Error) -> String {
     error
         .source()
         .map(|source| format!(": {source}"))

@@ -36,7 +36,7 @@ const CONNECTIONS: u32 = 32;
 const OLDEST_WIRE_VERSION: i32 = 17;
 
 /// The database, when the address names none.
-const DATABASE: &str = "chat";
+pub(crate) const DATABASE: &str = "chat";
 
 /// Why the store can't be used, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +82,14 @@ pub enum ConnectError {
         /// What the server said.
         source: Error,
     },
+    /// The user may not do what an import does.
+    #[error("this user may not read the database {database}; give it the role read there")]
+    MayNotRead {
+        /// The database.
+        database: String,
+        /// What the server said.
+        source: Error,
+    },
     /// A later version of this crate wrote it.
     #[error(
         "the database {database} has version {found} of the schema, and this program knows \
@@ -116,6 +124,40 @@ pub enum ConnectError {
 
 /// The database, ready for use.
 pub(crate) async fn connect(uri: &str) -> Result<Database, ConnectError> {
+    let (place, database) = find(uri, DATABASE).await?;
+    let prepared = async {
+        let hello = database.run_command(doc! { "hello": 1 }).await?;
+        let wire_version = hello.get_i32("maxWireVersion").unwrap_or(0);
+        if wire_version < OLDEST_WIRE_VERSION {
+            return Ok(Err(ConnectError::OldServer));
+        }
+        Ok(place.known(version(&database).await?))
+    };
+    place.in_time(prepared).await??;
+    // Without a limit: in a database with many messages of the old server it may take its time.
+    indexes(&database)
+        .await
+        .map_err(|error| place.failed(error))?;
+    Ok(database)
+}
+
+/// The database, or `otherwise` if the address names none; for reading, and as it is.
+pub(crate) async fn look(uri: &str, otherwise: &str) -> Result<Database, ConnectError> {
+    let (place, database) = find(uri, otherwise).await?;
+    let meta = database.collection::<Document>(META);
+    let read = async { meta.find_one(doc! { "_id": "schema" }).await };
+    let found = place.in_time(read).await.map_err(|error| match error {
+        ConnectError::NotAllowed { database, source } => {
+            ConnectError::MayNotRead { database, source }
+        }
+        error => error,
+    })?;
+    place.known(found.map_or(VERSION, |schema| version_in(&schema)))?;
+    Ok(database)
+}
+
+/// Where the address leads; nobody has been asked yet.
+async fn find(uri: &str, otherwise: &str) -> Result<(Place, Database), ConnectError> {
     let options = options(uri).await?;
     let hosts = options.hosts.iter().map(ToString::to_string);
     let place = Place {
@@ -123,32 +165,11 @@ pub(crate) async fn connect(uri: &str) -> Result<Database, ConnectError> {
         database: options
             .default_database
             .clone()
-            .unwrap_or_else(|| DATABASE.to_owned()),
+            .unwrap_or_else(|| otherwise.to_owned()),
     };
     let client = Client::with_options(options).map_err(|error| place.failed(error))?;
     let database = client.database(&place.database);
-    let prepared = async {
-        let hello = database.run_command(doc! { "hello": 1 }).await?;
-        let wire_version = hello.get_i32("maxWireVersion").unwrap_or(0);
-        if wire_version < OLDEST_WIRE_VERSION {
-            return Ok(Err(ConnectError::OldServer));
-        }
-        Ok(Ok(version(&database).await?))
-    };
-    let version = match tokio::time::timeout(LIMIT, prepared).await {
-        Ok(found) => found.map_err(|error| place.failed(error))??,
-        Err(_) => return Err(place.failed(io::Error::from(io::ErrorKind::TimedOut).into())),
-    };
-    if version > VERSION {
-        let found = version;
-        let database = place.database;
-        return Err(ConnectError::NewerSchema { database, found });
-    }
-    // Without a limit: in a database with many messages of the old server it may take its time.
-    indexes(&database)
-        .await
-        .map_err(|error| place.failed(error))?;
-    Ok(database)
+    Ok((place, database))
 }
 
 async fn options(uri: &str) -> Result<ClientOptions, ConnectError> {
@@ -188,9 +209,11 @@ async fn version(database: &Database) -> mongodb::error::Result<i32> {
         .upsert(true)
         .return_document(ReturnDocument::After)
         .await?;
-    Ok(found
-        .and_then(|it| it.get_i32("version").ok())
-        .unwrap_or(i32::MAX))
+    Ok(found.map_or(i32::MAX, |schema| version_in(&schema)))
+}
+
+fn version_in(schema: &Document) -> i32 {
+    schema.get_i32("version").unwrap_or(i32::MAX)
 }
 
 /// Every index begins with the room, which is the shard key, but for those of one user's rooms.
@@ -265,6 +288,27 @@ struct Place {
 }
 
 impl Place {
+    /// The answer, if there is one in time.
+    async fn in_time<T>(
+        &self,
+        question: impl Future<Output = mongodb::error::Result<T>>,
+    ) -> Result<T, ConnectError> {
+        let answer = tokio::time::timeout(LIMIT, question).await;
+        let late = |_| Err(io::Error::from(io::ErrorKind::TimedOut).into());
+        answer
+            .unwrap_or_else(late)
+            .map_err(|error| self.failed(error))
+    }
+
+    /// Refuses a schema that this program doesn't know.
+    fn known(&self, found: i32) -> Result<(), ConnectError> {
+        let database = self.database.clone();
+        match found {
+            ..=VERSION => Ok(()),
+            _ => Err(ConnectError::NewerSchema { database, found }),
+        }
+    }
+
     fn failed(&self, source: Error) -> ConnectError {
         let (hosts, database) = (self.hosts.clone(), self.database.clone());
         match (&*source.kind, error::code(&source)) {

@@ -243,7 +243,7 @@ pub(crate) fn as_kept(mut entry: NewEntry) -> NewEntry {
 }
 
 /// As the old server wrote it: `5/3/2026, 9:07:04 pm`, in the server's local time.
-fn old_time(at: DateTime<Utc>) -> String {
+pub(crate) fn old_time(at: DateTime<Utc>) -> String {
     let local = at.with_timezone(&Local);
     local.format("%-d/%-m/%Y, %-I:%M:%S %P").to_string()
 }

@@ -130,15 +130,20 @@ pub(crate) fn duplicate(error: &Error) -> Option<(usize, Taken)> {
         return None;
     };
     let first = errors.first().filter(|first| first.code == DUPLICATE_KEY)?;
-    // `E11000 duplicate key error collection: chat.messages index: NAME dup key: { ... }`; what
-    // follows `dup key` is what people chose.
-    let (_, rest) = first.message.split_once(" index: ").unwrap_or_default();
-    let taken = match rest.split_once(' ').map(|(name, _)| name) {
-        Some("room_seq") => Taken::Seq,
-        Some("_id_") => Taken::Id,
-        _ => Taken::Other,
-    };
-    Some((first.index, taken))
+    Some((first.index, Taken::told_in(&first.message)))
+}
+
+impl Taken {
+    /// `E11000 duplicate key error collection: chat.messages index: NAME dup key: { ... }`; what
+    /// follows `dup key` is what people chose.
+    pub(crate) fn told_in(message: &str) -> Self {
+        let (_, rest) = message.split_once(" index: ").unwrap_or_default();
+        match rest.split_once(' ').map(|(name, _)| name) {
+            Some("room_seq") => Self::Seq,
+            Some("_id_") => Self::Id,
+            _ => Self::Other,
+        }
+    }
 }
 
 pub(crate) const DUPLICATE_KEY: i32 = 11_000;

@@ -6,6 +6,7 @@ mod connect;
 mod doc;
 mod effects;
 mod error;
+pub mod old;
 mod plan;
 mod store;
 

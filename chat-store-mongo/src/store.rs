@@ -13,8 +13,8 @@ use chat_core::{
 };
 use futures_util::{TryStreamExt, future};
 use mongodb::{
-    Collection,
-    bson::{Document, doc},
+    Collection, Database,
+    bson::{Bson, Document, doc},
     error::Result,
     options::ReturnDocument,
 };
@@ -45,7 +45,7 @@ pub(crate) struct Collections {
 /// only such writes. An operation takes 4 s at most; then it is an error.
 #[derive(Debug)]
 pub struct MongoStore {
-    collections: Collections,
+    pub(crate) collections: Collections,
     /// Appends of one process would only race one another, so each has the heads for itself; the
     /// engine makes one at a time anyway.
     heads: Arc<Mutex<Heads>>,
@@ -67,15 +67,7 @@ impl MongoStore {
     ///
     /// What it has made stays, and the next call makes the rest.
     pub async fn connect(uri: &str) -> std::result::Result<Self, ConnectError> {
-        let database = connect::connect(uri).await?;
-        let store = Self {
-            collections: Collections {
-                messages: database.collection(MESSAGES),
-                rooms: database.collection(ROOMS),
-                members: database.collection(MEMBERS),
-            },
-            heads: Arc::default(),
-        };
+        let store = Self::on(&connect::connect(uri).await?);
         // What a crash left open is done by whoever reads it, too; so this may fail.
         let all = &store.collections;
         let settled = future::try_join(all.settle(doc! {}), all.settle_rooms(doc! {}));
@@ -85,6 +77,28 @@ impl MongoStore {
             Err(_) => tracing::warn!("effects of old entries are left for later"),
         }
         Ok(store)
+    }
+
+    /// Connects as [`connect`](Self::connect) does, but makes nothing: for [`numbers`](Self::numbers).
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError`] says why, in less than 5 s, and what to do.
+    pub async fn look(uri: &str) -> std::result::Result<Self, ConnectError> {
+        connect::look(uri, connect::DATABASE)
+            .await
+            .map(|database| Self::on(&database))
+    }
+
+    fn on(database: &Database) -> Self {
+        Self {
+            collections: Collections {
+                messages: database.collection(MESSAGES),
+                rooms: database.collection(ROOMS),
+                members: database.collection(MEMBERS),
+            },
+            heads: Arc::default(),
+        }
     }
 
     /// How many rooms there are, about.
@@ -105,7 +119,7 @@ impl MongoStore {
 ///
 /// It runs in a task of its own, so that it goes on when nobody waits any more: the driver lets
 /// others wait for a connection, for seconds, after one who wanted it has gone away.
-async fn within<T: Send + 'static>(
+pub(crate) async fn within<T: Send + 'static>(
     operation: &'static str,
     work: impl Future<Output = Result<T>> + Send + 'static,
 ) -> std::result::Result<T, BackendError> {
@@ -568,6 +582,8 @@ impl Collections {
                 "seq": { "$gt": number(from), "$lte": number(to) },
                 "kind": "message",
                 "from": { "$ne": reader.as_str() },
+                // A message of the old server may have one.
+                field: Bson::Null,
             };
             let now = doc! { "$currentDate": { field: true } };
             self.messages.update_many(messages, now).await?;

@@ -68,6 +68,15 @@ pub enum Request {
     Serve(Loaded),
     /// To show the settings.
     Print(Loaded),
+    /// To bring the messages of the old server into the store.
+    Import {
+        /// The settings.
+        loaded: Loaded,
+        /// The MongoDB of the old server.
+        from: String,
+        /// Only say what would be done.
+        dry_run: bool,
+    },
 }
 
 /// Reads the command line, the environment, the text of `.env` and the file that they name.
@@ -81,9 +90,13 @@ pub fn load(
     environment: impl Iterator<Item = (String, String)>,
     dot_env: Option<&str>,
 ) -> Result<Request, clap::Error> {
-    let matches = command().try_get_matches_from(args)?;
+    let all = command().try_get_matches_from(args)?;
+    let import = all.subcommand_matches("import");
+    let matches = import.unwrap_or(&all);
     let flags = TABLE.iter().filter_map(|setting| {
-        let given: Vec<&String> = matches.get_many(setting.field)?.collect();
+        // A subcommand has some of them.
+        let given = matches.try_get_many(setting.field).ok()??;
+        let given: Vec<&String> = given.collect();
         let text: Vec<&str> = given.into_iter().map(String::as_str).collect();
         Some((setting.name(), text.join(",")))
     });
@@ -103,10 +116,15 @@ pub fn load(
         let path = path.or_else(|| Some(find(&variables, "CHAT_CONFIG")?.0));
         resolve(flags.collect(), &variables, path.map(PathBuf::from))
     })();
-    match loaded {
-        Ok(loaded) if matches.get_flag("print-config") => Ok(Request::Print(loaded)),
-        Ok(loaded) => Ok(Request::Serve(loaded)),
-        Err(problem) => Err(clap::Error::raw(
+    match (loaded, import) {
+        (Ok(loaded), Some(import)) => Ok(Request::Import {
+            loaded,
+            from: import.get_one("from").cloned().unwrap_or_default(),
+            dry_run: import.get_flag("dry-run"),
+        }),
+        (Ok(loaded), None) if all.get_flag("print-config") => Ok(Request::Print(loaded)),
+        (Ok(loaded), None) => Ok(Request::Serve(loaded)),
+        (Err(problem), _) => Err(clap::Error::raw(
             clap::error::ErrorKind::ValueValidation,
             format!("{problem}\n"),
         )),
@@ -114,45 +132,77 @@ pub fn load(
 }
 
 fn command() -> Command {
-    let settings = TABLE.iter().map(|setting| {
-        let help = format!(
-            "{} [{}] [default: {}]",
-            setting.help.trim(),
-            setting.variable(),
-            setting.default
-        );
-        let arg = Arg::new(setting.field)
-            .long(setting.name())
-            .value_name(setting.form)
-            .help(help);
-        match setting.field {
-            "cors_origin" => arg.action(ArgAction::Append),
-            _ if setting.form == "BOOL" => arg
-                .num_args(0..=1)
-                .require_equals(true)
-                .default_missing_value("true"),
-            _ => arg,
-        }
-    });
+    let config = || {
+        Arg::new("config")
+            .long("config")
+            .value_name("FILE")
+            .help("A TOML file with settings, named like the flags [CHAT_CONFIG]")
+    };
     Command::new("chat-server")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Serves chat by WebSocket, REST and Socket.IO")
         .after_help(
             "A flag goes before the variable in brackets, that before .env, that before the file.",
         )
-        .arg(
-            Arg::new("config")
-                .long("config")
-                .value_name("FILE")
-                .help("A TOML file with settings, named like the flags [CHAT_CONFIG]"),
-        )
+        .arg(config())
         .arg(
             Arg::new("print-config")
                 .long("print-config")
                 .action(ArgAction::SetTrue)
                 .help("Shows every setting and where it came from, and exits"),
         )
-        .args(settings)
+        .args(settings(|_| true))
+        .args_conflicts_with_subcommands(true)
+        .disable_help_subcommand(true)
+        .subcommand(
+            Command::new("import")
+                .about("Brings the messages of the old Node server into the store")
+                .after_help(
+                    "It may be stopped and run again, and goes on. The old server wrote times in its \
+                     own time zone: run this in the same one, such as TZ=Asia/Kolkata.",
+                )
+                .arg(
+                    Arg::new("from")
+                        .long("from")
+                        .value_name("mongodb://HOST/DATABASE")
+                        .required(true)
+                        .help("The MongoDB of the old server, as its Atlas_URI has it"),
+                )
+                .arg(
+                    Arg::new("dry-run")
+                        .long("dry-run")
+                        .action(ArgAction::SetTrue)
+                        .help("Reads everything and says what would be done, but writes nothing"),
+                )
+                .arg(config())
+                .args(settings(|setting| ["store", "log"].contains(&setting.field))),
+        )
+}
+
+fn settings(chosen: fn(&Setting) -> bool) -> impl Iterator<Item = Arg> {
+    TABLE
+        .iter()
+        .filter(move |setting| chosen(setting))
+        .map(|setting| {
+            let help = format!(
+                "{} [{}] [default: {}]",
+                setting.help.trim(),
+                setting.variable(),
+                setting.default
+            );
+            let arg = Arg::new(setting.field)
+                .long(setting.name())
+                .value_name(setting.form)
+                .help(help);
+            match setting.field {
+                "cors_origin" => arg.action(ArgAction::Append),
+                _ if setting.form == "BOOL" => arg
+                    .num_args(0..=1)
+                    .require_equals(true)
+                    .default_missing_value("true"),
+                _ => arg,
+            }
+        })
 }
 
 /// The value of the first variable of this name, and where it stands.

@@ -1,0 +1,309 @@
+//! `chat-server import`: brings what the old server kept into a store.
+//!
+//! Each room is read, appended and given its receipts in one go, several rooms at a time. It may be
+//! killed and run again: every message has the same id and client message id each time, and a room is
+//! always read in the same order, so what is there stays and what is missing follows.
+
+mod progress;
+mod summary;
+
+use std::collections::HashMap;
+
+use chat_core::{
+    Epoch, IdGen, Mark, MessageId, NewEntry, NewRoom, RandomIds, RoomId, Seq, UserId,
+    port::{AppendError, BackendError, LogStore, Outcome, Store},
+};
+use chat_store_mongo::{
+    ConnectError, MongoStore,
+    old::{OldMessage, OldRoom, OldServer},
+};
+use chat_store_sqlite::SqliteStore;
+use futures_util::{TryStreamExt, stream};
+
+use self::progress::Progress;
+pub use self::summary::Summary;
+use crate::{config::StoreUrl, start::StartError};
+
+/// How many messages are read and appended together.
+const BATCH: usize = 200;
+
+/// How many rooms are in work at the same time: they wait for disks and networks more than for us.
+const ROOMS: usize = 8;
+
+/// Why an import ended early, in one line. Run it again when the cause is gone.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImportError {
+    /// The old messages can't be reached.
+    #[error("from: {0}")]
+    From(ConnectError),
+    /// The old messages can't be read.
+    #[error("from: {0}{cause}", cause = crate::start::cause(.0))]
+    Read(BackendError),
+    /// The store can't be used.
+    #[error(transparent)]
+    Store(#[from] StartError),
+    /// The store refuses a message.
+    #[error("store: {0}")]
+    Refused(AppendError),
+    /// The store is gone when the program ends.
+    #[error(
+        "store: memory keeps nothing; name a store that does, such as --store sqlite:./chat.db"
+    )]
+    Memory,
+}
+
+impl ImportError {
+    /// What the process should exit with: 2 for a wrong setting, 1 for anything else.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Memory => 2,
+            Self::Store(error) => error.exit_code(),
+            _ => 1,
+        }
+    }
+}
+
+/// Brings the messages at `from`, an address of MongoDB, into the store; or with `dry_run` only says
+/// what would be done. Progress goes to standard error.
+///
+/// The times of the old server are read in this machine's local time.
+///
+/// # Errors
+///
+/// [`ImportError`] says why. What has been done stays, and the next run goes on from there.
+pub async fn import(store: &StoreUrl, from: &str, dry_run: bool) -> Result<Summary, ImportError> {
+    if *store == StoreUrl::Memory {
+        return Err(ImportError::Memory);
+    }
+    let source = OldServer::connect(from).await.map_err(ImportError::From)?;
+    let target = if dry_run {
+        Target::look(store).await?
+    } else {
+        Target::open(store).await?
+    };
+    let count = source.count().await.map_err(ImportError::Read)?;
+    let import = Import {
+        progress: Progress::new(count),
+        source,
+        target,
+        dry_run,
+    };
+    let rooms = import.source.rooms().await.map_err(ImportError::Read)?;
+    let rooms = stream::try_unfold(rooms, async |mut rooms| {
+        let next = rooms.next().await.map_err(ImportError::Read)?;
+        Ok(next.map(|room| (room, rooms)))
+    });
+    let total = Summary::new(dry_run);
+    let total = rooms
+        .map_ok(|room| import.room(room))
+        .try_buffer_unordered(ROOMS)
+        .try_fold(total, async |total, room| Ok(total.plus(room)))
+        .await?;
+    import.progress.end();
+    Ok(total)
+}
+
+#[derive(Debug)]
+enum Target {
+    Sqlite(SqliteStore),
+    Mongo(MongoStore),
+    /// A file that isn't there yet, and need not be to look into it.
+    Missing,
+}
+
+impl Target {
+    async fn open(store: &StoreUrl) -> Result<Self, StartError> {
+        Ok(match store {
+            StoreUrl::Sqlite(path) => Self::Sqlite(SqliteStore::open(path).await?),
+            StoreUrl::Mongo(address) => Self::Mongo(MongoStore::connect(address).await?),
+            StoreUrl::Memory => Self::Missing,
+        })
+    }
+
+    /// Makes nothing there.
+    async fn look(store: &StoreUrl) -> Result<Self, StartError> {
+        Ok(match store {
+            StoreUrl::Sqlite(path) if path.exists() => Self::open(store).await?,
+            StoreUrl::Mongo(address) => Self::Mongo(MongoStore::look(address).await?),
+            StoreUrl::Sqlite(_) | StoreUrl::Memory => Self::Missing,
+        })
+    }
+
+    fn store(&self) -> Option<&dyn Store> {
+        match self {
+            Self::Sqlite(store) => Some(store),
+            Self::Mongo(store) => Some(store),
+            Self::Missing => None,
+        }
+    }
+
+    /// Whether each of these is there already.
+    async fn has(&self, room: &RoomId, messages: &[OldMessage]) -> Result<Vec<bool>, StartError> {
+        let ids = messages.iter().map(|it| it.entry.id);
+        match self {
+            Self::Missing => Ok(ids.map(|_| false).collect()),
+            Self::Mongo(store) => {
+                let ids: Vec<MessageId> = ids.collect();
+                let numbers = store.numbers(room, &ids).await?;
+                Ok(ids.iter().map(|id| numbers.contains_key(id)).collect())
+            }
+            Self::Sqlite(store) => {
+                let mut found = Vec::with_capacity(messages.len());
+                for id in ids {
+                    found.push(store.find(room, id).await?.is_some());
+                }
+                Ok(found)
+            }
+        }
+    }
+
+    /// Appends messages of one room that exists; gives their numbers.
+    async fn append(
+        &self,
+        room: &RoomId,
+        messages: Vec<OldMessage>,
+    ) -> Result<Vec<(Seq, Outcome)>, ImportError> {
+        match self {
+            Self::Missing => Ok(Vec::new()),
+            // It keeps the dates of receipts, and the documents that are there already.
+            Self::Mongo(store) => Ok(store
+                .adopt(room, messages)
+                .await
+                .map_err(StartError::from)?),
+            Self::Sqlite(store) => {
+                let entries: Vec<NewEntry> = messages.into_iter().map(|it| it.entry).collect();
+                let answers = store.append(entries).await.into_iter();
+                let numbers = answers.map(|answer| match answer {
+                    Ok(appended) => Ok((appended.entry.seq, appended.outcome)),
+                    Err(AppendError::Backend(error)) => Err(StartError::from(error).into()),
+                    Err(refused) => Err(ImportError::Refused(refused)),
+                });
+                numbers.collect()
+            }
+        }
+    }
+}
+
+struct Import {
+    source: OldServer,
+    target: Target,
+    progress: Progress,
+    dry_run: bool,
+}
+
+impl Import {
+    async fn room(&self, room: OldRoom) -> Result<Summary, ImportError> {
+        let mut summary = Summary::new(self.dry_run);
+        for (id, why) in room.unfit() {
+            summary.skip(id, why);
+            self.progress.add(1);
+        }
+        let Ok(id) = room.id() else {
+            return Ok(summary);
+        };
+        let (mut receipts, mut begun) = (Receipts::default(), false);
+        for start in (0..room.len()).step_by(BATCH) {
+            let places = start..room.len().min(start + BATCH);
+            let read = places.len();
+            let found = self.source.messages(&room, places).await;
+            let mut messages = Vec::with_capacity(read);
+            for message in found.map_err(ImportError::Read)? {
+                match message {
+                    Ok(message) => messages.push(message),
+                    Err((id, why)) => summary.skip(id, why),
+                }
+            }
+            summary.guessed += messages.iter().filter(|it| it.guessed).count();
+            if let (Some(first), false) = (messages.first(), begun) {
+                self.create(id, first).await?;
+                (begun, summary.rooms) = (true, 1);
+            }
+            if self.dry_run {
+                for there in self.target.has(id, &messages).await? {
+                    summary.count(if there {
+                        Outcome::Duplicate
+                    } else {
+                        Outcome::Stored
+                    });
+                }
+            } else {
+                let reached: Vec<_> = messages
+                    .iter()
+                    .map(|it| (it.entry.author.clone(), it.delivered, it.read))
+                    .collect();
+                let numbers = self.target.append(id, messages).await?;
+                for ((seq, outcome), (author, delivered, read)) in numbers.into_iter().zip(reached)
+                {
+                    summary.count(outcome);
+                    let reached = receipts.0.entry(author).or_default();
+                    reached.delivered.note(seq, delivered);
+                    reached.read.note(seq, read);
+                }
+            }
+            self.progress.add(read);
+        }
+        self.advance(id, receipts).await?;
+        Ok(summary)
+    }
+
+    async fn create(&self, id: &RoomId, first: &OldMessage) -> Result<(), StartError> {
+        if let Some(store) = self.target.store().filter(|_| !self.dry_run) {
+            let room = NewRoom {
+                id: id.clone(),
+                epoch: Epoch(RandomIds.next()),
+                members: id.pair().into_iter().flatten().collect(),
+                created_at: first.entry.at,
+            };
+            store.create_room(room).await?;
+        }
+        Ok(())
+    }
+
+    async fn advance(&self, room: &RoomId, receipts: Receipts) -> Result<(), StartError> {
+        let Some(store) = self.target.store() else {
+            return Ok(());
+        };
+        for (author, Reached { delivered, read }) in receipts.0 {
+            let Some(reader) = room.peer_of(&author) else {
+                continue;
+            };
+            if read.upto > Seq::ZERO {
+                store.advance(room, &reader, Mark::Read, read.upto).await?;
+            }
+            // Reading implies it.
+            if delivered.upto > read.upto {
+                let upto = delivered.upto;
+                store.advance(room, &reader, Mark::Delivered, upto).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How far what each author wrote has got.
+#[derive(Debug, Default)]
+struct Receipts(HashMap<UserId, Reached>);
+
+#[derive(Debug, Default)]
+struct Reached {
+    delivered: Watermark,
+    read: Watermark,
+}
+
+#[derive(Debug, Default)]
+struct Watermark {
+    upto: Seq,
+    /// There is a message without a receipt; what comes after it doesn't count.
+    ended: bool,
+}
+
+impl Watermark {
+    /// Goes on with the next message.
+    fn note(&mut self, seq: Seq, reached: bool) {
+        self.ended |= !reached;
+        if !self.ended {
+            self.upto = self.upto.max(seq);
+        }
+    }
+}

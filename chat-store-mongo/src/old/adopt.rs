@@ -1,0 +1,214 @@
+//! Making messages of the old server entries of this store, in the collection where they may stand.
+//!
+//! One ordered command numbers a batch. Each of its updates matches a document that has no number
+//! yet and makes it an entry; where there is none it inserts one, and fails if the id is taken.
+//! So every update that succeeds fills its number, and the first one that meets a number or an id
+//! of somebody else's ends the command: no append of a server and no second import makes a gap or
+//! a double, and a crash leaves the first ones done.
+
+use std::collections::HashMap;
+
+use chat_core::{
+    MessageId, RoomId, Seq,
+    port::{BackendError, Outcome},
+};
+use futures_util::TryStreamExt;
+use mongodb::{
+    bson::{Bson, Document, deserialize_from_document, doc, serialize_to_document},
+    error::{Error, ErrorKind, Result, WriteError, WriteFailure},
+    options::ReadConcern,
+};
+
+use super::OldMessage;
+use crate::{
+    doc::{EntryDoc, MESSAGES, RoomDoc, seq},
+    error::{DUPLICATE_KEY, Taken},
+    store::{Collections, MongoStore, within},
+};
+
+impl MongoStore {
+    /// Gives messages of one room, which exists, the next numbers in this order, with the dates of
+    /// their receipts; answers with the number of each, new or from an earlier time.
+    ///
+    /// A document of the old server that stands in this very database becomes the entry; if its id
+    /// is no UUID, an entry takes its place. Up to a thousand messages, of a few MiB, are a good batch.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails, or another entry has the id of one of them. The first ones may be done.
+    ///
+    /// # Cancel safety
+    ///
+    /// It goes on, and may be called again.
+    pub async fn adopt(
+        &self,
+        room: &RoomId,
+        batch: Vec<OldMessage>,
+    ) -> std::result::Result<Vec<(Seq, Outcome)>, BackendError> {
+        let (all, room) = (self.collections.clone(), room.clone());
+        within("adopt", async move { all.adopt(&room, &batch).await }).await
+    }
+
+    /// The numbers of those of these messages that are entries of the room. It writes nothing.
+    ///
+    /// # Errors
+    ///
+    /// When the store can't be read.
+    pub async fn numbers(
+        &self,
+        room: &RoomId,
+        ids: &[MessageId],
+    ) -> std::result::Result<HashMap<MessageId, Seq>, BackendError> {
+        let (all, room, ids) = (self.collections.clone(), room.clone(), ids.to_vec());
+        within("numbers", async move { all.numbers(&room, &ids).await }).await
+    }
+}
+
+impl Collections {
+    async fn adopt(&self, room: &RoomId, batch: &[OldMessage]) -> Result<Vec<(Seq, Outcome)>> {
+        let mut done: HashMap<MessageId, (Seq, Outcome)> = HashMap::new();
+        let mut taken = None;
+        loop {
+            let left = batch.iter().map(|it| it.entry.id);
+            let left: Vec<_> = left.filter(|id| !done.contains_key(id)).collect();
+            for (id, seq) in self.numbers(room, &left).await? {
+                done.insert(id, (seq, Outcome::Duplicate));
+            }
+            let open = batch.iter().filter(|it| !done.contains_key(&it.entry.id));
+            let open: Vec<&OldMessage> = open.collect();
+            let Some(first) = open.first() else { break };
+            if taken == Some(first.entry.id) && !self.stands(room, first).await? {
+                let id = first.entry.id;
+                return Err(Error::custom(format!("another entry has the id {id}")));
+            }
+            let found = self.rooms(doc! { "_id": room.as_str() }).await?;
+            let head = found.first().map(RoomDoc::head);
+            let head = head.ok_or_else(|| Error::custom("the room is missing".to_owned()))?;
+            let (stored, refused) = self.number(head, &open).await?;
+            let numbers = (head.0 + 1..).map(Seq);
+            for (message, seq) in open.iter().take(stored).zip(numbers) {
+                done.insert(message.entry.id, (seq, Outcome::Stored));
+            }
+            // A number that is taken is no fault of the message.
+            let at_fault = refused.is_some_and(|it| it != Taken::Seq);
+            taken = at_fault.then(|| open[stored].entry.id);
+        }
+        self.forget_replaced(batch).await?;
+        // A document and the entry that took its place may both be in it.
+        let answers = batch.iter().filter_map(|it| done.get(&it.entry.id));
+        Ok(answers.copied().collect())
+    }
+
+    /// Whether the message is an entry that a majority may not have yet.
+    async fn stands(&self, room: &RoomId, message: &OldMessage) -> Result<bool> {
+        let id = message.entry.id.to_string();
+        let entry = doc! { "_id": id, "roomId": room.as_str(), "seq": { "$gt": 0 } };
+        let found = self
+            .messages
+            .find_one(entry)
+            .read_concern(ReadConcern::local());
+        Ok(found.await?.is_some())
+    }
+
+    async fn numbers(&self, room: &RoomId, ids: &[MessageId]) -> Result<HashMap<MessageId, Seq>> {
+        #[derive(serde::Deserialize)]
+        struct Numbered {
+            #[serde(rename = "_id")]
+            id: String,
+            seq: i64,
+        }
+        let ids: Vec<_> = ids.iter().map(ToString::to_string).collect();
+        let filter = doc! { "_id": { "$in": ids }, "roomId": room.as_str(), "seq": { "$gt": 0 } };
+        let messages = self.messages.clone_with_type::<Numbered>();
+        let found = messages.find(filter).projection(doc! { "seq": 1 }).await?;
+        let found: Vec<Numbered> = found.try_collect().await?;
+        let known = found
+            .into_iter()
+            .filter_map(|it| Some((MessageId(it.id.parse().ok()?), seq(it.seq))));
+        Ok(known.collect())
+    }
+
+    /// Gives the numbers after `head`, and says how many are given and what stopped it.
+    async fn number(&self, head: Seq, open: &[&OldMessage]) -> Result<(usize, Option<Taken>)> {
+        let numbers = (head.0 + 1..).map(Seq);
+        let updates: Result<Vec<Document>> = open
+            .iter()
+            .zip(numbers)
+            .map(|(it, seq)| update(it, seq))
+            .collect();
+        // The driver has no call for several updates of one collection, and so adds no concern.
+        let concern = self.messages.write_concern().map(serialize_to_document);
+        let command = doc! {
+            "update": MESSAGES,
+            "updates": updates?,
+            "ordered": true,
+            "writeConcern": concern.transpose()?.unwrap_or_default(),
+        };
+        let database = self
+            .messages
+            .client()
+            .database(&self.messages.namespace().db);
+        let answer = database.run_command(command).await?;
+        if let Ok(concern) = answer.get_document("writeConcernError") {
+            let failed = deserialize_from_document(concern.clone())?;
+            return Err(ErrorKind::Write(WriteFailure::WriteConcernError(failed)).into());
+        }
+        let failed = answer.get_array("writeErrors").ok();
+        let failed = failed.and_then(|all| all.first()?.as_document());
+        let Some(failed) = failed else {
+            return Ok((open.len(), None));
+        };
+        let error: WriteError = deserialize_from_document(failed.clone())?;
+        let stored = failed
+            .get_i32("index")
+            .ok()
+            .and_then(|at| usize::try_from(at).ok());
+        match stored.filter(|stored| *stored < open.len()) {
+            Some(stored) if error.code == DUPLICATE_KEY => {
+                Ok((stored, Some(Taken::told_in(&error.message))))
+            }
+            _ => Err(ErrorKind::Write(WriteFailure::WriteError(error)).into()),
+        }
+    }
+
+    /// Removes the old documents in whose place an entry stands now.
+    async fn forget_replaced(&self, batch: &[OldMessage]) -> Result<()> {
+        let ids = batch.iter().map(|it| it.id.bson());
+        let ids = ids
+            .zip(batch)
+            .filter(|(id, it)| id.as_str() != Some(&it.entry.id.to_string()));
+        let ids: Vec<Bson> = ids.map(|(id, _)| id).collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let replaced = doc! { "_id": { "$in": ids }, "seq": { "$exists": false } };
+        self.messages.delete_many(replaced).await.map(drop)
+    }
+}
+
+fn update(message: &OldMessage, seq: Seq) -> Result<Document> {
+    let id = message.entry.id.to_string();
+    let Some(entry) = EntryDoc::of(&message.entry, seq) else {
+        return Err(Error::custom("this is no message".to_owned()));
+    };
+    let mut fields = serialize_to_document(&entry)?;
+    fields.remove("_id");
+    fields.insert("id", id.as_str());
+    if let Some(time) = &message.time {
+        fields.insert("time", time);
+    }
+    for (field, date) in [
+        ("deliveredAt", message.delivered_at),
+        ("readAt", message.read_at),
+    ] {
+        match date {
+            Some(date) => drop(fields.insert(field, date)),
+            None => drop(fields.remove(field)),
+        }
+    }
+    Ok(doc! {
+        "q": { "_id": id, "roomId": message.room.clone(), "seq": { "$exists": false } },
+        "u": { "$set": fields },
+        "upsert": true,
+    })
+}

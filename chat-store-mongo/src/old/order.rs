@@ -1,0 +1,209 @@
+//! In which order the messages of one room were written.
+//!
+//! By the time that they carry, which counts seconds, and within one second as they stand in the
+//! collection. A second look after a crash finds the same order: whatever depends on neighbours
+//! depends only on those that come before.
+
+use mongodb::bson::{Bson, Document, oid::ObjectId};
+use uuid::Uuid;
+
+use super::time::Time;
+
+/// What a document is told apart by, in little memory: there is one for each message of a room.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Id {
+    Uuid(Uuid),
+    Object(ObjectId),
+    Other(Box<str>),
+}
+
+/// Where the ids of messages come from that had none of their own. Chosen by chance, once.
+const NAMESPACE: Uuid = Uuid::from_u128(0x5d0f_6e1c_9a3b_4c57_8e21_b7d4_06f3_a918);
+
+impl Id {
+    /// `None` for the ids that neither the old server nor its driver made.
+    pub(super) fn read(value: Option<&Bson>) -> Option<Self> {
+        Some(match value? {
+            Bson::ObjectId(id) => Self::Object(*id),
+            Bson::String(text) => match Uuid::parse_str(text) {
+                // In another spelling it would not be the text that stands there.
+                Ok(id) if id.to_string() == *text => Self::Uuid(id),
+                _ => Self::Other(text.as_str().into()),
+            },
+            _ => return None,
+        })
+    }
+
+    pub(super) fn bson(&self) -> Bson {
+        match self {
+            Self::Uuid(id) => id.to_string().into(),
+            Self::Object(id) => (*id).into(),
+            Self::Other(text) => text.as_ref().into(),
+        }
+    }
+
+    pub(super) fn shown(&self) -> String {
+        match self {
+            Self::Uuid(id) => id.to_string(),
+            Self::Object(id) => id.to_hex(),
+            Self::Other(text) => text.to_string(),
+        }
+    }
+
+    /// The id of the message in the engine: the same one whenever it is asked for.
+    pub(super) fn message(&self) -> Uuid {
+        match self {
+            Self::Uuid(id) => *id,
+            Self::Object(id) => Uuid::new_v5(&NAMESPACE, &id.bytes()),
+            Self::Other(text) => Uuid::new_v5(&NAMESPACE, text.as_bytes()),
+        }
+    }
+}
+
+/// A message as the first look sees it.
+#[derive(Debug)]
+pub(super) struct Found {
+    id: Id,
+    /// Where it stands in the collection.
+    record: i64,
+    /// Its number, if it is an entry already.
+    seq: Option<i64>,
+    time: Time,
+    guessed: bool,
+}
+
+impl Found {
+    pub(super) const FIELDS: [&str; 5] = ["_id", "roomId", "time", "seq", "at"];
+
+    pub(super) fn read(doc: &Document) -> Option<Self> {
+        let id = Id::read(doc.get("_id"))?;
+        let seq = doc.get_i64("seq").ok();
+        let (time, guessed) = match (seq, doc.get_i64("at"), Time::read(doc.get("time")), &id) {
+            (Some(_), Ok(at), ..) => (Time::At(at), false),
+            (.., Time::Unknown, Id::Object(id)) => {
+                let made = id.timestamp().timestamp_millis();
+                (Time::At(made.saturating_mul(1_000)), true)
+            }
+            (.., time, _) => (time, time == Time::Unknown),
+        };
+        Some(Self {
+            id,
+            record: doc.get_i64("$recordId").unwrap_or(0),
+            seq,
+            time,
+            guessed,
+        })
+    }
+}
+
+/// A message in its place.
+#[derive(Debug)]
+pub(super) struct Key {
+    pub(super) id: Id,
+    /// Microseconds.
+    pub(super) at: i64,
+    /// It has no time that could be read.
+    pub(super) guessed: bool,
+}
+
+/// Puts messages of one room in order. Of a time that there was twice it takes the one that does not
+/// go back; a message without a time has that of the newest one before it, or 1970.
+pub(super) fn ordered(mut found: Vec<Found>) -> Vec<Key> {
+    let place = |it: &Found| it.seq.unwrap_or(i64::MAX);
+    found.sort_by_key(|it| (place(it), it.record));
+    let mut newest = 0;
+    for it in &mut found {
+        let at = match it.time {
+            Time::At(at) => at,
+            Time::Twice(first, second) if first < newest => second,
+            Time::Twice(first, _) => first,
+            Time::Unknown => newest,
+        };
+        newest = newest.max(at);
+        it.time = Time::At(at);
+    }
+    let at = |it: &Found| match it.time {
+        Time::At(at) => at,
+        _ => 0,
+    };
+    found.sort_by_key(|it| (place(it), at(it), it.record));
+    found
+        .into_iter()
+        .map(|it| Key {
+            at: at(&it),
+            id: it.id,
+            guessed: it.guessed,
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::{collection::vec, prelude::*};
+
+    fn found(number: u128, record: i64, time: Time) -> Found {
+        Found {
+            id: Id::Uuid(Uuid::from_u128(number)),
+            record,
+            seq: None,
+            time,
+            guessed: time == Time::Unknown,
+        }
+    }
+
+    fn order(found: Vec<Found>) -> Vec<(u128, i64)> {
+        let keys = ordered(found).into_iter();
+        keys.map(|key| (key.id.message().as_u128(), key.at))
+            .collect()
+    }
+
+    #[test]
+    fn time_goes_before_place_and_an_hour_that_came_twice_does_not_go_back() {
+        let told = vec![
+            found(1, 10, Time::At(50)),
+            found(2, 11, Time::At(40)),
+            found(3, 12, Time::At(40)),
+            found(4, 13, Time::Twice(60, 90)),
+            found(5, 14, Time::Twice(59, 89)),
+            found(6, 15, Time::Unknown),
+        ];
+        let expected = [(2, 40), (3, 40), (1, 50), (4, 60), (5, 89), (6, 89)];
+        assert_eq!(order(told), expected);
+    }
+
+    fn time() -> impl Strategy<Value = Time> {
+        prop_oneof![
+            6 => (0..60_i64).prop_map(Time::At),
+            1 => (0..60_i64).prop_map(|at| Time::Twice(at, at + 20)),
+            1 => Just(Time::Unknown),
+        ]
+    }
+
+    proptest! {
+        /// A crash leaves the first ones as entries, some of them moved to the end of the collection.
+        #[test]
+        fn the_rest_has_the_same_order_after_a_crash_anywhere(
+            times in vec((time(), any::<bool>()), 1..30), cut in any::<prop::sample::Index>()
+        ) {
+            let all = || (0..).zip(&times).map(|(number, (time, _))| {
+                found(number, i64::try_from(number).unwrap(), *time)
+            });
+            let whole = order(all().collect());
+            let cut = cut.index(times.len() + 1);
+            let resumed = all().map(|mut it| {
+                let number = it.id.message().as_u128();
+                let place = whole.iter().position(|(one, _)| *one == number).unwrap();
+                if place < cut {
+                    it.seq = Some(i64::try_from(place).unwrap() + 1);
+                    it.time = Time::At(whole[place].1);
+                    if times[usize::try_from(number).unwrap()].1 {
+                        it.record += 1_000;
+                    }
+                }
+                it
+            });
+            prop_assert_eq!(order(resumed.collect()), whole);
+        }
+    }
+}

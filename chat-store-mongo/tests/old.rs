@@ -1,0 +1,302 @@
+//! Messages of the old server: what becomes of each, also while others write.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and so do its helpers"
+)]
+
+mod common;
+
+use std::sync::Arc;
+
+use chat_core::{
+    Entry, EntryBody, Epoch, Mark, NewRoom, RoomId, Seq,
+    port::{Outcome, ReceiptStore, RoomStore},
+};
+use chat_store_mongo::{
+    MongoStore,
+    old::{OldServer, Unfit},
+};
+use common::{Database, append, documents, log, message, room, user};
+use mongodb::{
+    IndexModel,
+    bson::{self, Bson, Document, doc, oid::ObjectId},
+};
+use uuid::Uuid;
+
+/// As the newest old server wrote it.
+fn old(number: u128, from: &str, to: &str, time: &str) -> Document {
+    let id = Uuid::from_u128(number).to_string();
+    let mut names = [from, to];
+    names.sort_unstable();
+    doc! {
+        "_id": &id, "roomId": names.join(","), "id": id, "from": from, "text": format!("text {number}"),
+        "to": to, "time": time, "__v": 0,
+    }
+}
+
+async fn write(database: &Database, docs: Vec<Document>) {
+    let messages = database.collection("messages").await;
+    messages.insert_many(docs).await.unwrap();
+}
+
+/// What an import does.
+async fn bring(source: &OldServer, store: &MongoStore) -> Vec<(Seq, Outcome)> {
+    let mut rooms = source.rooms().await.unwrap();
+    let mut answers = Vec::new();
+    while let Some(old) = rooms.next().await.unwrap() {
+        let Ok(id) = old.id() else { continue };
+        let new = NewRoom {
+            id: id.clone(),
+            epoch: Epoch(Uuid::from_u128(9)),
+            members: id.pair().unwrap().to_vec(),
+            created_at: chrono::DateTime::UNIX_EPOCH,
+        };
+        store.create_room(new).await.unwrap();
+        for start in (0..old.len()).step_by(7) {
+            let places = start..old.len().min(start + 7);
+            let found = source.messages(&old, places).await.unwrap();
+            let fit = found.into_iter().filter_map(Result::ok).collect();
+            answers.extend(store.adopt(id, fit).await.unwrap());
+        }
+    }
+    answers
+}
+
+fn texts(log: &[Arc<Entry>]) -> Vec<String> {
+    let text = |entry: &Arc<Entry>| match &entry.body {
+        EntryBody::Message { text, .. } => text.as_ref().to_owned(),
+        other => panic!("{other:?}"),
+    };
+    log.iter().map(text).collect()
+}
+
+#[tokio::test]
+async fn a_document_becomes_an_entry_where_it_stands_and_keeps_what_it_had() {
+    let Some(database) = Database::new() else {
+        return;
+    };
+    let read_at = bson::DateTime::from_millis(1_700_000_000_000);
+    let mut first = old(1, "bob", "alice", "3/1/2026, 1:00:00 pm");
+    first.insert("deliveredAt", read_at);
+    first.insert("readAt", read_at);
+    // Of the version before that: the id of the socket, and an id that the driver makes.
+    let mut second = old(2, "alice", "bob", "3/1/2026, 1:00:01 pm");
+    let object = ObjectId::new();
+    second.insert("_id", object);
+    second.insert("id", "a1B2c3D4e5F6g7H8AAAB");
+    let third = old(3, "bob", "alice", "3/1/2026, 1:00:02 pm");
+    write(&database, vec![third, second.clone(), first.clone()]).await;
+    let (store, source) = (
+        database.connect().await,
+        OldServer::connect(&database.uri).await.unwrap(),
+    );
+    assert_eq!(source.count().await.unwrap(), 3);
+
+    bring(&source, &store).await;
+    let entries = log(&store, &room()).await;
+    assert_eq!(texts(&entries), ["text 1", "text 2", "text 3"]);
+    let kept = documents(&database, doc! {}).await;
+    assert_eq!(kept.len(), 3);
+    for (field, value) in &first {
+        assert_eq!(kept[0].get(field), Some(value), "{field}");
+    }
+    assert_eq!(kept[1].get("_id"), kept[1].get("id"));
+    for field in ["roomId", "from", "text", "to", "time"] {
+        assert_eq!(kept[1].get(field), second.get(field), "{field}");
+    }
+
+    // A crash before the old document was removed leaves it; the next run finds the same again.
+    write(&database, vec![second]).await;
+    let again = bring(&source, &store).await;
+    let expected = [1, 2, 3, 2].map(|seq| (Seq(seq), Outcome::Duplicate));
+    assert_eq!(again, expected);
+    assert_eq!(log(&store, &room()).await, entries);
+    assert_eq!(documents(&database, doc! {}).await, kept);
+
+    // A receipt doesn't change the date of an earlier one.
+    let alice = user("alice");
+    store
+        .advance(&room(), &alice, Mark::Read, Seq(3))
+        .await
+        .unwrap();
+    let dated = documents(&database, doc! {}).await;
+    assert_eq!(dated[0], kept[0]);
+    assert!(dated[2].get_datetime("readAt").unwrap() > &read_at);
+}
+
+#[tokio::test]
+async fn messages_of_one_second_stand_as_they_were_inserted() {
+    let Some(database) = Database::new() else {
+        return;
+    };
+    // An index gives them the other way round.
+    let messages = database.collection("messages").await;
+    let keys = doc! { "roomId": 1, "createdAt": -1 };
+    let index = IndexModel::builder().keys(keys).build();
+    messages.create_index(index).await.unwrap();
+    let docs = (1..=40).map(|number| {
+        let mut doc = old(number, "alice", "bob", "3/1/2026, 1:00:00 pm");
+        doc.insert("createdAt", i64::try_from(number).unwrap());
+        doc
+    });
+    write(&database, docs.collect()).await;
+    let store = database.connect().await;
+    bring(&OldServer::connect(&database.uri).await.unwrap(), &store).await;
+    let expected: Vec<_> = (1..=40).map(|number| format!("text {number}")).collect();
+    assert_eq!(texts(&log(&store, &room()).await), expected);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn imports_and_a_server_that_writes_at_once_leave_no_gap_and_no_double() {
+    const OLD: u128 = 150;
+    const NEW: u64 = 60;
+    let Some(database) = Database::new() else {
+        return;
+    };
+    let docs = (1..=OLD).map(|number| {
+        let mut doc = old(
+            number,
+            "alice",
+            "bob",
+            &format!("3/1/2026, 1:{:02}:00 pm", number / 10),
+        );
+        if number % 3 == 0 {
+            doc.insert("_id", ObjectId::new());
+        }
+        doc
+    });
+    write(&database, docs.collect()).await;
+    let server = database.connect().await;
+    server.create_room(common::new_room(room())).await.unwrap();
+    let import = async || {
+        let store = database.connect().await;
+        bring(&OldServer::connect(&database.uri).await.unwrap(), &store).await
+    };
+    let writing = async {
+        for number in 1..=NEW {
+            append(&server, message(number + 1_000, "new"))
+                .await
+                .unwrap();
+        }
+    };
+    let (one, other, ()) = tokio::join!(import(), import(), writing);
+
+    let texts = texts(&log(&server, &room()).await);
+    let (new, old): (Vec<_>, Vec<_>) = texts.into_iter().partition(|text| text == "new");
+    assert_eq!(new.len() as u64, NEW);
+    let expected: Vec<_> = (1..=OLD).map(|number| format!("text {number}")).collect();
+    assert_eq!(old, expected);
+    let stored = |run: &[(Seq, Outcome)]| {
+        run.iter()
+            .filter(|(_, outcome)| *outcome == Outcome::Stored)
+            .count()
+    };
+    assert_eq!((stored(&one) + stored(&other)) as u128, OLD);
+    assert_eq!(documents(&database, doc! {}).await.len() as u64, 150 + NEW);
+}
+
+#[tokio::test]
+async fn what_cannot_be_brought_over_says_why_and_the_rest_comes() {
+    let Some(database) = Database::new() else {
+        return;
+    };
+    let time = "3/1/2026, 1:00:00 pm";
+    let with = |number: u128, field: &str, value: Bson| {
+        let mut doc = old(number, "alice", "bob", time);
+        doc.insert(field, value);
+        doc
+    };
+    let without = |number: u128, field: &str| {
+        let mut doc = old(number, "alice", "bob", time);
+        doc.remove(field);
+        doc
+    };
+    let long = "x".repeat(65);
+    let unfit = [
+        (with(1, "_id", 7.into()), Unfit::Id),
+        (without(2, "roomId"), Unfit::NoRoom),
+        (old(3, "a,b", "c", time), Unfit::Name),
+        (old(4, &long, "bob", time), Unfit::Name),
+        (old(5, "bo\nb", "bob", time), Unfit::Name),
+        (with(6, "roomId", "alone".into()), Unfit::Name),
+        // Nobody had said who they are: it stood in the room `bob,`.
+        (with(7, "roomId", "bob,".into()), Unfit::Name),
+        (old(8, "bob", "bob", time), Unfit::Alone),
+        (with(9, "from", "carol".into()), Unfit::Stranger),
+        (with(10, "to", "carol".into()), Unfit::Stranger),
+        (without(11, "from"), Unfit::Stranger),
+        (without(12, "text"), Unfit::NoText),
+        (with(13, "text", 5.into()), Unfit::NoText),
+    ];
+    let fit = [
+        without(20, "to"),
+        with(21, "text", "".into()),
+        with(22, "text", "y".repeat(100_000).into()),
+        without(23, "time"),
+        with(24, "time", "soon".into()),
+        with(25, "_id", "short".into()),
+    ];
+    let all = unfit.iter().map(|(doc, _)| doc).chain(&fit).cloned();
+    write(&database, all.collect()).await;
+
+    let source = OldServer::connect(&database.uri).await.unwrap();
+    let (mut told, mut read) = (Vec::new(), Vec::new());
+    let mut rooms = source.rooms().await.unwrap();
+    while let Some(room) = rooms.next().await.unwrap() {
+        told.extend(room.unfit());
+        for message in source.messages(&room, 0..room.len()).await.unwrap() {
+            match message {
+                Ok(message) => read.push(message),
+                Err(why) => told.push(why),
+            }
+        }
+    }
+    let id = |doc: &Document| {
+        doc.get("_id")
+            .map(|id| id.as_str().map_or("7", |id| id).to_owned())
+    };
+    for (doc, why) in &unfit {
+        let found = told.iter().find(|(told, _)| Some(told) == id(doc).as_ref());
+        assert_eq!(found.map(|(_, why)| *why), Some(*why), "{doc}");
+    }
+    assert_eq!(told.len(), unfit.len());
+    assert_eq!(read.len(), fit.len());
+    let guessed = read.iter().filter(|message| message.guessed);
+    // Without a time they have that of the message before.
+    let times: Vec<_> = guessed.map(|message| message.entry.at).collect();
+    assert_eq!(times, [read[0].entry.at; 2]);
+    assert!(source.count().await.unwrap() == (unfit.len() + fit.len()) as u64);
+}
+
+#[tokio::test]
+async fn looking_at_a_database_makes_nothing_in_it() {
+    let Some(database) = Database::new() else {
+        return;
+    };
+    write(
+        &database,
+        vec![old(1, "alice", "bob", "3/1/2026, 1:00:00 pm")],
+    )
+    .await;
+    let source = OldServer::connect(&database.uri).await.unwrap();
+    let store = MongoStore::look(&database.uri).await.unwrap();
+    let room = RoomId::new("alice,bob").unwrap();
+    let id = chat_core::MessageId(Uuid::from_u128(1));
+    assert!(store.numbers(&room, &[id]).await.unwrap().is_empty());
+    assert!(
+        source
+            .rooms()
+            .await
+            .unwrap()
+            .next()
+            .await
+            .unwrap()
+            .is_some()
+    );
+    let messages = database.collection("messages").await;
+    assert_eq!(messages.list_index_names().await.unwrap(), ["_id_"]);
+    let client = messages.client().database(&database.name);
+    assert_eq!(client.list_collection_names().await.unwrap(), ["messages"]);
+}
