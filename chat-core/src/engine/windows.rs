@@ -108,10 +108,7 @@ pub(crate) async fn run(shared: Arc<Shared>, mut writes: mpsc::Receiver<Write>) 
         }
         let mut away = false;
         while let Some(done) = calls.join_next().await {
-            if let Ok(Err(error)) = done {
-                tracing::debug!(%error, "a window falls behind");
-                away = true;
-            }
+            away |= done.is_ok_and(|done| shared.cached(done).is_err());
         }
         // A cache that is away gets nothing of this any more, and what waits is not kept for it.
         while away && writes.try_recv().is_ok() {}
