@@ -51,6 +51,11 @@ impl Keys {
         format!("{}:{{r{}}}:{action}", self.prefix, hex(user))
     }
 
+    /// A key, and a channel, on which it is tried at start what this user may do.
+    pub(crate) fn probe(&self) -> String {
+        format!("{}:{{probe}}", self.prefix)
+    }
+
     pub(crate) fn channel(&self, Topic(user): &Topic) -> String {
         format!("{}:{{t{}}}", self.prefix, hex(user))
     }
