@@ -118,6 +118,15 @@ impl RoomStore for JournalStore {
     ) -> Result<Vec<Membership>, BackendError> {
         self.memory.rooms_of(user, after, limit).await
     }
+
+    async fn rooms_with(
+        &self,
+        users: &[UserId],
+        after: Option<&RoomId>,
+        limit: usize,
+    ) -> Result<Vec<Room>, BackendError> {
+        self.memory.rooms_with(users, after, limit).await
+    }
 }
 
 #[async_trait]

@@ -36,9 +36,10 @@ const RESUBSCRIBE: usize = 128;
 
 /// A [`Broker`] on Redis: one connection that publishes and one that subscribes for a node.
 ///
-/// After a lost connection all topics are subscribed again, and then [`Delivery::Lagged`] is given
-/// once. A topic that can't be subscribed because Redis is away counts as one: subscribing to it
-/// succeeds, and what was lost until Redis is back is told by [`Delivery::Lagged`].
+/// While the connection is lost, [`Delivery::Away`] is given once a second; when all topics are
+/// subscribed again, [`Delivery::Lagged`] once. A topic that can't be subscribed because Redis is
+/// away counts as one that is: subscribing to it succeeds, and what was lost until Redis is back is
+/// told by [`Delivery::Lagged`].
 #[derive(Debug)]
 pub struct RedisBroker {
     publisher: Servers,
@@ -105,7 +106,8 @@ impl RedisBroker {
         prefix: &str,
         patience: Duration,
     ) -> Result<Self, BackendError> {
-        let (subscriber, arrivals) = Servers::open(url, patience, "hints from other nodes").await?;
+        let (subscriber, arrivals) =
+            Servers::open(url, patience * 2 / 3, "hints from other nodes").await?;
         let (publisher, _) = Servers::open(url, patience, "hints to other nodes").await?;
         let keys = Keys::new(prefix);
         // Whoever may not do this is told so now.
@@ -234,8 +236,10 @@ impl Node {
     async fn follow(self: Arc<Self>, mut arrivals: mpsc::Receiver<Arrival>) {
         let mut check = tokio::time::interval(CHECK);
         check.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut behind = false;
+        // Some topic isn't subscribed; some server gives no sign of life.
+        let (mut behind, mut silent) = (false, false);
         loop {
+            let mut was_away = silent;
             tokio::select! {
                 arrival = arrivals.recv() => match arrival {
                     Some(Arrival::Message(message)) => {
@@ -254,14 +258,17 @@ impl Node {
                 },
                 () = self.doubt.notified() => behind = true,
                 _ = check.tick() => {
-                    if let Err(error) = self.subscriber.ping().await {
-                        // Others of a cluster may be alive.
-                        tracing::trace!(%error, "no sign of life");
-                    }
+                    // Others of a cluster may be alive, so the rest goes on.
+                    silent = self.subscriber.ping().await.is_err();
                 }
             }
-            if behind && self.resubscribe().await {
-                behind = false;
+            if behind {
+                was_away = true;
+                behind = !self.resubscribe().await;
+            }
+            if behind || silent {
+                self.inbox.put(Delivery::Away);
+            } else if was_away {
                 self.inbox.put(Delivery::Lagged);
             }
         }

@@ -1,6 +1,13 @@
 //! The Redis client: all that the rest of the crate knows of it.
 
-use std::{fmt, sync::OnceLock, time::Duration};
+use std::{
+    fmt,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use chat_core::port::{BackendError, BackendErrorKind, Retry};
 use fred::{
@@ -13,15 +20,23 @@ use fred::{
     },
 };
 use tokio::{
-    sync::broadcast::{Receiver, error::RecvError},
+    sync::{
+        Notify,
+        broadcast::{Receiver, error::RecvError},
+    },
     task::AbortHandle,
-    time::timeout,
+    time::{sleep, timeout},
 };
 
 use crate::error::{backend_error, classify};
 
-/// The longest that a call waits for Redis, unless told otherwise.
-pub const PATIENCE: Duration = Duration::from_millis(250);
+/// The longest that a call waits for Redis, unless told otherwise; a call that subscribes waits for
+/// two thirds of it. So a request that does both waits for 250 ms, and only the first one: what
+/// comes after it fails at once, until Redis has shown that it lives.
+pub const PATIENCE: Duration = Duration::from_millis(150);
+
+/// How often a Redis that fell silent is asked for a sign of life.
+const PROBE: Duration = Duration::from_millis(100);
 
 /// How long a connection may take, and how long it may owe an answer before it is given up.
 const CONNECTION_PATIENCE: Duration = Duration::from_secs(1);
@@ -51,7 +66,15 @@ pub(crate) struct Link {
     /// One of a cluster, where a channel is in the slot of its name.
     sharded: bool,
     patience: Duration,
-    tasks: [AbortHandle; 2],
+    silence: Arc<Silence>,
+    tasks: [AbortHandle; 3],
+}
+
+/// Whether Redis owed an answer for too long, and has given no sign of life since.
+#[derive(Default)]
+struct Silence {
+    is: AtomicBool,
+    fell: Notify,
 }
 
 /// Reads the URL of a server or a cluster.
@@ -99,11 +122,18 @@ impl Link {
             .map_err(failed)?;
         let connection = client.init().await.map_err(failed)?;
         let watch = tokio::spawn(watch(client.error_rx(), client.reconnect_rx(), what));
+        let silence = Arc::new(Silence::default());
+        let probe = tokio::spawn(probe(client.clone(), Arc::clone(&silence)));
         Ok(Self {
             client,
             sharded,
             patience,
-            tasks: [connection.abort_handle(), watch.abort_handle()],
+            silence,
+            tasks: [
+                connection.abort_handle(),
+                watch.abort_handle(),
+                probe.abort_handle(),
+            ],
         })
     }
 
@@ -200,12 +230,20 @@ impl Link {
         operation: &'static str,
         call: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, BackendError> {
-        // The client would keep the command, and wait for Redis to come back.
-        let done = if self.client.is_connected() {
-            let late = |_| Err(Error::new(ErrorKind::Timeout, "no answer in time"));
-            timeout(self.patience, call).await.unwrap_or_else(late)
-        } else {
+        let done = if !self.client.is_connected() {
+            // The client would keep the command, and wait for Redis to come back.
             Err(Error::new(ErrorKind::Routing, "not connected"))
+        } else if self.silence.is.load(Ordering::Relaxed) {
+            Err(Error::new(ErrorKind::Routing, "no sign of life"))
+        } else {
+            let late = |_| Err(Error::new(ErrorKind::Timeout, "no answer in time"));
+            let done = timeout(self.patience, call).await.unwrap_or_else(late);
+            // The client may have noticed first.
+            if matches!(&done, Err(error) if *error.kind() == ErrorKind::Timeout) {
+                self.silence.is.store(true, Ordering::Relaxed);
+                self.silence.fell.notify_one();
+            }
+            done
         };
         done.map_err(|error| classify(&error, operation))
     }
@@ -225,6 +263,21 @@ impl fmt::Debug for Link {
         f.debug_struct("Link")
             .field("connected", &self.client.is_connected())
             .finish_non_exhaustive()
+    }
+}
+
+/// Asks a Redis that fell silent until it answers.
+async fn probe(client: Client, silence: Arc<Silence>) {
+    loop {
+        silence.fell.notified().await;
+        while silence.is.load(Ordering::Relaxed) {
+            let answer = timeout(CONNECTION_PATIENCE, client.ping::<Value>(None)).await;
+            if matches!(answer, Ok(Ok(_))) {
+                silence.is.store(false, Ordering::Relaxed);
+            } else {
+                sleep(PROBE).await;
+            }
+        }
     }
 }
 

@@ -20,6 +20,9 @@ impl Inbox {
 
     pub(crate) fn put(&self, delivery: Delivery) {
         let mut unread = self.lock();
+        if delivery == Delivery::Away && unread.back() == Some(&delivery) {
+            return;
+        }
         if delivery == Delivery::Lagged || unread.len() >= Self::CAPACITY {
             // Who must read the store anyway has no use for the older hints.
             *unread = VecDeque::from([Delivery::Lagged]);

@@ -56,8 +56,11 @@ impl Keys {
         format!("{}:{{probe}}", self.prefix)
     }
 
-    pub(crate) fn channel(&self, Topic(user): &Topic) -> String {
-        format!("{}:{{t{}}}", self.prefix, hex(user))
+    pub(crate) fn channel(&self, topic: &Topic) -> String {
+        match topic {
+            Topic::User(user) => format!("{}:{{t{}}}", self.prefix, hex(user)),
+            Topic::Online => format!("{}:{{online}}", self.prefix),
+        }
     }
 }
 
@@ -78,7 +81,7 @@ mod tests {
     fn names_never_stand_raw_in_a_key_and_keys_of_a_user_share_a_slot() {
         let (keys, user) = (Keys::new("chat"), UserId::new("}:{a").unwrap());
         assert_eq!(keys.budget("send", &user), "chat:{r7d3a7b61}:send");
-        assert_eq!(keys.channel(&Topic(user.clone())), "chat:{t7d3a7b61}");
+        assert_eq!(keys.channel(&Topic::User(user.clone())), "chat:{t7d3a7b61}");
         let bucket = Keys::bucket(&user);
         let leases = format!("chat:{{p{bucket}}}:leases:7d3a7b61");
         assert_eq!(keys.leases(&user), leases);

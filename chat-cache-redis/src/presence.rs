@@ -89,7 +89,8 @@ impl PresenceCache for RedisCache {
             let times: Vec<i64> = run.await?;
             Ok::<_, BackendError>(zip(places, times))
         });
-        let answers = try_join_all(answers).await?;
+        let answers = try_join_all(answers).await;
+        let answers = answers.map_err(BackendError::of_a_read)?;
         let mut times = vec![0; users.len()];
         for (at, time) in answers.into_iter().flatten() {
             times[*at] = time;
@@ -113,7 +114,8 @@ impl PresenceCache for RedisCache {
                 .await?;
             user_ids("online", names)
         });
-        let mut users = try_join_all(buckets).await?.concat();
+        let users = try_join_all(buckets).await;
+        let mut users = users.map_err(BackendError::of_a_read)?.concat();
         users.sort_unstable();
         users.truncate(limit);
         Ok(users)

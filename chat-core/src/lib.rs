@@ -24,8 +24,8 @@ mod time;
 
 pub use command::{Command, Request, RoomCursor};
 pub use engine::{
-    Actor, BuildError, ChatEngine, ChatEngineBuilder, Config, Connect, LocalSession, NewBody,
-    Responder, Session,
+    Actor, BuildError, ChatEngine, ChatEngineBuilder, Config, Connect, Health, LocalSession,
+    NewBody, Responder, Session,
 };
 pub use error::{CloseReason, Error, ErrorBody, ErrorCode};
 pub use event::{

@@ -152,8 +152,10 @@ struct Broken {
 
 impl Broken {
     fn topic(&self, topic: &Topic) -> Topic {
-        match self.fault {
-            Fault::IgnoresCase => Topic(UserId::new(topic.0.as_str().to_lowercase()).unwrap()),
+        match (self.fault, topic) {
+            (Fault::IgnoresCase, Topic::User(user)) => {
+                Topic::User(UserId::new(user.as_str().to_lowercase()).unwrap())
+            }
             _ => topic.clone(),
         }
     }

@@ -47,6 +47,9 @@ faults! {
     MembersBeginWithAfter: "members_come_in_pages",
     RoomsAreUnordered: "rooms_of_a_user_come_in_ascending_order",
     RoomsExceedTheLimit: "rooms_of_a_user_come_in_pages",
+    SharedRoomsRepeat: "rooms_with_users_come_once_in_ascending_order_with_their_heads",
+    SharedRoomsLackHeads: "rooms_with_users_come_once_in_ascending_order_with_their_heads",
+    SharedRoomsBeginWithAfter: "rooms_with_users_come_in_pages",
     // Unread
     UnreadCountsOwn: "unread_counts_messages_of_others_after_read",
     UnreadCountsAllKinds: "unread_does_not_count_edits_deletions_and_members",

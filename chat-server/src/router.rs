@@ -10,7 +10,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use chat_core::UserId;
+use chat_core::Health;
 use serde_json::{Value, json};
 use socketioxide::layer::SocketIoLayer;
 use tower_http::{
@@ -54,17 +54,20 @@ async fn hello(State(app): State<App>) -> Json<Value> {
     Json(json!({ "msg": format!("Active @ {}", app.port) }))
 }
 
-/// Whether requests can be served: the store answers and the server doesn't stop.
-async fn ready(State(app): State<App>) -> Result<&'static str, Failure> {
+/// Whether requests can be served: the store answers and the server doesn't stop. Without the cache
+/// they can, but less well, which is told.
+async fn ready(State(app): State<App>) -> Result<String, Failure> {
     if app.stop.is_cancelled() {
         return Err(chat_core::Error::ShuttingDown.into());
     }
-    // Any read will do; nobody has this name's rooms.
-    app.engine
-        .actor(UserId::new("ready")?)
-        .rooms(None, Some(1))
-        .await?;
-    Ok("READY")
+    let Health { store, cache } = app.engine.health().await;
+    store.map_err(chat_core::Error::from)?;
+    Ok(match cache {
+        Ok(()) => "READY".to_owned(),
+        Err(error) => format!(
+            "READY, but {error}: limits are this node's own, and nobody knows who is online"
+        ),
+    })
 }
 
 /// Gives up a request that takes too long, its body included.

@@ -94,7 +94,7 @@ impl MongoStore {
     /// When the store can't be read.
     pub async fn room_count(&self) -> std::result::Result<u64, BackendError> {
         let rooms = self.collections.rooms.clone();
-        within("room_count", async move {
+        read("room_count", async move {
             rooms.estimated_document_count().await
         })
         .await
@@ -114,6 +114,15 @@ async fn within<T: Send + 'static>(
         Ok(Err(_)) => Err(error::timed_out(operation, Retry::IfIdempotent)),
         Err(_) => Err(error::interrupted(operation)),
     }
+}
+
+/// The same for an operation that changes nothing.
+async fn read<T: Send + 'static>(
+    operation: &'static str,
+    work: impl Future<Output = Result<T>> + Send + 'static,
+) -> std::result::Result<T, BackendError> {
+    let answer = within(operation, work).await;
+    answer.map_err(BackendError::of_a_read)
 }
 
 /// As many as a query may be told.
@@ -168,7 +177,7 @@ impl RoomStore for MongoStore {
 
     async fn room(&self, id: &RoomId) -> std::result::Result<Option<Room>, BackendError> {
         let (all, filter) = (self.collections.clone(), doc! { "_id": id.as_str() });
-        let found = within("room", async move { all.rooms(filter).await }).await?;
+        let found = read("room", async move { all.rooms(filter).await }).await?;
         Ok(found.into_iter().next().map(RoomDoc::room))
     }
 
@@ -178,7 +187,7 @@ impl RoomStore for MongoStore {
         user: &UserId,
     ) -> std::result::Result<bool, BackendError> {
         let (all, id, user) = (self.collections.clone(), id.clone(), user.clone());
-        within("is_member", async move {
+        read("is_member", async move {
             all.settle_room(&id).await?;
             let member = doc! { "roomId": id.as_str(), "user": user.as_str(), "member": true };
             let found = all.members.find_one(member).await?;
@@ -197,7 +206,7 @@ impl RoomStore for MongoStore {
             return Ok(Vec::new());
         }
         let (all, id, after) = (self.collections.clone(), id.clone(), after.cloned());
-        within("members", async move {
+        read("members", async move {
             all.settle_room(&id).await?;
             let after = after.as_ref().map_or("", UserId::as_str);
             let found: Vec<MemberDoc> = all
@@ -224,7 +233,22 @@ impl RoomStore for MongoStore {
         }
         let (all, user, after) = (self.collections.clone(), user.clone(), after.cloned());
         let work = async move { all.rooms_of(&user, after.as_ref(), limit).await };
-        within("rooms_of", work).await
+        read("rooms_of", work).await
+    }
+
+    async fn rooms_with(
+        &self,
+        users: &[UserId],
+        after: Option<&RoomId>,
+        limit: usize,
+    ) -> std::result::Result<Vec<Room>, BackendError> {
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        let names: Vec<_> = users.iter().map(|user| user.as_str().to_owned()).collect();
+        let (all, after) = (self.collections.clone(), after.cloned());
+        let work = async move { all.rooms_with(names, after.as_ref(), limit).await };
+        read("rooms_with", work).await
     }
 }
 
@@ -296,6 +320,34 @@ impl Collections {
             .await?;
         Ok(listed.into_iter().map(Listed::membership).collect())
     }
+
+    async fn rooms_with(
+        &self,
+        users: Vec<String>,
+        after: Option<&RoomId>,
+        limit: usize,
+    ) -> Result<Vec<Room>> {
+        let entries = self.settle(doc! { "user": { "$in": &users } });
+        let rooms = self.settle_rooms(doc! { "entering": { "$in": &users } });
+        future::try_join(entries, rooms).await?;
+        let after = after.map_or("", RoomId::as_str);
+        let pipeline = [
+            doc! { "$match": {
+                "user": { "$in": users }, "member": true, "roomId": { "$gt": after },
+            } },
+            doc! { "$group": { "_id": "$roomId" } },
+            doc! { "$sort": { "_id": 1 } },
+            doc! { "$limit": at_most(limit) },
+            doc! { "$lookup": {
+                "from": ROOMS, "localField": "_id", "foreignField": "_id", "as": "room",
+            } },
+            doc! { "$replaceRoot": { "newRoot": { "$first": "$room" } } },
+        ];
+        let pipeline = pipeline.into_iter().chain(with_head("_id"));
+        let found = self.members.aggregate(pipeline).with_type::<RoomDoc>();
+        let found: Vec<RoomDoc> = found.await?.try_collect().await?;
+        Ok(found.into_iter().map(RoomDoc::room).collect())
+    }
 }
 
 impl Listed {
@@ -347,7 +399,7 @@ impl LogStore for MongoStore {
             return Ok(Vec::new());
         }
         let (all, room) = (self.collections.clone(), room.clone());
-        within("page", async move { all.page(&room, page, limit).await }).await
+        read("page", async move { all.page(&room, page, limit).await }).await
     }
 
     async fn find(
@@ -356,7 +408,7 @@ impl LogStore for MongoStore {
         id: MessageId,
     ) -> std::result::Result<Option<Arc<Entry>>, BackendError> {
         let (all, room) = (self.collections.clone(), room.clone());
-        within("find", async move {
+        read("find", async move {
             all.settle(doc! { "roomId": room.as_str() }).await?;
             let entry =
                 doc! { "_id": id.to_string(), "roomId": room.as_str(), "seq": { "$gt": 0 } };
@@ -443,7 +495,7 @@ impl ReceiptStore for MongoStore {
         let names: Vec<_> = users.iter().map(UserId::as_str).collect();
         let filter = doc! { "roomId": room.as_str(), "user": { "$in": names } };
         let members = self.collections.members.clone();
-        let found: Vec<MemberDoc> = within("watermarks", async move {
+        let found: Vec<MemberDoc> = read("watermarks", async move {
             members.find(filter).await?.try_collect().await
         })
         .await?;

@@ -201,7 +201,9 @@ async fn while_a_server_hangs_errors_come_in_time_and_afterwards_nothing_is_lost
             store.is_member(&room, &bob),
         );
         assert!(begun.elapsed() < PATIENCE, "{:?}", begun.elapsed());
-        assert!(page.is_err() && member.is_err());
+        let (page, member) = (page.unwrap_err(), member.unwrap_err());
+        let retries = [page.retry, member.retry];
+        assert_eq!(retries, [Retry::Safe; 2], "a read leaves no doubt");
         let Err(AppendError::Backend(error)) = answer else {
             panic!("{answer:?}");
         };

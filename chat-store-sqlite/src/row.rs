@@ -1,7 +1,7 @@
 //! Values as they stand in rows.
 
 use chat_core::{
-    ClientMessageId, Entry, EntryBody, Epoch, MessageId, NewEntry, RoomId, Seq, UserId,
+    ClientMessageId, Entry, EntryBody, Epoch, MessageId, NewEntry, Room, RoomId, Seq, UserId,
 };
 use chrono::{DateTime, Utc};
 use rusqlite::{Row, types::Type};
@@ -72,6 +72,16 @@ impl<'a> BodyColumns<'a> {
             _ => return None,
         })
     }
+}
+
+/// A room from columns `id, epoch, head, created_at`, the first ones of the row.
+pub(crate) fn room(found: &Row<'_>) -> rusqlite::Result<Room> {
+    Ok(Room {
+        id: id(found, 0)?,
+        epoch: epoch(found, 1)?,
+        head: seq(found, 2)?,
+        created_at: time(found, 3)?,
+    })
 }
 
 /// A seq as a column; what is beyond the last one there can be is the last one.

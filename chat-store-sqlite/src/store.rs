@@ -1,6 +1,7 @@
 //! The store: writes go to the one writer, reads to the readers.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     path::{Path, PathBuf},
     sync::Arc,
@@ -177,16 +178,38 @@ impl RoomStore for SqliteStore {
         };
         self.readers.read("rooms_of", query).await
     }
+
+    async fn rooms_with(
+        &self,
+        users: &[UserId],
+        after: Option<&RoomId>,
+        limit: usize,
+    ) -> Result<Vec<Room>, BackendError> {
+        let (users, after) = (users.to_vec(), after.cloned());
+        let query = move |snapshot: &Connection| {
+            let after = after.as_ref().map_or("", RoomId::as_str);
+            let mut statement = snapshot.prepare_cached(
+                "SELECT room.id, room.epoch, room.head, room.created_at \
+                 FROM member JOIN room ON room.id = member.room \
+                 WHERE member.user = ?1 AND member.room > ?2 ORDER BY member.room LIMIT ?3",
+            )?;
+            let mut rooms = BTreeMap::new();
+            for user in users {
+                let found = statement.query_map((user.as_str(), after, count(limit)), row::room)?;
+                for room in found {
+                    let room = room?;
+                    rooms.insert(room.id.clone(), room);
+                }
+            }
+            Ok(rooms.into_values().take(limit).collect())
+        };
+        self.readers.read("rooms_with", query).await
+    }
 }
 
 fn membership(found: &Row<'_>) -> rusqlite::Result<Membership> {
     Ok(Membership {
-        room: Room {
-            id: row::id(found, 0)?,
-            epoch: row::epoch(found, 1)?,
-            head: row::seq(found, 2)?,
-            created_at: row::time(found, 3)?,
-        },
+        room: row::room(found)?,
         watermarks: Watermarks {
             delivered: row::seq(found, 4)?,
             read: row::seq(found, 5)?,

@@ -2,10 +2,11 @@
 
 use std::sync::{Arc, atomic::AtomicBool};
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::{
-    ChatEngine, Config, Shared, presence::Moved, relay::Relay, rooms::Rooms, typing::Typists,
+    ChatEngine, Config, Shared, outage::Outage, presence::Moved, relay::Relay, rooms::Rooms,
+    typing::Typists,
 };
 use crate::{
     hub::Hub,
@@ -134,7 +135,12 @@ impl ChatEngineBuilder {
             hub: Hub::default(),
             rooms: Rooms::default(),
             typists: Typists::default(),
+            store_outage: Outage::new("the store fails; what it can't take is refused"),
+            cache_outage: Outage::new(
+                "the cache fails; limits are this node's own, and nobody knows who is online",
+            ),
             presence_moved: Moved::default(),
+            renew_leases: Notify::new(),
             presence_changes: watch::Sender::new(0),
             draining: AtomicBool::new(false),
         };

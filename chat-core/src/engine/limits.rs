@@ -23,12 +23,9 @@ impl Shared {
             action,
             user: user.clone(),
         };
-        let decision = match self.cache.acquire(&key, policy).await {
+        let decision = match self.cached(self.cache.acquire(&key, policy).await) {
             Ok(decision) => decision,
-            Err(error) => {
-                tracing::warn!(%error, "limits are local for now");
-                self.local_limits.acquire(&key, policy).await?
-            }
+            Err(_) => self.local_limits.acquire(&key, policy).await?,
         };
         match decision {
             Decision::Allowed => Ok(()),

@@ -3,9 +3,11 @@
 mod actor;
 mod builder;
 mod config;
+mod follow;
 mod handle;
 mod history;
 mod limits;
+mod outage;
 mod presence;
 mod receipts;
 mod relay;
@@ -24,7 +26,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use self::{
@@ -35,6 +37,7 @@ pub use self::{
     session::{Connect, LocalSession, Session},
 };
 use self::{
+    outage::Outage,
     presence::{Departure, Moved},
     relay::{Outbound, Relay},
     rooms::Rooms,
@@ -48,7 +51,7 @@ use crate::{
     memory::MemoryCache,
     moderation::Chain,
     outbox::Outbox,
-    port::{Broker, Cache, Store, Transport},
+    port::{BackendError, Broker, Cache, Store, Transport},
     room::Room,
     time::{Clock, IdGen},
 };
@@ -68,9 +71,38 @@ pub(crate) struct Shared {
     pub(crate) hub: Hub,
     pub(crate) rooms: Rooms,
     pub(crate) typists: Typists,
+    pub(crate) store_outage: Outage,
+    pub(crate) cache_outage: Outage,
     pub(crate) presence_moved: Moved,
+    /// Asks for the renewal of all leases.
+    pub(crate) renew_leases: Notify,
     pub(crate) presence_changes: watch::Sender<u64>,
     draining: AtomicBool,
+}
+
+impl Shared {
+    /// Passes on what the store answered, and logs when it goes or is back.
+    pub(crate) fn stored<T>(&self, answer: Result<T, BackendError>) -> Result<T, BackendError> {
+        self.store_outage
+            .note(self.clock.monotonic(), answer.as_ref().err());
+        answer
+    }
+
+    /// Passes on what the cache answered, and logs when it goes or is back.
+    pub(crate) fn cached<T>(&self, answer: Result<T, BackendError>) -> Result<T, BackendError> {
+        self.cache_outage
+            .note(self.clock.monotonic(), answer.as_ref().err());
+        answer
+    }
+}
+
+/// What the backends say when they are asked for a sign of life.
+#[derive(Debug)]
+pub struct Health {
+    /// Without the store, nothing can be sent or read.
+    pub store: Result<(), BackendError>,
+    /// Without the cache, limits are the node's own and nobody knows who is online.
+    pub cache: Result<(), BackendError>,
 }
 
 /// The chat engine; clones are cheap and share everything.
@@ -133,7 +165,7 @@ impl ChatEngine {
         if let Some((broker, outbound)) = relay {
             let sending = relay::send(Arc::clone(&broker), outbound);
             tokio::spawn(stop.clone().run_until_cancelled_owned(sending));
-            let receiving = relay::receive(Arc::clone(&shared), broker, sequencer.downgrade());
+            let receiving = follow::run(Arc::clone(&shared), broker, sequencer.downgrade());
             tokio::spawn(stop.clone().run_until_cancelled_owned(receiving));
         }
         Self {
@@ -186,6 +218,19 @@ impl ChatEngine {
     pub async fn online(&self) -> Result<Vec<UserId>, Error> {
         const MAX: usize = 10_000;
         Ok(self.shared.cache.online(MAX).await?)
+    }
+
+    /// Asks the store and the cache for a sign of life.
+    pub async fn health(&self) -> Health {
+        let Shared { store, cache, .. } = &*self.shared;
+        // Any question will do.
+        let nobody: Vec<UserId> = UserId::new("nobody").into_iter().collect();
+        let rooms = store.rooms_with(&nobody, None, 1);
+        let (store, cache) = tokio::join!(rooms, cache.presence(&nobody));
+        Health {
+            store: self.shared.stored(store).map(drop),
+            cache: self.shared.cached(cache).map(drop),
+        }
     }
 
     /// A counter that moves when somebody came online or went, at most once in

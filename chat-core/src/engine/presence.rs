@@ -3,6 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use tokio::{sync::mpsc, time::MissedTickBehavior};
@@ -17,12 +18,12 @@ use crate::{
     presence::Presence,
 };
 
-/// Users who came or went since others were told.
+/// Users who came or went since others were told, and whether they were online before that.
 #[derive(Debug, Default)]
-pub(crate) struct Moved(Mutex<HashSet<UserId>>);
+pub(crate) struct Moved(Mutex<HashMap<UserId, bool>>);
 
 impl Moved {
-    fn lock(&self) -> MutexGuard<'_, HashSet<UserId>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<UserId, bool>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -40,67 +41,95 @@ const ROOMS_TOLD: usize = 1_000;
 impl Shared {
     /// A device has come, and its lease begins.
     pub(crate) async fn arrived(&self, link: &Link) {
-        let lease = self.config.presence_lease;
-        match self.cache.touch(&link.user, link.session, lease).await {
-            Ok(Transition::Same) => {}
-            Ok(_) => self.presence_moved(&link.user),
-            // A cache may be away; the refresh will make up for it.
-            Err(error) => tracing::warn!(%error, "presence is not recorded for now"),
-        }
+        // A cache may be away; the refresh will make up for it.
+        self.touch(link).await.ok();
     }
 
-    /// How these users are; offline while the cache can't say.
-    pub(crate) async fn presence_as_known(&self, users: &[UserId]) -> Vec<Presence> {
-        match self.cache.presence(users).await {
-            Ok(presence) => presence,
-            Err(error) => {
-                tracing::warn!(%error, "it is not known who is online");
-                let offline = |user: &UserId| Presence {
-                    user: user.clone(),
-                    online: false,
-                    last_seen: None,
-                };
-                users.iter().map(offline).collect()
-            }
+    async fn touch(&self, link: &Link) -> Result<(), BackendError> {
+        let touched = self
+            .cache
+            .touch(&link.user, link.session, self.lease())
+            .await;
+        if self.cached(touched)? == Transition::BecameOnline {
+            self.presence_moved(&link.user, false);
         }
+        Ok(())
+    }
+
+    /// What the cache is asked for: the rest is for noticing its end and telling it.
+    fn lease(&self) -> Duration {
+        self.config.presence_lease * 9 / 10
+    }
+
+    /// How these users are. While the cache can't say, those are online who are connected here.
+    pub(crate) async fn presence_as_known(&self, users: &[UserId]) -> Vec<Presence> {
+        let known = self.cached(self.cache.presence(users).await);
+        known.unwrap_or_else(|_| {
+            let as_seen_here = |user: &UserId| Presence {
+                user: user.clone(),
+                online: self.hub.has(user),
+                last_seen: None,
+            };
+            users.iter().map(as_seen_here).collect()
+        })
     }
 
     /// Notes a change, to be told with the next gathering.
-    pub(crate) fn presence_moved(&self, user: &UserId) {
-        self.presence_moved.lock().insert(user.clone());
+    pub(crate) fn presence_moved(&self, user: &UserId, was_online: bool) {
+        let mut moved = self.presence_moved.lock();
+        moved.entry(user.clone()).or_insert(was_online);
+    }
+
+    /// The list of who is online is another.
+    pub(crate) fn online_changed(&self) {
+        self.presence_changes
+            .send_modify(|count| *count = count.wrapping_add(1));
     }
 }
 
+/// How many departures wait until the cache is back; of more, the leases end by themselves.
+const UNRELEASED: usize = 65_536;
+
 /// Renews leases, ends those of devices that have gone, and tells what changed.
 pub(crate) async fn run(shared: Arc<Shared>, mut departures: mpsc::Receiver<Departure>) {
-    let mut refresh = tokio::time::interval(shared.config.presence_refresh);
-    refresh.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut gather = tokio::time::interval(shared.config.presence_window);
-    gather.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut told: HashMap<UserId, bool> = HashMap::new();
+    let every = |time| {
+        let mut interval = tokio::time::interval(time);
+        interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        interval
+    };
+    let mut refresh = every(shared.config.presence_refresh);
+    let mut expire = every(shared.config.presence_lease / 30);
+    let mut gather = every(shared.config.presence_window);
+    let mut unreleased = Vec::new();
     loop {
         tokio::select! {
-            Some(Departure { user, session }) = departures.recv() => {
-                match shared.cache.release(&user, session).await {
-                    Ok(Transition::Same) => {}
-                    Ok(_) => shared.presence_moved(&user),
-                    Err(error) => tracing::warn!(%error, "a lease is left to end by itself"),
+            Some(departure) = departures.recv() => {
+                relay::ignore(&shared, &departure.user).await;
+                if !release(&shared, &departure).await && unreleased.len() < UNRELEASED {
+                    unreleased.push(departure);
                 }
-                relay::ignore(&shared, &user).await;
             }
+            () = shared.renew_leases.notified() => refresh.reset_immediately(),
             _ = refresh.tick() => {
-                if let Err(error) = renew(&shared).await {
-                    tracing::warn!(%error, "leases are not renewed for now");
+                renew(&shared).await;
+                for departure in std::mem::take(&mut unreleased) {
+                    if !release(&shared, &departure).await {
+                        unreleased.push(departure);
+                    }
                 }
+            }
+            _ = expire.tick() => {
+                // Whoever isn't taken now is taken later.
+                take_expired(&shared).await.ok();
             }
             _ = gather.tick() => {
                 let moved = std::mem::take(&mut *shared.presence_moved.lock());
                 if !moved.is_empty()
-                    && let Err(error) = tell(&shared, &mut told, &moved).await
+                    && let Err(error) = tell(&shared, &moved).await
                 {
-                    tracing::warn!(%error, "changes of presence are told later");
-                    for user in &moved {
-                        shared.presence_moved(user);
+                    tracing::debug!(%error, "changes of presence are told later");
+                    for (user, was_online) in moved {
+                        shared.presence_moved(&user, was_online);
                     }
                 }
             }
@@ -108,18 +137,32 @@ pub(crate) async fn run(shared: Arc<Shared>, mut departures: mpsc::Receiver<Depa
     }
 }
 
-async fn renew(shared: &Shared) -> Result<(), BackendError> {
-    const EXPIRED: usize = 1_000;
-    for link in shared.hub.links() {
-        let lease = shared.config.presence_lease;
-        if shared.cache.touch(&link.user, link.session, lease).await? != Transition::Same {
-            shared.presence_moved(&link.user);
-        }
+/// Ends the lease of a device that has gone; whether the cache has done so.
+async fn release(shared: &Shared, Departure { user, session }: &Departure) -> bool {
+    let released = shared.cache.release(user, *session).await;
+    match shared.cached(released) {
+        Ok(Transition::BecameOffline) => shared.presence_moved(user, true),
+        // The cache may have forgotten, and nobody else knows that the user has gone.
+        Ok(_) if !shared.hub.has(user) => shared.presence_moved(user, true),
+        Ok(_) => {}
+        Err(_) => return false,
     }
+    true
+}
+
+async fn renew(shared: &Shared) {
+    for link in shared.hub.links() {
+        // A part of the cache may be away; the others' leases don't wait for it.
+        shared.touch(&link).await.ok();
+    }
+}
+
+async fn take_expired(shared: &Shared) -> Result<(), BackendError> {
+    const EXPIRED: usize = 1_000;
     loop {
-        let expired = shared.cache.take_expired(EXPIRED).await?;
+        let expired = shared.cached(shared.cache.take_expired(EXPIRED).await)?;
         for user in &expired {
-            shared.presence_moved(user);
+            shared.presence_moved(user, true);
         }
         if expired.len() < EXPIRED {
             return Ok(());
@@ -127,48 +170,34 @@ async fn renew(shared: &Shared) -> Result<(), BackendError> {
     }
 }
 
-/// Tells those who share a room with each user whose presence is another than was told before.
-async fn tell(
-    shared: &Shared,
-    told: &mut HashMap<UserId, bool>,
-    moved: &HashSet<UserId>,
-) -> Result<(), BackendError> {
-    let users: Vec<UserId> = moved.iter().cloned().collect();
-    for presence in shared.cache.presence(&users).await? {
-        let online = presence.online;
-        if told.get(&presence.user).copied().unwrap_or(false) == online {
-            continue;
-        }
-        tell_peers(shared, &presence).await?;
-        if online {
-            told.insert(presence.user, true);
-        } else {
-            told.remove(&presence.user);
+/// Tells those who share a room with each user who is not as before.
+async fn tell(shared: &Shared, moved: &HashMap<UserId, bool>) -> Result<(), BackendError> {
+    let users: Vec<UserId> = moved.keys().cloned().collect();
+    for presence in shared.cached(shared.cache.presence(&users).await)? {
+        if moved.get(&presence.user) != Some(&presence.online) {
+            tell_peers(shared, &presence).await?;
         }
     }
     // Also for one who came and went meanwhile: somebody may have asked in between.
-    shared
-        .presence_changes
-        .send_modify(|count| *count = count.wrapping_add(1));
+    shared.online_changed();
+    relay::publish(shared, vec![Topic::Online], &Hint::Online);
     Ok(())
 }
 
 async fn tell_peers(shared: &Shared, presence: &Presence) -> Result<(), BackendError> {
     let user = &presence.user;
     let mut peers: HashSet<UserId> = HashSet::new();
-    for membership in shared.store.rooms_of(user, None, ROOMS_TOLD).await? {
-        match membership.room.id.peer_of(user) {
-            Some(peer) => {
-                peers.insert(peer);
-            }
+    let rooms = shared
+        .store
+        .rooms_with(std::slice::from_ref(user), None, ROOMS_TOLD)
+        .await;
+    for room in shared.stored(rooms)? {
+        match room.id.peer_of(user) {
+            Some(peer) => drop(peers.insert(peer)),
             None => {
-                if let Some(room) = shared.live_room(&membership.room.id).await? {
-                    peers.extend(
-                        room.members()
-                            .iter()
-                            .filter(|member| *member != user)
-                            .cloned(),
-                    );
+                if let Some(room) = shared.live_room(&room.id).await? {
+                    let members = room.members();
+                    peers.extend(members.iter().filter(|it| *it != user).cloned());
                 }
             }
         }
@@ -178,6 +207,7 @@ async fn tell_peers(shared: &Shared, presence: &Presence) -> Result<(), BackendE
         shared.hub.each(peer, |link| link.send(frame.clone()));
     }
     let hint = Hint::Presence { user: user.clone() };
-    relay::publish(shared, peers.into_iter().map(Topic).collect(), &hint);
+    let topics = peers.into_iter().map(Topic::User).collect();
+    relay::publish(shared, topics, &hint);
     Ok(())
 }

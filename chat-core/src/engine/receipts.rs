@@ -7,7 +7,7 @@ use crate::{
     frame::Frame,
     ids::{RoomId, UserId},
     log::Seq,
-    port::{Change, Hint},
+    port::{BackendError, Change, Hint},
     receipt::{Mark, Watermarks},
 };
 
@@ -64,6 +64,43 @@ impl Shared {
         for member in &*room.members() {
             self.hub.each(member, |link| link.send(frame.clone()));
         }
+    }
+}
+
+impl Shared {
+    /// Tells what may have been missed of the receipts for entries that were sent to sessions of
+    /// this node.
+    pub(crate) async fn tell_receipts_again(&self) -> Result<(), BackendError> {
+        /// Of a larger room, the first members.
+        const MEMBERS: usize = 200;
+        for room in self.rooms.active() {
+            let members = room.members();
+            if !members.iter().any(|member| self.hub.has(member)) {
+                continue;
+            }
+            let start = Watermarks {
+                delivered: room.since,
+                read: room.since,
+            };
+            let (behind, told): (Vec<UserId>, Vec<Watermarks>) = {
+                let told = room.told();
+                let told = |user: &UserId| told.get(user).copied().unwrap_or(start);
+                let all = members.iter().map(|user| (user.clone(), told(user)));
+                let behind = all.filter(|(_, told)| told.read < room.published());
+                behind.take(MEMBERS).unzip()
+            };
+            let now = self.stored(self.store.watermarks(&room.id, &behind).await)?;
+            for ((user, was), now) in behind.iter().zip(told).zip(now) {
+                if now.delivered > was.delivered || now.read > was.read {
+                    let was = Watermarks {
+                        delivered: was.delivered.min(now.delivered),
+                        read: was.read.min(now.read),
+                    };
+                    self.tell_receipt(&room, user, was, now);
+                }
+            }
+        }
+        Ok(())
     }
 }
 

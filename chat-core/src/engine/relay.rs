@@ -1,25 +1,24 @@
-//! Other nodes: telling them what changed here, and following what changed there.
+//! Other nodes: listening for the users who are here, and telling what changed here.
 //!
-//! Hints may be lost, so nothing rests on them: a node knows for each room of its users what it has
-//! published, and reads the store whenever the numbers don't fit, after [`Delivery::Lagged`], and
-//! now and then in any case.
+//! Hints may be lost, and nothing rests on them; how a node makes up for it stands in `follow`.
 
 use std::{
+    collections::HashSet,
     hash::{BuildHasher, RandomState},
     sync::Arc,
+    time::Duration,
 };
 
-use tokio::sync::{Mutex, MutexGuard, mpsc};
+use tokio::{
+    sync::{Mutex, MutexGuard, mpsc, oneshot},
+    time::{Instant, sleep_until},
+};
 
-use super::{Shared, rooms::LiveRoom, sequencer::Job};
+use super::{Shared, follow::Pages, rooms::LiveRoom, sequencer::Job};
 use crate::{
-    event::Event,
-    frame::Frame,
     ids::UserId,
-    log::{EntryBody, Page, Seq},
-    port::{BackendError, Broker, Delivery, Hint, Topic},
-    receipt::Watermarks,
-    room::Room,
+    log::{Entry, EntryBody},
+    port::{BackendError, Broker, Hint, Topic},
 };
 
 /// The link to the other nodes.
@@ -60,15 +59,20 @@ impl Relay {
     }
 }
 
-/// Tells other nodes that a room's log has grown.
-pub(crate) fn announce(shared: &Shared, room: &LiveRoom, seq: Seq) {
-    if shared.relay.is_some() {
-        let hint = Hint::Appended {
-            room: room.id.clone(),
-            epoch: room.epoch,
-            seq,
-        };
-        tell(shared, room, &hint);
+/// Tells other nodes that a room's log has grown by this entry.
+pub(crate) fn announce(shared: &Shared, room: &LiveRoom, entry: &Entry) {
+    if shared.relay.is_none() {
+        return;
+    }
+    let hint = Hint::Appended {
+        room: room.id.clone(),
+        epoch: room.epoch,
+        seq: entry.seq,
+    };
+    tell(shared, room, &hint);
+    // Who left is no member any more, and has to learn it.
+    if let EntryBody::Left { user } = &entry.body {
+        publish(shared, vec![Topic::User(user.clone())], &hint);
     }
 }
 
@@ -77,7 +81,7 @@ pub(crate) fn tell(shared: &Shared, room: &LiveRoom, hint: &Hint) {
     if shared.relay.is_some() {
         publish(
             shared,
-            room.members().iter().cloned().map(Topic).collect(),
+            room.members().iter().cloned().map(Topic::User).collect(),
             hint,
         );
     }
@@ -96,10 +100,11 @@ pub(crate) fn publish(shared: &Shared, topics: Vec<Topic>, hint: &Hint) {
     }
 }
 
-/// Adds a user's session with `add`, once this node listens for the user and knows where their
-/// rooms stand, so that every entry from then on reaches the session.
+/// Adds a user's session with `add`, once this node listens for the user and has published what
+/// their rooms hold, so that every entry from then on reaches the session, and none before.
 pub(crate) async fn listen<T>(
     shared: &Shared,
+    jobs: &mpsc::Sender<Job>,
     user: &UserId,
     add: impl FnOnce() -> T,
 ) -> Result<T, BackendError> {
@@ -107,9 +112,24 @@ pub(crate) async fn listen<T>(
         return Ok(add());
     };
     let _changing = relay.changing(user).await;
-    relay.broker.subscribe(&Topic(user.clone())).await?;
-    for room in rooms_of(shared, user).await? {
-        shared.remember_room(&room, room.head).await?;
+    relay.broker.subscribe(&Topic::User(user.clone())).await?;
+    let mut behind = false;
+    let users = std::slice::from_ref(user);
+    let mut pages = Pages::new(shared, users);
+    while let Some(rooms) = pages.next().await? {
+        for room in rooms {
+            let live = shared.remember_room(&room, room.head).await?;
+            // It was used here before, for somebody else or for nobody's session.
+            if live.published() < room.head {
+                behind = jobs.send(Job::CatchUp(live, room.head)).await.is_ok();
+            }
+        }
+    }
+    if behind {
+        let (done, caught_up) = oneshot::channel();
+        if jobs.send(Job::Flush(done)).await.is_ok() {
+            caught_up.await.ok();
+        }
     }
     Ok(add())
 }
@@ -119,175 +139,72 @@ pub(crate) async fn ignore(shared: &Shared, user: &UserId) {
     let Some(relay) = &shared.relay else { return };
     let _changing = relay.changing(user).await;
     if !shared.hub.has(user)
-        && let Err(error) = relay.broker.unsubscribe(&Topic(user.clone())).await
+        && let Err(error) = relay.broker.unsubscribe(&Topic::User(user.clone())).await
     {
         tracing::warn!(%error, "a topic is still listened to");
     }
 }
 
-/// Hands hints to the broker, one after the other.
+/// Hands hints to the broker, one after the other. What it doesn't take is kept until it does:
+/// the nodes that it reaches don't know that they miss something.
 pub(crate) async fn send(broker: Arc<dyn Broker>, mut waiting: mpsc::Receiver<Outbound>) {
-    while let Some(Outbound { topics, hint }) = waiting.recv().await {
-        for topic in topics {
-            if let Err(error) = broker.publish(&topic, &hint).await {
-                tracing::debug!(%error, "a hint for other nodes is lost");
-            }
-        }
-    }
-}
-
-/// Follows the hints of other nodes.
-pub(crate) async fn receive(
-    shared: Arc<Shared>,
-    broker: Arc<dyn Broker>,
-    jobs: mpsc::WeakSender<Job>,
-) {
-    let mut check = tokio::time::interval(shared.config.position_check);
-    check.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    const AT_ONCE: usize = 1_024;
+    const RETRY: Duration = Duration::from_millis(500);
+    let mut fresh = Vec::new();
+    let mut unsent: Vec<(Topic, Hint)> = Vec::new();
+    let mut again = Instant::now();
     loop {
-        let done = tokio::select! {
-            delivery = broker.next() => match delivery {
-                Delivery::Hint { topic, hint } => follow(&shared, &jobs, &topic, hint).await,
-                Delivery::Lagged => compare(&shared, &jobs).await,
+        tokio::select! {
+            count = waiting.recv_many(&mut fresh, AT_ONCE) => if count == 0 {
+                return;
             },
-            _ = check.tick() => compare(&shared, &jobs).await,
+            () = sleep_until(again), if !unsent.is_empty() => {}
+        }
+        for Outbound { topics, hint } in fresh.drain(..) {
+            unsent.extend(topics.into_iter().map(|topic| (topic, hint.clone())));
+        }
+        if Instant::now() < again {
+            if unsent.len() >= 2 * Relay::OUTBOUND {
+                leave_out_the_outdated(&mut unsent);
+                unsent.truncate(Relay::OUTBOUND);
+            }
+            continue;
+        }
+        leave_out_the_outdated(&mut unsent);
+        let mut failed = Vec::new();
+        for (topic, hint) in unsent.drain(..) {
+            if let Err(error) = broker.publish(&topic, &hint).await {
+                tracing::debug!(%error, "a hint for other nodes waits");
+                if !matches!(hint, Hint::Typing { .. }) {
+                    failed.push((topic, hint));
+                }
+            }
+        }
+        if !failed.is_empty() {
+            again = Instant::now() + RETRY;
+        }
+        unsent = failed;
+    }
+}
+
+/// Of a room that grew more than once, the last hint says it all; of other things that are told
+/// again, the first one.
+fn leave_out_the_outdated(hints: &mut Vec<(Topic, Hint)>) {
+    let mut grown = HashSet::new();
+    let newest = |(topic, hint): &(Topic, Hint)| match hint {
+        Hint::Appended { room, .. } => grown.insert((topic.clone(), room.clone())),
+        _ => true,
+    };
+    let mut keep: Vec<bool> = hints.iter().rev().map(newest).collect();
+    let mut told = HashSet::new();
+    hints.retain(|(topic, hint)| {
+        let what = match hint {
+            Hint::Receipt { room, user, .. } => Some((Some(room.clone()), Some(user.clone()))),
+            Hint::Presence { user } => Some((None, Some(user.clone()))),
+            Hint::Online => Some((None, None)),
+            Hint::Appended { .. } | Hint::Typing { .. } => None,
         };
-        if let Err(error) = done {
-            tracing::warn!(%error, "other nodes can't be followed for now");
-        }
-    }
-}
-
-/// A hint is believed only as far as the store, or the cache, bears it out.
-async fn follow(
-    shared: &Shared,
-    jobs: &mpsc::WeakSender<Job>,
-    topic: &Topic,
-    hint: Hint,
-) -> Result<(), BackendError> {
-    if !shared.hub.has(&topic.0) {
-        // A room in use is followed even while its user is just coming.
-        if let Hint::Appended { room, seq, .. } = hint
-            && let Some(room) = shared.rooms.get(&room)
-        {
-            catch_up(jobs, room, seq).await;
-        }
-        return Ok(());
-    }
-    match hint {
-        Hint::Appended { room, seq, .. } => {
-            if let Some(room) = shared.live_room(&room).await?
-                && room.published() < seq
-            {
-                catch_up(jobs, room, seq).await;
-            }
-        }
-        Hint::Receipt { room, user, was } => {
-            if let Some(live) = shared.live_room(&room).await? {
-                let now = shared
-                    .store
-                    .watermarks(&room, std::slice::from_ref(&user))
-                    .await?;
-                let now = now.first().copied().unwrap_or_default();
-                let was = Watermarks {
-                    delivered: was.delivered.min(now.delivered),
-                    read: was.read.min(now.read),
-                };
-                shared.tell_receipt(&live, &user, was, now);
-            }
-        }
-        Hint::Typing { room, user, active } => {
-            if let Some(live) = shared.live_room(&room).await?
-                && live.members().binary_search(&user).is_ok()
-            {
-                shared.tell_typing_here(&live, &user, active);
-            }
-        }
-        Hint::Presence { user } => {
-            for presence in shared.cache.presence(&[user]).await? {
-                let frame = Frame::from(Event::Presence(presence));
-                shared.hub.each(&topic.0, |link| link.send(frame.clone()));
-            }
-            shared
-                .presence_changes
-                .send_modify(|count| *count = count.wrapping_add(1));
-        }
-    }
-    Ok(())
-}
-
-/// From where this node's sessions follow a room that it doesn't know yet.
-///
-/// With other nodes, the rooms of a user who is here were noted when they came: this one was made,
-/// or joined, since, and nothing of it has been published here.
-pub(crate) async fn first_position(shared: &Shared, room: &Room) -> Result<Seq, BackendError> {
-    if shared.relay.is_none() {
-        return Ok(room.head);
-    }
-    let mut local = shared.load_members(&room.id).await?;
-    local.retain(|member| shared.hub.has(member));
-    match room.id.pair() {
-        _ if local.is_empty() => Ok(room.head),
-        Some(_) => Ok(Seq::ZERO),
-        None => before_joining(shared, room, local).await,
-    }
-}
-
-/// The position before the first of these users joined, looked for from the end.
-async fn before_joining(
-    shared: &Shared,
-    room: &Room,
-    mut local: Vec<UserId>,
-) -> Result<Seq, BackendError> {
-    const PAGE: usize = 200;
-    let mut at = room.head.next();
-    while at > Seq(1) {
-        let page = shared.store.page(&room.id, Page::Before(at), PAGE).await?;
-        for entry in page.iter().rev() {
-            if let EntryBody::Joined { user } = &entry.body {
-                local.retain(|member| member != user);
-            }
-            at = entry.seq;
-            if local.is_empty() {
-                return Ok(Seq(at.0 - 1));
-            }
-        }
-        if page.is_empty() {
-            break;
-        }
-    }
-    Ok(Seq::ZERO)
-}
-
-/// Compares what was published here with the heads in the store, for all rooms of local users.
-async fn compare(shared: &Shared, jobs: &mpsc::WeakSender<Job>) -> Result<(), BackendError> {
-    for user in shared.hub.users() {
-        for room in rooms_of(shared, &user).await? {
-            let live = shared.use_room(&room).await?;
-            if live.published() < room.head {
-                catch_up(jobs, live, room.head).await;
-            }
-        }
-    }
-    Ok(())
-}
-
-async fn rooms_of(shared: &Shared, user: &UserId) -> Result<Vec<Room>, BackendError> {
-    const PAGE: usize = 1_000;
-    let mut rooms: Vec<Room> = Vec::new();
-    loop {
-        let after = rooms.last().map(|room| &room.id);
-        let page = shared.store.rooms_of(user, after, PAGE).await?;
-        let done = page.len() < PAGE;
-        rooms.extend(page.into_iter().map(|membership| membership.room));
-        if done {
-            return Ok(rooms);
-        }
-    }
-}
-
-async fn catch_up(jobs: &mpsc::WeakSender<Job>, room: Arc<LiveRoom>, head: Seq) {
-    if let Some(jobs) = jobs.upgrade() {
-        jobs.send(Job::CatchUp(room, head)).await.ok();
-    }
+        let first = what.is_none_or(|what| told.insert((topic.clone(), what)));
+        keep.pop().unwrap_or(true) && first
+    });
 }

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use super::{Shared, relay};
+use super::{Shared, follow};
 use crate::{
     error::Error,
     hub::Hub,
@@ -24,6 +24,8 @@ use crate::{
 pub(crate) struct LiveRoom {
     pub(crate) id: RoomId,
     pub(crate) epoch: Epoch,
+    /// The newest entry before this node took the room into use.
+    pub(crate) since: Seq,
     /// The newest entry that the sessions of this node have been sent, or had when they came.
     published: AtomicU64,
     members: RwLock<Arc<[UserId]>>,
@@ -98,6 +100,25 @@ impl Rooms {
         Some(Arc::clone(room))
     }
 
+    /// Those in which something has happened while this node used them.
+    pub(crate) fn active(&self) -> Vec<Arc<LiveRoom>> {
+        let kept = self.kept();
+        let active = kept.rooms.values().filter(|it| it.published() > it.since);
+        active.cloned().collect()
+    }
+
+    /// Group rooms of which members are connected here, as far as this node knows.
+    pub(crate) fn groups_with_local_members(&self, hub: &Hub) -> HashMap<RoomId, Arc<LiveRoom>> {
+        let groups: Vec<Arc<LiveRoom>> = {
+            let kept = self.kept();
+            let groups = kept.rooms.values().filter(|it| it.id.pair().is_none());
+            groups.cloned().collect()
+        };
+        let followed = |room: &Arc<LiveRoom>| room.members().iter().any(|it| hub.has(it));
+        let groups = groups.into_iter().filter(followed);
+        groups.map(|room| (room.id.clone(), room)).collect()
+    }
+
     fn insert(
         &self,
         room: &Room,
@@ -120,6 +141,7 @@ impl Rooms {
             Arc::new(LiveRoom {
                 id: room.id.clone(),
                 epoch: room.epoch,
+                since: published,
                 published: AtomicU64::new(published.0),
                 members: RwLock::new(members.into()),
                 told: Mutex::default(),
@@ -160,10 +182,14 @@ impl Shared {
             }
             None => return Err(Error::NoRoom),
         };
-        if room.members().binary_search(user).is_err() {
-            return Err(Error::NoRoom);
-        }
-        Ok(room)
+        // Other nodes tell of members who come and go only while somebody listens here.
+        let unheard = self.relay.is_some() && id.pair().is_none() && !self.hub.has(user);
+        let member = if unheard {
+            self.stored(self.store.is_member(id, user).await)?
+        } else {
+            room.members().binary_search(user).is_ok()
+        };
+        if member { Ok(room) } else { Err(Error::NoRoom) }
     }
 
     pub(crate) async fn create_room(
@@ -204,7 +230,7 @@ impl Shared {
         if let Some(room) = self.rooms.get(&room.id) {
             return Ok(room);
         }
-        let published = relay::first_position(self, room).await?;
+        let published = follow::first_position(self, room).await?;
         self.remember_room(room, published).await
     }
 

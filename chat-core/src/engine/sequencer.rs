@@ -92,9 +92,8 @@ impl Sequencer {
                 Err(AppendError::Backend(error)) => Some(error),
                 _ => None,
             });
-            if let Some(error) = failed {
-                tracing::warn!(%error, "entries could not be stored");
-            }
+            let now = self.shared.clock.monotonic();
+            self.shared.store_outage.note(now, failed);
             for ((room, done), answer) in waiting.into_iter().zip(answers) {
                 self.settle(&room, done, answer).await;
             }
@@ -149,20 +148,16 @@ impl Sequencer {
     async fn publish_up_to(&mut self, room: &Arc<LiveRoom>, head: Seq) {
         const PAGE: usize = 200;
         while room.published() < head {
-            match self
-                .shared
-                .store
-                .page(&room.id, Page::After(room.published()), PAGE)
-                .await
-            {
+            let page = Page::After(room.published());
+            let read = self.shared.store.page(&room.id, page, PAGE).await;
+            match self.shared.stored(read) {
                 Ok(entries) if entries.is_empty() => return,
                 Ok(entries) => {
                     for entry in entries {
                         self.fan_out(room, &entry);
                     }
                 }
-                Err(error) => {
-                    tracing::warn!(%error, "entries wait until the store can be read");
+                Err(_) => {
                     self.doubtful.insert(room.id.clone(), Arc::clone(room));
                     return;
                 }
@@ -191,7 +186,7 @@ impl Sequencer {
             EntryBody::Message { .. } => shared.stop_typing(room, &entry.author),
             _ => {}
         }
-        relay::announce(shared, room, entry.seq);
+        relay::announce(shared, room, entry);
     }
 
     async fn recheck(&mut self) {

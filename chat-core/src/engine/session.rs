@@ -188,7 +188,7 @@ impl ChatEngine {
         });
         let max = shared.config.sessions_per_user;
         let add = || shared.hub.add(Arc::clone(&link), max, welcome);
-        if !relay::listen(shared, &user, add).await? {
+        if !relay::listen(shared, &self.sequencer, &user, add).await? {
             return Err(Error::TooManySessions { max });
         }
         let session = Session {

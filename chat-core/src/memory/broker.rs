@@ -20,7 +20,7 @@ use crate::port::{BackendError, Broker, Delivery, Hint, Topic};
 /// let bus = MemoryBus::default();
 /// let (one, other) = (bus.node(), bus.node());
 /// let alice = UserId::new("alice")?;
-/// let (topic, hint) = (Topic(alice.clone()), Hint::Presence { user: alice });
+/// let (topic, hint) = (Topic::User(alice.clone()), Hint::Presence { user: alice });
 /// other.subscribe(&topic).await?;
 /// one.publish(&topic, &hint).await?;
 /// assert_eq!(other.next().await, Delivery::Hint { topic, hint });
@@ -161,7 +161,7 @@ mod tests {
     #[tokio::test]
     async fn a_node_that_is_gone_or_listens_no_more_leaves_nothing_behind() {
         let bus = MemoryBus::default();
-        let topic = Topic(UserId::new("alice").unwrap());
+        let topic = Topic::User(UserId::new("alice").unwrap());
         let (gone, quiet) = (bus.node(), bus.node());
         gone.subscribe(&topic).await.unwrap();
         quiet.subscribe(&topic).await.unwrap();
@@ -175,10 +175,10 @@ mod tests {
     #[tokio::test]
     async fn a_node_that_lags_is_told_once_and_goes_on() {
         let bus = MemoryBus::default();
-        let topic = Topic(UserId::new("alice").unwrap());
+        let user = UserId::new("alice").unwrap();
+        let topic = Topic::User(user.clone());
         let (fast, slow) = (bus.node(), bus.node());
         slow.subscribe(&topic).await.unwrap();
-        let user = topic.0.clone();
         let hint = Hint::Presence { user };
         for _ in 0..MemoryBus::CAPACITY + 3 {
             fast.publish(&topic, &hint).await.unwrap();

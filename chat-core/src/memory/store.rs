@@ -269,6 +269,22 @@ impl RoomStore for MemoryStore {
             .map(membership)
             .collect())
     }
+
+    async fn rooms_with(
+        &self,
+        users: &[UserId],
+        after: Option<&RoomId>,
+        limit: usize,
+    ) -> Result<Vec<Room>, BackendError> {
+        let rooms = self.lock();
+        let ids = users.iter().filter_map(|user| rooms.of.get(user));
+        let ids: BTreeSet<&RoomId> = ids.flat_map(|ids| following(ids, after)).collect();
+        let page = ids.into_iter().take(limit);
+        Ok(page
+            .filter_map(|id| rooms.all.get(id))
+            .map(|log| log.room.clone())
+            .collect())
+    }
 }
 
 #[async_trait]

@@ -12,9 +12,15 @@ use crate::{
     receipt::Watermarks,
 };
 
-/// What a node listens to: everything that concerns one user.
+/// What a node listens to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Topic(pub UserId);
+#[serde(rename_all = "snake_case")]
+pub enum Topic {
+    /// Everything that concerns one user.
+    User(UserId),
+    /// Who is online, of all users.
+    Online,
+}
 
 /// What one node tells another. It carries no content: the other reads the store, so what comes
 /// from a broker can neither forge nor reveal anything.
@@ -53,6 +59,8 @@ pub enum Hint {
         /// Who.
         user: UserId,
     },
+    /// The list of who is online is another.
+    Online,
 }
 
 /// What [`Broker::next`] yields.
@@ -67,6 +75,9 @@ pub enum Delivery {
     },
     /// Some hints were lost: take nothing for granted, and read the store.
     Lagged,
+    /// No hints arrive for now. It is said about once a second while that lasts, for the node to
+    /// look into the store meanwhile; [`Lagged`](Self::Lagged) is the end of it.
+    Away,
 }
 
 /// One node's link to the other nodes.

@@ -48,6 +48,17 @@ pub struct BackendError {
     pub source: Option<Box<dyn error::Error + Send + Sync>>,
 }
 
+impl BackendError {
+    /// The failure of a call that only reads: whatever became of it, nothing was applied.
+    #[must_use]
+    pub fn of_a_read(mut self) -> Self {
+        if self.retry == Retry::IfIdempotent {
+            self.retry = Retry::Safe;
+        }
+        self
+    }
+}
+
 impl fmt::Display for BackendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = match self.kind {

@@ -77,6 +77,17 @@ pub trait RoomStore: fmt::Debug + Send + Sync + 'static {
         after: Option<&RoomId>,
         limit: usize,
     ) -> Result<Vec<Membership>, BackendError>;
+
+    /// The rooms that any of these users is a member of, each once, in ascending order of id, from
+    /// the first one after `after`, at most `limit`.
+    ///
+    /// - Each comes with its head.
+    async fn rooms_with(
+        &self,
+        users: &[UserId],
+        after: Option<&RoomId>,
+        limit: usize,
+    ) -> Result<Vec<Room>, BackendError>;
 }
 
 /// Whether an append made something new.

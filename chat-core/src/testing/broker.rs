@@ -53,7 +53,7 @@ fn capacity(h: &dyn BrokerHarness) -> u64 {
 }
 
 fn topic(name: &str) -> Topic {
-    Topic(UserId::new(name).unwrap())
+    Topic::User(UserId::new(name).unwrap())
 }
 
 fn hint(number: u64) -> Hint {

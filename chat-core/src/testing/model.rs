@@ -118,7 +118,9 @@ async fn answer(store: &dyn Store, command: &Command) -> String {
             text(store.members(&room, after.as_ref(), limit).await)
         }
         Command::RoomsOf(user, after, limit) => {
-            text(store.rooms_of(&user, after.as_ref(), limit).await)
+            let with = store.rooms_with(std::slice::from_ref(&user), after.as_ref(), limit);
+            let with = with.await;
+            text((store.rooms_of(&user, after.as_ref(), limit).await, with))
         }
         Command::Advance(room, user, mark, upto) => {
             text(store.advance(&room, &user, mark, upto).await)

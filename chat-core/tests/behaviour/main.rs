@@ -10,6 +10,7 @@
 mod common;
 mod ephemeral;
 mod nodes;
+mod outages;
 mod receipts;
 mod resuming;
 mod sending;

@@ -216,3 +216,59 @@ async fn looking_into_a_room_before_its_hint_comes_loses_nothing_of_it() {
     let entry = tokio::time::timeout(Duration::from_secs(31), next_entry(&bob)).await;
     assert_eq!(text(&entry.unwrap()), "first");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_session_is_not_sent_what_was_there_before_it_came() {
+    let cluster = Cluster::new();
+    let (one, two) = (cluster.node_with(Deaf), cluster.node_with(Deaf));
+    let (alice, room) = (one.actor(user("alice")), direct("alice", "bob"));
+    alice.send(&room, "first").await.unwrap();
+    // The second node knows the room from here, and follows it for nobody.
+    two.actor(user("bob")).view(&room).await.unwrap();
+    alice.send(&room, "second").await.unwrap();
+    let bob = two.connect(user("bob")).await.unwrap();
+    alice.send(&room, "third").await.unwrap();
+    let entry = tokio::time::timeout(Duration::from_secs(31), next_entry(&bob)).await;
+    assert_eq!(text(&entry.unwrap()), "third");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_removed_on_another_node_is_refused_where_nobody_listens_for_them() {
+    let cluster = Cluster::new();
+    let (one, two) = (cluster.node_with(Deaf), cluster.node_with(Deaf));
+    let room = RoomId::group("garden").unwrap();
+    let members = vec![user("alice"), user("bob")];
+    one.create_group(room.clone(), members).await.unwrap();
+    let bob = two.actor(user("bob"));
+    bob.send(&room, "still here").await.unwrap();
+    let alice = one.actor(user("alice"));
+    alice.remove_member(&room, user("bob")).await.unwrap();
+    let refused = bob.send(&room, "and now?").await.unwrap_err();
+    assert_eq!(refused.code(), ErrorCode::NoRoom);
+    alice.add_member(&room, user("bob")).await.unwrap();
+    bob.send(&room, "back again").await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_removed_on_another_node_is_told_so_also_when_the_hint_is_lost() {
+    for hint_is_lost in [false, true] {
+        let cluster = Cluster::new();
+        let one = cluster.node();
+        let two = if hint_is_lost {
+            cluster.node_with(Deaf)
+        } else {
+            cluster.node()
+        };
+        let room = RoomId::group("garden").unwrap();
+        let members = vec![user("alice"), user("bob")];
+        one.create_group(room.clone(), members).await.unwrap();
+        let bob = two.connect(user("bob")).await.unwrap();
+        let alice = one.actor(user("alice"));
+        alice.remove_member(&room, user("bob")).await.unwrap();
+        let within = Duration::from_secs(if hint_is_lost { 31 } else { 1 });
+        let entry = tokio::time::timeout(within, next_entry(&bob)).await;
+        assert_eq!(entry.unwrap().body, EntryBody::Left { user: user("bob") });
+        let refused = bob.send(&room, "still here?").await.unwrap_err();
+        assert_eq!(refused.code(), ErrorCode::NoRoom);
+    }
+}

@@ -329,6 +329,41 @@ impl RoomStore for BrokenStore {
         }
         Ok(rooms)
     }
+
+    async fn rooms_with(
+        &self,
+        users: &[UserId],
+        after: Option<&RoomId>,
+        limit: usize,
+    ) -> Result<Vec<Room>, BackendError> {
+        let mut rooms = self.inner.rooms_with(users, after, limit).await?;
+        match self.fault {
+            SharedRoomsRepeat => {
+                rooms.clear();
+                for user in users {
+                    let theirs = std::slice::from_ref(user);
+                    rooms.extend(self.inner.rooms_with(theirs, after, limit).await?);
+                }
+                rooms.sort_by(|one, other| one.id.cmp(&other.id));
+                rooms.truncate(limit);
+            }
+            SharedRoomsBeginWithAfter => {
+                if let Some(after) = after
+                    && let Some(room) = self.inner.room(after).await?
+                {
+                    rooms.insert(0, room);
+                    rooms.truncate(limit);
+                }
+            }
+            SharedRoomsLackHeads => {
+                for room in &mut rooms {
+                    room.head = Seq::ZERO;
+                }
+            }
+            _ => {}
+        }
+        Ok(rooms)
+    }
 }
 
 #[async_trait]

@@ -49,7 +49,13 @@ pub(super) async fn run(io: SocketIo, engine: ChatEngine, mut arriving: mpsc::Re
                 }
                 told = users;
             }
-            Err(error) => tracing::warn!(%error, "who is online could not be read"),
+            Err(error) => {
+                tracing::debug!(%error, "who is online could not be read");
+                // An old client waits for a list; this is the last one that was known.
+                for newcomer in newcomers.drain(..) {
+                    newcomer.emit(ONLINE_USERS, &told);
+                }
+            }
         }
     }
 }

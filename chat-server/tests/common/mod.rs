@@ -100,24 +100,14 @@ impl Server {
 
     /// A WebSocket on which nothing has been said.
     pub async fn silent(&self) -> Client {
-        self.on(self.tcp().await).await
-    }
-
-    async fn on(&self, tcp: TcpStream) -> Client {
-        let url = format!("ws://{}/v1/ws", self.address);
-        let (socket, _) = client_async(url, tcp).await.unwrap();
-        Client {
-            socket,
-            next_id: 1,
-            events: VecDeque::new(),
-        }
+        Client::on(self.tcp().await).await
     }
 
     /// A client whose system holds little of what it doesn't read.
     pub async fn connect_with_small_buffer(&self, user: &str) -> Client {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(4 << 10).unwrap();
-        let mut client = self.on(socket.connect(self.address).await.unwrap()).await;
+        let mut client = Client::on(socket.connect(self.address).await.unwrap()).await;
         client.ask(json!({ "type": "hello", "token": user })).await;
         client
     }
@@ -127,11 +117,7 @@ impl Server {
     }
 
     pub async fn resume(&self, user: &str, cursors: Value) -> Client {
-        let mut client = self.silent().await;
-        let hello = json!({ "type": "hello", "token": user, "cursors": cursors });
-        let welcome = client.ask(hello).await;
-        assert_eq!(welcome["result"]["kind"], "welcome", "{welcome}");
-        client
+        Client::resume(self.address, user, cursors).await
     }
 
     /// Sends these bytes and reads until the server closes.
@@ -182,6 +168,25 @@ pub enum Closed {
 }
 
 impl Client {
+    async fn on(tcp: TcpStream) -> Self {
+        let url = format!("ws://{}/v1/ws", tcp.peer_addr().unwrap());
+        let (socket, _) = client_async(url, tcp).await.unwrap();
+        Self {
+            socket,
+            next_id: 1,
+            events: VecDeque::new(),
+        }
+    }
+
+    /// A client of the server at this address.
+    pub async fn resume(address: SocketAddr, user: &str, cursors: Value) -> Self {
+        let mut client = Self::on(TcpStream::connect(address).await.unwrap()).await;
+        let hello = json!({ "type": "hello", "token": user, "cursors": cursors });
+        let welcome = client.ask(hello).await;
+        assert_eq!(welcome["result"]["kind"], "welcome", "{welcome}");
+        client
+    }
+
     pub async fn text(&mut self, text: &str) {
         self.socket.send(Message::text(text)).await.unwrap();
     }

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::{
-    checker::Fault,
-    history::{Client, History, Line, Marks, Op},
+    checker::{
+        Fault,
+        history::{Client, History, Line, Marks, Op},
+    },
     model::{CLIENTS, OUTSIDER, ROOMS, members_among},
 };
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use proptest::{collection::vec, prelude::*};
 
-use super::history::{Client, History, Line, Marks, Op, Room, View};
+use super::checker::history::{Client, History, Line, Marks, Op, Room, View};
 
 /// The users of the clients: the last one is in no room.
 pub(crate) const CLIENTS: [&str; 5] = ["a", "a", "b", "c", "mallory"];
@@ -42,6 +42,29 @@ fn text(cid: &str) -> String {
     let number: usize = cid.parse().unwrap();
     let word = if number % 9 == 4 { "war" } else { "peace" };
     format!("{cid} {word}")
+}
+
+fn is_refused(client: Client, cid: &str) -> bool {
+    client == OUTSIDER || text(cid).ends_with("war")
+}
+
+/// With its store, for a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Trouble {
+    NotNow,
+    Unsure { stored: bool },
+}
+
+impl Trouble {
+    fn of(step: u8) -> Option<Self> {
+        match step {
+            192..=223 => Some(Self::NotNow),
+            224.. => Some(Self::Unsure {
+                stored: step.is_multiple_of(2),
+            }),
+            _ => None,
+        }
+    }
 }
 
 impl Model {
@@ -82,7 +105,14 @@ impl Model {
                 self.pending[client].push(message.clone());
                 self.write(client, message);
             }
-            10..=17 => self.process(client),
+            10..=17 => {
+                let trouble = Trouble::of(what);
+                self.process(client, trouble);
+                // An error that a crash kept from its client would look like a hole.
+                while trouble.is_some() && !self.outbound[client].is_empty() {
+                    self.answer(client);
+                }
+            }
             18..=22 => self.answer(client),
             23..=26 if member => self.receive(client, room),
             27..=30 if member => self.mark(client, room, what),
@@ -104,12 +134,12 @@ impl Model {
     }
 
     /// The server takes the oldest message of a client.
-    fn process(&mut self, client: Client) {
+    fn process(&mut self, client: Client, trouble: Option<Trouble>) {
         let Some((room, cid)) = self.inbound[client].pop_front() else {
             return;
         };
         let (link, author, name) = (self.link, CLIENTS[client].to_owned(), room.to_owned());
-        if client == OUTSIDER || text(&cid).ends_with("war") {
+        if is_refused(client, &cid) || trouble == Some(Trouble::NotNow) {
             self.outbound[client].push_back(Op::Refusal {
                 client,
                 link,
@@ -121,6 +151,15 @@ impl Model {
         let log = self.logs.get_mut(room).unwrap();
         let found = log.iter().position(|line| line.cid == cid);
         let at = found.unwrap_or(log.len());
+        if trouble == Some(Trouble::Unsure { stored: false }) {
+            self.outbound[client].push_back(Op::Unsure {
+                client,
+                link,
+                room: name,
+                cid,
+            });
+            return;
+        }
         if found.is_none() {
             log.push(Line {
                 seq: log.len() as u64 + 1,
@@ -130,23 +169,38 @@ impl Model {
                 cid: cid.clone(),
             });
         }
-        self.outbound[client].push_back(Op::Ack {
-            client,
-            link,
-            room: name,
-            cid,
-            id: log[at].id.clone(),
-            seq: log[at].seq,
-            duplicate: found.is_some(),
+        self.outbound[client].push_back(match trouble {
+            Some(_) => Op::Unsure {
+                client,
+                link,
+                room: name,
+                cid,
+            },
+            None => Op::Ack {
+                client,
+                link,
+                room: name,
+                cid,
+                id: log[at].id.clone(),
+                seq: log[at].seq,
+                duplicate: found.is_some(),
+            },
         });
     }
 
     fn answer(&mut self, client: Client) {
-        if let Some(answer) = self.outbound[client].pop_front() {
-            if let Op::Ack { cid, .. } | Op::Refusal { cid, .. } = &answer {
-                self.pending[client].retain(|(_, pending)| pending != cid);
+        let Some(answer) = self.outbound[client].pop_front() else {
+            return;
+        };
+        self.history.ops.push(answer.clone());
+        if let Op::Ack { cid, .. } | Op::Refusal { cid, .. } | Op::Unsure { cid, .. } = &answer {
+            let mine = |(_, pending): &&(_, String)| pending == cid;
+            let message = self.pending[client].iter().find(mine).cloned().unwrap();
+            if matches!(answer, Op::Ack { .. }) || is_refused(client, cid) {
+                self.pending[client].retain(|one| *one != message);
+            } else {
+                self.write(client, message);
             }
-            self.history.ops.push(answer);
         }
     }
 
@@ -204,10 +258,8 @@ impl Model {
 
     fn end(mut self) -> History {
         for client in 0..CLIENTS.len() {
-            while !self.inbound[client].is_empty() {
-                self.process(client);
-            }
-            while !self.outbound[client].is_empty() {
+            while !self.inbound[client].is_empty() || !self.outbound[client].is_empty() {
+                self.process(client, None);
                 self.answer(client);
             }
         }

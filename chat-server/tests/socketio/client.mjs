@@ -124,11 +124,20 @@ export class Device {
 }
 
 export class World {
-  #devices = [];
+  #urls;
+  #devices;
 
-  constructor(url, transport) {
-    this.url = url;
+  /** `url` may be those of several nodes, with commas between them. */
+  constructor(url, transport, devices = []) {
+    this.#urls = url.split(",");
+    this.url = this.#urls[0];
     this.transport = transport;
+    this.#devices = devices;
+  }
+
+  /** The same world, as those on one of its nodes see it. */
+  at(node) {
+    return new World(this.#urls[node], this.transport, this.#devices);
   }
 
   device(options) {

@@ -496,3 +496,30 @@ export async function a_server_that_stops_says_so_and_its_clients_come_back(worl
   assert.match(await alice.next("disconnect"), /^transport /);
   assert.ok(alice.socket.active, "it tries again by itself");
 }
+
+// Several nodes.
+
+export async function users_of_two_nodes_are_in_one_world(world) {
+  const [one, two] = [world.at(0), world.at(1)];
+  const alice = await one.person("alice");
+  const bob = await two.person("bob");
+  const eve = one.device();
+  await eve.next("connect");
+  eve.emit("set-username", "eve");
+  // Bob shares a room with neither.
+  await Promise.all([alice, bob, eve].map((each) => each.online("alice", "bob", "eve")));
+  await alice.dm("bob");
+  await bob.dm("alice");
+  alice.emit("dm-message", "hello");
+  const [{ id, from }, copy] = await Promise.all([bob, alice].map((each) => each.next("dm-message")));
+  assert.deepEqual([from, copy.id], ["alice", id]);
+  bob.emit("message-delivered", { messageId: id, from });
+  assert.equal(await alice.next("delivered"), id);
+  bob.emit("message-read", { messageId: id, from });
+  assert.equal(await alice.next("read"), id);
+  bob.emit("typing");
+  assert.equal(await alice.next("typing"), "bob");
+  await Promise.all([alice, bob, eve].map((each) => each.silent()));
+  eve.leave();
+  await Promise.all([alice, bob].map((each) => each.online("alice", "bob")));
+}

@@ -112,6 +112,8 @@ suite! {
     rooms_of_a_user_come_in_ascending_order,
     rooms_of_a_user_come_in_pages,
     rooms_of_a_user_have_their_heads_and_the_users_own_watermarks,
+    rooms_with_users_come_once_in_ascending_order_with_their_heads,
+    rooms_with_users_come_in_pages,
     names_are_told_apart_to_the_letter,
     // Unread
     unread_counts_messages_of_others_after_read,

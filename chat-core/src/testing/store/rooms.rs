@@ -366,6 +366,61 @@ pub(super) async fn rooms_of_a_user_have_their_heads_and_the_users_own_watermark
     assert_eq!(listed.watermarks, Watermarks::default(), "of this room");
 }
 
+pub(super) async fn rooms_with_users_come_once_in_ascending_order_with_their_heads(
+    h: &dyn StoreHarness,
+) {
+    let mut expected = Vec::new();
+    for (name, members, messages) in [
+        ("both", users(["alice", "bob"]), 3),
+        ("alices", users(["alice"]), 1),
+        ("left", users(["alice", "carol"]), 0),
+        ("bobs", users(["bob", "carol"]), 0),
+        ("carols", users(["carol"]), 2),
+    ] {
+        let room = TestRoom::with(h, name, members).await;
+        room.fill(messages).await;
+        if name == "left" {
+            room.append(entry(&room.id, "alice", left("alice"))).await;
+        }
+        let known = room.store.room(&room.id).await.unwrap().unwrap();
+        if !["left", "carols"].contains(&name) {
+            expected.push(known);
+        }
+    }
+    expected.sort_by(|one, other| one.id.cmp(&other.id));
+    let asked = users(["bob", "dave", "alice", "bob"]);
+    let rooms = h.store().rooms_with(&asked, None, 100).await.unwrap();
+    assert_eq!(
+        rooms, expected,
+        "the rooms of any of them, each once, with heads"
+    );
+    let nobody = h.store().rooms_with(&[], None, 100).await.unwrap();
+    assert_eq!(nobody, [], "nobody has no rooms");
+}
+
+pub(super) async fn rooms_with_users_come_in_pages(h: &dyn StoreHarness) {
+    let all = ["b", "d", "f", "h"].map(room_id);
+    for (at, id) in all.iter().enumerate() {
+        let member = ["alice", "bob"][at % 2];
+        TestRoom::with(h, id.as_str(), users([member])).await;
+    }
+    for after in [None, Some("a"), Some("b"), Some("g"), Some("h")] {
+        let after = after.map(room_id);
+        let rest = all.iter().filter(|&id| Some(id) > after.as_ref());
+        let rest: Vec<RoomId> = rest.cloned().collect();
+        for limit in [0, 1, 2, 4, usize::MAX] {
+            let asked = users(["alice", "bob"]);
+            let page = h.store().rooms_with(&asked, after.as_ref(), limit).await;
+            let ids: Vec<RoomId> = page.unwrap().into_iter().map(|room| room.id).collect();
+            assert_eq!(
+                ids,
+                rest[..limit.min(rest.len())],
+                "at most {limit} rooms from the first one after {after:?}"
+            );
+        }
+    }
+}
+
 pub(super) async fn names_are_told_apart_to_the_letter(h: &dyn StoreHarness) {
     let names = ["team_a", "teamXa", "Team_a", "team%", "team", "téam"];
     for name in names {

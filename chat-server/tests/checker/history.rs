@@ -23,7 +23,7 @@ pub(crate) struct Marks {
 }
 
 /// What a client did or saw. `link` counts its connections: an attempt that got neither `Ack` nor
-/// `Refusal` on its own link has an unknown outcome.
+/// `Refusal` on its own link has an unknown outcome. A message is refused when all its attempts were.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Op {
     /// Wrote a message; again, with the same `cid`, when it tried again.
@@ -46,6 +46,13 @@ pub(crate) enum Op {
     },
     /// Was told that it is not stored.
     Refusal {
+        client: Client,
+        link: u32,
+        room: String,
+        cid: String,
+    },
+    /// Was told that it may be stored or not.
+    Unsure {
         client: Client,
         link: u32,
         room: String,

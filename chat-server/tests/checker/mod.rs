@@ -2,13 +2,24 @@
 //!
 //! Every room shows a dense number for each entry, so no search for a possible order is needed, as
 //! it is in checkers for general databases: all checks are walks over the history.
+#![allow(
+    dead_code,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "for tests, each of which uses a part of it"
+)]
+
+pub(crate) mod client;
+pub(crate) mod history;
+pub(crate) mod ring;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     fmt,
 };
 
-use super::history::{Client, History, Line, Marks, Op, View};
+use self::history::{Client, History, Line, Marks, Op, View};
 
 /// A broken promise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -131,6 +142,8 @@ struct Message<'a> {
     attempts: Vec<u32>,
     acks: Vec<Answered<'a>>,
     refusals: Vec<u32>,
+    /// The links on which it was said that nobody knows whether it is stored.
+    unsure: Vec<u32>,
     /// The highest number acked in the room before it was first sent.
     floor: u64,
 }
@@ -138,13 +151,12 @@ struct Message<'a> {
 impl Message<'_> {
     /// Whether it can be told that it was stored when this link ended.
     fn stored_by(&self, link: u32, present: bool) -> bool {
-        let last_before = |end| {
-            let before = self.attempts.iter().filter(|attempt| **attempt < end);
-            before.max().is_some_and(|last| *last <= link)
-        };
+        // The last attempt on these links, and the one before it.
+        let last = |until| self.attempts.iter().rev().filter(move |one| **one <= until);
+        let by_then = |attempt: Option<&u32>| attempt.is_some_and(|one| *one <= link);
         match self.acks.first() {
-            Some(ack) => ack.link <= link || ack.duplicate && last_before(ack.link),
-            None => present && last_before(u32::MAX),
+            Some(ack) => ack.link <= link || ack.duplicate && by_then(last(ack.link).nth(1)),
+            None => present && by_then(last(u32::MAX).next()),
         }
     }
 
@@ -204,6 +216,7 @@ impl<'a> Checker<'a> {
                             attempts: Vec::new(),
                             acks: Vec::new(),
                             refusals: Vec::new(),
+                            unsure: Vec::new(),
                             floor: acked.get(&**room).copied().unwrap_or(0),
                         });
                         messages.len() - 1
@@ -241,6 +254,17 @@ impl<'a> Checker<'a> {
                     let key = (&**room, &*history.clients[*client], &**cid);
                     if let Some(at) = self.by_key.get(&key) {
                         self.messages[*at].refusals.push(*link);
+                    }
+                }
+                Op::Unsure {
+                    client,
+                    link,
+                    room,
+                    cid,
+                } => {
+                    let key = (&**room, &*history.clients[*client], &**cid);
+                    if let Some(at) = self.by_key.get(&key) {
+                        self.messages[*at].unsure.push(*link);
                     }
                 }
                 Op::Recv { .. } | Op::Mark { .. } | Op::Marked { .. } => {}
@@ -304,7 +328,7 @@ impl<'a> Checker<'a> {
             let answers = message.acks.len() + message.refusals.len();
             report.unknown += message.attempts.len().saturating_sub(answers);
             report.recovered += message.acks.iter().filter(|ack| ack.duplicate).count();
-            if !message.refusals.is_empty() {
+            if message.acks.is_empty() && !message.refusals.is_empty() {
                 report.refused += 1;
             } else if message.acks.is_empty() {
                 report.abandoned += 1;
@@ -355,7 +379,7 @@ impl<'a> Checker<'a> {
     }
 
     /// C5: what a client sends without waiting keeps its order, in the log and through a crash:
-    /// of each connection a prefix is stored.
+    /// of each connection a prefix is stored. What came back with an error has lost its place.
     fn pipelines(&mut self) {
         let stored = self.stored();
         let mut found = Vec::new();
@@ -371,7 +395,9 @@ impl<'a> Checker<'a> {
                         format!("{key:?} is {}, sent after {last}", line.seq),
                     ));
                 }
-                *last = (*last).max(line.seq);
+                if message.refusals.is_empty() && message.unsure.is_empty() {
+                    *last = (*last).max(line.seq);
+                }
             }
             for link in &message.attempts {
                 links
@@ -384,7 +410,9 @@ impl<'a> Checker<'a> {
             let mut hole = None;
             for message in attempts {
                 let present = stored.contains_key(&message.key);
-                let refused = message.refusals.contains(&link) || self.must_be_refused(message);
+                let mut failures = message.refusals.iter().chain(&message.unsure);
+                let refused =
+                    failures.any(|failed| *failed <= link) || self.must_be_refused(message);
                 if message.missing_after(link, present) && !refused {
                     hole = hole.or(Some(message.key));
                 } else if let Some(hole) = hole

@@ -1,10 +1,14 @@
-//! A client that writes down what it does and sees: it sends without waiting for answers, and after
-//! a crash resumes where it was and tries again what was not answered.
+//! A client that writes down what it does and sees: it sends without waiting for answers, and when
+//! its node is gone resumes on the next one and tries again what was not answered.
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    ops::Range,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -14,7 +18,7 @@ use serde_json::{Value, json};
 use tokio::{
     net::TcpStream,
     sync::watch,
-    time::{Instant, sleep, sleep_until, timeout},
+    time::{Instant, interval, sleep, sleep_until, timeout},
 };
 use tokio_tungstenite::{WebSocketStream, client_async, tungstenite::Message};
 
@@ -38,9 +42,23 @@ pub(crate) enum Phase {
     End,
 }
 
+/// How the clients of a run behave.
+pub(crate) struct Manner {
+    /// How many milliseconds one waits before it sends again.
+    pub(crate) pause: Range<u64>,
+    /// How long a node may give no sign of life before its clients go to another one.
+    pub(crate) silence: Duration,
+    /// Some give up, when a connection ends, what they have no answer to.
+    pub(crate) gives_up: bool,
+    /// A node may say that it can't do something now; then it is tried again.
+    pub(crate) may_fail: bool,
+}
+
 /// What the clients of a run share.
 pub(crate) struct Run {
-    pub(crate) address: SocketAddr,
+    /// The nodes.
+    pub(crate) addresses: Vec<SocketAddr>,
+    pub(crate) manner: Manner,
     pub(crate) phase: watch::Receiver<Phase>,
     /// Which start of the server runs, as far as is known.
     pub(crate) incarnation: watch::Receiver<u32>,
@@ -48,12 +66,15 @@ pub(crate) struct Run {
     pub(crate) acked: watch::Sender<u32>,
     pub(crate) ops: Mutex<Vec<Op>>,
     pub(crate) progress: watch::Sender<Vec<Progress>>,
+    /// The longest time from the first attempt to the ack, in microseconds.
+    pub(crate) stall: AtomicU64,
 }
 
 /// How far a client is.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Progress {
     pub(crate) pending: usize,
+    pub(crate) acked: u64,
     /// The newest entry received of each room.
     pub(crate) seen: BTreeMap<String, u64>,
 }
@@ -63,6 +84,7 @@ struct Pending {
     room: String,
     cid: String,
     text: String,
+    since: Instant,
 }
 
 /// What an answer is awaited for.
@@ -82,7 +104,12 @@ pub(crate) struct Device {
     rooms: Vec<(String, String)>,
     seen: BTreeMap<String, u64>,
     pending: VecDeque<Pending>,
+    /// When to try again what came back.
+    again: Option<Instant>,
     sent: u64,
+    acked: u64,
+    /// Which node it is on, and its how manieth connection it is.
+    node: usize,
     link: u32,
     rng: StdRng,
 }
@@ -102,7 +129,10 @@ impl Device {
             seen: rooms.iter().map(|(room, _)| (room.clone(), 0)).collect(),
             rooms,
             pending: VecDeque::new(),
+            again: None,
             sent: 0,
+            acked: 0,
+            node: number,
             link: 0,
             rng: StdRng::seed_from_u64(seed),
         }
@@ -123,17 +153,22 @@ impl Device {
     async fn connections(&mut self) {
         loop {
             let incarnation = *self.run.incarnation.borrow();
-            if let Some(mut socket) = Socket::connect(self.run.address).await {
+            let silence = self.run.manner.silence;
+            if let Some(mut socket) = Socket::connect(self.address(), silence).await {
                 self.link += 1;
                 let Err(Gone) = self.talk(&mut socket, incarnation).await;
-                // Some users give up.
-                if *self.run.phase.borrow() == Phase::Load {
+                if self.run.manner.gives_up && *self.run.phase.borrow() == Phase::Load {
                     let rng = &mut self.rng;
                     self.pending.retain(|_| !rng.random_ratio(1, 12));
                 }
             }
+            self.node += 1;
             sleep(Duration::from_millis(self.rng.random_range(2..20))).await;
         }
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.run.addresses[self.node % self.run.addresses.len()]
     }
 
     async fn talk(
@@ -151,18 +186,40 @@ impl Device {
         let mut asked = HashMap::new();
         let mut last_id = 0;
         // What was not answered goes first, in its old order.
-        let again: Vec<Pending> = self.pending.iter().cloned().collect();
-        self.send(socket, again, &mut asked, &mut last_id).await?;
+        self.again = Some(Instant::now());
         let mut phase = self.run.phase.clone();
         let mut next_burst = Instant::now();
+        let silence = self.run.manner.silence;
+        let (mut heard, mut pulse) = (Instant::now(), interval(silence / 4));
         loop {
             let loading = *phase.borrow_and_update() == Phase::Load;
             let may_send = loading && self.pending.len() < WINDOW;
+            let again = self.again;
             tokio::select! {
                 frame = socket.read() => {
-                    self.hear(&frame?, &mut asked, incarnation);
+                    heard = Instant::now();
+                    let frame = frame?;
+                    if frame["type"] == "gap" {
+                        self.page(&frame).await?;
+                    } else {
+                        self.hear(&frame, &mut asked, incarnation)?;
+                    }
                 }
-                () = sleep_until(next_burst), if may_send => {
+                () = sleep_until(again.unwrap_or(heard)), if again.is_some() => {
+                    self.again = None;
+                    let waits = |cid: &str| asked.values().any(|one| matches!(one, Asked::Send(it) if it.cid == cid));
+                    let again = self.pending.iter().filter(|one| !waits(&one.cid)).cloned();
+                    let again = again.collect();
+                    self.send(socket, again, &mut asked, &mut last_id).await?;
+                }
+                _ = pulse.tick() => {
+                    if heard.elapsed() > silence {
+                        return Err(Gone);
+                    }
+                    last_id += 1;
+                    socket.write([json!({ "id": last_id, "type": "ping" })]).await?;
+                }
+                () = sleep_until(next_burst), if may_send && again.is_none() => {
                     let many = self.rng.random_range(1..=6);
                     let burst: Vec<Pending> = (0..many).map(|_| self.compose()).collect();
                     self.pending.extend(burst.iter().cloned());
@@ -170,7 +227,8 @@ impl Device {
                     if self.rng.random_ratio(1, 4) {
                         self.mark(socket, &mut asked, &mut last_id).await?;
                     }
-                    let pause = Duration::from_millis(self.rng.random_range(10..80));
+                    let pause = self.rng.random_range(self.run.manner.pause.clone());
+                    let pause = Duration::from_millis(pause);
                     next_burst = Instant::now() + pause;
                 }
                 _ = phase.changed() => {}
@@ -186,8 +244,11 @@ impl Device {
     fn report(&self) {
         self.run.progress.send_if_modified(|progress| {
             let mine = &mut progress[self.number];
-            let moved = mine.pending != self.pending.len() || mine.seen != self.seen;
+            let moved = mine.pending != self.pending.len()
+                || mine.acked != self.acked
+                || mine.seen != self.seen;
             mine.pending = self.pending.len();
+            mine.acked = self.acked;
             mine.seen.clone_from(&self.seen);
             moved
         });
@@ -210,6 +271,7 @@ impl Device {
             room: self.rooms[room].0.clone(),
             text: format!("{cid} {word} {}", body.join(" ")),
             cid,
+            since: Instant::now(),
         }
     }
 
@@ -223,7 +285,9 @@ impl Device {
         let mut commands = Vec::new();
         for message in messages {
             *last_id += 1;
-            let Pending { room, cid, text } = message.clone();
+            let Pending {
+                room, cid, text, ..
+            } = message.clone();
             commands.push(json!({
                 "id": *last_id, "type": "send", "room": room, "text": text, "client_id": cid,
             }));
@@ -267,15 +331,44 @@ impl Device {
         socket.write([command]).await
     }
 
-    fn hear(&mut self, frame: &Value, asked: &mut HashMap<u64, Asked>, incarnation: u32) {
+    /// Reads what was skipped; what comes meanwhile waits.
+    async fn page(&mut self, gap: &Value) -> Result<(), Gone> {
+        let (room, to) = (&gap["room"], gap["to"].as_u64().unwrap());
+        let mut after = gap["from"].as_u64().unwrap().saturating_sub(1);
+        let mut reader = Reader::connect(self.address(), &self.user).await;
+        while after < to {
+            let page = json!({ "after": after });
+            let limit = (to - after).min(200);
+            let ask = json!({ "type": "history", "room": room, "page": page, "limit": limit });
+            let page = reader.try_ask(ask).await.ok_or(Gone)?;
+            for line in page["entries"].as_array().unwrap() {
+                after = line["seq"].as_u64().unwrap();
+                self.receive(line);
+            }
+        }
+        Ok(())
+    }
+
+    fn receive(&mut self, frame: &Value) {
+        let (room, line) = entry(frame);
+        let seen = self.seen.entry(room.clone()).or_default();
+        *seen = (*seen).max(line.seq);
+        self.record(Op::Recv {
+            client: self.number,
+            room,
+            line,
+        });
+    }
+
+    fn hear(
+        &mut self,
+        frame: &Value,
+        asked: &mut HashMap<u64, Asked>,
+        incarnation: u32,
+    ) -> Result<(), Gone> {
         let client = self.number;
         match frame["type"].as_str().unwrap() {
-            "entry" => {
-                let (room, line) = entry(frame);
-                let seen = self.seen.entry(room.clone()).or_default();
-                *seen = (*seen).max(line.seq);
-                self.record(Op::Recv { client, room, line });
-            }
+            "entry" => self.receive(frame),
             "receipt" => self.record(Op::Marked {
                 client,
                 room: string(&frame["room"]),
@@ -283,9 +376,11 @@ impl Device {
                 marks: marks(frame),
                 own: false,
             }),
+            // To `hello`.
+            "error" if frame["id"] == 0 => return Err(Gone),
             answer @ ("reply" | "error") => {
                 let Some(asked) = frame["id"].as_u64().and_then(|id| asked.remove(&id)) else {
-                    return;
+                    return Ok(());
                 };
                 match asked {
                     Asked::Send(message) => self.answered(message, frame, incarnation),
@@ -301,23 +396,47 @@ impl Device {
             }
             _ => {}
         }
+        Ok(())
     }
 
     fn answered(&mut self, message: Pending, frame: &Value, incarnation: u32) {
         let (client, link) = (self.number, self.link);
-        let Pending { room, cid, .. } = message;
-        self.pending.retain(|pending| pending.cid != cid);
+        let Pending {
+            room, cid, since, ..
+        } = message;
         if let Some(code) = frame["error"]["code"].as_u64() {
-            // Moderation, or somebody else's room. Nothing else is refused here.
-            assert!([200, 212].contains(&code), "{frame}");
-            self.record(Op::Refusal {
-                client,
-                link,
-                room,
-                cid,
+            let may_fail = self.run.manner.may_fail;
+            match code {
+                // Moderation, or somebody else's room.
+                200 | 212 => self.pending.retain(|pending| pending.cid != cid),
+                // Not now, or nobody knows.
+                300 | 302 | 303 | 310 if may_fail => {
+                    let wait = Duration::from_millis(self.rng.random_range(100..400));
+                    self.again.get_or_insert(Instant::now() + wait);
+                }
+                _ => panic!("{frame}"),
+            }
+            self.record(if code == 302 {
+                Op::Unsure {
+                    client,
+                    link,
+                    room,
+                    cid,
+                }
+            } else {
+                Op::Refusal {
+                    client,
+                    link,
+                    room,
+                    cid,
+                }
             });
             return;
         }
+        self.pending.retain(|pending| pending.cid != cid);
+        self.acked += 1;
+        let stall = u64::try_from(since.elapsed().as_micros()).unwrap();
+        self.run.stall.fetch_max(stall, Ordering::Relaxed);
         let sent = &frame["result"];
         self.record(Op::Ack {
             client,
@@ -363,14 +482,14 @@ pub(crate) fn entry(value: &Value) -> (String, Line) {
 struct Socket(WebSocketStream<TcpStream>);
 
 impl Socket {
-    async fn connect(address: SocketAddr) -> Option<Self> {
+    async fn connect(address: SocketAddr, patience: Duration) -> Option<Self> {
         let connecting = async {
             let tcp = TcpStream::connect(address).await.ok()?;
             tcp.set_nodelay(true).ok()?;
             let url = format!("ws://{address}/v1/ws");
             Some(Self(client_async(url, tcp).await.ok()?.0))
         };
-        timeout(PATIENCE, connecting).await.ok()?
+        timeout(patience, connecting).await.ok()?
     }
 
     async fn write(&mut self, frames: impl IntoIterator<Item = Value>) -> Result<(), Gone> {
@@ -390,6 +509,10 @@ impl Socket {
         loop {
             match self.0.next().await {
                 Some(Ok(Message::Text(text))) => return Ok(serde_json::from_str(&text).unwrap()),
+                // It stops.
+                Some(Ok(Message::Close(Some(frame)))) if u16::from(frame.code) == 4000 => {
+                    return Err(Gone);
+                }
                 Some(Ok(Message::Close(frame))) => panic!("the server closed: {frame:?}"),
                 Some(Ok(_)) => {}
                 Some(Err(_)) | None => return Err(Gone),
@@ -405,7 +528,7 @@ impl Reader {
     pub(crate) async fn connect(address: SocketAddr, user: &str) -> Self {
         let retrying = async {
             loop {
-                if let Some(socket) = Socket::connect(address).await {
+                if let Some(socket) = Socket::connect(address, PATIENCE).await {
                     break Self(socket);
                 }
                 sleep(Duration::from_millis(10)).await;
@@ -416,7 +539,12 @@ impl Reader {
         reader
     }
 
-    pub(crate) async fn ask(&mut self, mut command: Value) -> Value {
+    pub(crate) async fn ask(&mut self, command: Value) -> Value {
+        self.try_ask(command).await.expect("an answer")
+    }
+
+    /// `None` when the connection ends before the answer.
+    pub(crate) async fn try_ask(&mut self, mut command: Value) -> Option<Value> {
         command["id"] = 1.into();
         let asking = async {
             self.0.write([command]).await.ok()?;
@@ -429,9 +557,6 @@ impl Reader {
                 }
             }
         };
-        timeout(PATIENCE, asking)
-            .await
-            .expect("in time")
-            .expect("an answer")
+        timeout(PATIENCE, asking).await.expect("in time")
     }
 }

@@ -1,0 +1,224 @@
+//! Other nodes: following what changed there.
+//!
+//! A node knows for each room of its users what it has published, and reads the store whenever the
+//! numbers don't fit, after [`Delivery::Lagged`], again and again while the broker is away, and now
+//! and then in any case.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use super::{Shared, rooms::LiveRoom, sequencer::Job};
+use crate::{
+    event::Event,
+    frame::Frame,
+    ids::{RoomId, UserId},
+    log::{EntryBody, Page, Seq},
+    port::{BackendError, Broker, Delivery, Hint, Topic},
+    receipt::Watermarks,
+    room::Room,
+};
+
+/// Follows the hints of other nodes.
+pub(crate) async fn run(shared: Arc<Shared>, broker: Arc<dyn Broker>, jobs: mpsc::WeakSender<Job>) {
+    let mut check = tokio::time::interval(shared.config.position_check);
+    check.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        // A failure shows in `Outage`; what was missed is found by the next check.
+        let done = tokio::select! {
+            delivery = broker.next() => match delivery {
+                Delivery::Hint { topic, hint } => follow(&shared, &jobs, &topic, hint).await,
+                Delivery::Lagged => catch_up_on_all(&shared, &jobs).await,
+                Delivery::Away => compare(&shared, &jobs).await,
+            },
+            _ = check.tick() => {
+                if let Err(error) = broker.subscribe(&Topic::Online).await {
+                    tracing::debug!(%error, "who is online elsewhere is not heard for now");
+                }
+                compare(&shared, &jobs).await
+            }
+        };
+        if let Err(error) = done {
+            tracing::debug!(%error, "other nodes can't be followed for now");
+        }
+    }
+}
+
+/// A hint is believed only as far as the store, or the cache, bears it out.
+async fn follow(
+    shared: &Shared,
+    jobs: &mpsc::WeakSender<Job>,
+    topic: &Topic,
+    hint: Hint,
+) -> Result<(), BackendError> {
+    let listener = match topic {
+        Topic::User(user) if shared.hub.has(user) => Some(user),
+        _ => None,
+    };
+    match (hint, listener) {
+        (Hint::Online, _) => shared.online_changed(),
+        (Hint::Appended { room, seq, .. }, Some(_)) => {
+            if let Some(room) = shared.live_room(&room).await?
+                && room.published() < seq
+            {
+                catch_up(jobs, room, seq).await;
+            }
+        }
+        // A room in use is followed even while its user is just coming.
+        (Hint::Appended { room, seq, .. }, None) => {
+            if let Some(room) = shared.rooms.get(&room) {
+                catch_up(jobs, room, seq).await;
+            }
+        }
+        (Hint::Receipt { room, user, was }, Some(_)) => {
+            if let Some(live) = shared.live_room(&room).await? {
+                let now = shared
+                    .store
+                    .watermarks(&room, std::slice::from_ref(&user))
+                    .await;
+                let now = shared.stored(now)?.first().copied().unwrap_or_default();
+                let was = Watermarks {
+                    delivered: was.delivered.min(now.delivered),
+                    read: was.read.min(now.read),
+                };
+                shared.tell_receipt(&live, &user, was, now);
+            }
+        }
+        (Hint::Typing { room, user, active }, Some(_)) => {
+            if let Some(live) = shared.live_room(&room).await?
+                && live.members().binary_search(&user).is_ok()
+            {
+                shared.tell_typing_here(&live, &user, active);
+            }
+        }
+        (Hint::Presence { user }, Some(listener)) => {
+            for presence in shared.cached(shared.cache.presence(&[user]).await)? {
+                let frame = Frame::from(Event::Presence(presence));
+                shared.hub.each(listener, |link| link.send(frame.clone()));
+            }
+        }
+        (_, None) => {}
+    }
+    Ok(())
+}
+
+/// From where this node's sessions follow a room that it doesn't know yet.
+///
+/// With other nodes, the rooms of a user who is here were noted when they came: this one was made,
+/// or joined, since, and nothing of it has been published here.
+pub(crate) async fn first_position(shared: &Shared, room: &Room) -> Result<Seq, BackendError> {
+    if shared.relay.is_none() {
+        return Ok(room.head);
+    }
+    let mut local = shared.load_members(&room.id).await?;
+    local.retain(|member| shared.hub.has(member));
+    match room.id.pair() {
+        _ if local.is_empty() => Ok(room.head),
+        Some(_) => Ok(Seq::ZERO),
+        None => before_joining(shared, room, local).await,
+    }
+}
+
+/// The position before the first of these users joined, looked for from the end.
+async fn before_joining(
+    shared: &Shared,
+    room: &Room,
+    mut local: Vec<UserId>,
+) -> Result<Seq, BackendError> {
+    const PAGE: usize = 200;
+    let mut at = room.head.next();
+    while at > Seq(1) {
+        let page = shared.store.page(&room.id, Page::Before(at), PAGE).await?;
+        for entry in page.iter().rev() {
+            if let EntryBody::Joined { user } = &entry.body {
+                local.retain(|member| member != user);
+            }
+            at = entry.seq;
+            if local.is_empty() {
+                return Ok(Seq(at.0 - 1));
+            }
+        }
+        if page.is_empty() {
+            break;
+        }
+    }
+    Ok(Seq::ZERO)
+}
+
+/// Makes up for hints of all kinds.
+async fn catch_up_on_all(
+    shared: &Shared,
+    jobs: &mpsc::WeakSender<Job>,
+) -> Result<(), BackendError> {
+    // What was shared may be forgotten, and who came or went meanwhile was not told.
+    shared.renew_leases.notify_one();
+    shared.online_changed();
+    compare(shared, jobs).await?;
+    shared.tell_receipts_again().await
+}
+
+/// Compares what was published here with the heads in the store, for all rooms of local users.
+async fn compare(shared: &Shared, jobs: &mpsc::WeakSender<Job>) -> Result<(), BackendError> {
+    const USERS: usize = 500;
+    // A room whose last local member was removed elsewhere is in nobody's list any more.
+    let mut unlisted = shared.rooms.groups_with_local_members(&shared.hub);
+    for users in shared.hub.users().chunks(USERS) {
+        let mut pages = Pages::new(shared, users);
+        while let Some(rooms) = pages.next().await? {
+            for room in rooms {
+                unlisted.remove(&room.id);
+                let live = shared.use_room(&room).await?;
+                if live.published() < room.head {
+                    catch_up(jobs, live, room.head).await;
+                }
+            }
+        }
+    }
+    for (id, live) in unlisted {
+        let room = shared.stored(shared.store.room(&id).await)?;
+        if let Some(room) = room
+            && live.published() < room.head
+        {
+            catch_up(jobs, live, room.head).await;
+        }
+    }
+    Ok(())
+}
+
+/// The rooms of some users, page by page.
+pub(crate) struct Pages<'a> {
+    shared: &'a Shared,
+    users: &'a [UserId],
+    last: Option<RoomId>,
+    done: bool,
+}
+
+impl<'a> Pages<'a> {
+    pub(crate) fn new(shared: &'a Shared, users: &'a [UserId]) -> Self {
+        Self {
+            shared,
+            users,
+            last: None,
+            done: false,
+        }
+    }
+
+    pub(crate) async fn next(&mut self) -> Result<Option<Vec<Room>>, BackendError> {
+        const PAGE: usize = 1_000;
+        if self.done {
+            return Ok(None);
+        }
+        let (store, after) = (&self.shared.store, self.last.as_ref());
+        let rooms = store.rooms_with(self.users, after, PAGE).await;
+        let rooms = self.shared.stored(rooms)?;
+        self.done = rooms.len() < PAGE;
+        self.last = rooms.last().map(|room| room.id.clone());
+        Ok(Some(rooms))
+    }
+}
+
+async fn catch_up(jobs: &mpsc::WeakSender<Job>, room: Arc<LiveRoom>, head: Seq) {
+    if let Some(jobs) = jobs.upgrade() {
+        jobs.send(Job::CatchUp(room, head)).await.ok();
+    }
+}

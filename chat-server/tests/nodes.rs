@@ -1,0 +1,430 @@
+//! Several servers on one MongoDB and one Redis behave as one.
+//!
+//! The servers are processes, started as people start them; `scripts/services` brings the databases.
+
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+#[path = "cluster/mod.rs"]
+mod cluster;
+mod common;
+
+use std::{collections::BTreeSet, path::Path, process::Stdio, time::Duration};
+
+use cluster::{Node, PATIENCE, mongo::Database, redis::Redis};
+use common::Client;
+use serde_json::{Value, json};
+use tokio::{
+    io::AsyncWriteExt,
+    net::TcpStream,
+    process::Command,
+    time::{Instant, sleep, timeout},
+};
+
+const ROOM: &str = "alice,bob";
+
+/// Servers, and what they have in common.
+struct Cluster {
+    nodes: Vec<Node>,
+    _redis: Redis,
+    _database: Database,
+}
+
+impl Cluster {
+    /// `None` when these tests are to be left out.
+    async fn start(nodes: usize, settings: &[&str]) -> Option<Self> {
+        let (database, redis) = (Database::new()?, Redis::start().await?);
+        let (store, cache) = (database.uri.clone(), redis.url());
+        let mut all = vec!["--store", &store, "--cache", &cache];
+        all.extend(settings);
+        let nodes: Vec<Node> = (0..nodes).map(|_| Node::start(&all)).collect();
+        for node in &nodes {
+            node.ready().await;
+        }
+        Some(Self {
+            nodes,
+            _redis: redis,
+            _database: database,
+        })
+    }
+
+    async fn unlimited(nodes: usize) -> Option<Self> {
+        Self::start(nodes, &["--rate-limit", "off"]).await
+    }
+
+    async fn client(&self, node: usize, user: &str) -> Client {
+        self.resume(node, user, json!([])).await
+    }
+
+    async fn resume(&self, node: usize, user: &str, cursors: Value) -> Client {
+        Client::resume(self.nodes[node].address(), user, cursors).await
+    }
+}
+
+async fn send(client: &mut Client, text: &str, id: &str) -> Value {
+    let send = json!({ "type": "send", "room": ROOM, "text": text, "client_id": id });
+    client.ask(send).await
+}
+
+/// A page of one entry, by REST, which leaves no connection.
+async fn entries(node: &Node, page: &str) -> Value {
+    let mut tcp = TcpStream::connect(node.address()).await.unwrap();
+    let request = format!(
+        "GET /v1/rooms/{ROOM}/entries?{page}&limit=1 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
+         authorization: Bearer alice\r\n\r\n"
+    );
+    tcp.write_all(request.as_bytes()).await.unwrap();
+    let answer = common::read_to_end(&mut tcp).await;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200"), "{answer}");
+    serde_json::from_str(body).unwrap()
+}
+
+async fn is_online(client: &mut Client, user: &str) -> bool {
+    let ask = json!({ "type": "presence", "users": [user] });
+    let answer = client.ask(ask).await;
+    let online = &answer["result"]["users"][0]["online"];
+    online.as_bool().unwrap_or_else(|| panic!("{answer}"))
+}
+
+#[tokio::test]
+async fn a_room_whose_members_are_on_three_nodes_has_one_order_and_every_message_once() {
+    const EACH: usize = 20;
+    let Some(cluster) = Cluster::unlimited(3).await else {
+        return;
+    };
+    let mut clients = Vec::new();
+    for (node, user) in ["alice", "bob", "alice"].into_iter().enumerate() {
+        clients.push(cluster.client(node, user).await);
+    }
+    clients[0].open("bob").await;
+    for number in 0..EACH {
+        for (node, client) in clients.iter_mut().enumerate() {
+            let text = format!("{number} of {node}");
+            client
+                .tell(json!({ "type": "send", "room": ROOM, "text": text }))
+                .await;
+        }
+    }
+    let mut logs = Vec::new();
+    for client in &mut clients {
+        let mut log = Vec::new();
+        for seq in 1..=3 * EACH {
+            let entry = client.event("entry").await;
+            assert_eq!(entry["seq"], seq);
+            log.push(entry["body"]["text"].as_str().unwrap().to_owned());
+        }
+        logs.push(log);
+    }
+    assert_eq!(logs[0], logs[1]);
+    assert_eq!(logs[0], logs[2]);
+    assert_eq!(logs[0].iter().collect::<BTreeSet<_>>().len(), 3 * EACH);
+    for node in 0..3 {
+        let of_node = |text: &&String| text.ends_with(&format!(" of {node}"));
+        let sent: Vec<_> = (0..EACH)
+            .map(|number| format!("{number} of {node}"))
+            .collect();
+        let kept: Vec<_> = logs[0].iter().filter(of_node).cloned().collect();
+        assert_eq!(kept, sent, "each sender's order is kept");
+    }
+}
+
+#[tokio::test]
+async fn a_retry_on_another_node_has_the_first_number_and_is_not_delivered_again() {
+    let Some(cluster) = Cluster::unlimited(3).await else {
+        return;
+    };
+    let mut bob = cluster.client(2, "bob").await;
+    let mut alice = cluster.client(0, "alice").await;
+    let first = send(&mut alice, "once", "c-1").await["result"].take();
+    assert_eq!(first["duplicate"], false, "{first}");
+    let mut alice = cluster.client(1, "alice").await;
+    let again = send(&mut alice, "once", "c-1").await["result"].take();
+    assert_eq!(again["duplicate"], true, "{again}");
+    assert_eq!((&again["seq"], &again["id"]), (&first["seq"], &first["id"]));
+    send(&mut alice, "the end", "c-2").await;
+    assert_eq!(bob.hear().await, "once");
+    assert_eq!(bob.hear().await, "the end");
+}
+
+#[tokio::test]
+async fn receipts_and_typing_reach_members_on_other_nodes() {
+    let Some(cluster) = Cluster::unlimited(2).await else {
+        return;
+    };
+    let mut alice = cluster.client(0, "alice").await;
+    let mut bob = cluster.client(1, "bob").await;
+    send(&mut alice, "hello", "c-1").await;
+    assert_eq!(bob.hear().await, "hello");
+    let mut before = json!([0, 0]);
+    for (mark, now) in [("delivered", json!([1, 0])), ("read", json!([1, 1]))] {
+        bob.ask(json!({ "type": "receipt", "room": ROOM, "mark": mark, "seq": 1 }))
+            .await;
+        let told = loop {
+            let told = alice.event("receipt").await;
+            // Writing is reading: alice has moved too.
+            if told["user"] == "bob" {
+                break told;
+            }
+        };
+        let was = json!([told["was"]["delivered"], told["was"]["read"]]);
+        assert_eq!(
+            (&was, &json!([told["delivered"], told["read"]])),
+            (&before, &now)
+        );
+        before = now;
+    }
+    bob.ask(json!({ "type": "typing", "room": ROOM })).await;
+    let told = alice.event("typing").await;
+    assert_eq!(
+        told,
+        json!({ "type": "typing", "room": ROOM, "user": "bob", "active": true })
+    );
+    send(&mut bob, "said", "c-2").await;
+    assert_eq!(alice.event("typing").await["active"], false);
+}
+
+#[tokio::test]
+async fn a_user_with_devices_on_several_nodes_is_online_until_the_last_one_goes() {
+    let Some(cluster) = Cluster::unlimited(3).await else {
+        return;
+    };
+    let mut alice = cluster.client(0, "alice").await;
+    alice.open("bob").await;
+    // Each time another node is the last to see him.
+    for last in [2, 1, 2] {
+        let one = cluster.client(3 - last, "bob").await;
+        let told = json!({ "type": "presence", "user": "bob", "online": true });
+        assert_eq!(alice.event("presence").await, told);
+        let other = cluster.client(last, "bob").await;
+        drop(one);
+        // For longer than changes are gathered.
+        let until_then = Instant::now() + Duration::from_millis(500);
+        while Instant::now() < until_then {
+            assert!(is_online(&mut alice, "bob").await);
+            sleep(Duration::from_millis(50)).await;
+        }
+        drop(other);
+        let told = alice.event("presence").await;
+        let told = (&told["user"], &told["online"]);
+        assert_eq!(told, (&json!("bob"), &json!(false)));
+        assert!(!is_online(&mut alice, "bob").await);
+    }
+}
+
+#[tokio::test]
+async fn a_user_has_one_budget_on_all_nodes() {
+    let Some(cluster) = Cluster::start(3, &[]).await else {
+        return;
+    };
+    let mut clients = Vec::new();
+    for node in 0..3 {
+        clients.push(cluster.client(node, "alice").await);
+    }
+    clients[0].open("bob").await;
+    for number in 0..5 {
+        clients[number % 2].say(ROOM, "hello").await;
+    }
+    let sixth = send(&mut clients[2], "too many", "c-6").await;
+    assert_eq!(sixth["error"]["code"], 210, "{sixth}");
+    for client in &mut clients {
+        let muted = send(client, "still", "c-7").await;
+        assert_eq!(muted["error"]["code"], 211, "{muted}");
+    }
+    let mut bob = cluster.client(1, "bob").await;
+    assert_eq!(bob.say(ROOM, "mine is another").await, 6);
+}
+
+#[tokio::test]
+async fn resume_on_another_node_than_the_killed_one_gives_exactly_what_was_missed() {
+    let Some(mut cluster) = Cluster::unlimited(3).await else {
+        return;
+    };
+    let mut alice = cluster.client(0, "alice").await;
+    let mut bob = cluster.client(1, "bob").await;
+    let view = bob.ask(json!({ "type": "open", "user": "alice" })).await;
+    let epoch = view["result"]["room"]["epoch"].clone();
+    for text in ["one", "two"] {
+        bob.say(ROOM, text).await;
+        assert_eq!(alice.hear().await, text);
+    }
+    cluster.nodes[0].0.kill();
+    for text in ["three", "four", "five"] {
+        bob.say(ROOM, text).await;
+    }
+    let cursor = json!([{ "room": ROOM, "epoch": epoch, "seq": 2 }]);
+    let mut alice = cluster.resume(2, "alice", cursor).await;
+    for (text, seq) in [("three", 3), ("four", 4), ("five", 5)] {
+        let entry = alice.frame().await.unwrap();
+        assert_eq!(
+            (&entry["seq"], &entry["body"]["text"]),
+            (&json!(seq), &json!(text))
+        );
+    }
+    let resumed = alice.frame().await.unwrap();
+    assert_eq!(
+        (&resumed["type"], &resumed["cursor"]["seq"]),
+        (&json!("resumed"), &json!(5))
+    );
+    bob.say(ROOM, "six").await;
+    assert_eq!(alice.event("entry").await["seq"], 6);
+}
+
+#[tokio::test]
+async fn a_room_that_is_made_on_one_node_appears_at_a_member_on_another() {
+    let Some(cluster) = Cluster::unlimited(2).await else {
+        return;
+    };
+    let mut bob = cluster.client(1, "bob").await;
+    let mut alice = cluster.client(0, "alice").await;
+    assert_eq!(alice.say(ROOM, "surprise").await, 1);
+    let entry = bob.event("entry").await;
+    assert_eq!(
+        (&entry["seq"], &entry["body"]["text"]),
+        (&json!(1), &json!("surprise"))
+    );
+    let rooms = bob.ask(json!({ "type": "rooms" })).await;
+    assert_eq!(rooms["result"]["rooms"][0]["unread"], 1, "{rooms}");
+    assert_eq!(bob.say(ROOM, "hello").await, 2);
+    assert_eq!(alice.hear().await, "surprise");
+    assert_eq!(alice.hear().await, "hello");
+}
+
+#[tokio::test]
+async fn an_edit_and_a_deletion_are_in_the_history_of_another_node_once_they_are_acked() {
+    let Some(cluster) = Cluster::unlimited(2).await else {
+        return;
+    };
+    let mut alice = cluster.client(0, "alice").await;
+    let mut bob = cluster.client(1, "bob").await;
+    alice.open("bob").await;
+    for round in 0..20_u64 {
+        let target = alice.say(ROOM, "secret").await;
+        assert_eq!(target, 3 * round + 1);
+        let around = json!({ "type": "history", "room": ROOM, "page": { "before": target + 1 }, "limit": 1 });
+        let mut read =
+            async || bob.ask(around.clone()).await["result"]["entries"][0]["body"].take();
+        // Known there, it could be remembered.
+        assert_eq!(read().await, json!({ "kind": "message", "text": "secret" }));
+        let text = format!("better {round}");
+        let edit = json!({ "type": "edit", "room": ROOM, "target": target, "text": text });
+        assert_eq!(alice.ask(edit).await["type"], "reply");
+        assert_eq!(read().await["text"], text);
+        let delete = json!({ "type": "delete", "room": ROOM, "target": target });
+        assert_eq!(alice.ask(delete).await["type"], "reply");
+        assert_eq!(read().await, json!({ "kind": "deleted" }));
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_nobody_of_a_room_is_connected_to_pages_all_of_it() {
+    let Some(cluster) = Cluster::unlimited(2).await else {
+        return;
+    };
+    // The node gets to know the room, and nothing of what follows.
+    let mut alice = cluster.client(0, "alice").await;
+    alice.say(ROOM, "one").await;
+    drop(alice);
+    let mut bob = cluster.client(1, "bob").await;
+    for text in ["two", "three"] {
+        bob.say(ROOM, text).await;
+    }
+    for (page, shown, older, newer) in [
+        ("after=1", json!([2]), true, true),
+        ("after=2", json!([3]), true, false),
+        ("before=4", json!([3]), true, false),
+        ("before=3", json!([2]), true, true),
+        ("before=1", json!([]), false, true),
+    ] {
+        let answer = entries(&cluster.nodes[0], page).await;
+        let seqs: Vec<_> = answer["entries"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|it| &it["seq"])
+            .collect();
+        let found = json!([seqs, answer["older"], answer["newer"]]);
+        assert_eq!(found, json!([shown, older, newer]), "{page}");
+    }
+}
+
+#[tokio::test]
+async fn socketio_clients_of_two_nodes_are_in_one_world() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/socketio");
+    if std::env::var_os("CHAT_SKIP_NODE").is_some() {
+        return;
+    }
+    let Some(cluster) = Cluster::unlimited(2).await else {
+        return;
+    };
+    let urls = cluster
+        .nodes
+        .iter()
+        .map(|node| format!("http://{}", node.address()));
+    let urls: Vec<String> = urls.collect();
+    let played = Command::new("node")
+        .current_dir(here)
+        .args(["run.mjs", "users_of_two_nodes_are_in_one_world"])
+        .arg(format!("upgrade={}", urls.join(",")))
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let played = timeout(2 * PATIENCE, played)
+        .await
+        .expect("it ends in time");
+    let played = played.expect("node can be started; or set CHAT_SKIP_NODE=1");
+    let said = String::from_utf8_lossy(&played.stderr);
+    assert!(played.status.success(), "{said}");
+}
+
+#[tokio::test]
+async fn users_of_a_killed_node_are_gone_within_the_lease_on_every_other_node() {
+    const LEASE: Duration = Duration::from_secs(2);
+    const REFRESH: Duration = Duration::from_millis(500);
+    /// For gathering, for the way to the client, and for a busy machine.
+    const GRACE: Duration = Duration::from_millis(700);
+    let settings = ["--presence-lease", "2s", "--presence-refresh", "500ms"];
+    let Some(mut cluster) = Cluster::start(3, &settings).await else {
+        return;
+    };
+    let mut alice = cluster.client(0, "alice").await;
+    let mut carol = cluster.client(1, "carol").await;
+    alice.open("bob").await;
+    carol.open("bob").await;
+    for run in 0..3 {
+        let bob = cluster.client(2, "bob").await;
+        for watcher in [&mut alice, &mut carol] {
+            let told = watcher.event("presence").await;
+            assert_eq!(
+                (&told["user"], &told["online"]),
+                (&json!("bob"), &json!(true))
+            );
+        }
+        // Some kills come just after a renewal, some just before one.
+        sleep(REFRESH * run / 3).await;
+        cluster.nodes[2].0.kill();
+        let killed = Instant::now();
+        for watcher in [&mut alice, &mut carol] {
+            while is_online(watcher, "bob").await {
+                sleep(Duration::from_millis(50)).await;
+            }
+            let took = killed.elapsed();
+            assert!(took < LEASE + GRACE, "{took:?}");
+        }
+        for watcher in [&mut alice, &mut carol] {
+            let told = watcher.event("presence").await;
+            assert_eq!(
+                (&told["user"], &told["online"]),
+                (&json!("bob"), &json!(false))
+            );
+            let took = killed.elapsed();
+            assert!(took < LEASE + REFRESH + GRACE, "{took:?}");
+        }
+        drop(bob);
+        cluster.nodes[2].0.restart();
+        cluster.nodes[2].ready().await;
+    }
+}
