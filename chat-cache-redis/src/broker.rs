@@ -89,7 +89,8 @@ impl RedisBroker {
     ///
     /// # Errors
     ///
-    /// When the URL is wrong, or Redis can't be reached or doesn't let us in.
+    /// When the URL is wrong, or Redis can't be reached, doesn't let us in, or doesn't let us listen
+    /// and publish.
     pub async fn connect(url: &str) -> Result<Self, BackendError> {
         Self::connect_with(url, "chat", PATIENCE).await
     }
@@ -108,9 +109,15 @@ impl RedisBroker {
         let (subscriber, arrivals) =
             Servers::open(url, patience * 2 / 3, "hints from other nodes").await?;
         let (publisher, _) = Servers::open(url, patience, "hints to other nodes").await?;
+        let keys = Keys::new(prefix);
+        // Whoever may not do this is told so now.
+        let probe = keys.probe();
+        subscriber.subscribe(&probe).await?;
+        subscriber.unsubscribe(&probe).await?;
+        publisher.publish(&probe, String::new()).await?;
         let node = Arc::new(Node {
             id: RandomIds.next(),
-            keys: Keys::new(prefix),
+            keys,
             subscriber,
             wanted: Mutex::default(),
             doubt: Notify::new(),

@@ -28,7 +28,7 @@ impl RedisCache {
     ///
     /// # Errors
     ///
-    /// When the URL is wrong, or Redis can't be reached or doesn't let us in.
+    /// When the URL is wrong, or Redis can't be reached, doesn't let us in, or doesn't let us write.
     pub async fn connect(url: &str) -> Result<Self, BackendError> {
         Self::connect_with(url, "chat", PATIENCE).await
     }
@@ -46,10 +46,12 @@ impl RedisCache {
     ) -> Result<Self, BackendError> {
         let (servers, _) =
             Servers::open(url, patience, "presence, rate limits and history").await?;
-        Ok(Self {
+        let cache = Self {
             servers,
             keys: Keys::new(prefix),
-        })
+        };
+        cache.probe().await?;
+        Ok(cache)
     }
 }
 

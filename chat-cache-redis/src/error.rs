@@ -6,6 +6,9 @@ use fred::error::{Error, ErrorKind};
 /// What the driver says of a connection that has just been lost.
 const UNROUTED: &str = "Failed to route command.";
 
+/// What the server says when a user may run a script, but not a command in it.
+const SCRIPT_NOT_ALLOWED: &str = "The user executing the script can't run this command";
+
 /// An error of this backend.
 pub(crate) fn backend_error(
     kind: BackendErrorKind,
@@ -32,6 +35,7 @@ pub(crate) fn classify(error: &Error, operation: &'static str) -> BackendError {
         ("NOAUTH" | "WRONGPASS" | "NOPERM", _) | (_, ErrorKind::Auth) => {
             (Kind::Unauthorized, Retry::No)
         }
+        _ if error.details().contains(SCRIPT_NOT_ALLOWED) => (Kind::Unauthorized, Retry::No),
         ("OOM", _) => (Kind::Full, Retry::Safe),
         (
             "LOADING" | "BUSY" | "CLUSTERDOWN" | "TRYAGAIN" | "MASTERDOWN" | "READONLY" | "MISCONF"
@@ -68,6 +72,7 @@ mod tests {
             (ErrorKind::Auth, "", Unauthorized, No),
             (ErrorKind::Auth, "WRONGPASS invalid", Unauthorized, No),
             (ErrorKind::Unknown, "NOPERM this user", Unauthorized, No),
+            (ErrorKind::Unknown, SCRIPT_NOT_ALLOWED, Unauthorized, No),
             (ErrorKind::Unknown, "OOM command not allowed", Full, Safe),
             (ErrorKind::Unknown, "LOADING Redis is", Unavailable, Safe),
             (ErrorKind::Unknown, "BUSY Redis is busy", Unavailable, Safe),

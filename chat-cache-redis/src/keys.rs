@@ -59,6 +59,11 @@ impl Keys {
         format!("{}:{{h{}}}", self.prefix, hex(room.as_str()))
     }
 
+    /// A key, and a channel, on which it is tried at start what this user may do.
+    pub(crate) fn probe(&self) -> String {
+        format!("{}:{{probe}}", self.prefix)
+    }
+
     pub(crate) fn channel(&self, topic: &Topic) -> String {
         match topic {
             Topic::User(user) => format!("{}:{{t{}}}", self.prefix, hex(user.as_str())),

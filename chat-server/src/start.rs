@@ -10,7 +10,7 @@ use chat_cache_redis::{RedisBroker, RedisCache};
 use chat_core::{
     BuildError, ChatEngine,
     moderation::{DEFAULT_WORDS, Matching, WordList, WordListError},
-    port::BackendError,
+    port::{BackendError, BackendErrorKind},
 };
 use chat_store_mongo::{ConnectError, MongoStore};
 use chat_store_sqlite::{OpenError, SqliteStore};
@@ -35,8 +35,13 @@ pub enum StartError {
     #[error("store: {0}{cause}", cause = cause(.0))]
     Store(#[from] BackendError),
     /// The cache can't be used.
-    #[error("cache: {0}{cause}", cause = cause(.0))]
-    Cache(BackendError),
+    #[error("cache: {source}{cause}{remedy}", cause = cause(.source), remedy = remedy(.source, .url))]
+    Cache {
+        /// Where it is, without a password.
+        url: String,
+        /// What is wrong with it.
+        source: BackendError,
+    },
     /// The settings of the engine make no sense together.
     #[error(transparent)]
     Build(#[from] BuildError),
@@ -65,6 +70,20 @@ pub(crate) fn cause(error: &dyn std::error::Error) -> String {
         .source()
         .map(|source| format!(": {source}"))
         .unwrap_or_default()
+}
+
+/// What to do about it; a cause that says that itself has none.
+fn remedy(error: &BackendError, url: &str) -> String {
+    match error.kind {
+        BackendErrorKind::Unavailable | BackendErrorKind::Timeout => {
+            format!("; start it, or correct {url}")
+        }
+        BackendErrorKind::Unauthorized => {
+            format!("; correct the login in {url}, or what this user may do")
+        }
+        BackendErrorKind::Full => format!("; give {url} more memory, or let it evict keys"),
+        _ => String::new(),
+    }
 }
 
 fn reason(error: &io::Error) -> String {
@@ -113,8 +132,12 @@ pub async fn start(settings: &Settings) -> Result<Started, StartError> {
         // The builder's own.
         CacheUrl::Memory => builder,
         CacheUrl::Redis(url) => {
-            let cache = RedisCache::connect(url).await.map_err(StartError::Cache)?;
-            let broker = RedisBroker::connect(url).await.map_err(StartError::Cache)?;
+            let failed = |source| {
+                let url = without_password(url);
+                StartError::Cache { url, source }
+            };
+            let cache = RedisCache::connect(url).await.map_err(failed)?;
+            let broker = RedisBroker::connect(url).await.map_err(failed)?;
             builder.cache(cache).broker(broker)
         }
     };

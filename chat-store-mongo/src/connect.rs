@@ -38,6 +38,11 @@ const OLDEST_WIRE_VERSION: i32 = 17;
 /// The database, when the address names none.
 pub(crate) const DATABASE: &str = "chat";
 
+/// The driver would need a resolver of its own to read these.
+const SRV: &str = "it begins with mongodb+srv://; name the hosts instead, as in \
+    mongodb://USER:PASSWORD@HOST1,HOST2,HOST3/DATABASE?replicaSet=NAME&authSource=admin&tls=true, which \
+    Atlas shows under Connect for the oldest version of a driver";
+
 /// Why the store can't be used, and what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -73,6 +78,12 @@ pub enum ConnectError {
         hosts: String,
         /// What the driver said.
         source: Error,
+    },
+    /// The address names no user, and the server wants one.
+    #[error("MongoDB at {hosts} wants a name and a password; put them into the address")]
+    NoLogin {
+        /// Where it is.
+        hosts: String,
     },
     /// The user may not do what a store does.
     #[error("this user may not write to the database {database}; give it the role readWrite there")]
@@ -113,7 +124,7 @@ pub enum ConnectError {
         source: Error,
     },
     /// Anything else; the source says what.
-    #[error("the database {database} can't be used")]
+    #[error("the database {database} can't be used: {}", source.kind)]
     Other {
         /// The database.
         database: String,
@@ -161,6 +172,7 @@ async fn find(uri: &str, otherwise: &str) -> Result<(Place, Database), ConnectEr
     let options = options(uri).await?;
     let hosts = options.hosts.iter().map(ToString::to_string);
     let place = Place {
+        login: options.credential.is_some(),
         hosts: hosts.collect::<Vec<_>>().join(", "),
         database: options
             .default_database
@@ -174,6 +186,9 @@ async fn find(uri: &str, otherwise: &str) -> Result<(Place, Database), ConnectEr
 
 async fn options(uri: &str) -> Result<ClientOptions, ConnectError> {
     let wrong = |reason: String| ConnectError::Address { reason };
+    if uri.starts_with("mongodb+srv://") {
+        return Err(wrong(SRV.to_owned()));
+    }
     let parsed = tokio::time::timeout(LIMIT, ClientOptions::parse(uri)).await;
     let mut options = parsed
         .map_err(|_| wrong("the name server does not answer".to_owned()))?
@@ -285,6 +300,8 @@ async fn indexes(database: &Database) -> mongodb::error::Result<()> {
 struct Place {
     hosts: String,
     database: String,
+    /// Whether the address names a user.
+    login: bool,
 }
 
 impl Place {
@@ -315,8 +332,13 @@ impl Place {
             (ErrorKind::Authentication { .. }, _) | (_, Some(18)) => {
                 ConnectError::WrongPassword { hosts, source }
             }
+            (_, Some(13)) if !self.login => ConnectError::NoLogin { hosts },
             (_, Some(13 | 8000)) => ConnectError::NotAllowed { database, source },
             (_, Some(14_031)) => ConnectError::DiskFull { hosts, source },
+            // The server's own words for what the system told it.
+            (ErrorKind::Command(failed), _) if failed.message.contains("No space left") => {
+                ConnectError::DiskFull { hosts, source }
+            }
             (_, Some(10_107 | 13_435 | 13_436)) => ConnectError::NoPrimary { hosts, source },
             // The driver's description of the members tells a set without a primary apart.
             (ErrorKind::ServerSelection { message, .. }, _)

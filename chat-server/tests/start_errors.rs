@@ -1,0 +1,293 @@
+//! The program against a MongoDB and a Redis that can't be used: one clear line, and exit code 1.
+#![cfg(unix)]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+use std::{
+    io::Write as _,
+    net::TcpListener,
+    path::PathBuf,
+    process::{Child, Command, Output, Stdio},
+    time::Duration,
+};
+
+use chat_core::testing::service;
+use mongodb::{
+    Client,
+    bson::{Document, doc},
+};
+use tempfile::TempDir;
+use tokio::time::timeout;
+
+/// In less than this the program has given up.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// For what a server needs to start.
+const LONG: Duration = Duration::from_secs(30);
+
+/// Stands in addresses, and must stand in no line.
+const PASSWORD: &str = "hunter2";
+
+/// A server of a test's own; it is killed when this is dropped.
+struct Server {
+    process: Child,
+    port: u16,
+    folder: TempDir,
+}
+
+impl Server {
+    /// Starts `program`, to whose arguments the port and the folder are added under these names.
+    fn start(mut command: Command, port: &str, folder: &str) -> Self {
+        let place = tempfile::tempdir().unwrap();
+        let free = free_port();
+        command
+            .args([port, &free.to_string(), folder])
+            .arg(place.path());
+        Self {
+            process: command.stdout(Stdio::null()).spawn().unwrap(),
+            port: free,
+            folder: place,
+        }
+    }
+
+    fn mongo(command: Command) -> Self {
+        let mut command = command;
+        command.args(["--bind_ip", "127.0.0.1", "--nounixsocket"]);
+        command.args(["--wiredTigerCacheSizeGB", "0.25"]);
+        Self::start(command, "--port", "--dbpath")
+    }
+
+    fn redis(options: &[&str]) -> Option<Self> {
+        let mut command = Command::new(service("REDIS_SERVER")?);
+        command
+            .args(["--bind", "127.0.0.1", "--save", ""])
+            .args(options);
+        Some(Self::start(command, "--port", "--dir"))
+    }
+
+    /// Runs commands on the database `admin`, waiting for the server and for each to be accepted.
+    async fn run(&self, login: &str, commands: &[Document]) {
+        let uri = format!("mongodb://{login}127.0.0.1:{}", self.port);
+        let client = Client::with_uri_str(uri).await.unwrap();
+        for command in commands {
+            let admin = client.database("admin");
+            timeout(LONG, admin.run_command(command.clone()))
+                .await
+                .unwrap()
+                .unwrap();
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn free_port() -> u16 {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    free.local_addr().unwrap().port()
+}
+
+/// The one line with which it refuses to start.
+async fn refusal(arguments: [&str; 4]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_chat-server"));
+    command
+        .args(["--listen", "127.0.0.1:0"])
+        .args(arguments)
+        .current_dir(folder.path())
+        .env_clear()
+        .kill_on_drop(true);
+    let ended = timeout(PATIENCE, command.output()).await;
+    let ended = ended.unwrap_or_else(|_| panic!("{arguments:?}: no end within {PATIENCE:?}"));
+    let Output { status, stderr, .. } = ended.unwrap();
+    let said = String::from_utf8(stderr).unwrap();
+    assert_eq!(status.code(), Some(1), "{arguments:?}: {said}");
+    assert_eq!(said.lines().count(), 1, "{arguments:?}: {said}");
+    assert!(
+        said.starts_with("error: ") && !said.contains(PASSWORD),
+        "{said}"
+    );
+    said
+}
+
+async fn store(url: &str) -> String {
+    refusal(["--store", url, "--cache", "memory"]).await
+}
+
+async fn cache(url: &str) -> String {
+    refusal(["--store", "memory", "--cache", url]).await
+}
+
+fn says(line: &str, words: &[&str]) {
+    for word in words {
+        assert!(line.contains(word), "{word:?} is not in {line}");
+    }
+}
+
+#[tokio::test]
+async fn where_nobody_listens_or_answers_it_says_where_and_to_start_it() {
+    let closed = free_port();
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    for port in [closed, silent.local_addr().unwrap().port()] {
+        let place = format!("127.0.0.1:{port}");
+        let at = format!("me:{PASSWORD}@{place}");
+        let line = store(&format!("mongodb://{at}/chat?replicaSet=rs0")).await;
+        says(
+            &line,
+            &["store: ", &place, "start it", "correct the address"],
+        );
+        for scheme in ["redis", "redis-cluster"] {
+            let line = cache(&format!("{scheme}://{at}")).await;
+            says(&line, &["cache: ", &place, "start it", "correct"]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_address_of_atlas_is_refused_with_the_form_to_use() {
+    let line = store(&format!(
+        "mongodb+srv://me:{PASSWORD}@cluster0.example.mongodb.net/chat"
+    ))
+    .await;
+    says(
+        &line,
+        &[
+            "mongodb+srv",
+            "name the hosts",
+            "HOST1,HOST2,HOST3",
+            "tls=true",
+        ],
+    );
+}
+
+#[tokio::test]
+async fn mongodb_with_a_wrong_login_or_a_user_who_only_reads_is_told_apart() {
+    let Some(program) = service("MONGOD") else {
+        return;
+    };
+    let mut command = Command::new(program);
+    command.arg("--auth");
+    let server = Server::mongo(command);
+    let root = doc! { "createUser": "root", "pwd": PASSWORD, "roles": ["root"] };
+    server.run("", &[root]).await;
+    let role = doc! { "role": "read", "db": "chat" };
+    let reader = doc! { "createUser": "reader", "pwd": PASSWORD, "roles": [role] };
+    server.run(&format!("root:{PASSWORD}@"), &[reader]).await;
+    let at = |login: &str| {
+        let port = server.port;
+        format!("mongodb://{login}127.0.0.1:{port}/chat?authSource=admin")
+    };
+    let line = store(&at("root:wrong@")).await;
+    says(&line, &["refused the name or the password", "correct them"]);
+    let line = store(&at(&format!("reader:{PASSWORD}@"))).await;
+    says(&line, &["may not write to the database chat", "readWrite"]);
+    let line = store(&at("")).await;
+    says(&line, &["wants a name and a password"]);
+}
+
+#[tokio::test]
+async fn redis_with_a_wrong_login_or_a_user_who_only_reads_is_told_apart() {
+    let options = format!(
+        "--requirepass {PASSWORD} --user reader on >{PASSWORD} ~* &* +@read +@connection \
+         --user deaf on >{PASSWORD} ~* resetchannels +@all"
+    );
+    let options: Vec<_> = options.split_whitespace().collect();
+    let Some(server) = Server::redis(&options) else {
+        return;
+    };
+    let place = format!("127.0.0.1:{}", server.port);
+    let at = |login: &str| format!("redis://{login}{place}");
+    answers(server.port).await;
+    for login in ["", "default:wrong@", "nobody:wrong@"] {
+        let line = cache(&at(login)).await;
+        says(
+            &line,
+            &["refused our credentials", "correct the login", &place],
+        );
+    }
+    for user in ["reader", "deaf"] {
+        let line = cache(&at(&format!("{user}:{PASSWORD}@"))).await;
+        says(&line, &["NOPERM", "what this user may do", &place]);
+    }
+}
+
+/// Waits until something listens.
+async fn answers(port: u16) {
+    let listens = async {
+        while tokio::net::TcpStream::connect(("127.0.0.1", port))
+            .await
+            .is_err()
+        {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(LONG, listens).await.unwrap();
+}
+
+#[tokio::test]
+async fn redis_without_memory_is_given_more() {
+    let Some(server) = Server::redis(&["--maxmemory", "1"]) else {
+        return;
+    };
+    answers(server.port).await;
+    let place = format!("127.0.0.1:{}", server.port);
+    let line = cache(&format!("redis://{place}")).await;
+    says(&line, &["no room", "OOM", "more memory", &place]);
+}
+
+/// A disk of its own, which no other process sees, and which goes with the server.
+#[tokio::test]
+async fn mongodb_on_a_full_disk_is_given_some() {
+    let Some(program) = service("MONGOD") else {
+        return;
+    };
+    let shell =
+        r#"for folder; do :; done; mount -t tmpfs -o size=320m none "$folder" && exec "$@""#;
+    let mut command = Command::new("unshare");
+    command.args([
+        "--user",
+        "--map-root-user",
+        "--mount",
+        "sh",
+        "-c",
+        shell,
+        "sh",
+        &program,
+    ]);
+    let mut server = Server::mongo(command);
+    tokio::select! {
+        () = answers(server.port) => {}
+        () = ended(&mut server.process) => {
+            let line = "LEFT OUT: a full disk, for want of the right to mount one\n";
+            std::io::stderr().write_all(line.as_bytes()).unwrap();
+            return;
+        }
+    }
+    // Once it answers, its journal is there.
+    server.run("", &[doc! { "ping": 1 }]).await;
+    let disk = PathBuf::from(format!("/proc/{}/root", server.process.id()));
+    let file = server
+        .folder
+        .path()
+        .strip_prefix("/")
+        .unwrap()
+        .join("filled");
+    let mut file = std::fs::File::create(disk.join(file)).unwrap();
+    while file.write_all(&[7; 4096]).is_ok() {}
+    let line = store(&format!("mongodb://127.0.0.1:{}/chat", server.port)).await;
+    says(&line, &["disk", "is full", "free some"]);
+}
+
+/// Waits for the end of a process. In this file it ends at once, or never.
+async fn ended(process: &mut Child) {
+    while process.try_wait().unwrap().is_none() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
