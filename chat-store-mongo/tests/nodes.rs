@@ -1,6 +1,7 @@
 //! Several nodes on one database, and nodes that die between two writes.
 #![allow(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     clippy::print_stdout,
     reason = "a test fails by panicking, and so do its helpers"
@@ -176,6 +177,37 @@ async fn node_that_is_killed() {
     }
 }
 
+/// The address, for a client that the server knows by this name.
+fn named(uri: &str, name: &str) -> String {
+    let separator = if uri.contains('?') { '&' } else { '?' };
+    format!("{uri}{separator}appName={name}")
+}
+
+/// Waits until the server has read the end of all connections of the killed node: what that had sent
+/// is carried out after its death.
+async fn gone(database: &Database) {
+    let client = mongodb::Client::with_uri_str(&database.uri).await.unwrap();
+    let admin = client.database("admin");
+    let connections = [
+        doc! { "$currentOp": { "allUsers": true, "idleConnections": true } },
+        doc! { "$match": { "appName": &database.name } },
+    ];
+    let closing = async {
+        while admin
+            .aggregate(connections.clone())
+            .await
+            .unwrap()
+            .advance()
+            .await
+            .unwrap()
+        {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let closed = tokio::time::timeout(Duration::from_secs(10), closing).await;
+    closed.expect("they are closed");
+}
+
 #[tokio::test]
 async fn a_node_killed_between_an_entry_and_its_effect_leaves_nothing_half_done() {
     let Some(database) = Database::new() else {
@@ -187,7 +219,7 @@ async fn a_node_killed_between_an_entry_and_its_effect_leaves_nothing_half_done(
     for run in 1..=12_u64 {
         let mut node = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "node_that_is_killed", "--ignored", "--nocapture"])
-            .env("CHAT_TEST_NODE_URI", &database.uri)
+            .env("CHAT_TEST_NODE_URI", named(&database.uri, &database.name))
             .env("CHAT_TEST_NODE_RUN", run.to_string())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
@@ -209,6 +241,7 @@ async fn a_node_killed_between_an_entry_and_its_effect_leaves_nothing_half_done(
                 acked = seq.parse().unwrap();
             }
         }
+        gone(&database).await;
         let open = documents(&database, doc! { "pending": true }).await;
         found_open += open.len();
         check(&store, acked).await;
