@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::select_all;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use tokio::{
     sync::{MutexGuard, watch},
@@ -306,10 +307,14 @@ impl Stage {
     /// Fails nothing when it gives up: the checker tells more of what is missing.
     async fn converge(&self, patience: Duration) -> Duration {
         let since = Instant::now();
-        for node in &self.nodes {
-            node.ready().await;
-        }
-        let heads = self.circle.heads(self.nodes[0].address()).await;
+        // Whichever node answers first: one that was away may have much to do.
+        let heads = self.nodes.iter().map(|node| {
+            Box::pin(async {
+                node.ready().await;
+                self.circle.heads(node.address()).await
+            })
+        });
+        let (heads, ..) = select_all(heads).await;
         let converged = || {
             let all = self.run.progress.borrow();
             let members = all.iter().take(self.scale.clients);
@@ -322,7 +327,11 @@ impl Stage {
             }
         };
         drop(timeout(patience, converging).await);
-        since.elapsed()
+        let took = since.elapsed();
+        for node in &self.nodes {
+            node.ready().await;
+        }
+        took
     }
 
     /// Lets all come to rest, and judges.
