@@ -548,7 +548,7 @@ impl Reader {
     }
 
     /// Or why there is no answer.
-    async fn try_ask(&mut self, mut command: Value) -> Result<Value, String> {
+    pub(crate) async fn try_ask(&mut self, mut command: Value) -> Result<Value, String> {
         command["id"] = 1.into();
         let asking = async {
             let gone = |Gone(code)| format!("the connection is gone: {code:?}");
