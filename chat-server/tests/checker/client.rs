@@ -93,8 +93,8 @@ enum Asked {
     Mark(String),
 }
 
-/// The connection is gone.
-struct Gone;
+/// The connection is gone; with which code, if it was closed.
+struct Gone(Option<u16>);
 
 pub(crate) struct Device {
     run: Arc<Run>,
@@ -156,7 +156,11 @@ impl Device {
             let silence = self.run.manner.silence;
             if let Some(mut socket) = Socket::connect(self.address(), silence).await {
                 self.link += 1;
-                let Err(Gone) = self.talk(&mut socket, incarnation).await;
+                let Err(Gone(code)) = self.talk(&mut socket, incarnation).await;
+                if let Some(code) = code {
+                    let comes_back = self.run.manner.may_fail && (4000..4500).contains(&code);
+                    assert!(comes_back, "the server closed: {code}");
+                }
                 if self.run.manner.gives_up && *self.run.phase.borrow() == Phase::Load {
                     let rng = &mut self.rng;
                     self.pending.retain(|_| !rng.random_ratio(1, 12));
@@ -214,7 +218,7 @@ impl Device {
                 }
                 _ = pulse.tick() => {
                     if heard.elapsed() > silence {
-                        return Err(Gone);
+                        return Err(Gone(None));
                     }
                     last_id += 1;
                     socket.write([json!({ "id": last_id, "type": "ping" })]).await?;
@@ -340,7 +344,7 @@ impl Device {
             let page = json!({ "after": after });
             let limit = (to - after).min(200);
             let ask = json!({ "type": "history", "room": room, "page": page, "limit": limit });
-            let page = reader.try_ask(ask).await.ok_or(Gone)?;
+            let page = reader.try_ask(ask).await.map_err(|_| Gone(None))?;
             for line in page["entries"].as_array().unwrap() {
                 after = line["seq"].as_u64().unwrap();
                 self.receive(line);
@@ -377,7 +381,7 @@ impl Device {
                 own: false,
             }),
             // To `hello`.
-            "error" if frame["id"] == 0 => return Err(Gone),
+            "error" if frame["id"] == 0 && self.run.manner.may_fail => return Err(Gone(None)),
             answer @ ("reply" | "error") => {
                 let Some(asked) = frame["id"].as_u64().and_then(|id| asked.remove(&id)) else {
                     return Ok(());
@@ -501,7 +505,7 @@ impl Socket {
         };
         match timeout(PATIENCE, writing).await {
             Ok(Ok(())) => Ok(()),
-            _ => Err(Gone),
+            _ => Err(Gone(None)),
         }
     }
 
@@ -509,13 +513,12 @@ impl Socket {
         loop {
             match self.0.next().await {
                 Some(Ok(Message::Text(text))) => return Ok(serde_json::from_str(&text).unwrap()),
-                // It stops.
-                Some(Ok(Message::Close(Some(frame)))) if u16::from(frame.code) == 4000 => {
-                    return Err(Gone);
+                Some(Ok(Message::Close(frame))) => {
+                    // None at all is 1005.
+                    return Err(Gone(Some(frame.map_or(1005, |frame| frame.code.into()))));
                 }
-                Some(Ok(Message::Close(frame))) => panic!("the server closed: {frame:?}"),
                 Some(Ok(_)) => {}
-                Some(Err(_)) | None => return Err(Gone),
+                Some(Err(_)) | None => return Err(Gone(None)),
             }
         }
     }
@@ -540,23 +543,26 @@ impl Reader {
     }
 
     pub(crate) async fn ask(&mut self, command: Value) -> Value {
-        self.try_ask(command).await.expect("an answer")
+        let answer = self.try_ask(command).await;
+        answer.unwrap_or_else(|why| panic!("{why}"))
     }
 
-    /// `None` when the connection ends before the answer.
-    pub(crate) async fn try_ask(&mut self, mut command: Value) -> Option<Value> {
+    /// Or why there is no answer.
+    pub(crate) async fn try_ask(&mut self, mut command: Value) -> Result<Value, String> {
         command["id"] = 1.into();
         let asking = async {
-            self.0.write([command]).await.ok()?;
+            let gone = |Gone(code)| format!("the connection is gone: {code:?}");
+            self.0.write([command]).await.map_err(gone)?;
             loop {
-                let mut frame = self.0.read().await.ok()?;
+                let mut frame = self.0.read().await.map_err(gone)?;
                 match frame["type"].as_str() {
-                    Some("reply") => return Some(frame["result"].take()),
-                    Some("error") => panic!("{frame}"),
+                    Some("reply") => return Ok(frame["result"].take()),
+                    Some("error") => return Err(frame.to_string()),
                     _ => {}
                 }
             }
         };
-        timeout(PATIENCE, asking).await.expect("in time")
+        let late = |_| Err("no answer in time".to_owned());
+        timeout(PATIENCE, asking).await.unwrap_or_else(late)
     }
 }

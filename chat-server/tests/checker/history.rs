@@ -101,6 +101,8 @@ pub(crate) struct History {
     pub(crate) clients: Vec<String>,
     /// A text with this word is refused, whether or not its sender lives to learn it.
     pub(crate) refused_word: String,
+    /// Whether nothing that came on a link is done after its end, as when the server was killed.
+    pub(crate) links_are_final: bool,
     /// The rooms as they were before the first message.
     pub(crate) rooms: BTreeMap<String, Room>,
     pub(crate) ops: Vec<Op>,

@@ -161,9 +161,9 @@ impl Message<'_> {
     }
 
     /// Whether it can be told that it was not yet stored when this link ended.
-    fn missing_after(&self, link: u32, present: bool) -> bool {
+    fn missing_after(&self, link: u32, present: bool, final_links: bool) -> bool {
         match self.acks.first() {
-            Some(ack) => !ack.duplicate && ack.link > link,
+            Some(ack) => final_links && !ack.duplicate && ack.link > link,
             None => !present,
         }
     }
@@ -395,7 +395,9 @@ impl<'a> Checker<'a> {
                         format!("{key:?} is {}, sent after {last}", line.seq),
                     ));
                 }
-                if message.refusals.is_empty() && message.unsure.is_empty() {
+                // Given up on a link that was left, it may come at any time.
+                let kept = self.history.links_are_final || !message.acks.is_empty();
+                if kept && message.refusals.is_empty() && message.unsure.is_empty() {
                     *last = (*last).max(line.seq);
                 }
             }
@@ -413,7 +415,7 @@ impl<'a> Checker<'a> {
                 let mut failures = message.refusals.iter().chain(&message.unsure);
                 let refused =
                     failures.any(|failed| *failed <= link) || self.must_be_refused(message);
-                if message.missing_after(link, present) && !refused {
+                if message.missing_after(link, present, self.history.links_are_final) && !refused {
                     hole = hole.or(Some(message.key));
                 } else if let Some(hole) = hole
                     && message.stored_by(link, present)

@@ -19,7 +19,10 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::Path,
     process::{Child, Command, Stdio},
-    sync::atomic::{AtomicU16, Ordering},
+    sync::{
+        LazyLock,
+        atomic::{AtomicU16, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -52,10 +55,12 @@ pub(crate) fn service(variable: &str) -> Option<OsString> {
 /// Below the ports that systems give to outgoing connections: one of those would be in the way, and
 /// a client that tries again and again could even end up connected to itself.
 pub(crate) fn free_port() -> u16 {
+    const PORTS: std::ops::Range<u16> = 20_000..32_000;
     static TAKEN: AtomicU16 = AtomicU16::new(0);
-    let first = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap();
-    (0..2_000)
-        .map(|_| first + TAKEN.fetch_add(1, Ordering::Relaxed) % 2_000)
+    // Tests that run beside these begin elsewhere: it takes a while until a program has its port.
+    static FIRST: LazyLock<u16> = LazyLock::new(|| rand::random_range(0..12_000));
+    PORTS
+        .map(|_| (*FIRST + TAKEN.fetch_add(1, Ordering::Relaxed)) % 12_000 + PORTS.start)
         .find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
         .expect("a free port")
 }
@@ -191,6 +196,8 @@ impl Node {
         let said = || format!("a node is ready: {}", self.0.said());
         let waiting = timeout(PATIENCE, async {
             while ready().await.is_none() {
+                // Whoever answers then is another.
+                assert!(!self.0.said().contains("error: "), "{}", self.0.said());
                 sleep(Duration::from_millis(10)).await;
             }
         });

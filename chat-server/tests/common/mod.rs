@@ -231,6 +231,11 @@ impl Client {
         }
     }
 
+    /// The events that have come and were not asked for yet.
+    pub fn waiting(&self) -> impl Iterator<Item = &Value> {
+        self.events.iter()
+    }
+
     /// The next frame, or how the connection ended.
     pub async fn frame(&mut self) -> Result<Value, Closed> {
         loop {

@@ -11,13 +11,16 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(48) })]
 
     #[test]
-    fn a_history_without_a_fault_is_accepted(history in histories()) {
+    fn a_history_without_a_fault_is_accepted(history in any::<bool>().prop_flat_map(histories)) {
         let report = check(&history);
         prop_assert!(report.faults.is_empty(), "{}", report);
     }
 
     #[test]
-    fn every_corruption_is_flagged(history in histories(), pick in any::<usize>()) {
+    fn every_corruption_is_flagged(
+        history in any::<bool>().prop_flat_map(histories),
+        pick in any::<usize>(),
+    ) {
         for (what, fault, corrupt) in CORRUPTIONS {
             let mut corrupted = history.clone();
             if corrupt(&mut corrupted, pick).is_some() {
@@ -34,7 +37,7 @@ fn every_corruption_finds_something_to_corrupt() {
     let mut runner = TestRunner::deterministic();
     let mut applied = BTreeMap::new();
     for pick in 0..32 {
-        let history = histories().new_tree(&mut runner).unwrap().current();
+        let history = histories(true).new_tree(&mut runner).unwrap().current();
         for (what, fault, corrupt) in CORRUPTIONS {
             let mut corrupted = history.clone();
             if corrupt(&mut corrupted, pick).is_some() {

@@ -308,6 +308,8 @@ pub(crate) const CORRUPTIONS: &[(&str, Fault, Corruption)] = &[
         |history, pick| {
             let (room, first, second) = neighbours(history, pick, |a, b| a.0 == b.0 && a.3 == b.3)?;
             // As if both had been tried on an earlier connection, and only the second was stored then.
+            // Where links are not final, it may have been stored after the first all the same.
+            history.links_are_final.then_some(())?;
             let cids = line_of(history, &room);
             let at = |cid: &str| {
                 history

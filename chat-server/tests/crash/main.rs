@@ -126,6 +126,7 @@ async fn every_acked_message_survives_kill_9_once_and_in_order() {
     let history = History {
         clients,
         refused_word: client::REFUSED_WORD.to_owned(),
+        links_are_final: true,
         rooms: circle.rooms,
         ops: std::mem::take(&mut *run.ops.lock().unwrap()),
         views,

@@ -11,19 +11,25 @@ pub(crate) const CLIENTS: [&str; 5] = ["a", "a", "b", "c", "mallory"];
 pub(crate) const ROOMS: [&str; 2] = ["a,b", "b,c"];
 pub(crate) const OUTSIDER: Client = 4;
 
+/// The link, the room, the client id.
+type Written = (u32, &'static str, String);
+
 /// A server that keeps its promises, and its clients.
 struct Model {
     history: History,
     logs: BTreeMap<&'static str, Vec<Line>>,
     marks: BTreeMap<(&'static str, &'static str), Marks>,
     /// What the server has read nothing of yet, in the order sent.
-    inbound: Vec<VecDeque<(&'static str, String)>>,
+    inbound: Vec<VecDeque<Written>>,
+    /// The same of links that clients have left, where another node may take it at any time.
+    left: Vec<VecDeque<Written>>,
     /// Answers on their way to each client.
     outbound: Vec<VecDeque<Op>>,
     /// What each client has no answer for.
     pending: Vec<Vec<(&'static str, String)>>,
     seen: Vec<BTreeMap<&'static str, usize>>,
-    link: u32,
+    /// The links that clients are on.
+    links: Vec<u32>,
     sent: usize,
 }
 
@@ -68,7 +74,7 @@ impl Trouble {
 }
 
 impl Model {
-    fn new() -> Self {
+    fn new(links_are_final: bool) -> Self {
         let rooms = ROOMS.map(|room| {
             let made = Room {
                 members: members(room),
@@ -80,6 +86,7 @@ impl Model {
             history: History {
                 clients: CLIENTS.map(str::to_owned).to_vec(),
                 refused_word: "war".to_owned(),
+                links_are_final,
                 rooms: BTreeMap::from(rooms),
                 ops: Vec::new(),
                 views: Vec::new(),
@@ -87,10 +94,11 @@ impl Model {
             logs: ROOMS.map(|room| (room, Vec::new())).into(),
             marks: BTreeMap::new(),
             inbound: vec![VecDeque::new(); CLIENTS.len()],
+            left: vec![VecDeque::new(); CLIENTS.len()],
             outbound: vec![VecDeque::new(); CLIENTS.len()],
             pending: vec![Vec::new(); CLIENTS.len()],
             seen: vec![BTreeMap::new(); CLIENTS.len()],
-            link: 1,
+            links: vec![1; CLIENTS.len()],
             sent: 0,
         }
     }
@@ -107,7 +115,7 @@ impl Model {
             }
             10..=17 => {
                 let trouble = Trouble::of(what);
-                self.process(client, trouble);
+                self.process(client, what >= 128, trouble);
                 // An error that a crash kept from its client would look like a hole.
                 while trouble.is_some() && !self.outbound[client].is_empty() {
                     self.answer(client);
@@ -116,7 +124,8 @@ impl Model {
             18..=22 => self.answer(client),
             23..=26 if member => self.receive(client, room),
             27..=30 if member => self.mark(client, room, what),
-            31 => self.crash(),
+            31 if self.history.links_are_final => self.crash(),
+            31 => self.leave(client),
             _ => {}
         }
     }
@@ -125,39 +134,56 @@ impl Model {
         let (room, cid) = message.clone();
         self.history.ops.push(Op::Send {
             client,
-            link: self.link,
+            link: self.links[client],
             room: room.to_owned(),
             text: text(&cid),
             cid,
         });
-        self.inbound[client].push_back(message);
+        let (room, cid) = message;
+        self.inbound[client].push_back((self.links[client], room, cid));
     }
 
-    /// The server takes the oldest message of a client.
-    fn process(&mut self, client: Client, trouble: Option<Trouble>) {
-        let Some((room, cid)) = self.inbound[client].pop_front() else {
+    /// The server takes the oldest message of a client, on its link or on those that it left.
+    fn process(&mut self, client: Client, left: bool, trouble: Option<Trouble>) {
+        let waiting = if left {
+            &mut self.left
+        } else {
+            &mut self.inbound
+        };
+        let Some((link, room, cid)) = waiting[client].pop_front() else {
             return;
         };
-        let (link, author, name) = (self.link, CLIENTS[client].to_owned(), room.to_owned());
+        // Nobody hears the answer, so it has to be the usual one: as with crashes.
+        let heard = link == self.links[client];
+        let trouble = trouble.filter(|_| heard);
+        let (author, name) = (CLIENTS[client].to_owned(), room.to_owned());
         if is_refused(client, &cid) || trouble == Some(Trouble::NotNow) {
-            self.outbound[client].push_back(Op::Refusal {
+            self.reply(
                 client,
-                link,
-                room: name,
-                cid,
-            });
+                heard,
+                Op::Refusal {
+                    client,
+                    link,
+                    room: name,
+                    cid,
+                },
+            );
             return;
         }
         let log = self.logs.get_mut(room).unwrap();
         let found = log.iter().position(|line| line.cid == cid);
         let at = found.unwrap_or(log.len());
         if trouble == Some(Trouble::Unsure { stored: false }) {
-            self.outbound[client].push_back(Op::Unsure {
+            self.reply(
                 client,
-                link,
-                room: name,
-                cid,
-            });
+                heard,
+                Op::Unsure {
+                    client,
+                    link,
+                    room: name,
+                    cid,
+                },
+            );
             return;
         }
         if found.is_none() {
@@ -169,7 +195,7 @@ impl Model {
                 cid: cid.clone(),
             });
         }
-        self.outbound[client].push_back(match trouble {
+        let answer = match trouble {
             Some(_) => Op::Unsure {
                 client,
                 link,
@@ -185,7 +211,14 @@ impl Model {
                 seq: log[at].seq,
                 duplicate: found.is_some(),
             },
-        });
+        };
+        self.reply(client, heard, answer);
+    }
+
+    fn reply(&mut self, client: Client, heard: bool, answer: Op) {
+        if heard {
+            self.outbound[client].push_back(answer);
+        }
     }
 
     fn answer(&mut self, client: Client) {
@@ -245,21 +278,31 @@ impl Model {
 
     /// What was not stored is gone, and so are the answers; some give up, the others try again.
     fn crash(&mut self) {
-        self.link += 1;
         for client in 0..CLIENTS.len() {
             self.inbound[client].clear();
-            self.outbound[client].clear();
-            self.pending[client].retain(|(_, cid)| !cid.ends_with('7'));
-            for message in self.pending[client].clone() {
-                self.write(client, message);
-            }
+            self.leave(client);
+        }
+    }
+
+    /// A client takes another link; what came on the old one may still be done.
+    fn leave(&mut self, client: Client) {
+        self.links[client] += 1;
+        let rest = std::mem::take(&mut self.inbound[client]);
+        self.left[client].extend(rest);
+        self.outbound[client].clear();
+        self.pending[client].retain(|(_, cid)| !cid.ends_with('7'));
+        for message in self.pending[client].clone() {
+            self.write(client, message);
         }
     }
 
     fn end(mut self) -> History {
         for client in 0..CLIENTS.len() {
+            while !self.left[client].is_empty() {
+                self.process(client, true, None);
+            }
             while !self.inbound[client].is_empty() || !self.outbound[client].is_empty() {
-                self.process(client, None);
+                self.process(client, false, None);
                 self.answer(client);
             }
         }
@@ -288,14 +331,15 @@ impl Model {
     }
 }
 
-fn history(steps: &[(usize, u8)]) -> History {
-    let mut model = Model::new();
+fn history(links_are_final: bool, steps: &[(usize, u8)]) -> History {
+    let mut model = Model::new(links_are_final);
     for (client, what) in steps {
         model.step(*client, *what);
     }
     model.end()
 }
 
-pub(crate) fn histories() -> impl Strategy<Value = History> {
-    vec((0..CLIENTS.len(), any::<u8>()), 0..300).prop_map(|steps| history(&steps))
+pub(crate) fn histories(links_are_final: bool) -> impl Strategy<Value = History> {
+    vec((0..CLIENTS.len(), any::<u8>()), 0..300)
+        .prop_map(move |steps| history(links_are_final, &steps))
 }

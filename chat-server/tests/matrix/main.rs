@@ -25,7 +25,7 @@ use tokio::time::{Instant, sleep, timeout};
 use self::{
     checker::{Fault, client::Reader},
     cluster::{PATIENCE, proxy::Proxy},
-    stage::{CONVERGES, LEASE, Needs, Stage},
+    stage::{LEASE, Needs, Stage},
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -148,8 +148,7 @@ async fn without_redis(
     comes_back(&mut stage).await;
     stage.healed().await;
     stage.load(SECOND).await;
-    let converged = stage.end().await.converged;
-    assert!(converged <= CONVERGES, "{converged:?}");
+    stage.end().await.converged_in_time();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -196,8 +195,7 @@ async fn a_redis_that_forgets_everything_breaks_no_promise() {
         stage.healed().await;
         stage.load(stage.scale.part(5, SECOND)).await;
     }
-    let converged = stage.end().await.converged;
-    assert!(converged <= CONVERGES, "{converged:?}");
+    stage.end().await.converged_in_time();
 }
 
 /// The harness itself: a node that goes its own way has to be found out.
@@ -255,11 +253,12 @@ impl Watch {
     }
 }
 
-/// How many of the watched are.
+/// How many of the watched are, or all while a busy Redis can't say.
 async fn online(watcher: &mut Reader) -> usize {
-    let answer = watcher
-        .ask(json!({ "type": "presence", "users": WATCHED }))
-        .await;
+    let ask = json!({ "type": "presence", "users": WATCHED });
+    let Ok(answer) = watcher.try_ask(ask).await else {
+        return WATCHED.len();
+    };
     let users = answer["users"].as_array().unwrap().iter();
     users.filter(|user| user["online"] == true).count()
 }
