@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, atomic::AtomicBool};
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
 use super::{
     ChatEngine, Config, Shared, outage::Outage, presence::Moved, relay::Relay, rooms::Rooms,
@@ -143,7 +143,7 @@ impl ChatEngineBuilder {
                 "the cache fails; limits are this node's own, and nobody knows who is online",
             ),
             presence_moved: Moved::default(),
-            renew_leases: Notify::new(),
+            leases_in_doubt: AtomicBool::new(false),
             presence_changes: watch::Sender::new(0),
             draining: AtomicBool::new(false),
         };

@@ -4,7 +4,7 @@
 //! numbers don't fit, after [`Delivery::Lagged`], again and again while the broker is away, and now
 //! and then in any case.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use tokio::sync::mpsc;
 
@@ -151,7 +151,7 @@ async fn catch_up_on_all(
     jobs: &mpsc::WeakSender<Job>,
 ) -> Result<(), BackendError> {
     // What was shared may be forgotten, and who came or went meanwhile was not told.
-    shared.renew_leases.notify_one();
+    shared.leases_in_doubt.store(true, Ordering::Relaxed);
     shared.online_changed();
     compare(shared, jobs).await?;
     shared.tell_receipts_again().await

@@ -28,7 +28,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use self::{
@@ -79,8 +79,8 @@ pub(crate) struct Shared {
     pub(crate) store_outage: Outage,
     pub(crate) cache_outage: Outage,
     pub(crate) presence_moved: Moved,
-    /// Asks for the renewal of all leases.
-    pub(crate) renew_leases: Notify,
+    /// The cache may lack a lease, or have one that is to end.
+    pub(crate) leases_in_doubt: AtomicBool,
     pub(crate) presence_changes: watch::Sender<u64>,
     draining: AtomicBool,
 }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
     time::Duration,
 };
 
@@ -39,21 +39,15 @@ pub(crate) struct Departure {
 const ROOMS_TOLD: usize = 1_000;
 
 impl Shared {
-    /// A device has come, and its lease begins.
-    pub(crate) async fn arrived(&self, link: &Link) {
-        // A cache may be away; the refresh will make up for it.
-        self.touch(link).await.ok();
-    }
-
-    async fn touch(&self, link: &Link) -> Result<(), BackendError> {
-        let touched = self
-            .cache
-            .touch(&link.user, link.session, self.lease())
-            .await;
-        if self.cached(touched)? == Transition::BecameOnline {
-            self.presence_moved(&link.user, false);
+    /// Gives a device its lease, or renews it; if the cache is away, it is tried again soon.
+    pub(crate) async fn touch(&self, link: &Link) {
+        let lease = self.lease();
+        let touched = self.cache.touch(&link.user, link.session, lease).await;
+        match self.cached(touched) {
+            Ok(Transition::BecameOnline) => self.presence_moved(&link.user, false),
+            Ok(_) => {}
+            Err(_) => self.leases_in_doubt.store(true, Ordering::Relaxed),
         }
-        Ok(())
     }
 
     /// What the cache is asked for: the rest is for noticing its end and telling it.
@@ -109,16 +103,16 @@ pub(crate) async fn run(shared: Arc<Shared>, mut departures: mpsc::Receiver<Depa
                     unreleased.push(departure);
                 }
             }
-            () = shared.renew_leases.notified() => refresh.reset_immediately(),
-            _ = refresh.tick() => {
-                renew(&shared).await;
-                for departure in std::mem::take(&mut unreleased) {
-                    if !release(&shared, &departure).await {
-                        unreleased.push(departure);
+            _ = refresh.tick() => renew(&shared).await,
+            _ = expire.tick() => {
+                if shared.leases_in_doubt.swap(false, Ordering::Relaxed) {
+                    renew(&shared).await;
+                    for departure in std::mem::take(&mut unreleased) {
+                        if !release(&shared, &departure).await {
+                            unreleased.push(departure);
+                        }
                     }
                 }
-            }
-            _ = expire.tick() => {
                 // Whoever isn't taken now is taken later.
                 take_expired(&shared).await.ok();
             }
@@ -145,15 +139,17 @@ async fn release(shared: &Shared, Departure { user, session }: &Departure) -> bo
         // The cache may have forgotten, and nobody else knows that the user has gone.
         Ok(_) if !shared.hub.has(user) => shared.presence_moved(user, true),
         Ok(_) => {}
-        Err(_) => return false,
+        Err(_) => {
+            shared.leases_in_doubt.store(true, Ordering::Relaxed);
+            return false;
+        }
     }
     true
 }
 
 async fn renew(shared: &Shared) {
     for link in shared.hub.links() {
-        // A part of the cache may be away; the others' leases don't wait for it.
-        shared.touch(&link).await.ok();
+        shared.touch(&link).await;
     }
 }
 

@@ -199,7 +199,7 @@ impl ChatEngine {
         if self.is_draining() {
             return Err(Error::ShuttingDown);
         }
-        shared.arrived(&session.link).await;
+        shared.touch(&session.link).await;
         let mut budget = shared.resume_budget();
         for cursor in cursors {
             // However quick the store: the transport's reader has its turn between two rooms.
