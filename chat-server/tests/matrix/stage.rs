@@ -116,6 +116,7 @@ pub(crate) struct Stage {
     clients: Vec<String>,
     running: JoinSet<()>,
     pub(crate) outcome: Outcome,
+    begun: Instant,
     _turn: MutexGuard<'static, ()>,
 }
 
@@ -241,6 +242,7 @@ impl Stage {
             clients,
             running,
             outcome: Outcome::default(),
+            begun: Instant::now(),
             _turn: turn,
         };
         // What all do at once when they come is not what they wait for later.
@@ -376,6 +378,8 @@ impl Stage {
     /// Lets all come to rest, judges, and fails when a promise is broken.
     pub(crate) async fn end(self) -> Outcome {
         let scale = self.scale;
+        let whole = Duration::from_secs(scale.seconds);
+        self.load(whole.saturating_sub(self.begun.elapsed())).await;
         let verdict = self.judge(PATIENCE).await;
         let report = &verdict.report;
         assert!(report.faults.is_empty(), "{scale:?}\n{verdict}\n{report}");
