@@ -35,13 +35,11 @@ const CONNECTIONS: u32 = 32;
 /// `MongoDB` 6.0, the first whose `$lookup` reads a sharded collection without a flag.
 const OLDEST_WIRE_VERSION: i32 = 17;
 
+/// Of more messages, indexes may take longer than any other operation.
+const MANY: u64 = 10_000;
+
 /// The database, when the address names none.
 pub(crate) const DATABASE: &str = "chat";
-
-/// The driver would need a resolver of its own to read these.
-const SRV: &str = "it begins with mongodb+srv://; name the hosts instead, as in \
-    mongodb://USER:PASSWORD@HOST1,HOST2,HOST3/DATABASE?replicaSet=NAME&authSource=admin&tls=true, which \
-    Atlas shows under Connect for the oldest version of a driver";
 
 /// Why the store can't be used, and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -142,13 +140,23 @@ pub(crate) async fn connect(uri: &str) -> Result<Database, ConnectError> {
         if wire_version < OLDEST_WIRE_VERSION {
             return Ok(Err(ConnectError::OldServer));
         }
-        Ok(place.known(version(&database).await?))
+        if let Err(error) = place.known(version(&database).await?) {
+            return Ok(Err(error));
+        }
+        let messages = database.collection::<Document>(MESSAGES);
+        let count = messages.estimated_document_count().await?;
+        if count <= MANY {
+            indexes(&database).await?;
+        }
+        Ok(Ok(count))
     };
-    place.in_time(prepared).await??;
-    // Without a limit: in a database with many messages of the old server it may take its time.
-    indexes(&database)
-        .await
-        .map_err(|error| place.failed(error))?;
+    let count = place.in_time(prepared).await??;
+    if count > MANY {
+        // Those of the old server have no index yet, and each is read.
+        tracing::info!("making sure that {count} messages have their indexes");
+        let made = indexes(&database).await;
+        made.map_err(|error| place.failed(error))?;
+    }
     Ok(database)
 }
 
@@ -186,13 +194,17 @@ async fn find(uri: &str, otherwise: &str) -> Result<(Place, Database), ConnectEr
 
 async fn options(uri: &str) -> Result<ClientOptions, ConnectError> {
     let wrong = |reason: String| ConnectError::Address { reason };
-    if uri.starts_with("mongodb+srv://") {
-        return Err(wrong(SRV.to_owned()));
-    }
     let parsed = tokio::time::timeout(LIMIT, ClientOptions::parse(uri)).await;
     let mut options = parsed
         .map_err(|_| wrong("the name server does not answer".to_owned()))?
-        .map_err(|error| wrong(error.kind.to_string()))?;
+        .map_err(|error| match &*error.kind {
+            ErrorKind::DnsResolve { .. } => wrong(format!(
+                "the name server knows no MongoDB of this name; correct it, or name the hosts, as in \
+                 mongodb://HOST1,HOST2/DATABASE?replicaSet=NAME&tls=true ({})",
+                error.kind
+            )),
+            kind => wrong(kind.to_string()),
+        })?;
     options.app_name.get_or_insert_with(|| "chat".to_owned());
     options.server_selection_timeout.get_or_insert(SELECTION);
     options.connect_timeout.get_or_insert(CONNECT);
