@@ -27,7 +27,7 @@ use tokio::{
 
 const ROOM: &str = "alice,bob";
 
-/// Servers, and what they have in common. A test that fails shows what they said.
+/// Servers, and what they have in common.
 struct Cluster {
     nodes: Vec<Node>,
     _redis: Redis,
@@ -62,16 +62,6 @@ impl Cluster {
 
     async fn resume(&self, node: usize, user: &str, cursors: Value) -> Client {
         Client::resume(self.nodes[node].address(), user, cursors).await
-    }
-}
-
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            for node in &self.nodes {
-                println!("{}", node.0.said());
-            }
-        }
     }
 }
 

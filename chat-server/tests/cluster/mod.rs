@@ -144,6 +144,13 @@ impl Drop for Daemon {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
+        // A test that fails shows what its processes said last.
+        if thread::panicking() {
+            let said = self.said();
+            let lines: Vec<&str> = said.lines().collect();
+            let last = lines.len().saturating_sub(40);
+            println!("{}:\n{}", self.program.display(), lines[last..].join("\n"));
+        }
     }
 }
 
