@@ -149,7 +149,7 @@ impl Drop for Daemon {
             let said = self.said();
             let lines: Vec<&str> = said.lines().collect();
             let last = lines.len().saturating_sub(40);
-            println!("{}:\n{}", self.program.display(), lines[last..].join("\n"));
+            eprintln!("{}:\n{}", self.program.display(), lines[last..].join("\n"));
         }
     }
 }
