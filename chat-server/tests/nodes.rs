@@ -4,9 +4,8 @@
 
 #![expect(
     clippy::expect_used,
-    clippy::print_stdout,
     clippy::unwrap_used,
-    reason = "a test fails by panicking, and shows why"
+    reason = "a test fails by panicking"
 )]
 
 #[path = "cluster/mod.rs"]
