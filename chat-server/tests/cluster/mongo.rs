@@ -89,7 +89,7 @@ impl ReplicaSet {
             uri: format!("mongodb://{}/chat?replicaSet=three", hosts.join(",")),
             members,
         };
-        set.whole().await;
+        set.answers().await;
         let members: Vec<Document> = (0..)
             .zip(&hosts)
             .map(|(id, host): (i32, _)| doc! { "_id": id, "host": host })
@@ -104,10 +104,25 @@ impl ReplicaSet {
     }
 
     /// Waits until all members answer.
-    pub(crate) async fn whole(&self) {
+    async fn answers(&self) {
         for at in 0..self.members.len() {
             let answers = async || self.run(at, doc! { "ping": 1 }).await.is_some();
             until("mongod answers", answers).await;
+        }
+    }
+
+    /// Waits until no member is still recovering: with one that is, another may not be lost.
+    pub(crate) async fn whole(&self) {
+        for at in 0..self.members.len() {
+            let serves = async || {
+                let hello = self.run(at, doc! { "hello": 1 }).await;
+                let is = |state| {
+                    let hello = hello.as_ref();
+                    hello.is_some_and(|it| it.get_bool(state).unwrap_or(false))
+                };
+                is("isWritablePrimary") || is("secondary")
+            };
+            until("all members serve", serves).await;
         }
     }
 
