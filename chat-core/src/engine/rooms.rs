@@ -1,7 +1,7 @@
 //! Rooms in use, and the one place that says who may enter them.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -45,6 +45,12 @@ impl LiveRoom {
         self.published.store(seq.0, Ordering::Release);
     }
 
+    /// Goes on from `head` with these members, where nobody was to be sent what is in between.
+    pub(crate) fn skip_to(&self, head: Seq, members: Vec<UserId>) {
+        *self.members.write().unwrap_or_else(PoisonError::into_inner) = members.into();
+        self.set_published(head);
+    }
+
     pub(crate) fn members(&self) -> Arc<[UserId]> {
         Arc::clone(&self.members.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -82,6 +88,8 @@ pub(crate) struct Rooms(Mutex<Kept>);
 #[derive(Debug, Default)]
 struct Kept {
     rooms: HashMap<RoomId, Arc<LiveRoom>>,
+    /// Which of these are groups: far fewer, where most rooms are direct.
+    groups: HashSet<RoomId>,
     /// At this number, rooms that were not used since the last clearing are forgotten.
     clear_at: usize,
 }
@@ -101,23 +109,23 @@ impl Rooms {
         Some(Arc::clone(room))
     }
 
-    /// Those in which something has happened while this node used them.
-    pub(crate) fn active(&self) -> Vec<Arc<LiveRoom>> {
-        let kept = self.kept();
-        let active = kept.rooms.values().filter(|it| it.published() > it.since);
-        active.cloned().collect()
+    /// All that are in use.
+    pub(crate) fn all(&self) -> Vec<Arc<LiveRoom>> {
+        self.kept().rooms.values().cloned().collect()
     }
 
-    /// Group rooms of which members are connected here, as far as this node knows.
-    pub(crate) fn groups_with_local_members(&self, hub: &Hub) -> HashMap<RoomId, Arc<LiveRoom>> {
-        let groups: Vec<Arc<LiveRoom>> = {
-            let kept = self.kept();
-            let groups = kept.rooms.values().filter(|it| it.id.pair().is_none());
-            groups.cloned().collect()
-        };
-        let followed = |room: &Arc<LiveRoom>| room.members().iter().any(|it| hub.has(it));
-        let groups = groups.into_iter().filter(followed);
-        groups.map(|room| (room.id.clone(), room)).collect()
+    /// Group rooms with such a member, as far as this node knows.
+    pub(crate) fn groups_with(
+        &self,
+        such: impl Fn(&UserId) -> bool,
+    ) -> HashMap<RoomId, Arc<LiveRoom>> {
+        let groups = self.kept().groups.clone();
+        let mut rooms: HashMap<_, _> = groups
+            .into_iter()
+            .filter_map(|id| Some((id.clone(), self.get(&id)?)))
+            .collect();
+        rooms.retain(|_, room| room.members().iter().any(&such));
+        rooms
     }
 
     fn insert(
@@ -135,8 +143,13 @@ impl Rooms {
                     || room.used.swap(false, Ordering::Relaxed)
                     || room.members().iter().any(|member| hub.has(member))
             });
+            let Kept { rooms, groups, .. } = &mut *kept;
+            groups.retain(|id| rooms.contains_key(id));
             // So that clearing costs little for each room, however many have to stay.
             kept.clear_at = 2 * kept.rooms.len();
+        }
+        if room.id.pair().is_none() {
+            kept.groups.insert(room.id.clone());
         }
         let room = kept.rooms.entry(room.id.clone()).or_insert_with(|| {
             Arc::new(LiveRoom {

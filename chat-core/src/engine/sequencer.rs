@@ -16,7 +16,7 @@ use crate::{
     error::Error,
     event::{Event, Sent},
     frame::Frame,
-    ids::RoomId,
+    ids::{RoomId, UserId},
     log::{Entry, EntryBody, NewEntry, Page, Seq},
     port::{AppendError, Appended, BackendError, Outcome, Retry},
 };
@@ -60,7 +60,11 @@ pub(crate) async fn run(shared: Arc<Shared>, mut jobs: mpsc::Receiver<Job>) {
                 }
                 sequencer.work(&mut queued).await;
             }
-            _ = recheck.tick(), if !sequencer.doubtful.is_empty() => sequencer.recheck().await,
+            _ = recheck.tick(), if !sequencer.doubtful.is_empty() => {
+                sequencer.recheck().await;
+                // However long that took, what is queued has its turn first.
+                recheck.reset();
+            }
         }
     }
 }
@@ -76,13 +80,16 @@ impl Sequencer {
         let mut batch = Vec::with_capacity(queued.len());
         let mut waiting = Vec::with_capacity(queued.len());
         let mut flushed = Vec::new();
+        let mut unreadable = false;
         for job in queued.drain(..) {
             match job {
                 Job::Append(Append { room, entry, done }) => {
                     batch.push(entry);
                     waiting.push((room, done));
                 }
-                Job::CatchUp(room, head) => self.publish_up_to(&room, head).await,
+                // A store that hangs is asked once, not for each room.
+                Job::CatchUp(room, _) if unreadable => self.doubt(&room),
+                Job::CatchUp(room, head) => unreadable = !self.catch_up(&room, head).await,
                 Job::Flush(done) => flushed.push(done),
             }
         }
@@ -121,7 +128,9 @@ impl Sequencer {
                 if let Some(windows) = &self.shared.windows {
                     windows.extend(room, &entry);
                 }
-                self.publish(room, entry).await;
+                self.publish(room, &entry).await;
+                // Also what another node has caught up with, or stored: it may have died.
+                relay::announce(&self.shared, room, &entry);
             }
             Err(error) => {
                 if let AppendError::Backend(BackendError {
@@ -129,43 +138,74 @@ impl Sequencer {
                     ..
                 }) = &error
                 {
-                    self.doubtful.insert(room.id.clone(), Arc::clone(room));
+                    self.doubt(room);
                 }
                 done.answer(Err(Error::from(error)));
             }
         }
     }
 
+    /// It is looked at again soon.
+    fn doubt(&mut self, room: &Arc<LiveRoom>) {
+        self.doubtful.insert(room.id.clone(), Arc::clone(room));
+    }
+
     /// Sends an entry to all who are in the room, after what may be missing before it.
-    async fn publish(&mut self, room: &Arc<LiveRoom>, entry: Arc<Entry>) {
+    async fn publish(&mut self, room: &Arc<LiveRoom>, entry: &Arc<Entry>) {
         let next = room.published().next();
         if entry.seq > next {
             self.publish_up_to(room, Seq(entry.seq.0 - 1)).await;
         }
         if entry.seq == room.published().next() {
-            self.fan_out(room, &entry);
+            self.fan_out(room, entry);
         }
     }
 
-    /// Sends what the store has up to `head`, in order. What can't be read now is read later.
-    async fn publish_up_to(&mut self, room: &Arc<LiveRoom>, head: Seq) {
+    /// Follows a log that has grown elsewhere; whether the store could be read.
+    async fn catch_up(&mut self, room: &Arc<LiveRoom>, head: Seq) -> bool {
+        let here = |members: &[UserId]| members.iter().any(|it| self.shared.hub.has(it));
+        if room.published() < head && !here(&room.members()) {
+            match self.shared.load_members(&room.id).await {
+                Ok(members) if !here(&members) => {
+                    room.skip_to(head, members);
+                    return true;
+                }
+                // Somebody has joined who is here.
+                Ok(_) => {}
+                Err(_) => {
+                    self.doubt(room);
+                    return false;
+                }
+            }
+        }
+        self.publish_up_to(room, head).await
+    }
+
+    /// Sends what the store has up to `head`, in order. What can't be read now is read later; whether
+    /// the store could be read.
+    async fn publish_up_to(&mut self, room: &Arc<LiveRoom>, head: Seq) -> bool {
         const PAGE: usize = 200;
         while room.published() < head {
             let page = Page::After(room.published());
             let read = self.shared.store.page(&room.id, page, PAGE).await;
             match self.shared.stored(read) {
-                Ok(entries) if entries.is_empty() => return,
+                Ok(entries) if entries.is_empty() => {
+                    // After a fail-over a store may not show for a moment what it has.
+                    self.doubt(room);
+                    return true;
+                }
                 Ok(entries) => {
                     for entry in entries {
                         self.fan_out(room, &entry);
                     }
                 }
                 Err(_) => {
-                    self.doubtful.insert(room.id.clone(), Arc::clone(room));
-                    return;
+                    self.doubt(room);
+                    return false;
                 }
             }
         }
+        true
     }
 
     fn fan_out(&self, room: &LiveRoom, entry: &Arc<Entry>) {
@@ -189,16 +229,28 @@ impl Sequencer {
             EntryBody::Message { .. } => shared.stop_typing(room, &entry.author),
             _ => {}
         }
-        relay::announce(shared, room, entry);
     }
 
     async fn recheck(&mut self) {
+        let mut readable = true;
         for (id, room) in std::mem::take(&mut self.doubtful) {
-            match self.shared.store.room(&id).await {
-                Ok(Some(found)) => self.publish_up_to(&room, found.head).await,
+            if !readable {
+                self.doubt(&room);
+                continue;
+            }
+            let before = room.published();
+            match self.shared.stored(self.shared.store.room(&id).await) {
+                Ok(Some(found)) => {
+                    readable = self.publish_up_to(&room, found.head).await;
+                    // It may be what this node could not tell whether it had stored it.
+                    if room.published() > before {
+                        relay::announce_head(&self.shared, &room);
+                    }
+                }
                 Ok(None) => {}
                 Err(_) => {
-                    self.doubtful.insert(id, room);
+                    readable = false;
+                    self.doubt(&room);
                 }
             }
         }

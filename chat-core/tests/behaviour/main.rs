@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod cluster;
 mod common;
 mod ephemeral;
 mod nodes;
