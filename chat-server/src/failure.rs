@@ -53,8 +53,11 @@ impl From<Error> for Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        if self.status.is_server_error() {
+        // A backend that is away is told once, by the engine.
+        if self.status == StatusCode::INTERNAL_SERVER_ERROR {
             tracing::warn!(error = ?self.error, "a request failed");
+        } else if self.status.is_server_error() {
+            tracing::debug!(error = ?self.error, "a request failed");
         }
         let mut response = (self.status, Json(ErrorBody::from(&self.error))).into_response();
         let headers = response.headers_mut();

@@ -209,7 +209,7 @@ impl Conversation {
                             self.link.emit(event, &id);
                         }
                     }
-                    Err(error) => tracing::warn!(%error, "receipts could not be passed on"),
+                    Err(error) => tracing::debug!(%error, "receipts could not be passed on"),
                 }
             }
             _ => {}
