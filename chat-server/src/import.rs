@@ -7,10 +7,10 @@
 mod progress;
 mod summary;
 
-use std::collections::HashMap;
+use std::{collections::HashMap, mem};
 
 use chat_core::{
-    Epoch, IdGen, Mark, MessageId, NewEntry, NewRoom, RandomIds, RoomId, Seq, UserId,
+    EntryBody, Epoch, IdGen, Mark, MessageId, NewEntry, NewRoom, RandomIds, RoomId, Seq, UserId,
     port::{AppendError, BackendError, LogStore, Outcome, Store},
 };
 use chat_store_mongo::{
@@ -26,6 +26,9 @@ use crate::{config::StoreUrl, start::StartError};
 
 /// How many messages are read and appended together.
 const BATCH: usize = 200;
+
+/// How many bytes of text are appended together; one command of MongoDB holds 16 MB.
+const TEXT: usize = 1 << 20;
 
 /// How many rooms are in work at the same time: they wait for disks and networks more than for us.
 const ROOMS: usize = 8;
@@ -228,23 +231,35 @@ impl Import {
                     });
                 }
             } else {
-                let reached: Vec<_> = messages
-                    .iter()
-                    .map(|it| (it.entry.author.clone(), it.delivered, it.read))
-                    .collect();
-                let numbers = self.target.append(id, messages).await?;
-                for ((seq, outcome), (author, delivered, read)) in numbers.into_iter().zip(reached)
-                {
-                    summary.count(outcome);
-                    let reached = receipts.0.entry(author).or_default();
-                    reached.delivered.note(seq, delivered);
-                    reached.read.note(seq, read);
+                for part in parts(messages) {
+                    self.append(id, part, &mut receipts, &mut summary).await?;
                 }
             }
             self.progress.add(read);
         }
         self.advance(id, receipts).await?;
         Ok(summary)
+    }
+
+    async fn append(
+        &self,
+        room: &RoomId,
+        messages: Vec<OldMessage>,
+        receipts: &mut Receipts,
+        summary: &mut Summary,
+    ) -> Result<(), ImportError> {
+        let reached: Vec<_> = messages
+            .iter()
+            .map(|it| (it.entry.author.clone(), it.delivered, it.read))
+            .collect();
+        let numbers = self.target.append(room, messages).await?;
+        for ((seq, outcome), (author, delivered, read)) in numbers.into_iter().zip(reached) {
+            summary.count(outcome);
+            let reached = receipts.0.entry(author).or_default();
+            reached.delivered.note(seq, delivered);
+            reached.read.note(seq, read);
+        }
+        Ok(())
     }
 
     async fn create(&self, id: &RoomId, first: &OldMessage) -> Result<(), StartError> {
@@ -279,6 +294,25 @@ impl Import {
         }
         Ok(())
     }
+}
+
+/// The same messages, divided where more than [`TEXT`] would come together.
+fn parts(messages: Vec<OldMessage>) -> Vec<Vec<OldMessage>> {
+    let (mut parts, mut part, mut bytes) = (Vec::new(), Vec::new(), 0);
+    for message in messages {
+        let text = match &message.entry.body {
+            EntryBody::Message { text, .. } => text.len(),
+            _ => 0,
+        };
+        if bytes + text > TEXT && !part.is_empty() {
+            parts.push(mem::take(&mut part));
+            bytes = 0;
+        }
+        bytes += text;
+        part.push(message);
+    }
+    parts.push(part);
+    parts
 }
 
 /// How far what each author wrote has got.

@@ -344,6 +344,28 @@ async fn a_deployment_comes_over_into_another_database_and_in_place() {
     }
 }
 
+#[tokio::test]
+async fn texts_that_are_too_long_for_one_command_come_over_in_several() {
+    const LONG: usize = 200;
+    let (Some(old), Some(new)) = (Database::new(), Database::new()) else {
+        return;
+    };
+    let docs = (0..LONG).map(|number| {
+        doc! {
+            "_id": uuid(number).to_string(), "roomId": "alice,bob", "from": "alice", "to": "bob",
+            "text": "x".repeat(100_000), "time": "14/6/2025, 3:07:09 pm",
+        }
+    });
+    messages(&old).await.insert_many(docs).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    for store in [&new.uri, &old.uri] {
+        let done = import(folder.path(), &old.uri, store, &[]).await;
+        assert_eq!(done["imported"], LONG as u64, "{done:?}");
+    }
+    let last = doc! { "seq": i64::try_from(LONG).unwrap() };
+    assert!(messages(&new).await.find_one(last).await.unwrap().is_some());
+}
+
 /// Kills imports at moments that move; gives how many of them had not ended by then.
 async fn killed(
     folder: &Path,

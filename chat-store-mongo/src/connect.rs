@@ -8,10 +8,11 @@ use mongodb::{
     bson::{Document, doc},
     error::{Error, ErrorKind},
     options::{
-        Acknowledgment, ClientOptions, IndexOptions, ReadConcern, ReadPreference, ReturnDocument,
-        SelectionCriteria, WriteConcern,
+        Acknowledgment, ClientOptions, CommitQuorum, CreateIndexOptions, IndexOptions, ReadConcern,
+        ReadPreference, ReturnDocument, SelectionCriteria, WriteConcern,
     },
 };
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::{
     doc::{MEMBERS, MESSAGES, META, ROOMS},
@@ -83,6 +84,15 @@ pub enum ConnectError {
         /// Where it is.
         hosts: String,
     },
+    /// It answers, and the indexes are not made in time.
+    #[error(
+        "MongoDB at {hosts} has not made the indexes in time; wait until a majority of its members is \
+         up and at rest, and start again"
+    )]
+    Indexes {
+        /// Where it is.
+        hosts: String,
+    },
     /// The user may not do what a store does.
     #[error("this user may not write to the database {database}; give it the role readWrite there")]
     NotAllowed {
@@ -134,6 +144,7 @@ pub enum ConnectError {
 /// The database, ready for use.
 pub(crate) async fn connect(uri: &str) -> Result<Database, ConnectError> {
     let (place, database) = find(uri, DATABASE).await?;
+    let end = Instant::now() + LIMIT;
     let prepared = async {
         let hello = database.run_command(doc! { "hello": 1 }).await?;
         let wire_version = hello.get_i32("maxWireVersion").unwrap_or(0);
@@ -145,17 +156,20 @@ pub(crate) async fn connect(uri: &str) -> Result<Database, ConnectError> {
         }
         let messages = database.collection::<Document>(MESSAGES);
         let count = messages.estimated_document_count().await?;
-        if count <= MANY {
-            indexes(&database).await?;
-        }
-        Ok(Ok(count))
+        Ok(Ok((count, hello.contains_key("setName"))))
     };
-    let count = place.in_time(prepared).await??;
-    if count > MANY {
+    let (count, replicated) = place.in_time(prepared).await??;
+    let made = indexes(&database, replicated);
+    let made = if count > MANY {
         // Those of the old server have no index yet, and each is read.
         tracing::info!("making sure that {count} messages have their indexes");
-        let made = indexes(&database).await;
-        made.map_err(|error| place.failed(error))?;
+        Ok(made.await)
+    } else {
+        timeout_at(end, made).await
+    };
+    match made {
+        Ok(made) => made.map_err(|error| place.failed(error))?,
+        Err(_) => return Err(ConnectError::Indexes { hosts: place.hosts }),
     }
     Ok(database)
 }
@@ -194,7 +208,7 @@ async fn find(uri: &str, otherwise: &str) -> Result<(Place, Database), ConnectEr
 
 async fn options(uri: &str) -> Result<ClientOptions, ConnectError> {
     let wrong = |reason: String| ConnectError::Address { reason };
-    let parsed = tokio::time::timeout(LIMIT, ClientOptions::parse(uri)).await;
+    let parsed = timeout(LIMIT, ClientOptions::parse(uri)).await;
     let mut options = parsed
         .map_err(|_| wrong("the name server does not answer".to_owned()))?
         .map_err(|error| match &*error.kind {
@@ -244,7 +258,11 @@ fn version_in(schema: &Document) -> i32 {
 }
 
 /// Every index begins with the room, which is the shard key, but for those of one user's rooms.
-async fn indexes(database: &Database) -> mongodb::error::Result<()> {
+async fn indexes(database: &Database, replicated: bool) -> mongodb::error::Result<()> {
+    // By default each member has to be there; a standalone server knows no quorum.
+    let options = CreateIndexOptions::builder()
+        .commit_quorum(replicated.then_some(CommitQuorum::Majority))
+        .build();
     let index = |name: &str, keys: Document, unique: bool, only: Option<Document>| {
         let options = IndexOptions::builder()
             .name(name.to_owned())
@@ -283,6 +301,7 @@ async fn indexes(database: &Database) -> mongodb::error::Result<()> {
                 Some(doc! { "pending": true }),
             ),
         ])
+        .with_options(options.clone())
         .await?;
     database
         .collection::<Document>(ROOMS)
@@ -292,6 +311,7 @@ async fn indexes(database: &Database) -> mongodb::error::Result<()> {
             false,
             having("entering"),
         ))
+        .with_options(options.clone())
         .await?;
     database
         .collection::<Document>(MEMBERS)
@@ -304,6 +324,7 @@ async fn indexes(database: &Database) -> mongodb::error::Result<()> {
                 None,
             ),
         ])
+        .with_options(options)
         .await?;
     Ok(())
 }
@@ -322,7 +343,7 @@ impl Place {
         &self,
         question: impl Future<Output = mongodb::error::Result<T>>,
     ) -> Result<T, ConnectError> {
-        let answer = tokio::time::timeout(LIMIT, question).await;
+        let answer = timeout(LIMIT, question).await;
         let late = |_| Err(io::Error::from(io::ErrorKind::TimedOut).into());
         answer
             .unwrap_or_else(late)

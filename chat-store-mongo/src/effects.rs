@@ -96,8 +96,10 @@ impl Collections {
                 self.messages.update_one(message, change).await.map(drop)
             }
             (Kind::Delete, Some(target), _) => {
+                // The room in each branch, or none of the indexes would serve it.
                 let message_and_edits = doc! { "roomId": room, "$or": [
-                    { "seq": target }, { "target": target, "kind": "edit" },
+                    { "roomId": room, "seq": target },
+                    { "roomId": room, "target": target, "kind": "edit" },
                 ] };
                 let change = doc! {
                     "$set": { "kind": "deleted" },

@@ -26,7 +26,30 @@ pub(crate) fn backend_error(
 /// A duplicate key is no failure: whoever may meet one asks [`duplicate`] first.
 pub(crate) fn classify(error: &Error, operation: &'static str) -> BackendError {
     let (kind, retry) = meaning(error);
-    backend_error(kind, retry, operation, error.clone())
+    backend_error(kind, retry, operation, said(error))
+}
+
+/// What is wrong, in the words of the server or the driver, without the bytes of the answer.
+fn said(error: &Error) -> String {
+    let by_server = |code: i32, message: &str| format!("error {code} of the server: {message}");
+    match &*error.kind {
+        ErrorKind::Command(failed) => by_server(failed.code, &failed.message),
+        ErrorKind::Write(WriteFailure::WriteError(failed)) => {
+            by_server(failed.code, &failed.message)
+        }
+        ErrorKind::Write(WriteFailure::WriteConcernError(failed)) => {
+            by_server(failed.code, &failed.message)
+        }
+        ErrorKind::InsertMany(failed) => {
+            let first = failed.write_errors.as_ref().and_then(|all| all.first());
+            match (&failed.write_concern_error, first) {
+                (Some(failed), _) => by_server(failed.code, &failed.message),
+                (None, Some(failed)) => by_server(failed.code, &failed.message),
+                (None, None) => error.kind.to_string(),
+            }
+        }
+        kind => kind.to_string(),
+    }
 }
 
 /// The error of an operation that had no answer in time.
@@ -249,6 +272,16 @@ mod tests {
             let told = classify(&error, "page");
             assert_eq!((told.kind, told.retry), (kind, retry), "{error:?}");
         }
+    }
+
+    #[test]
+    fn a_failure_of_the_server_is_told_by_its_number_and_its_words() {
+        let failed =
+            doc! { "code": 10_334, "codeName": "BSONObjectTooLarge", "errmsg": "too large" };
+        let command: CommandError = deserialize_from_document(failed).unwrap();
+        let told = classify(&ErrorKind::Command(command).into(), "adopt").source;
+        let told = told.unwrap().to_string();
+        assert_eq!(told, "error 10334 of the server: too large");
     }
 
     #[test]

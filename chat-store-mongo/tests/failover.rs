@@ -353,3 +353,20 @@ async fn a_primary_that_hangs_and_wakes_up_loses_and_doubles_nothing() {
     traffic.goes_on().await;
     traffic.check(&set).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_first_start_on_old_messages_needs_no_more_than_a_majority_of_the_members() {
+    let _turn = TURN.lock().await;
+    let Some(mut set) = Set::start().await else {
+        return;
+    };
+    let client = Client::with_uri_str(&set.uri).await.unwrap();
+    let messages = client.database("chat").collection("messages");
+    // An index of nothing is made at once, whoever is away.
+    let old = doc! { "roomId": "alice,bob", "from": "alice", "text": "old" };
+    messages.insert_one(old).await.unwrap();
+    let primary = set.primary().await;
+    set.members[(primary + 1) % 3].kill();
+    let started = timeout(PATIENCE, MongoStore::connect(&set.uri)).await;
+    started.unwrap().unwrap();
+}

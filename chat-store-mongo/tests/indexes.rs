@@ -1,0 +1,108 @@
+//! What the store asks is answered by an index, however long a log is.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking, and so do its helpers"
+)]
+
+mod common;
+
+use std::collections::BTreeSet;
+
+use chat_core::{
+    EntryBody, Mark, Page, Seq,
+    port::{LogStore, ReceiptStore, RoomStore},
+};
+use common::{Database, append, entry, message, new_room, room, user};
+use futures_util::TryStreamExt;
+use mongodb::bson::{Document, doc};
+
+/// The server itself writes down how it answers each command.
+#[tokio::test]
+async fn nothing_that_a_store_does_reads_a_whole_collection() {
+    let Some(database) = Database::new() else {
+        return;
+    };
+    let store = database.connect().await;
+    store.create_room(new_room(room())).await.unwrap();
+    for number in 1..=50 {
+        append(&store, message(number, "text")).await.unwrap();
+    }
+    let profile = database.collection("system.profile").await;
+    let space = profile.client().database(&database.name);
+    space.run_command(doc! { "profile": 2 }).await.unwrap();
+
+    let (target, text) = (Seq(7), "edited".into());
+    let edit = entry(100, EntryBody::Edit { target, text });
+    for change in [
+        edit,
+        entry(101, EntryBody::Delete { target }),
+        entry(
+            102,
+            EntryBody::Joined {
+                user: user("carol"),
+            },
+        ),
+        entry(
+            103,
+            EntryBody::Left {
+                user: user("carol"),
+            },
+        ),
+        // A second time, which looks for the first one.
+        message(50, "text"),
+        entry(101, EntryBody::Delete { target }),
+    ] {
+        append(&store, change).await.unwrap();
+    }
+    for page in [
+        Page::Newest,
+        Page::Before(Seq(30)),
+        Page::After(Seq(30)),
+        Page::Around(Seq(30)),
+    ] {
+        store.page(&room(), page, 5).await.unwrap();
+    }
+    let id = message(9, "").id;
+    store.find(&room(), id).await.unwrap().unwrap();
+    let (alice, bob) = (user("alice"), user("bob"));
+    for (mark, upto) in [(Mark::Delivered, Seq(20)), (Mark::Read, Seq(40))] {
+        store.advance(&room(), &bob, mark, upto).await.unwrap();
+    }
+    store
+        .watermarks(&room(), &[alice, bob.clone()])
+        .await
+        .unwrap();
+    assert!(store.is_member(&room(), &bob).await.unwrap());
+    store.members(&room(), None, 9).await.unwrap();
+    store.rooms_of(&bob, None, 9).await.unwrap();
+    store.rooms_with(&[bob], None, 9).await.unwrap();
+    store.room(&room()).await.unwrap().unwrap();
+    store.create_room(new_room(room())).await.unwrap();
+    store.numbers(&room(), &[id]).await.unwrap();
+
+    space.run_command(doc! { "profile": 0 }).await.unwrap();
+    let seen = profile.find(doc! { "planSummary": { "$exists": true } });
+    let seen: Vec<Document> = seen.await.unwrap().try_collect().await.unwrap();
+    let mut indexes = BTreeSet::new();
+    for command in &seen {
+        let plan = command.get_str("planSummary").unwrap();
+        indexes.insert(plan);
+        // The server tells of those inside a `$lookup` only in this number.
+        let scans = command.get("collectionScans").is_some();
+        assert!(!plan.contains("COLLSCAN") && !scans, "{plan}: {command}");
+    }
+    // The server has told of these at all.
+    let kinds = ["update", "query", "command"];
+    for kind in kinds {
+        assert!(
+            seen.iter().any(|it| it.get_str("op").unwrap() == kind),
+            "{kind}: {indexes:?}"
+        );
+    }
+    let deletion = "IXSCAN { roomId: 1, target: 1 }";
+    assert!(
+        indexes.iter().any(|plan| plan.contains(deletion)),
+        "{indexes:?}"
+    );
+}
