@@ -17,6 +17,7 @@ use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{
         Error as SocketError, Message, Utf8Bytes,
+        error::ProtocolError,
         protocol::{CloseFrame, Role, WebSocketConfig},
     },
 };
@@ -223,6 +224,10 @@ impl Connection {
                         "a frame has to arrive within {:?}",
                         self.app.settings.message_timeout
                     )
+                }
+                // Most clients that vanish say nothing before.
+                (None, SocketError::Protocol(ProtocolError::ResetWithoutClosingHandshake)) => {
+                    return Err(End::Gone);
                 }
                 (None, SocketError::Capacity(_)) => {
                     format!(
