@@ -9,6 +9,7 @@
 
 mod common;
 mod ephemeral;
+mod metrics;
 mod nodes;
 mod outages;
 mod receipts;
