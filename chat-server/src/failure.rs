@@ -60,6 +60,7 @@ impl IntoResponse for Failure {
             tracing::debug!(error = ?self.error, "a request failed");
         }
         let mut response = (self.status, Json(ErrorBody::from(&self.error))).into_response();
+        response.extensions_mut().insert(self.error.code());
         let headers = response.headers_mut();
         if let Some(wait) = self.error.retry_after() {
             // Whole seconds, rounded up.

@@ -135,6 +135,7 @@ impl ChatEngineBuilder {
             clock,
             ids: self.ids.unwrap_or_else(|| Arc::new(RandomIds)),
             config: self.config,
+            metrics: Arc::default(),
             hub: Hub::default(),
             rooms: Rooms::default(),
             typists: Typists::default(),

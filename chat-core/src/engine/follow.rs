@@ -37,7 +37,7 @@ pub(crate) async fn run(shared: Arc<Shared>, broker: Arc<dyn Broker>, jobs: mpsc
     let mut again = Instant::now();
     loop {
         let done = tokio::select! {
-            delivery = broker.next() => match delivery {
+            delivery = broker.next() => match shared.metrics.heard(delivery) {
                 Delivery::Hint { topic, hint } => follow(&shared, &jobs, &topic, hint).await,
                 Delivery::Lagged => catch_up_on_all(&shared, &jobs).await,
                 Delivery::Away => compare(&shared, &jobs).await,

@@ -21,7 +21,8 @@ impl Actor {
     pub async fn receipt(&self, room: &RoomId, mark: Mark, upto: Seq) -> Result<Watermarks, Error> {
         let shared = &self.engine.shared;
         let live = shared.enter(&self.user, room, IfAbsent::Refuse).await?;
-        match shared.store.advance(room, &self.user, mark, upto).await? {
+        let change = shared.store.advance(room, &self.user, mark, upto).await;
+        match shared.stored(change)? {
             Change::Unchanged(now) => {
                 // It may have been stored by a node that died before it told anybody.
                 let told = live.told().get(&self.user).copied();

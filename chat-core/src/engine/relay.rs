@@ -14,7 +14,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::{Shared, follow::Pages, rooms::LiveRoom, sequencer::Job};
+use super::{Metrics, Shared, follow::Pages, rooms::LiveRoom, sequencer::Job};
 use crate::{
     ids::UserId,
     log::{Entry, EntryBody},
@@ -54,6 +54,11 @@ impl Relay {
             hasher: RandomState::new(),
         };
         (relay, waiting)
+    }
+
+    /// How many hints wait to be handed to the broker for the first time.
+    pub(crate) fn waiting(&self) -> usize {
+        self.outbound.max_capacity() - self.outbound.capacity()
     }
 
     async fn changing(&self, user: &UserId) -> MutexGuard<'_, ()> {
@@ -137,6 +142,7 @@ pub(crate) fn publish(shared: &Shared, topics: Vec<Topic>, hint: &Hint) {
             hint: hint.clone(),
         };
         if relay.outbound.try_send(outbound).is_err() {
+            shared.metrics.hints_dropped.add(1);
             tracing::debug!("a hint for other nodes is dropped");
         }
     }
@@ -227,7 +233,11 @@ pub(crate) async fn ignore(shared: &Shared, user: &UserId) {
 
 /// Hands hints to the broker, one after the other. What it doesn't take is kept until it does:
 /// the nodes that it reaches don't know that they miss something.
-pub(crate) async fn send(broker: Arc<dyn Broker>, mut waiting: mpsc::Receiver<Outbound>) {
+pub(crate) async fn send(
+    broker: Arc<dyn Broker>,
+    mut waiting: mpsc::Receiver<Outbound>,
+    metrics: Arc<Metrics>,
+) {
     const AT_ONCE: usize = 1_024;
     const RETRY: Duration = Duration::from_millis(500);
     let mut outbound = Vec::new();
@@ -250,18 +260,23 @@ pub(crate) async fn send(broker: Arc<dyn Broker>, mut waiting: mpsc::Receiver<Ou
         leave_out_the_outdated(&mut hints);
         for (topic, hint) in hints {
             if let Err(error) = broker.publish(&topic, &hint).await {
+                metrics.hints_failed.add(1);
                 tracing::debug!(%error, "a hint for other nodes waits");
                 if !matches!(hint, Hint::Typing { .. }) {
                     unsent.push((topic, hint));
                     again = Instant::now() + RETRY;
                 }
+            } else {
+                metrics.hints_sent.add(1);
             }
         }
         if unsent.len() >= 2 * Relay::OUTBOUND {
             leave_out_the_outdated(&mut unsent);
             let excess = unsent.len().saturating_sub(Relay::OUTBOUND);
+            metrics.hints_dropped.add(excess);
             unsent.drain(..excess);
         }
+        metrics.hints_unsent.set(unsent.len());
     }
 }
 

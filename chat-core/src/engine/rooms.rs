@@ -109,6 +109,10 @@ impl Rooms {
         Some(Arc::clone(room))
     }
 
+    pub(crate) fn count(&self) -> usize {
+        self.kept().rooms.len()
+    }
+
     /// All that are in use.
     pub(crate) fn all(&self) -> Vec<Arc<LiveRoom>> {
         self.kept().rooms.values().cloned().collect()
@@ -220,7 +224,7 @@ impl Shared {
             members: members.clone(),
             created_at: self.clock.now(),
         };
-        match self.store.create_room(room).await? {
+        match self.stored(self.store.create_room(room).await)? {
             Created::New(room) => Ok(self.rooms.insert(&room, room.head, members, &self.hub)),
             Created::Existing(room) => Ok(self.use_room(&room).await?),
         }
@@ -234,7 +238,7 @@ impl Shared {
         if let Some(room) = self.rooms.get(id) {
             return Ok(Some(room));
         }
-        let Some(room) = self.store.room(id).await? else {
+        let Some(room) = self.stored(self.store.room(id).await)? else {
             return Ok(None);
         };
         self.use_room(&room).await.map(Some)
@@ -269,7 +273,8 @@ impl Shared {
         }
         let mut members: Vec<UserId> = Vec::new();
         loop {
-            let page = self.store.members(id, members.last(), PAGE).await?;
+            let page = self.store.members(id, members.last(), PAGE).await;
+            let page = self.stored(page)?;
             let done = page.len() < PAGE;
             members.extend(page);
             if done {

@@ -10,8 +10,9 @@ use tokio::{
     sync::{mpsc, oneshot},
     time::{MissedTickBehavior, interval},
 };
+use tracing::Instrument;
 
-use super::{Responder, Shared, relay, rooms::LiveRoom};
+use super::{Shared, relay, rooms::LiveRoom, send::Waiter};
 use crate::{
     error::Error,
     event::{Event, Sent},
@@ -31,7 +32,7 @@ const RECHECK: Duration = Duration::from_secs(1);
 pub(crate) struct Append {
     pub(crate) room: Arc<LiveRoom>,
     pub(crate) entry: NewEntry,
-    pub(crate) done: Responder,
+    pub(crate) waiter: Waiter,
 }
 
 #[derive(Debug)]
@@ -83,9 +84,13 @@ impl Sequencer {
         let mut unreadable = false;
         for job in queued.drain(..) {
             match job {
-                Job::Append(Append { room, entry, done }) => {
+                Job::Append(Append {
+                    room,
+                    entry,
+                    waiter,
+                }) => {
                     batch.push(entry);
-                    waiting.push((room, done));
+                    waiting.push((room, waiter));
                 }
                 // A store that hangs is asked once, not for each room.
                 Job::CatchUp(room, _) if unreadable => self.doubt(&room),
@@ -94,15 +99,22 @@ impl Sequencer {
             }
         }
         if !batch.is_empty() {
-            let answers = self.shared.store.append(batch).await;
+            let begun = self.shared.clock.monotonic();
+            self.shared.metrics.batch.note(batch.len());
+            let span = tracing::debug_span!("store_append", entries = batch.len());
+            let answers = self.shared.store.append(batch).instrument(span).await;
             let failed = answers.iter().find_map(|answer| match answer {
                 Err(AppendError::Backend(error)) => Some(error),
                 _ => None,
             });
             let now = self.shared.clock.monotonic();
+            self.shared
+                .metrics
+                .append_time
+                .note_time(now.saturating_sub(begun));
             self.shared.store_outage.note(now, failed);
-            for ((room, done), answer) in waiting.into_iter().zip(answers) {
-                self.settle(&room, done, answer).await;
+            for ((room, waiter), answer) in waiting.into_iter().zip(answers) {
+                self.settle(&room, waiter, answer).await;
             }
         }
         for done in flushed {
@@ -113,18 +125,20 @@ impl Sequencer {
     async fn settle(
         &mut self,
         room: &Arc<LiveRoom>,
-        done: Responder,
+        waiter: Waiter,
         answer: Result<Appended, AppendError>,
     ) {
+        self.shared.metrics.appends.count((&answer).into());
         match answer {
             Ok(Appended { entry, outcome }) => {
-                done.answer(Ok(Sent {
+                let sent = Sent {
                     room: entry.room.clone(),
                     id: entry.id,
                     seq: entry.seq,
                     at: entry.at,
                     duplicate: outcome == Outcome::Duplicate,
-                }));
+                };
+                waiter.answer(&self.shared, Ok(sent));
                 if let Some(windows) = &self.shared.windows {
                     windows.extend(room, &entry);
                 }
@@ -140,7 +154,7 @@ impl Sequencer {
                 {
                     self.doubt(room);
                 }
-                done.answer(Err(Error::from(error)));
+                waiter.answer(&self.shared, Err(Error::from(error)));
             }
         }
     }
@@ -214,11 +228,14 @@ impl Sequencer {
         room.apply(&entry.body);
         let members = room.members();
         let frame = Frame::from(Event::Entry(Arc::clone(entry)));
+        let mut sessions = 0;
         for member in &*members {
-            shared
-                .hub
-                .each(member, |link| link.send_entry(&room.id, entry.seq, &frame));
+            shared.hub.each(member, |link| {
+                link.send_entry(&room.id, entry.seq, &frame);
+                sessions += 1;
+            });
         }
+        shared.metrics.fan_out.note(sessions);
         match &entry.body {
             // Who left is told so, as the last thing.
             EntryBody::Left { user } => {

@@ -10,6 +10,7 @@
 mod cluster;
 mod common;
 mod ephemeral;
+mod metrics;
 mod nodes;
 mod outages;
 mod receipts;
