@@ -117,9 +117,10 @@ async fn whoever_comes_back_gets_all_that_was_missed() {
 
 #[tokio::test]
 async fn what_a_server_refuses_is_missing() {
-    let settings = [("rate-limit", "9/60s")];
+    // More than the 40 that the generator may need to find out that messages arrive.
+    let settings = [("rate-limit", "41/60s")];
     let url = format!("http://{}", with(&settings).await);
-    let args = format!("pairs --count 1 --rate 50 --seconds 0.5 --patience 5 --url {url}");
+    let args = format!("pairs --count 1 --rate 200 --seconds 0.5 --patience 5 --url {url}");
     let (succeeded, line, _) = run(&args).await;
     assert!(!succeeded, "{line}");
     assert!(figure(&line, "refused") > 0, "{line}");
