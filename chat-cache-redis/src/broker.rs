@@ -240,6 +240,7 @@ impl Node {
         let (mut behind, mut silent) = (false, false);
         loop {
             let mut was_away = silent;
+            let mut checked = false;
             tokio::select! {
                 arrival = arrivals.recv() => match arrival {
                     Some(Arrival::Message(message)) => {
@@ -256,10 +257,17 @@ impl Node {
                     }
                     None => return,
                 },
-                () = self.doubt.notified() => behind = true,
+                () = self.doubt.notified() => {
+                    // While Redis is away, the next check is soon enough.
+                    let known = std::mem::replace(&mut behind, true) || silent;
+                    if known {
+                        continue;
+                    }
+                }
                 _ = check.tick() => {
                     // Others of a cluster may be alive, so the rest goes on.
                     silent = self.subscriber.ping().await.is_err();
+                    checked = true;
                 }
             }
             if behind {
@@ -267,7 +275,9 @@ impl Node {
                 behind = !self.resubscribe().await;
             }
             if behind || silent {
-                self.inbox.put(Delivery::Away);
+                if checked {
+                    self.inbox.put(Delivery::Away);
+                }
             } else if was_away {
                 self.inbox.put(Delivery::Lagged);
             }

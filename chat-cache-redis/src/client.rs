@@ -25,7 +25,7 @@ use tokio::{
         broadcast::{Receiver, error::RecvError},
     },
     task::AbortHandle,
-    time::{sleep, timeout},
+    time::{Instant, sleep, sleep_until, timeout},
 };
 
 use crate::error::{backend_error, classify};
@@ -281,6 +281,10 @@ async fn probe(client: Client, silence: Arc<Silence>) {
     }
 }
 
+/// For how long a connection has to last until Redis counts as back. A master of a cluster that is
+/// down lets us in, and refuses what it is asked, again and again.
+const LASTS: Duration = Duration::from_secs(1);
+
 /// Logs one line when the connection is lost, and one when it is back.
 async fn watch(
     mut errors: Receiver<(Error, Option<Server>)>,
@@ -288,24 +292,27 @@ async fn watch(
     what: &'static str,
 ) {
     let mut away = false;
+    let mut back = None;
     loop {
         tokio::select! {
             error = errors.recv() => match error {
-                Ok((error, _)) if !away => {
-                    away = true;
-                    tracing::warn!(%error, "redis is away: {what}");
+                Ok((error, _)) => {
+                    back = None;
+                    if !std::mem::replace(&mut away, true) {
+                        tracing::warn!(%error, "redis is away: {what}");
+                    }
                 }
+                Err(RecvError::Lagged(_)) => {}
                 Err(RecvError::Closed) => return,
-                _ => {}
             },
             server = reconnects.recv() => match server {
                 Err(RecvError::Closed) => return,
-                _ if away => {
-                    away = false;
-                    tracing::info!("redis is back: {what}");
-                }
-                _ => {}
+                _ => back = Some(Instant::now() + LASTS),
             },
+            () = sleep_until(back.unwrap_or_else(Instant::now)), if away && back.is_some() => {
+                away = false;
+                tracing::info!("redis is back: {what}");
+            }
         }
     }
 }

@@ -6,7 +6,7 @@
 //! newer; there is no TLS yet.
 //!
 //! Nothing here is the truth: all of it may be flushed at any time, and comes back by itself. A
-//! call never waits longer than [`PATIENCE`], unless told to, and while Redis is away it fails at once.
+//! command never waits longer than [`PATIENCE`], unless told to, and while Redis is away it fails at once.
 
 mod broker;
 mod cache;

@@ -122,7 +122,7 @@ impl PresenceCache for RedisCache {
     }
 
     async fn take_expired(&self, limit: usize) -> Result<Vec<UserId>, BackendError> {
-        let mut users = Vec::new();
+        let (mut users, mut failed) = (Vec::new(), None);
         for bucket in 0..BUCKETS {
             let wanted = limit.saturating_sub(users.len()).min(TAKEN_AT_ONCE);
             if wanted == 0 {
@@ -136,15 +136,15 @@ impl PresenceCache for RedisCache {
                 .run("take_expired", &TAKE_EXPIRED, keys, arguments);
             match run.await {
                 Ok(names) => users.extend(user_ids("take_expired", names)?),
-                // Those taken already are given to nobody else.
-                Err(error) if !users.is_empty() => {
-                    tracing::debug!(%error, "the rest expire later");
-                    break;
-                }
-                Err(error) => return Err(error),
+                // One master of a cluster may be away, and the users of others expire all the same.
+                Err(error) => failed = Some(error),
             }
         }
-        Ok(users)
+        match failed {
+            // Those taken already are given to nobody else.
+            Some(error) if users.is_empty() => Err(error),
+            _ => Ok(users),
+        }
     }
 }
 

@@ -14,8 +14,11 @@ use std::{
 
 use chat_cache_redis::{PATIENCE, RedisBroker, RedisCache};
 use chat_core::{
-    UserId,
-    port::{BackendError, BackendErrorKind, Broker, Delivery, Hint, RateCache, RateKey, Topic},
+    SessionId, UserId,
+    port::{
+        BackendError, BackendErrorKind, Broker, Delivery, Hint, PresenceCache, RateCache, RateKey,
+        Topic,
+    },
     rate::{Decision, RatePolicy},
 };
 use tokio::time::timeout;
@@ -203,4 +206,34 @@ async fn the_url_must_say_whether_it_is_a_cluster() {
         let error = RedisCache::connect(&url).await.unwrap_err();
         assert_eq!(error.kind, BackendErrorKind::Misconfigured, "{error:?}");
     }
+}
+
+#[tokio::test]
+async fn whose_lease_ended_on_living_masters_is_taken_while_another_is_dead() {
+    const USERS: usize = 60;
+    let Some(mut cluster) = Cluster::start() else {
+        return;
+    };
+    let cache = RedisCache::connect(&cluster.url()).await.unwrap();
+    let short = Duration::from_millis(300);
+    for number in 0..USERS {
+        let session = SessionId(uuid::Uuid::from_u128(number as u128));
+        cache.touch(&user(number), session, short).await.unwrap();
+    }
+    let dead = cluster.home("chat:{p0}:ends");
+    cluster.0[dead].kill();
+    // All that can be taken, until for some calls there is nothing more.
+    let (mut taken, mut idle) = (BTreeSet::new(), 0);
+    while idle < 10 {
+        let users = cache.take_expired(1_000).await.unwrap_or_default();
+        idle = if users.is_empty() && !taken.is_empty() {
+            idle + 1
+        } else {
+            0
+        };
+        taken.extend(users);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    // A third of the users is on each master; with the first bucket, another's were lost.
+    assert!(taken.len() > USERS / 3, "{} taken", taken.len());
 }

@@ -277,6 +277,35 @@ async fn a_redis_that_stalls_costs_one_call_its_patience_and_the_others_nothing(
 }
 
 #[tokio::test]
+async fn away_is_told_once_a_second_however_many_subscribe() {
+    let Some(mut server) = Server::start() else {
+        return;
+    };
+    let broker = RedisBroker::connect(&server.url()).await.unwrap();
+    server.kill();
+    while next(&broker).await != Delivery::Away {}
+    let mut aways = 0;
+    let subscribing = async {
+        for n in 0..200 {
+            let user = UserId::new(format!("user{n}")).unwrap();
+            broker.subscribe(&Topic::User(user)).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let counting = async {
+        loop {
+            assert_eq!(broker.next().await, Delivery::Away);
+            aways += 1;
+        }
+    };
+    tokio::select! {
+        () = subscribing => {}
+        () = counting => {}
+    }
+    assert!((1..=4).contains(&aways), "{aways} in two seconds");
+}
+
+#[tokio::test]
 async fn a_url_that_is_of_no_use_is_refused_with_its_reason() {
     let Some(mut server) = Server::start() else {
         return;

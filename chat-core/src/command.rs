@@ -124,6 +124,27 @@ pub enum Command {
     Ping,
 }
 
+impl Command {
+    /// Its name on the wire.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Hello { .. } => "hello",
+            Self::Open { .. } => "open",
+            Self::Rooms { .. } => "rooms",
+            Self::Send { .. } => "send",
+            Self::Edit { .. } => "edit",
+            Self::Delete { .. } => "delete",
+            Self::History { .. } => "history",
+            Self::Resume(_) => "resume",
+            Self::Receipt { .. } => "receipt",
+            Self::Typing { .. } => "typing",
+            Self::Presence { .. } => "presence",
+            Self::Online => "online",
+            Self::Ping => "ping",
+        }
+    }
+}
+
 fn newest() -> Page {
     Page::Newest
 }

@@ -224,6 +224,13 @@ impl Hub {
         }
     }
 
+    pub(crate) fn user_count(&self) -> usize {
+        let shards = self.shards.iter();
+        shards
+            .map(|shard| shard.lock().unwrap_or_else(PoisonError::into_inner).len())
+            .sum()
+    }
+
     /// All users who have a link at this moment.
     pub(crate) fn users(&self) -> Vec<UserId> {
         self.shards

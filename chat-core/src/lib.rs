@@ -11,6 +11,7 @@ mod hub;
 mod ids;
 mod log;
 pub mod memory;
+pub mod metrics;
 pub mod moderation;
 mod outbox;
 mod presence;

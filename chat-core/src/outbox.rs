@@ -8,6 +8,7 @@ use std::{
 use tokio::sync::Notify;
 
 use crate::{
+    engine::Metrics,
     error::CloseReason,
     frame::Frame,
     port::{Transport, TrySendError},
@@ -38,6 +39,7 @@ pub struct Outbox {
     limits: OutboxLimits,
     state: Mutex<State>,
     changed: Notify,
+    metrics: Option<Arc<Metrics>>,
 }
 
 #[derive(Debug, Default)]
@@ -50,11 +52,28 @@ struct State {
 impl Outbox {
     /// An empty outbox.
     pub fn new(limits: OutboxLimits) -> Arc<Self> {
+        Self::watched(limits, None)
+    }
+
+    /// An empty outbox whose bytes are counted.
+    pub(crate) fn watched(limits: OutboxLimits, metrics: Option<Arc<Metrics>>) -> Arc<Self> {
         Arc::new(Self {
             limits,
             state: Mutex::default(),
             changed: Notify::new(),
+            metrics,
         })
+    }
+
+    fn took_out(&self, bytes: usize) {
+        if let Some(metrics) = &self.metrics {
+            metrics.outbox_out.0.add(bytes);
+        }
+    }
+
+    /// Why it is closed, if it is.
+    pub fn closed(&self) -> Option<CloseReason> {
+        self.state().closed
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -77,6 +96,7 @@ impl Outbox {
                     let count = max.min(state.frames.len());
                     into.extend(state.frames.drain(..count));
                     if state.frames.is_empty() {
+                        self.took_out(state.bytes);
                         // An idle connection holds no buffer.
                         *state = State {
                             closed: state.closed,
@@ -84,7 +104,9 @@ impl Outbox {
                         };
                     } else {
                         let taken = &into[into.len() - count..];
-                        state.bytes -= taken.iter().map(Frame::size).sum::<usize>();
+                        let bytes = taken.iter().map(Frame::size).sum();
+                        self.took_out(bytes);
+                        state.bytes -= bytes;
                     }
                     return None;
                 }
@@ -97,6 +119,12 @@ impl Outbox {
     }
 }
 
+impl Drop for Outbox {
+    fn drop(&mut self) {
+        self.took_out(self.state().bytes);
+    }
+}
+
 impl Transport for Outbox {
     fn try_send(&self, frame: Frame) -> Result<(), TrySendError> {
         let mut state = self.state();
@@ -105,7 +133,8 @@ impl Transport for Outbox {
         }
         // What may be dropped leaves half of the room to what may not.
         let share = if frame.is_ephemeral() { 2 } else { 1 };
-        let bytes = state.bytes + frame.size();
+        let size = frame.size();
+        let bytes = state.bytes + size;
         if state.frames.len() >= self.limits.frames / share
             || bytes > self.limits.bytes / share && !state.frames.is_empty()
         {
@@ -115,6 +144,9 @@ impl Transport for Outbox {
         state.frames.push_back(frame);
         drop(state);
         self.changed.notify_one();
+        if let Some(metrics) = &self.metrics {
+            metrics.outbox_in.0.add(size);
+        }
         Ok(())
     }
 

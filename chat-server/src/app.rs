@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chat_core::{ChatEngine, port::Authenticator};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::config::Settings;
+use crate::{config::Settings, metrics::Metrics};
 
 #[derive(Debug, Clone)]
 pub(crate) struct App {
@@ -18,4 +18,5 @@ pub(crate) struct App {
     pub(crate) tasks: TaskTracker,
     /// Cancelled when the server stops.
     pub(crate) stop: CancellationToken,
+    pub(crate) metrics: Arc<Metrics>,
 }

@@ -9,7 +9,10 @@ use std::{
     },
 };
 
-use crate::config::Settings;
+use crate::{
+    config::Settings,
+    metrics::{Limit, Metrics},
+};
 
 /// Counts connections and refuses those beyond the limits.
 #[derive(Debug)]
@@ -18,6 +21,7 @@ pub(crate) struct Connections {
     max_per_ip: usize,
     max_pending: usize,
     counts: Mutex<Counts>,
+    metrics: Arc<Metrics>,
 }
 
 #[derive(Debug, Default)]
@@ -48,12 +52,13 @@ struct Counted {
 }
 
 impl Connections {
-    pub(crate) fn new(settings: &Settings) -> Arc<Self> {
+    pub(crate) fn new(settings: &Settings, metrics: Arc<Metrics>) -> Arc<Self> {
         Arc::new(Self {
             max: settings.connections.unwrap_or_else(by_open_files),
             max_per_ip: settings.connections_per_ip,
             max_pending: settings.pending_per_ip,
             counts: Mutex::default(),
+            metrics,
         })
     }
 
@@ -74,9 +79,21 @@ impl Connections {
             .by_ip
             .get(&ip)
             .map_or((0, 0), |count| (count.live, count.pending));
-        if counts.total >= self.max || live >= self.max_per_ip || pending >= self.max_pending {
+        let reached = if counts.total >= self.max {
+            Some(Limit::All)
+        } else if live >= self.max_per_ip {
+            Some(Limit::Address)
+        } else if pending >= self.max_pending {
+            Some(Limit::New)
+        } else {
+            None
+        };
+        if let Some(limit) = reached {
+            self.metrics.turned_away.count(limit);
             return None;
         }
+        self.metrics.accepted.add(1);
+        self.metrics.connections.up();
         counts.total += 1;
         let count = counts.by_ip.entry(ip).or_default();
         count.live += 1;
@@ -111,6 +128,7 @@ impl Settle {
 impl Drop for Slot {
     fn drop(&mut self) {
         self.settle().settle();
+        self.0.connections.metrics.connections.down();
         let mut counts = self.0.connections.counts();
         counts.total -= 1;
         if let Entry::Occupied(mut count) = counts.by_ip.entry(self.0.ip) {
@@ -157,6 +175,8 @@ fn by_open_files() -> usize {
 
 #[cfg(test)]
 mod tests {
+    use chat_core::metrics::{Family, Figures};
+
     use super::*;
 
     fn connections(per_ip: usize, pending: usize) -> Arc<Connections> {
@@ -165,7 +185,7 @@ mod tests {
             ("connections-per-ip", &per_ip.to_string()),
             ("pending-per-ip", &pending.to_string()),
         ]);
-        Connections::new(&settings.unwrap())
+        Connections::new(&settings.unwrap(), Arc::default())
     }
 
     fn ip(text: &str) -> IpAddr {
@@ -212,5 +232,28 @@ mod tests {
             .map(|last| connections.admit(IpAddr::from([10, 0, 0, last])))
             .collect();
         assert_eq!(held.iter().flatten().count(), 4);
+    }
+
+    #[test]
+    fn what_is_refused_is_counted_by_the_limit_that_was_reached() {
+        let connections = connections(2, 1);
+        let one = connections.admit(ip("10.0.0.1")).unwrap();
+        assert!(connections.admit(ip("10.0.0.1")).is_none());
+        one.settle().settle();
+        let _two = connections.admit(ip("10.0.0.1")).unwrap();
+        assert!(connections.admit(ip("10.0.0.1")).is_none());
+        let others: Vec<_> = (2..=4)
+            .map(|last| connections.admit(IpAddr::from([10, 0, 0, last])))
+            .collect();
+        assert_eq!(others.iter().flatten().count(), 2);
+        drop(others);
+        let metrics = &connections.metrics;
+        assert_eq!((metrics.accepted.get(), metrics.connections.get()), (4, 2));
+        let refused = Family::counters("name", "help", &metrics.turned_away).figures;
+        let expected = Figures::Counters {
+            label: "limit",
+            counts: vec![("all", 1), ("address", 1), ("new", 1)],
+        };
+        assert_eq!(refused, expected);
     }
 }

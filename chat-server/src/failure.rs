@@ -53,10 +53,14 @@ impl From<Error> for Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        if self.status.is_server_error() {
+        // A backend that is away is told once, by the engine.
+        if self.status == StatusCode::INTERNAL_SERVER_ERROR {
             tracing::warn!(error = ?self.error, "a request failed");
+        } else if self.status.is_server_error() {
+            tracing::debug!(error = ?self.error, "a request failed");
         }
         let mut response = (self.status, Json(ErrorBody::from(&self.error))).into_response();
+        response.extensions_mut().insert(self.error.code());
         let headers = response.headers_mut();
         if let Some(wait) = self.error.retry_after() {
             // Whole seconds, rounded up.

@@ -15,6 +15,7 @@ mod failure;
 mod legacy;
 mod legacy_time;
 mod listener;
+mod metrics;
 mod native;
 mod rest;
 mod router;
@@ -34,7 +35,10 @@ pub use codec::decode;
 pub use shutdown::signal;
 pub use socketio::check_event;
 
-use crate::{app::App, auth::OpenAuthenticator, config::Settings, socketio::SocketIoSettings};
+use crate::{
+    app::App, auth::OpenAuthenticator, config::Settings, connections::Connections,
+    socketio::SocketIoSettings,
+};
 
 /// Serves until `shutdown`, then stops: takes no more connections, closes those there are so that
 /// their clients come back, and returns when what was accepted is stored and written.
@@ -59,6 +63,7 @@ pub async fn run(
         settings: Arc::new(settings),
         tasks: TaskTracker::new(),
         stop: CancellationToken::new(),
+        metrics: Arc::default(),
         engine,
     };
     let App {
@@ -66,6 +71,7 @@ pub async fn run(
         settings,
         tasks,
         stop,
+        metrics,
         ..
     } = app.clone();
     let legacy = SocketIoSettings {
@@ -73,10 +79,11 @@ pub async fn run(
         ping_timeout: settings.pong_timeout,
         ..SocketIoSettings::new(Arc::clone(&app.auth))
     };
-    let (socketio, sockets) = socketio::attach(engine.clone(), legacy);
+    let (socketio, sockets) = socketio::attach(engine.clone(), legacy, Arc::clone(&metrics));
     let accepting = listener::accept(
         listener,
         router::router(app, socketio),
+        Connections::new(&settings, metrics),
         settings,
         tasks.clone(),
         stop.clone(),

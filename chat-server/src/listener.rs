@@ -37,11 +37,11 @@ const TOO_MANY: &[u8] =
 pub(crate) async fn accept(
     listener: TcpListener,
     router: Router,
+    connections: Arc<Connections>,
     settings: Arc<Settings>,
     tasks: TaskTracker,
     stop: CancellationToken,
 ) {
-    let connections = Connections::new(&settings);
     tracing::debug!(max = connections.max(), "accepting connections");
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())

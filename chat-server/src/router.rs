@@ -18,7 +18,7 @@ use tower_http::{
     cors::{AllowOrigin, CorsLayer},
 };
 
-use crate::{app::App, config::Settings, failure::Failure, legacy, native, rest};
+use crate::{app::App, config::Settings, failure::Failure, legacy, metrics, native, rest};
 
 pub(crate) fn router(app: App, socketio: SocketIoLayer) -> Router {
     let settings = Arc::clone(&app.settings);
@@ -33,6 +33,7 @@ pub(crate) fn router(app: App, socketio: SocketIoLayer) -> Router {
         .route("/lastmessages", get(legacy::last_messages))
         .route("/health", get(async || "OK"))
         .route("/ready", get(ready))
+        .route("/metrics", get(metrics::show))
         .route("/", get(hello))
         .fallback(async || Failure::new(StatusCode::NOT_FOUND, "there is nothing at this address"))
         .layer(DefaultBodyLimit::max(settings.body_bytes.0))
@@ -45,6 +46,10 @@ pub(crate) fn router(app: App, socketio: SocketIoLayer) -> Router {
         })
         .layer(socketio)
         .layer(middleware::from_fn_with_state(app.clone(), refuse_origin))
+        .layer(middleware::map_response_with_state(
+            app.clone(),
+            metrics::note,
+        ))
         .layer(cors(&settings))
         .layer(CatchPanicLayer::new())
         .with_state(app)

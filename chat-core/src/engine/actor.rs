@@ -50,11 +50,13 @@ impl Actor {
     pub async fn view(&self, id: &RoomId) -> Result<RoomView, Error> {
         let shared = &self.engine.shared;
         let live = shared.enter(&self.user, id, IfAbsent::Refuse).await?;
-        let room = shared.store.room(id).await?.ok_or(Error::NoRoom)?;
+        let room = shared.stored(shared.store.room(id).await)?;
+        let room = room.ok_or(Error::NoRoom)?;
         let members = live.members();
         let members = &members[..members.len().min(MEMBERS_SHOWN)];
         let presence = shared.presence_as_known(members).await;
-        let watermarks = shared.store.watermarks(id, members).await?;
+        let watermarks = shared.store.watermarks(id, members).await;
+        let watermarks = shared.stored(watermarks)?;
         let members = presence
             .into_iter()
             .zip(watermarks)
@@ -79,10 +81,9 @@ impl Actor {
     ) -> Result<(Vec<Membership>, bool), Error> {
         let shared = &self.engine.shared;
         let limit = shared.page_limit(limit);
-        let mut rooms = shared
-            .store
-            .rooms_of(&self.user, after, limit.saturating_add(1))
-            .await?;
+        let one_more = limit.saturating_add(1);
+        let rooms = shared.store.rooms_of(&self.user, after, one_more).await;
+        let mut rooms = shared.stored(rooms)?;
         let more = rooms.len() > limit;
         rooms.truncate(limit);
         Ok((rooms, more))
@@ -98,7 +99,8 @@ impl Actor {
         if users.len() > MAX {
             return Err(Error::BadRequest(format!("at most {MAX} users at once")));
         }
-        Ok(self.engine.shared.cache.presence(users).await?)
+        let shared = &self.engine.shared;
+        Ok(shared.cached(shared.cache.presence(users).await)?)
     }
 
     /// Makes `user` a member of a group that this user is in.

@@ -135,6 +135,7 @@ impl ChatEngineBuilder {
             clock,
             ids: self.ids.unwrap_or_else(|| Arc::new(RandomIds)),
             config: self.config,
+            metrics: Arc::default(),
             hub: Hub::default(),
             rooms: Rooms::default(),
             typists: Typists::default(),
@@ -180,10 +181,10 @@ fn check(config: &Config) -> Result<(), BuildError> {
             must: "longer than nothing",
         });
     }
-    if config.presence_lease <= config.presence_refresh {
+    if config.presence_lease < config.presence_refresh * 2 {
         return Err(BuildError::Setting {
             setting: "presence_lease",
-            must: "longer than presence_refresh",
+            must: "at least twice presence_refresh",
         });
     }
     Ok(())

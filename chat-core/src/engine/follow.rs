@@ -4,9 +4,15 @@
 //! numbers don't fit, after [`Delivery::Lagged`], again and again while the broker is away, and now
 //! and then in any case.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
-use tokio::sync::mpsc;
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep_until},
+};
 
 use super::{Shared, rooms::LiveRoom, sequencer::Job};
 use crate::{
@@ -19,18 +25,27 @@ use crate::{
     room::Room,
 };
 
+/// How soon a failure is made up for.
+const RETRY: Duration = Duration::from_secs(1);
+
 /// Follows the hints of other nodes.
 pub(crate) async fn run(shared: Arc<Shared>, broker: Arc<dyn Broker>, jobs: mpsc::WeakSender<Job>) {
     let mut check = tokio::time::interval(shared.config.position_check);
     check.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    // What a failure kept from being followed is made up for later.
+    let mut missed = false;
+    let mut again = Instant::now();
     loop {
-        // A failure shows in `Outage`; what was missed is found by the next check.
         let done = tokio::select! {
-            delivery = broker.next() => match delivery {
+            delivery = broker.next() => match shared.metrics.heard(delivery) {
                 Delivery::Hint { topic, hint } => follow(&shared, &jobs, &topic, hint).await,
                 Delivery::Lagged => catch_up_on_all(&shared, &jobs).await,
                 Delivery::Away => compare(&shared, &jobs).await,
             },
+            () = sleep_until(again), if missed => {
+                missed = false;
+                catch_up_on_all(&shared, &jobs).await
+            }
             _ = check.tick() => {
                 if let Err(error) = broker.subscribe(&Topic::Online).await {
                     tracing::debug!(%error, "who is online elsewhere is not heard for now");
@@ -40,6 +55,8 @@ pub(crate) async fn run(shared: Arc<Shared>, broker: Arc<dyn Broker>, jobs: mpsc
         };
         if let Err(error) = done {
             tracing::debug!(%error, "other nodes can't be followed for now");
+            missed = true;
+            again = Instant::now() + RETRY;
         }
     }
 }
@@ -70,8 +87,10 @@ async fn follow(
                 catch_up(jobs, room, seq).await;
             }
         }
-        (Hint::Receipt { room, user, was }, Some(_)) => {
-            if let Some(live) = shared.live_room(&room).await? {
+        (Hint::Receipt { room, user, was }, Some(listener)) => {
+            if let Some(live) = shared.live_room(&room).await?
+                && told_for_all(shared, &live, listener, &user)
+            {
                 let now = shared
                     .store
                     .watermarks(&room, std::slice::from_ref(&user))
@@ -84,9 +103,9 @@ async fn follow(
                 shared.tell_receipt(&live, &user, was, now);
             }
         }
-        (Hint::Typing { room, user, active }, Some(_)) => {
+        (Hint::Typing { room, user, active }, Some(listener)) => {
             if let Some(live) = shared.live_room(&room).await?
-                && live.members().binary_search(&user).is_ok()
+                && told_for_all(shared, &live, listener, &user)
             {
                 shared.tell_typing_here(&live, &user, active);
             }
@@ -100,6 +119,14 @@ async fn follow(
         (_, None) => {}
     }
     Ok(())
+}
+
+/// Whether a hint of what `user` does is the one to follow: each member's topic carries it, and all
+/// members here are told at once. Who is no member does nothing in the room.
+fn told_for_all(shared: &Shared, room: &LiveRoom, listener: &UserId, user: &UserId) -> bool {
+    let members = room.members();
+    let first = members.iter().find(|member| shared.hub.has(member));
+    first == Some(listener) && members.binary_search(user).is_ok()
 }
 
 /// From where this node's sessions follow a room that it doesn't know yet.
@@ -154,14 +181,15 @@ async fn catch_up_on_all(
     shared.leases_in_doubt.store(true, Ordering::Relaxed);
     shared.online_changed();
     compare(shared, jobs).await?;
-    shared.tell_receipts_again().await
+    shared.tell_receipts_again().await?;
+    shared.tell_presence_again().await
 }
 
 /// Compares what was published here with the heads in the store, for all rooms of local users.
 async fn compare(shared: &Shared, jobs: &mpsc::WeakSender<Job>) -> Result<(), BackendError> {
     const USERS: usize = 500;
     // A room whose last local member was removed elsewhere is in nobody's list any more.
-    let mut unlisted = shared.rooms.groups_with_local_members(&shared.hub);
+    let mut unlisted = shared.rooms.groups_with(|member| shared.hub.has(member));
     for users in shared.hub.users().chunks(USERS) {
         let mut pages = Pages::new(shared, users);
         while let Some(rooms) = pages.next().await? {

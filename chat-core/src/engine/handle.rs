@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tracing::Instrument;
+
 use super::{NewBody, Responder, Session};
 use crate::{
     command::{Command, Request},
@@ -21,7 +23,10 @@ impl Session {
     /// A dropped call may have had its effect without an answer.
     pub async fn handle(&self, request: Request) {
         let Request { id, command } = request;
-        if let Some(result) = self.carry_out(id, command).await {
+        let (user, session) = (self.user(), self.id());
+        let name = command.name();
+        let span = tracing::debug_span!("command", %user, %session, id, name);
+        if let Some(result) = self.carry_out(id, command).instrument(span).await {
             self.send(Answer::new(id, result).into());
         }
     }

@@ -64,7 +64,7 @@ impl Actor {
     pub async fn find(&self, room: &RoomId, id: MessageId) -> Result<Option<Arc<Entry>>, Error> {
         let shared = &self.engine.shared;
         shared.enter(&self.user, room, IfAbsent::Refuse).await?;
-        Ok(shared.store.find(room, id).await?)
+        Ok(shared.stored(shared.store.find(room, id).await)?)
     }
 }
 

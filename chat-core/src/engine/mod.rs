@@ -7,6 +7,7 @@ mod follow;
 mod handle;
 mod history;
 mod limits;
+mod metrics;
 mod outage;
 mod presence;
 mod reading;
@@ -31,6 +32,7 @@ use std::{
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+pub(crate) use self::metrics::Metrics;
 pub use self::{
     actor::Actor,
     builder::{BuildError, ChatEngineBuilder},
@@ -53,7 +55,6 @@ use crate::{
     ids::{RoomId, UserId},
     memory::MemoryCache,
     moderation::Chain,
-    outbox::Outbox,
     port::{BackendError, Broker, Cache, Store, Transport},
     room::Room,
     time::{Clock, IdGen},
@@ -73,6 +74,7 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn IdGen>,
     pub(crate) config: Config,
+    pub(crate) metrics: Arc<Metrics>,
     pub(crate) hub: Hub,
     pub(crate) rooms: Rooms,
     pub(crate) typists: Typists,
@@ -169,7 +171,8 @@ impl ChatEngine {
                 .run_until_cancelled_owned(typing::run(Arc::clone(&shared))),
         );
         if let Some((broker, outbound)) = relay {
-            let sending = relay::send(Arc::clone(&broker), outbound);
+            let metrics = Arc::clone(&shared.metrics);
+            let sending = relay::send(Arc::clone(&broker), outbound, metrics);
             tokio::spawn(stop.clone().run_until_cancelled_owned(sending));
             let receiving = follow::run(Arc::clone(&shared), broker, sequencer.downgrade());
             tokio::spawn(stop.clone().run_until_cancelled_owned(receiving));
@@ -193,7 +196,7 @@ impl ChatEngine {
     ///
     /// [`Error::TooManySessions`], [`Error::ShuttingDown`], or a backend's failure.
     pub async fn connect(&self, user: UserId) -> Result<LocalSession, Error> {
-        let outbox = Outbox::new(self.shared.config.outbox);
+        let outbox = self.outbox();
         let transport = Arc::clone(&outbox) as Arc<dyn Transport>;
         let session = self.connect_with(Connect::new(user), transport).await?;
         Ok(LocalSession::new(session, outbox))
@@ -227,7 +230,7 @@ impl ChatEngine {
     /// A backend's failure.
     pub async fn online(&self) -> Result<Vec<UserId>, Error> {
         const MAX: usize = 10_000;
-        Ok(self.shared.cache.online(MAX).await?)
+        Ok(self.shared.cached(self.shared.cache.online(MAX).await)?)
     }
 
     /// Asks the store and the cache for a sign of life.

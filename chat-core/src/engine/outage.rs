@@ -8,7 +8,10 @@ use std::{
     time::Duration,
 };
 
-use crate::port::BackendError;
+use crate::{
+    metrics::Counters,
+    port::{BackendError, BackendErrorKind},
+};
 
 /// For how long nothing may fail until a backend counts as back: one of which a part is away
 /// answers now and then.
@@ -22,6 +25,7 @@ pub(crate) struct Outage {
     /// So that a call that succeeds, as nearly all do, takes no lock.
     away: AtomicBool,
     last_failure: Mutex<Duration>,
+    pub(crate) failures: Counters<BackendErrorKind>,
 }
 
 impl Outage {
@@ -30,6 +34,7 @@ impl Outage {
             meaning,
             away: AtomicBool::new(false),
             last_failure: Mutex::default(),
+            failures: Counters::default(),
         }
     }
 
@@ -37,6 +42,7 @@ impl Outage {
     pub(crate) fn note(&self, now: Duration, failure: Option<&BackendError>) {
         match failure {
             Some(error) => {
+                self.failures.count(error.kind);
                 *self.last_failure() = now;
                 if self.away.swap(true, Ordering::Relaxed) {
                     tracing::debug!(%error, "{}", self.meaning);
@@ -52,6 +58,11 @@ impl Outage {
                 }
             }
         }
+    }
+
+    /// Whether it is away.
+    pub(crate) fn is_on(&self) -> bool {
+        self.away.load(Ordering::Relaxed)
     }
 
     fn last_failure(&self) -> std::sync::MutexGuard<'_, Duration> {

@@ -18,12 +18,13 @@ use crate::{
     presence::Presence,
 };
 
-/// Users who came or went since others were told, and whether they were online before that.
+/// Users who came or went since others were told, and whether they were online before that: not
+/// known of one who did both, for other nodes may have told others of it in between.
 #[derive(Debug, Default)]
-pub(crate) struct Moved(Mutex<HashMap<UserId, bool>>);
+pub(crate) struct Moved(Mutex<HashMap<UserId, Option<bool>>>);
 
 impl Moved {
-    fn lock(&self) -> MutexGuard<'_, HashMap<UserId, bool>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<UserId, Option<bool>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -69,9 +70,13 @@ impl Shared {
     }
 
     /// Notes a change, to be told with the next gathering.
-    pub(crate) fn presence_moved(&self, user: &UserId, was_online: bool) {
+    fn presence_moved(&self, user: &UserId, was_online: impl Into<Option<bool>>) {
+        let was_online = was_online.into();
         let mut moved = self.presence_moved.lock();
-        moved.entry(user.clone()).or_insert(was_online);
+        let was = moved.entry(user.clone()).or_insert(was_online);
+        if *was != was_online {
+            *was = None;
+        }
     }
 
     /// The list of who is online is another.
@@ -118,13 +123,8 @@ pub(crate) async fn run(shared: Arc<Shared>, mut departures: mpsc::Receiver<Depa
             }
             _ = gather.tick() => {
                 let moved = std::mem::take(&mut *shared.presence_moved.lock());
-                if !moved.is_empty()
-                    && let Err(error) = tell(&shared, &moved).await
-                {
-                    tracing::debug!(%error, "changes of presence are told later");
-                    for (user, was_online) in moved {
-                        shared.presence_moved(&user, was_online);
-                    }
+                if !moved.is_empty() {
+                    tell(&shared, moved).await;
                 }
             }
         }
@@ -166,27 +166,85 @@ async fn take_expired(shared: &Shared) -> Result<(), BackendError> {
     }
 }
 
-/// Tells those who share a room with each user who is not as before.
-async fn tell(shared: &Shared, moved: &HashMap<UserId, bool>) -> Result<(), BackendError> {
-    let users: Vec<UserId> = moved.keys().cloned().collect();
-    for presence in shared.cached(shared.cache.presence(&users).await)? {
-        if moved.get(&presence.user) != Some(&presence.online) {
-            tell_peers(shared, &presence).await?;
+/// Tells those who share a room with each user who is not as before. Who can't be told of now is told
+/// of later.
+async fn tell(shared: &Shared, moved: HashMap<UserId, Option<bool>>) {
+    for (user, was_online) in moved {
+        if let Err(error) = tell_of(shared, &user, was_online).await {
+            tracing::debug!(%error, "a change of presence is told later");
+            shared.presence_moved(&user, was_online);
         }
     }
     // Also for one who came and went meanwhile: somebody may have asked in between.
     shared.online_changed();
     relay::publish(shared, vec![Topic::Online], &Hint::Online);
+}
+
+async fn tell_of(
+    shared: &Shared,
+    user: &UserId,
+    was_online: Option<bool>,
+) -> Result<(), BackendError> {
+    let now = async || {
+        let known = shared.cache.presence(std::slice::from_ref(user)).await;
+        Ok(shared.cached(known)?.pop())
+    };
+    if now().await?.map(|presence| presence.online) == was_online {
+        return Ok(());
+    }
+    let peers = peers(shared, user).await?;
+    // Looked up again: meanwhile another node may have told something newer.
+    if let Some(presence) = now().await? {
+        let frame = Frame::from(Event::Presence(presence));
+        for peer in &peers {
+            shared.hub.each(peer, |link| link.send(frame.clone()));
+        }
+    }
+    let hint = Hint::Presence { user: user.clone() };
+    let topics = peers.into_iter().map(Topic::User).collect();
+    relay::publish(shared, topics, &hint);
     Ok(())
 }
 
-async fn tell_peers(shared: &Shared, presence: &Presence) -> Result<(), BackendError> {
-    let user = &presence.user;
-    let mut peers: HashSet<UserId> = HashSet::new();
-    let rooms = shared
-        .store
-        .rooms_with(std::slice::from_ref(user), None, ROOMS_TOLD)
-        .await;
+impl Shared {
+    /// Tells the sessions of this node how those are who share a room in use with them, for who came
+    /// or went may not have been heard.
+    pub(crate) async fn tell_presence_again(&self) -> Result<(), BackendError> {
+        /// Of a larger room, the first members.
+        const MEMBERS: usize = 200;
+        const AT_ONCE: usize = 200;
+        let mut peers: HashMap<UserId, HashSet<UserId>> = HashMap::new();
+        for room in self.rooms.all() {
+            let members = room.members();
+            let members = &members[..members.len().min(MEMBERS)];
+            let (here, elsewhere): (Vec<_>, Vec<_>) =
+                members.iter().partition(|member| self.hub.has(member));
+            for peer in elsewhere {
+                if !here.is_empty() {
+                    let listeners = peers.entry(peer.clone()).or_default();
+                    listeners.extend(here.iter().copied().cloned());
+                }
+            }
+        }
+        let users: Vec<UserId> = peers.keys().cloned().collect();
+        for users in users.chunks(AT_ONCE) {
+            for presence in self.cached(self.cache.presence(users).await)? {
+                let listeners = peers.remove(&presence.user).unwrap_or_default();
+                let frame = Frame::from(Event::Presence(presence));
+                for listener in &listeners {
+                    self.hub.each(listener, |link| link.send(frame.clone()));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Those who share a room with a user.
+async fn peers(shared: &Shared, user: &UserId) -> Result<HashSet<UserId>, BackendError> {
+    let mut peers = HashSet::new();
+    let users = std::slice::from_ref(user);
+    let rooms = shared.store.rooms_with(users, None, ROOMS_TOLD).await;
     for room in shared.stored(rooms)? {
         match room.id.peer_of(user) {
             Some(peer) => drop(peers.insert(peer)),
@@ -198,12 +256,5 @@ async fn tell_peers(shared: &Shared, presence: &Presence) -> Result<(), BackendE
             }
         }
     }
-    let frame = Frame::from(Event::Presence(presence.clone()));
-    for peer in &peers {
-        shared.hub.each(peer, |link| link.send(frame.clone()));
-    }
-    let hint = Hint::Presence { user: user.clone() };
-    let topics = peers.into_iter().map(Topic::User).collect();
-    relay::publish(shared, topics, &hint);
-    Ok(())
+    Ok(peers)
 }

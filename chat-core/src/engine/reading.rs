@@ -12,7 +12,7 @@ use std::{
 
 use tokio::{sync::watch, time::timeout};
 
-use super::{Shared, rooms::LiveRoom, windows::Windows};
+use super::{Shared, metrics::Source, rooms::LiveRoom, windows::Windows};
 use crate::{
     error::Error,
     log::{Cursor, Entry, Page, Seq},
@@ -189,15 +189,19 @@ impl Shared {
             if let Ok(found) = self.cached(window) {
                 let sound = found.and_then(|found| cut(room, &found, range));
                 if sound.is_some() {
+                    self.metrics.window_reads.count(Source::Cache);
                     return sound;
                 }
             } else {
                 windows = None;
             }
         }
-        let flight = newest
-            .flight
-            .get_or_init(|| self.newest_flight(windows, room, &newest));
+        let mut from = Source::Reader;
+        let flight = newest.flight.get_or_init(|| {
+            from = Source::Store;
+            self.newest_flight(windows, room, &newest)
+        });
+        self.metrics.window_reads.count(from);
         let entries = landed(flight.clone()).await?;
         cut(room, &entries, range)
     }

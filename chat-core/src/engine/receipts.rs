@@ -21,23 +21,61 @@ impl Actor {
     pub async fn receipt(&self, room: &RoomId, mark: Mark, upto: Seq) -> Result<Watermarks, Error> {
         let shared = &self.engine.shared;
         let live = shared.enter(&self.user, room, IfAbsent::Refuse).await?;
-        match shared.store.advance(room, &self.user, mark, upto).await? {
-            Change::Unchanged(now) => Ok(now),
+        let change = shared.store.advance(room, &self.user, mark, upto).await;
+        match shared.stored(change)? {
+            Change::Unchanged(now) => {
+                // It may have been stored by a node that died before it told anybody.
+                let told = live.told().get(&self.user).copied();
+                if told.is_none_or(|told| ahead(now, told)) {
+                    shared.tell_receipt_everywhere(&live, &self.user, told.unwrap_or(now), now);
+                }
+                Ok(now)
+            }
             Change::Moved { from, to } => {
-                shared.tell_receipt(&live, &self.user, from, to);
-                let hint = Hint::Receipt {
-                    room: room.clone(),
-                    user: self.user.clone(),
-                    was: from,
-                };
-                relay::tell(shared, &live, &hint);
+                shared.tell_receipt_everywhere(&live, &self.user, from, to);
                 Ok(to)
             }
         }
     }
 }
 
+/// Whether there is anything to tell who was told `told`.
+fn ahead(now: Watermarks, told: Watermarks) -> bool {
+    now.delivered > told.delivered || now.read > told.read
+}
+
+impl LiveRoom {
+    /// How far a member was last said to have got, or what the room held before this node used it.
+    fn told_of(&self, user: &UserId) -> Watermarks {
+        let start = Watermarks {
+            delivered: self.since,
+            read: self.since,
+        };
+        self.told().get(user).copied().unwrap_or(start)
+    }
+}
+
 impl Shared {
+    fn tell_receipt_everywhere(
+        &self,
+        room: &LiveRoom,
+        user: &UserId,
+        was: Watermarks,
+        now: Watermarks,
+    ) {
+        let was = Watermarks {
+            delivered: was.delivered.min(now.delivered),
+            read: was.read.min(now.read),
+        };
+        self.tell_receipt(room, user, was, now);
+        let hint = Hint::Receipt {
+            room: room.id.clone(),
+            user: user.clone(),
+            was,
+        };
+        relay::tell(self, room, &hint);
+    }
+
     /// Tells the members how far one has got; at least as far as they were told before, for of two
     /// receipts that were stored one after the other the second may get here first.
     pub(crate) fn tell_receipt(
@@ -73,25 +111,19 @@ impl Shared {
     pub(crate) async fn tell_receipts_again(&self) -> Result<(), BackendError> {
         /// Of a larger room, the first members.
         const MEMBERS: usize = 200;
-        for room in self.rooms.active() {
+        for room in self.rooms.all() {
             let members = room.members();
-            if !members.iter().any(|member| self.hub.has(member)) {
+            if room.published() == room.since || !members.iter().any(|it| self.hub.has(it)) {
                 continue;
             }
-            let start = Watermarks {
-                delivered: room.since,
-                read: room.since,
-            };
-            let (behind, told): (Vec<UserId>, Vec<Watermarks>) = {
-                let told = room.told();
-                let told = |user: &UserId| told.get(user).copied().unwrap_or(start);
-                let all = members.iter().map(|user| (user.clone(), told(user)));
-                let behind = all.filter(|(_, told)| told.read < room.published());
-                behind.take(MEMBERS).unzip()
-            };
+            let all = members
+                .iter()
+                .map(|user| (user.clone(), room.told_of(user)));
+            let behind = all.filter(|(_, told)| told.read < room.published());
+            let (behind, told): (Vec<UserId>, Vec<Watermarks>) = behind.take(MEMBERS).unzip();
             let now = self.stored(self.store.watermarks(&room.id, &behind).await)?;
             for ((user, was), now) in behind.iter().zip(told).zip(now) {
-                if now.delivered > was.delivered || now.read > was.read {
+                if ahead(now, was) {
                     let was = Watermarks {
                         delivered: was.delivered.min(now.delivered),
                         read: was.read.min(now.read),

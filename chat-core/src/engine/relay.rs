@@ -3,9 +3,9 @@
 //! Hints may be lost, and nothing rests on them; how a node makes up for it stands in `follow`.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     hash::{BuildHasher, RandomState},
-    sync::Arc,
+    sync::{Arc, PoisonError},
     time::Duration,
 };
 
@@ -14,7 +14,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::{Shared, follow::Pages, rooms::LiveRoom, sequencer::Job};
+use super::{Metrics, Shared, follow::Pages, rooms::LiveRoom, sequencer::Job};
 use crate::{
     ids::UserId,
     log::{Entry, EntryBody},
@@ -29,6 +29,8 @@ pub(crate) struct Relay {
     /// One is held while a user's topic changes, so that a user who comes while the same user goes
     /// is listened to.
     changing: Vec<Mutex<()>>,
+    /// Users who are listened to and have no session yet, and how often.
+    coming: std::sync::Mutex<HashMap<UserId, usize>>,
     hasher: RandomState,
 }
 
@@ -48,15 +50,60 @@ impl Relay {
             broker,
             outbound,
             changing: (0..64).map(|_| Mutex::default()).collect(),
+            coming: std::sync::Mutex::default(),
             hasher: RandomState::new(),
         };
         (relay, waiting)
+    }
+
+    /// How many hints wait to be handed to the broker for the first time.
+    pub(crate) fn waiting(&self) -> usize {
+        self.outbound.max_capacity() - self.outbound.capacity()
     }
 
     async fn changing(&self, user: &UserId) -> MutexGuard<'_, ()> {
         let at = usize::try_from(self.hasher.hash_one(user) % 64).unwrap_or(0);
         self.changing[at].lock().await
     }
+
+    fn coming(&self) -> std::sync::MutexGuard<'_, HashMap<UserId, usize>> {
+        self.coming.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Somebody who is listened to while their session is being made.
+struct Coming<'a> {
+    relay: &'a Relay,
+    user: &'a UserId,
+}
+
+impl<'a> Coming<'a> {
+    fn new(relay: &'a Relay, user: &'a UserId) -> Self {
+        *relay.coming().entry(user.clone()).or_default() += 1;
+        Self { relay, user }
+    }
+}
+
+impl Drop for Coming<'_> {
+    fn drop(&mut self) {
+        let mut coming = self.relay.coming();
+        if let Some(count) = coming.get_mut(self.user) {
+            *count -= 1;
+            if *count == 0 {
+                coming.remove(self.user);
+            }
+        }
+    }
+}
+
+/// Tells other nodes that a room's log has grown up to what was published here.
+pub(crate) fn announce_head(shared: &Shared, room: &LiveRoom) {
+    let hint = Hint::Appended {
+        room: room.id.clone(),
+        epoch: room.epoch,
+        seq: room.published(),
+    };
+    tell(shared, room, &hint);
 }
 
 /// Tells other nodes that a room's log has grown by this entry.
@@ -95,6 +142,7 @@ pub(crate) fn publish(shared: &Shared, topics: Vec<Topic>, hint: &Hint) {
             hint: hint.clone(),
         };
         if relay.outbound.try_send(outbound).is_err() {
+            shared.metrics.hints_dropped.add(1);
             tracing::debug!("a hint for other nodes is dropped");
         }
     }
@@ -111,27 +159,64 @@ pub(crate) async fn listen<T>(
     let Some(relay) = &shared.relay else {
         return Ok(add());
     };
-    let _changing = relay.changing(user).await;
-    relay.broker.subscribe(&Topic::User(user.clone())).await?;
-    let mut behind = false;
-    let users = std::slice::from_ref(user);
-    let mut pages = Pages::new(shared, users);
+    let coming = Coming::new(relay, user);
+    let prepared = async {
+        {
+            let _changing = relay.changing(user).await;
+            let topic = Topic::User(user.clone());
+            relay.broker.subscribe(&topic).await?;
+        }
+        prepare(shared, jobs, user).await
+    };
+    match prepared.await {
+        Ok(()) => Ok(add()),
+        Err(error) => {
+            drop(coming);
+            ignore(shared, user).await;
+            Err(error)
+        }
+    }
+}
+
+/// Brings this node up to date with a user's rooms.
+async fn prepare(
+    shared: &Shared,
+    jobs: &mpsc::Sender<Job>,
+    user: &UserId,
+) -> Result<(), BackendError> {
+    let mut behind = Vec::new();
+    // Groups that the user was in when somebody last listened here, and may have had to leave since.
+    let mut unlisted = if shared.hub.has(user) {
+        HashMap::new()
+    } else {
+        shared.rooms.groups_with(|member| member == user)
+    };
+    let mut pages = Pages::new(shared, std::slice::from_ref(user));
     while let Some(rooms) = pages.next().await? {
         for room in rooms {
+            unlisted.remove(&room.id);
             let live = shared.remember_room(&room, room.head).await?;
-            // It was used here before, for somebody else or for nobody's session.
-            if live.published() < room.head {
-                behind = jobs.send(Job::CatchUp(live, room.head)).await.is_ok();
-            }
+            behind.push((live, room.head));
         }
     }
-    if behind {
-        let (done, caught_up) = oneshot::channel();
-        if jobs.send(Job::Flush(done)).await.is_ok() {
-            caught_up.await.ok();
+    for (id, live) in unlisted {
+        if let Some(room) = shared.stored(shared.store.room(&id).await)? {
+            behind.push((live, room.head));
         }
     }
-    Ok(add())
+    // Those that were used here before, for somebody else or for nobody's session.
+    behind.retain(|(live, head)| live.published() < *head);
+    if behind.is_empty() {
+        return Ok(());
+    }
+    for (live, head) in behind {
+        jobs.send(Job::CatchUp(live, head)).await.ok();
+    }
+    let (done, caught_up) = oneshot::channel();
+    if jobs.send(Job::Flush(done)).await.is_ok() {
+        caught_up.await.ok();
+    }
+    Ok(())
 }
 
 /// Stops listening for a user who has no session here any more.
@@ -139,51 +224,59 @@ pub(crate) async fn ignore(shared: &Shared, user: &UserId) {
     let Some(relay) = &shared.relay else { return };
     let _changing = relay.changing(user).await;
     if !shared.hub.has(user)
+        && !relay.coming().contains_key(user)
         && let Err(error) = relay.broker.unsubscribe(&Topic::User(user.clone())).await
     {
-        tracing::warn!(%error, "a topic is still listened to");
+        tracing::debug!(%error, "a topic is still listened to");
     }
 }
 
 /// Hands hints to the broker, one after the other. What it doesn't take is kept until it does:
 /// the nodes that it reaches don't know that they miss something.
-pub(crate) async fn send(broker: Arc<dyn Broker>, mut waiting: mpsc::Receiver<Outbound>) {
+pub(crate) async fn send(
+    broker: Arc<dyn Broker>,
+    mut waiting: mpsc::Receiver<Outbound>,
+    metrics: Arc<Metrics>,
+) {
     const AT_ONCE: usize = 1_024;
     const RETRY: Duration = Duration::from_millis(500);
-    let mut fresh = Vec::new();
+    let mut outbound = Vec::new();
     let mut unsent: Vec<(Topic, Hint)> = Vec::new();
     let mut again = Instant::now();
     loop {
-        tokio::select! {
-            count = waiting.recv_many(&mut fresh, AT_ONCE) => if count == 0 {
-                return;
-            },
-            () = sleep_until(again), if !unsent.is_empty() => {}
-        }
-        for Outbound { topics, hint } in fresh.drain(..) {
-            unsent.extend(topics.into_iter().map(|topic| (topic, hint.clone())));
-        }
-        if Instant::now() < again {
-            if unsent.len() >= 2 * Relay::OUTBOUND {
-                leave_out_the_outdated(&mut unsent);
-                unsent.truncate(Relay::OUTBOUND);
+        let mut hints = tokio::select! {
+            count = waiting.recv_many(&mut outbound, AT_ONCE) => {
+                if count == 0 {
+                    return;
+                }
+                let hints = outbound.drain(..).flat_map(|Outbound { topics, hint }| {
+                    let hints = topics.into_iter().map(move |topic| (topic, hint.clone()));
+                    hints.collect::<Vec<_>>()
+                });
+                hints.collect()
             }
-            continue;
-        }
-        leave_out_the_outdated(&mut unsent);
-        let mut failed = Vec::new();
-        for (topic, hint) in unsent.drain(..) {
+            () = sleep_until(again), if !unsent.is_empty() => std::mem::take(&mut unsent),
+        };
+        leave_out_the_outdated(&mut hints);
+        for (topic, hint) in hints {
             if let Err(error) = broker.publish(&topic, &hint).await {
+                metrics.hints_failed.add(1);
                 tracing::debug!(%error, "a hint for other nodes waits");
                 if !matches!(hint, Hint::Typing { .. }) {
-                    failed.push((topic, hint));
+                    unsent.push((topic, hint));
+                    again = Instant::now() + RETRY;
                 }
+            } else {
+                metrics.hints_sent.add(1);
             }
         }
-        if !failed.is_empty() {
-            again = Instant::now() + RETRY;
+        if unsent.len() >= 2 * Relay::OUTBOUND {
+            leave_out_the_outdated(&mut unsent);
+            let excess = unsent.len().saturating_sub(Relay::OUTBOUND);
+            metrics.hints_dropped.add(excess);
+            unsent.drain(..excess);
         }
-        unsent = failed;
+        metrics.hints_unsent.set(unsent.len());
     }
 }
 

@@ -39,7 +39,9 @@ impl Shared {
     ) -> Result<Cursor, Error> {
         let RoomCursor { room, cursor } = cursor;
         let _unfinished = link.abandon_unless_ended(room);
-        let (frames, Cursor { epoch, seq }) = self.missed(link, room, *cursor, budget).await?;
+        let missed = self.missed(link, room, *cursor, budget).await;
+        self.metrics.resumes.count((&missed).into());
+        let (frames, Cursor { epoch, seq }) = missed?;
         let seq = link.end_catch_up(room, frames, seq, |seq| last(Cursor { epoch, seq }));
         Ok(Cursor { epoch, seq })
     }

@@ -1,7 +1,7 @@
 //! Rooms in use, and the one place that says who may enter them.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -45,6 +45,12 @@ impl LiveRoom {
         self.published.store(seq.0, Ordering::Release);
     }
 
+    /// Goes on from `head` with these members, where nobody was to be sent what is in between.
+    pub(crate) fn skip_to(&self, head: Seq, members: Vec<UserId>) {
+        *self.members.write().unwrap_or_else(PoisonError::into_inner) = members.into();
+        self.set_published(head);
+    }
+
     pub(crate) fn members(&self) -> Arc<[UserId]> {
         Arc::clone(&self.members.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -82,6 +88,8 @@ pub(crate) struct Rooms(Mutex<Kept>);
 #[derive(Debug, Default)]
 struct Kept {
     rooms: HashMap<RoomId, Arc<LiveRoom>>,
+    /// Which of these are groups: far fewer, where most rooms are direct.
+    groups: HashSet<RoomId>,
     /// At this number, rooms that were not used since the last clearing are forgotten.
     clear_at: usize,
 }
@@ -101,23 +109,27 @@ impl Rooms {
         Some(Arc::clone(room))
     }
 
-    /// Those in which something has happened while this node used them.
-    pub(crate) fn active(&self) -> Vec<Arc<LiveRoom>> {
-        let kept = self.kept();
-        let active = kept.rooms.values().filter(|it| it.published() > it.since);
-        active.cloned().collect()
+    pub(crate) fn count(&self) -> usize {
+        self.kept().rooms.len()
     }
 
-    /// Group rooms of which members are connected here, as far as this node knows.
-    pub(crate) fn groups_with_local_members(&self, hub: &Hub) -> HashMap<RoomId, Arc<LiveRoom>> {
-        let groups: Vec<Arc<LiveRoom>> = {
-            let kept = self.kept();
-            let groups = kept.rooms.values().filter(|it| it.id.pair().is_none());
-            groups.cloned().collect()
-        };
-        let followed = |room: &Arc<LiveRoom>| room.members().iter().any(|it| hub.has(it));
-        let groups = groups.into_iter().filter(followed);
-        groups.map(|room| (room.id.clone(), room)).collect()
+    /// All that are in use.
+    pub(crate) fn all(&self) -> Vec<Arc<LiveRoom>> {
+        self.kept().rooms.values().cloned().collect()
+    }
+
+    /// Group rooms with such a member, as far as this node knows.
+    pub(crate) fn groups_with(
+        &self,
+        such: impl Fn(&UserId) -> bool,
+    ) -> HashMap<RoomId, Arc<LiveRoom>> {
+        let groups = self.kept().groups.clone();
+        let mut rooms: HashMap<_, _> = groups
+            .into_iter()
+            .filter_map(|id| Some((id.clone(), self.get(&id)?)))
+            .collect();
+        rooms.retain(|_, room| room.members().iter().any(&such));
+        rooms
     }
 
     fn insert(
@@ -135,8 +147,13 @@ impl Rooms {
                     || room.used.swap(false, Ordering::Relaxed)
                     || room.members().iter().any(|member| hub.has(member))
             });
+            let Kept { rooms, groups, .. } = &mut *kept;
+            groups.retain(|id| rooms.contains_key(id));
             // So that clearing costs little for each room, however many have to stay.
             kept.clear_at = 2 * kept.rooms.len();
+        }
+        if room.id.pair().is_none() {
+            kept.groups.insert(room.id.clone());
         }
         let room = kept.rooms.entry(room.id.clone()).or_insert_with(|| {
             Arc::new(LiveRoom {
@@ -207,7 +224,7 @@ impl Shared {
             members: members.clone(),
             created_at: self.clock.now(),
         };
-        match self.store.create_room(room).await? {
+        match self.stored(self.store.create_room(room).await)? {
             Created::New(room) => Ok(self.rooms.insert(&room, room.head, members, &self.hub)),
             Created::Existing(room) => Ok(self.use_room(&room).await?),
         }
@@ -221,7 +238,7 @@ impl Shared {
         if let Some(room) = self.rooms.get(id) {
             return Ok(Some(room));
         }
-        let Some(room) = self.store.room(id).await? else {
+        let Some(room) = self.stored(self.store.room(id).await)? else {
             return Ok(None);
         };
         self.use_room(&room).await.map(Some)
@@ -256,7 +273,8 @@ impl Shared {
         }
         let mut members: Vec<UserId> = Vec::new();
         loop {
-            let page = self.store.members(id, members.last(), PAGE).await?;
+            let page = self.store.members(id, members.last(), PAGE).await;
+            let page = self.stored(page)?;
             let done = page.len() < PAGE;
             members.extend(page);
             if done {

@@ -1,8 +1,9 @@
 //! Sending, editing and deleting: check, limit, moderate, then hand over to the sequencer.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use tokio::sync::{mpsc::error::TrySendError, oneshot};
+use tracing::{Instrument, Span, field::Empty};
 
 use super::{
     Actor, Shared,
@@ -25,15 +26,46 @@ impl Responder {
     pub fn new(done: impl FnOnce(Result<Sent, Error>) + Send + 'static) -> Self {
         Self(Box::new(done))
     }
-
-    pub(crate) fn answer(self, result: Result<Sent, Error>) {
-        (self.0)(result);
-    }
 }
 
 impl fmt::Debug for Responder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Responder")
+    }
+}
+
+/// Who waits for what becomes of an entry, and since when.
+#[derive(Debug)]
+pub(crate) struct Waiter {
+    done: Responder,
+    since: Duration,
+    /// From the command to its ack.
+    span: Span,
+}
+
+impl Waiter {
+    fn new(actor: &Actor, room: &RoomId, done: Responder) -> Self {
+        Self {
+            done,
+            since: actor.engine.shared.clock.monotonic(),
+            span: tracing::debug_span!("append", user = %actor.user, %room, seq = Empty),
+        }
+    }
+
+    pub(crate) fn answer(self, shared: &Shared, result: Result<Sent, Error>) {
+        let Self { done, since, span } = self;
+        match &result {
+            Ok(sent) => {
+                let took = shared.clock.monotonic().saturating_sub(since);
+                shared.metrics.ack_time.note_time(took);
+                span.record("seq", sent.seq.0);
+                tracing::debug!(parent: &span, ?took, duplicate = sent.duplicate, "acked");
+            }
+            Err(error) => {
+                tracing::debug!(parent: &span, code = error.code().name(), "refused");
+            }
+        }
+        (done.0)(result);
     }
 }
 
@@ -142,15 +174,16 @@ impl Actor {
         client_id: Option<ClientMessageId>,
         done: Responder,
     ) {
+        let waiter = Waiter::new(self, room, done);
         let accepted = async {
             let client_id = client_id.map_or_else(|| self.new_client_id(), Ok)?;
             let shared = &self.engine.shared;
             let (live, body) = shared.accept(&self.user, room, body).await?;
             Ok((live, body, client_id))
         };
-        match accepted.await {
-            Ok((live, body, client_id)) => self.enqueue(live, body, client_id, done),
-            Err(error) => done.answer(Err(error)),
+        match accepted.instrument(waiter.span.clone()).await {
+            Ok((live, body, client_id)) => self.enqueue(live, body, client_id, waiter),
+            Err(error) => waiter.answer(&self.engine.shared, Err(error)),
         }
     }
 
@@ -163,7 +196,8 @@ impl Actor {
     ) -> Result<Sent, Error> {
         let (done, sent) = oneshot::channel();
         let respond = Responder::new(move |result| drop(done.send(result)));
-        self.enqueue(room, body, client_id, respond);
+        let waiter = Waiter::new(self, &room.id, respond);
+        self.enqueue(room, body, client_id, waiter);
         sent.await.unwrap_or(Err(Error::ShuttingDown))
     }
 
@@ -172,7 +206,7 @@ impl Actor {
         room: Arc<LiveRoom>,
         body: EntryBody,
         client_id: ClientMessageId,
-        done: Responder,
+        waiter: Waiter,
     ) {
         let shared = &self.engine.shared;
         let entry = NewEntry {
@@ -183,14 +217,18 @@ impl Actor {
             at: shared.clock.now(),
             body,
         };
-        let job = Job::Append(Append { room, entry, done });
+        let job = Job::Append(Append {
+            room,
+            entry,
+            waiter,
+        });
         let (job, error) = match self.engine.sequencer.try_send(job) {
             Ok(()) => return,
             Err(TrySendError::Full(job)) => (job, Error::Overloaded),
             Err(TrySendError::Closed(job)) => (job, Error::ShuttingDown),
         };
-        if let Job::Append(Append { done, .. }) = job {
-            done.answer(Err(error));
+        if let Job::Append(Append { waiter, .. }) = job {
+            waiter.answer(shared, Err(error));
         }
     }
 }

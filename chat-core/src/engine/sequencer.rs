@@ -10,13 +10,14 @@ use tokio::{
     sync::{mpsc, oneshot},
     time::{MissedTickBehavior, interval},
 };
+use tracing::Instrument;
 
-use super::{Responder, Shared, relay, rooms::LiveRoom};
+use super::{Shared, relay, rooms::LiveRoom, send::Waiter};
 use crate::{
     error::Error,
     event::{Event, Sent},
     frame::Frame,
-    ids::RoomId,
+    ids::{RoomId, UserId},
     log::{Entry, EntryBody, NewEntry, Page, Seq},
     port::{AppendError, Appended, BackendError, Outcome, Retry},
 };
@@ -31,7 +32,7 @@ const RECHECK: Duration = Duration::from_secs(1);
 pub(crate) struct Append {
     pub(crate) room: Arc<LiveRoom>,
     pub(crate) entry: NewEntry,
-    pub(crate) done: Responder,
+    pub(crate) waiter: Waiter,
 }
 
 #[derive(Debug)]
@@ -60,7 +61,11 @@ pub(crate) async fn run(shared: Arc<Shared>, mut jobs: mpsc::Receiver<Job>) {
                 }
                 sequencer.work(&mut queued).await;
             }
-            _ = recheck.tick(), if !sequencer.doubtful.is_empty() => sequencer.recheck().await,
+            _ = recheck.tick(), if !sequencer.doubtful.is_empty() => {
+                sequencer.recheck().await;
+                // However long that took, what is queued has its turn first.
+                recheck.reset();
+            }
         }
     }
 }
@@ -76,26 +81,40 @@ impl Sequencer {
         let mut batch = Vec::with_capacity(queued.len());
         let mut waiting = Vec::with_capacity(queued.len());
         let mut flushed = Vec::new();
+        let mut unreadable = false;
         for job in queued.drain(..) {
             match job {
-                Job::Append(Append { room, entry, done }) => {
+                Job::Append(Append {
+                    room,
+                    entry,
+                    waiter,
+                }) => {
                     batch.push(entry);
-                    waiting.push((room, done));
+                    waiting.push((room, waiter));
                 }
-                Job::CatchUp(room, head) => self.publish_up_to(&room, head).await,
+                // A store that hangs is asked once, not for each room.
+                Job::CatchUp(room, _) if unreadable => self.doubt(&room),
+                Job::CatchUp(room, head) => unreadable = !self.catch_up(&room, head).await,
                 Job::Flush(done) => flushed.push(done),
             }
         }
         if !batch.is_empty() {
-            let answers = self.shared.store.append(batch).await;
+            let begun = self.shared.clock.monotonic();
+            self.shared.metrics.batch.note(batch.len());
+            let span = tracing::debug_span!("store_append", entries = batch.len());
+            let answers = self.shared.store.append(batch).instrument(span).await;
             let failed = answers.iter().find_map(|answer| match answer {
                 Err(AppendError::Backend(error)) => Some(error),
                 _ => None,
             });
             let now = self.shared.clock.monotonic();
+            self.shared
+                .metrics
+                .append_time
+                .note_time(now.saturating_sub(begun));
             self.shared.store_outage.note(now, failed);
-            for ((room, done), answer) in waiting.into_iter().zip(answers) {
-                self.settle(&room, done, answer).await;
+            for ((room, waiter), answer) in waiting.into_iter().zip(answers) {
+                self.settle(&room, waiter, answer).await;
             }
         }
         for done in flushed {
@@ -106,22 +125,26 @@ impl Sequencer {
     async fn settle(
         &mut self,
         room: &Arc<LiveRoom>,
-        done: Responder,
+        waiter: Waiter,
         answer: Result<Appended, AppendError>,
     ) {
+        self.shared.metrics.appends.count((&answer).into());
         match answer {
             Ok(Appended { entry, outcome }) => {
-                done.answer(Ok(Sent {
+                let sent = Sent {
                     room: entry.room.clone(),
                     id: entry.id,
                     seq: entry.seq,
                     at: entry.at,
                     duplicate: outcome == Outcome::Duplicate,
-                }));
+                };
+                waiter.answer(&self.shared, Ok(sent));
                 if let Some(windows) = &self.shared.windows {
                     windows.extend(room, &entry);
                 }
-                self.publish(room, entry).await;
+                self.publish(room, &entry).await;
+                // Also what another node has caught up with, or stored: it may have died.
+                relay::announce(&self.shared, room, &entry);
             }
             Err(error) => {
                 if let AppendError::Backend(BackendError {
@@ -129,43 +152,74 @@ impl Sequencer {
                     ..
                 }) = &error
                 {
-                    self.doubtful.insert(room.id.clone(), Arc::clone(room));
+                    self.doubt(room);
                 }
-                done.answer(Err(Error::from(error)));
+                waiter.answer(&self.shared, Err(Error::from(error)));
             }
         }
     }
 
+    /// It is looked at again soon.
+    fn doubt(&mut self, room: &Arc<LiveRoom>) {
+        self.doubtful.insert(room.id.clone(), Arc::clone(room));
+    }
+
     /// Sends an entry to all who are in the room, after what may be missing before it.
-    async fn publish(&mut self, room: &Arc<LiveRoom>, entry: Arc<Entry>) {
+    async fn publish(&mut self, room: &Arc<LiveRoom>, entry: &Arc<Entry>) {
         let next = room.published().next();
         if entry.seq > next {
             self.publish_up_to(room, Seq(entry.seq.0 - 1)).await;
         }
         if entry.seq == room.published().next() {
-            self.fan_out(room, &entry);
+            self.fan_out(room, entry);
         }
     }
 
-    /// Sends what the store has up to `head`, in order. What can't be read now is read later.
-    async fn publish_up_to(&mut self, room: &Arc<LiveRoom>, head: Seq) {
+    /// Follows a log that has grown elsewhere; whether the store could be read.
+    async fn catch_up(&mut self, room: &Arc<LiveRoom>, head: Seq) -> bool {
+        let here = |members: &[UserId]| members.iter().any(|it| self.shared.hub.has(it));
+        if room.published() < head && !here(&room.members()) {
+            match self.shared.load_members(&room.id).await {
+                Ok(members) if !here(&members) => {
+                    room.skip_to(head, members);
+                    return true;
+                }
+                // Somebody has joined who is here.
+                Ok(_) => {}
+                Err(_) => {
+                    self.doubt(room);
+                    return false;
+                }
+            }
+        }
+        self.publish_up_to(room, head).await
+    }
+
+    /// Sends what the store has up to `head`, in order. What can't be read now is read later; whether
+    /// the store could be read.
+    async fn publish_up_to(&mut self, room: &Arc<LiveRoom>, head: Seq) -> bool {
         const PAGE: usize = 200;
         while room.published() < head {
             let page = Page::After(room.published());
             let read = self.shared.store.page(&room.id, page, PAGE).await;
             match self.shared.stored(read) {
-                Ok(entries) if entries.is_empty() => return,
+                Ok(entries) if entries.is_empty() => {
+                    // After a fail-over a store may not show for a moment what it has.
+                    self.doubt(room);
+                    return true;
+                }
                 Ok(entries) => {
                     for entry in entries {
                         self.fan_out(room, &entry);
                     }
                 }
                 Err(_) => {
-                    self.doubtful.insert(room.id.clone(), Arc::clone(room));
-                    return;
+                    self.doubt(room);
+                    return false;
                 }
             }
         }
+        true
     }
 
     fn fan_out(&self, room: &LiveRoom, entry: &Arc<Entry>) {
@@ -174,11 +228,14 @@ impl Sequencer {
         room.apply(&entry.body);
         let members = room.members();
         let frame = Frame::from(Event::Entry(Arc::clone(entry)));
+        let mut sessions = 0;
         for member in &*members {
-            shared
-                .hub
-                .each(member, |link| link.send_entry(&room.id, entry.seq, &frame));
+            shared.hub.each(member, |link| {
+                link.send_entry(&room.id, entry.seq, &frame);
+                sessions += 1;
+            });
         }
+        shared.metrics.fan_out.note(sessions);
         match &entry.body {
             // Who left is told so, as the last thing.
             EntryBody::Left { user } => {
@@ -189,16 +246,28 @@ impl Sequencer {
             EntryBody::Message { .. } => shared.stop_typing(room, &entry.author),
             _ => {}
         }
-        relay::announce(shared, room, entry);
     }
 
     async fn recheck(&mut self) {
+        let mut readable = true;
         for (id, room) in std::mem::take(&mut self.doubtful) {
-            match self.shared.store.room(&id).await {
-                Ok(Some(found)) => self.publish_up_to(&room, found.head).await,
+            if !readable {
+                self.doubt(&room);
+                continue;
+            }
+            let before = room.published();
+            match self.shared.stored(self.shared.store.room(&id).await) {
+                Ok(Some(found)) => {
+                    readable = self.publish_up_to(&room, found.head).await;
+                    // It may be what this node could not tell whether it had stored it.
+                    if room.published() > before {
+                        relay::announce_head(&self.shared, &room);
+                    }
+                }
                 Ok(None) => {}
                 Err(_) => {
-                    self.doubtful.insert(id, room);
+                    readable = false;
+                    self.doubt(&room);
                 }
             }
         }

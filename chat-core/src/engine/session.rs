@@ -91,6 +91,7 @@ impl Deref for Session {
 impl Drop for Session {
     fn drop(&mut self) {
         self.engine.shared.hub.remove(&self.link);
+        self.engine.shared.metrics.sessions.down();
         let departure = Departure {
             user: self.user.clone(),
             session: self.link.session,
@@ -191,6 +192,7 @@ impl ChatEngine {
         if !relay::listen(shared, &self.sequencer, &user, add).await? {
             return Err(Error::TooManySessions { max });
         }
+        shared.metrics.sessions.up();
         let session = Session {
             actor: self.actor(user),
             link,

@@ -21,6 +21,9 @@ use crate::{
 /// How many writes may wait; more are dropped.
 const WAITING: usize = 4_096;
 
+/// How many rooms' writes are on their way at once: others wait for the same connection.
+const AT_ONCE: usize = 16;
+
 /// How many are carried out together.
 const BATCH: usize = 1_024;
 
@@ -103,11 +106,16 @@ pub(crate) async fn run(shared: Arc<Shared>, mut writes: mpsc::Receiver<Write>) 
             }
         }
         let mut calls = JoinSet::new();
-        for waiting in rooms.into_values() {
-            calls.spawn(waiting.carry_out(Arc::clone(&shared.cache)));
-        }
+        let mut rooms = rooms.into_values();
         let mut away = false;
-        while let Some(done) = calls.join_next().await {
+        loop {
+            let free = AT_ONCE - calls.len();
+            for waiting in rooms.by_ref().take(free) {
+                calls.spawn(waiting.carry_out(Arc::clone(&shared.cache)));
+            }
+            let Some(done) = calls.join_next().await else {
+                break;
+            };
             away |= done.is_ok_and(|done| shared.cached(done).is_err());
         }
         // A cache that is away gets nothing of this any more, and what waits is not kept for it.

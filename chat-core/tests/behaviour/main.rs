@@ -7,8 +7,10 @@
     reason = "a test fails by panicking"
 )]
 
+mod cluster;
 mod common;
 mod ephemeral;
+mod metrics;
 mod nodes;
 mod outages;
 mod receipts;

@@ -34,7 +34,7 @@ pub(crate) struct Troubled(pub(crate) Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) store: MemoryStore,
     answers_lost: AtomicBool,
-    full: AtomicBool,
+    pub(crate) full: AtomicBool,
     pub(crate) silent: AtomicBool,
     pub(crate) broken: AtomicBool,
     /// How often pages, and rooms, were asked for.

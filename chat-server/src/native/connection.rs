@@ -17,6 +17,7 @@ use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{
         Error as SocketError, Message, Utf8Bytes,
+        error::ProtocolError,
         protocol::{CloseFrame, Role, WebSocketConfig},
     },
 };
@@ -70,7 +71,7 @@ impl Connection {
         let config = Some(socket_config(&app.settings));
         let mut connection = Self {
             socket: WebSocketStream::from_partially_read(guarded, read, Role::Server, config).await,
-            outbox: Outbox::new(app.engine.config().outbox),
+            outbox: app.engine.outbox(),
             batch: Vec::new(),
             heard: Instant::now(),
             pinged: false,
@@ -78,6 +79,14 @@ impl Connection {
             app,
         };
         let Err(end) = connection.serve(&settle).await;
+        let reason = match end {
+            End::Close(reason) => Some(reason),
+            // Perhaps it was gone before it could be told.
+            End::Gone => connection.outbox.closed(),
+        };
+        if let Some(reason) = reason {
+            connection.app.metrics.closed.count(reason);
+        }
         if let End::Close(reason) = end {
             tracing::debug!(reason = reason.name(), "a connection is closed");
             let within = connection.app.settings.write_timeout;
@@ -193,6 +202,7 @@ impl Connection {
     /// Writes the batch; many frames, one flush.
     async fn write(&mut self, closed: Option<CloseReason>) -> Result<(), End> {
         for frame in self.batch.drain(..) {
+            self.app.metrics.writing(&frame);
             self.socket.feed(Message::text(&**frame.json())).await?;
         }
         self.socket.flush().await?;
@@ -223,6 +233,10 @@ impl Connection {
                         "a frame has to arrive within {:?}",
                         self.app.settings.message_timeout
                     )
+                }
+                // Most clients that vanish say nothing before.
+                (None, SocketError::Protocol(ProtocolError::ResetWithoutClosingHandshake)) => {
+                    return Err(End::Gone);
                 }
                 (None, SocketError::Capacity(_)) => {
                     format!(

@@ -81,6 +81,11 @@ impl Conversation {
                     for frame in frames.drain(..) {
                         self.tell(&frame).await;
                     }
+                    if let Some(reason) = closed
+                        && !self.link.kick.is_cancelled()
+                    {
+                        self.link.metrics.closed.count(reason);
+                    }
                     match closed {
                         None => {}
                         Some(CloseReason::Shutdown) => {
@@ -209,7 +214,7 @@ impl Conversation {
                             self.link.emit(event, &id);
                         }
                     }
-                    Err(error) => tracing::warn!(%error, "receipts could not be passed on"),
+                    Err(error) => tracing::debug!(%error, "receipts could not be passed on"),
                 }
             }
             _ => {}
@@ -219,7 +224,7 @@ impl Conversation {
 
 impl Seat {
     async fn take(engine: &ChatEngine, user: UserId) -> Result<Self, Error> {
-        let outbox = Outbox::new(engine.config().outbox);
+        let outbox = engine.outbox();
         let transport = Arc::clone(&outbox) as Arc<dyn Transport>;
         let session = engine.connect_with(Connect::new(user), transport).await?;
         Ok(Self {
@@ -265,7 +270,7 @@ impl Seat {
                     {
                         link.emit(DM_ERROR, &refused);
                     }
-                    answer(ack, &error);
+                    answer(&link, ack, &error);
                 }
                 Err(error) => refuse(&link, ack, &error),
             }
@@ -303,10 +308,11 @@ async fn next_frames(seat: Option<&Seat>, frames: &mut Vec<Frame>) -> Option<Clo
 /// Says why something was not done: as the old server did, and in the ack of a client that asked.
 fn refuse(link: &Link, ack: AckSender, error: &Error) {
     link.emit(DM_ERROR, &wording(error));
-    answer(ack, error);
+    answer(link, ack, error);
 }
 
-fn answer(ack: AckSender, error: &Error) {
+fn answer(link: &Link, ack: AckSender, error: &Error) {
+    link.metrics.refusals.count(error.code());
     ack.send(&json!({ "error": ErrorBody::from(error) })).ok();
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chat_core::Error;
+use chat_core::{CloseReason, Error};
 use socketioxide::{
     adapter::LocalAdapter,
     extract::AckSender,
@@ -16,6 +16,7 @@ use tokio::sync::{
 use tokio_util::sync::CancellationToken;
 
 use super::{incoming::Incoming, outgoing::DM_ERROR};
+use crate::metrics::Metrics;
 
 /// The largest event in bytes of JSON.
 pub(super) const MAX_PACKET: usize = 64 << 10;
@@ -38,17 +39,22 @@ pub(super) struct Inbox {
     calls: mpsc::Sender<Call>,
     bytes: Arc<Semaphore>,
     kick: CancellationToken,
+    metrics: Arc<Metrics>,
 }
 
 impl Inbox {
     /// `kick` is cancelled when the client has sent more than fits.
-    pub(super) fn new(kick: CancellationToken) -> (Self, mpsc::Receiver<Call>) {
+    pub(super) fn new(
+        kick: CancellationToken,
+        metrics: Arc<Metrics>,
+    ) -> (Self, mpsc::Receiver<Call>) {
         let (calls, taken) = mpsc::channel(MAX_CALLS);
         (
             Self {
                 calls,
                 bytes: Arc::new(Semaphore::new(MAX_BYTES)),
                 kick,
+                metrics,
             },
             taken,
         )
@@ -76,6 +82,7 @@ impl MessageHandler<LocalAdapter, ()> for Inbox {
             && !self.kick.is_cancelled()
         {
             tracing::info!(sid = %socket.id, "closing a connection that sends too much at once");
+            self.metrics.closed.count(CloseReason::Flood);
             socket.emit(DM_ERROR, "Too many events at once").ok();
             self.kick.cancel();
         }

@@ -11,6 +11,7 @@ mod outgoing;
 mod receipts;
 
 use std::{
+    convert::Infallible,
     fmt,
     future::ready,
     sync::{Arc, Mutex, PoisonError},
@@ -33,6 +34,7 @@ use self::{
     incoming::Incoming,
     outgoing::Link,
 };
+use crate::metrics::Metrics;
 
 /// What the Socket.IO side needs beside the engine.
 #[derive(Clone)]
@@ -95,6 +97,7 @@ struct Shared {
     engine: ChatEngine,
     settings: SocketIoSettings,
     newcomers: mpsc::Sender<Link>,
+    metrics: Arc<Metrics>,
 }
 
 /// The receiving end of a socket's queue, from the moment it is made until its task takes it.
@@ -110,7 +113,11 @@ struct Pending {
 /// The layer takes the requests to `/socket.io` and passes on all others. [`SocketIo::close`] ends
 /// all connections, after which clients come back by themselves; call it when the engine has been
 /// drained. Must be called inside a tokio runtime.
-pub(crate) fn attach(engine: ChatEngine, settings: SocketIoSettings) -> (SocketIoLayer, SocketIo) {
+pub(crate) fn attach(
+    engine: ChatEngine,
+    settings: SocketIoSettings,
+    metrics: Arc<Metrics>,
+) -> (SocketIoLayer, SocketIo) {
     let (layer, io) = SocketIo::builder()
         .max_buffer_size(WRITE_QUEUE)
         .max_payload(MAX_PAYLOAD.into())
@@ -134,10 +141,15 @@ pub(crate) fn attach(engine: ChatEngine, settings: SocketIoSettings) -> (SocketI
         engine,
         settings,
         newcomers,
+        metrics: Arc::clone(&metrics),
     });
     let connected = move |socket: SocketRef| {
         serve(&shared, socket);
         ready(())
+    };
+    let prepare = move |socket: SocketRef| {
+        prepare(&socket, &metrics);
+        ready(Ok::<_, Infallible>(()))
     };
     io.ns("/", connected.with(prepare));
     (layer, io)
@@ -145,9 +157,9 @@ pub(crate) fn attach(engine: ChatEngine, settings: SocketIoSettings) -> (SocketI
 
 /// Makes the socket's queue. This runs before the client is told that it is connected: handlers
 /// that are set only afterwards can miss its first event.
-async fn prepare(socket: SocketRef) -> Result<(), std::convert::Infallible> {
+fn prepare(socket: &SocketRef, metrics: &Arc<Metrics>) {
     let (kick, gone) = (CancellationToken::new(), CancellationToken::new());
-    let (inbox, calls) = Inbox::new(kick.clone());
+    let (inbox, calls) = Inbox::new(kick.clone(), Arc::clone(metrics));
     socket.on_fallback(inbox);
     socket.on_disconnect({
         let gone = gone.clone();
@@ -158,7 +170,6 @@ async fn prepare(socket: SocketRef) -> Result<(), std::convert::Infallible> {
     });
     let calls = Arc::new(Mutex::new(Some(calls)));
     socket.extensions.insert(Pending { calls, kick, gone });
-    Ok(())
 }
 
 fn serve(shared: &Arc<Shared>, socket: SocketRef) {
@@ -167,7 +178,7 @@ fn serve(shared: &Arc<Shared>, socket: SocketRef) {
     };
     let calls = calls.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some(calls) = calls {
-        let link = Link::new(socket, kick, gone);
+        let link = Link::new(socket, kick, gone, Arc::clone(&shared.metrics));
         tokio::spawn(Conversation::new(Arc::clone(shared), link).run(calls));
     }
 }

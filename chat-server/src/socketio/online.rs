@@ -16,6 +16,9 @@ pub(super) const NAMED: &str = "named";
 /// For how long changes are gathered.
 const WINDOW: Duration = Duration::from_millis(100);
 
+/// How soon it is tried again to read the list.
+const AGAIN: Duration = Duration::from_secs(1);
+
 /// Sends the list to all when it changes, and to newcomers in any case, from one place so that
 /// nobody gets an older list after a newer one. Ends when the namespace is closed.
 pub(super) async fn run(io: SocketIo, engine: ChatEngine, mut arriving: mpsc::Receiver<Link>) {
@@ -55,6 +58,8 @@ pub(super) async fn run(io: SocketIo, engine: ChatEngine, mut arriving: mpsc::Re
                 for newcomer in newcomers.drain(..) {
                     newcomer.emit(ONLINE_USERS, &told);
                 }
+                tokio::time::sleep(AGAIN).await;
+                changes.mark_changed();
             }
         }
     }

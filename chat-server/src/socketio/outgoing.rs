@@ -1,14 +1,14 @@
 //! The old protocol's outbound events, and the way out to one socket.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use chat_core::{Error, MessageId, RoomId, UserId};
+use chat_core::{CloseReason, Error, MessageId, RoomId, UserId};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use socketioxide::{SendError, SocketError, extract::SocketRef};
 use tokio_util::sync::CancellationToken;
 
-use crate::legacy_time::legacy_time;
+use crate::{legacy_time::legacy_time, metrics::Metrics};
 
 pub(super) const DM_ERROR: &str = "dm-error";
 
@@ -76,11 +76,22 @@ pub(super) struct Link {
     pub(super) kick: CancellationToken,
     /// Cancelled when the other side is gone.
     pub(super) gone: CancellationToken,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 impl Link {
-    pub(super) fn new(socket: SocketRef, kick: CancellationToken, gone: CancellationToken) -> Self {
-        Self { socket, kick, gone }
+    pub(super) fn new(
+        socket: SocketRef,
+        kick: CancellationToken,
+        gone: CancellationToken,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self {
+            socket,
+            kick,
+            gone,
+            metrics,
+        }
     }
 
     pub(super) fn socket(&self) -> &SocketRef {
@@ -95,6 +106,7 @@ impl Link {
             Err(SendError::Socket(SocketError::InternalChannelFull)) => {
                 if !self.kick.is_cancelled() {
                     tracing::info!(sid = %self.socket.id, "closing a slow consumer");
+                    self.metrics.closed.count(CloseReason::Slow);
                     self.kick.cancel();
                 }
             }

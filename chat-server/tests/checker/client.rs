@@ -74,6 +74,9 @@ pub(crate) struct Run {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Progress {
     pub(crate) pending: usize,
+    /// How many were sent, and up to which of them all are answered.
+    pub(crate) sent: u64,
+    pub(crate) done: u64,
     pub(crate) acked: u64,
     /// The newest entry received of each room.
     pub(crate) seen: BTreeMap<String, u64>,
@@ -81,6 +84,7 @@ pub(crate) struct Progress {
 
 #[derive(Debug, Clone)]
 struct Pending {
+    number: u64,
     room: String,
     cid: String,
     text: String,
@@ -248,10 +252,13 @@ impl Device {
     fn report(&self) {
         self.run.progress.send_if_modified(|progress| {
             let mine = &mut progress[self.number];
-            let moved = mine.pending != self.pending.len()
+            let oldest = self.pending.front();
+            let done = oldest.map_or(self.sent, |oldest| oldest.number - 1);
+            let moved = (mine.sent, mine.done) != (self.sent, done)
                 || mine.acked != self.acked
                 || mine.seen != self.seen;
             mine.pending = self.pending.len();
+            (mine.sent, mine.done) = (self.sent, done);
             mine.acked = self.acked;
             mine.seen.clone_from(&self.seen);
             moved
@@ -272,6 +279,7 @@ impl Device {
             "peace"
         };
         Pending {
+            number: self.sent,
             room: self.rooms[room].0.clone(),
             text: format!("{cid} {word} {}", body.join(" ")),
             cid,

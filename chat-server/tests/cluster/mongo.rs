@@ -31,8 +31,11 @@ impl Database {
             process::id(),
             rand::random::<u32>()
         );
-        let uri = server.replacen("/?", &format!("/{name}?"), 1);
-        assert_ne!(uri, server, "it ends in /?...");
+        // With or without a database of its own, and options.
+        let (base, options) = server.split_once('?').unwrap_or((&server, ""));
+        let (scheme, rest) = base.split_once("://").expect("scheme://...");
+        let hosts = rest.split('/').next().unwrap_or(rest);
+        let uri = format!("{scheme}://{hosts}/{name}?{options}");
         Some(Self { uri, name })
     }
 }
@@ -74,7 +77,7 @@ impl ReplicaSet {
             ]
             .into_iter()
             .chain(["--replSet", "three", "--wiredTigerCacheSizeGB", "0.25"])
-            .chain(["--unixSocketPrefix", &files, "--quiet"])
+            .chain(["--nounixsocket", "--quiet"])
             .map(str::to_owned)
             .collect()
         };

@@ -132,9 +132,17 @@ pub(crate) struct Outcome {
     pub(crate) converged: Duration,
     /// The longest time from a node's death until all others say that its users are offline.
     pub(crate) gone: Option<Duration>,
+    /// How many warnings each node logged.
+    warnings: Vec<usize>,
 }
 
 impl Outcome {
+    /// Fails when a node logged more than a line for each change.
+    pub(crate) fn warned_of_changes_only(&self) {
+        let warnings = &self.warnings;
+        assert!(warnings.iter().all(|many| *many <= 6), "{warnings:?}");
+    }
+
     /// Fails when it took longer than it may after the return of Redis, beside the time that a
     /// message takes on a busy machine without any fault.
     pub(crate) fn converged_in_time(&self) {
@@ -293,11 +301,20 @@ impl Stage {
         until("every message is answered", answered).await;
     }
 
-    /// Waits until all that was sent is answered, while the fault lasts. Nothing new is sent until it
-    /// is over.
+    /// Waits until all that was sent by now is answered, while the fault lasts and more is sent.
     pub(crate) async fn answered(&mut self) {
-        self.phase.send_replace(Phase::Drain);
-        self.all_answered().await;
+        let sent: Vec<u64> = self
+            .run
+            .progress
+            .borrow()
+            .iter()
+            .map(|one| one.sent)
+            .collect();
+        until("what was sent is answered", async || {
+            let all = self.run.progress.borrow();
+            all.iter().zip(&sent).all(|(one, sent)| one.done >= *sent)
+        })
+        .await;
         self.outcome.meanwhile += self.acked() - self.outcome.before;
         assert!(
             self.outcome.meanwhile > 0,
@@ -309,7 +326,6 @@ impl Stage {
     pub(crate) async fn healed(&mut self) {
         let took = self.converge(PATIENCE).await;
         self.outcome.converged = self.outcome.converged.max(took);
-        self.phase.send_replace(Phase::Load);
     }
 
     /// Fails nothing when it gives up: the checker tells more of what is missing.
@@ -346,7 +362,8 @@ impl Stage {
     async fn judge(mut self, patience: Duration) -> Verdict {
         self.phase.send_replace(Phase::Drain);
         self.all_answered().await;
-        self.converge(patience).await;
+        let took = self.converge(patience).await;
+        self.outcome.converged = self.outcome.converged.max(took);
         self.phase.send_replace(Phase::End);
         while let Some(ended) = self.running.join_next().await {
             ended.unwrap();
@@ -355,7 +372,7 @@ impl Stage {
         for node in &self.nodes {
             views.extend(self.circle.read(node.address()).await);
         }
-        let warnings: Vec<usize> = self.nodes.iter().map(Node::warnings).collect();
+        self.outcome.warnings = self.nodes.iter().map(Node::warnings).collect();
         let history = History {
             clients: self.clients,
             refused_word: REFUSED_WORD.to_owned(),
@@ -369,7 +386,6 @@ impl Stage {
             report: check(&history),
             outcome: self.outcome,
             stall: Duration::from_micros(self.run.stall.load(Ordering::Relaxed)),
-            warnings,
         };
         println!("{verdict}");
         verdict
@@ -399,7 +415,6 @@ struct Verdict {
     report: Report,
     outcome: Outcome,
     stall: Duration,
-    warnings: Vec<usize>,
 }
 
 impl fmt::Display for Verdict {
@@ -434,6 +449,6 @@ impl fmt::Display for Verdict {
         if let Some(gone) = outcome.gone {
             write!(f, ", offline after {:.2} s", gone.as_secs_f64())?;
         }
-        write!(f, ", warnings {:?}", self.warnings)
+        write!(f, ", warnings {:?}", outcome.warnings)
     }
 }

@@ -1,0 +1,150 @@
+//! The server under load: one that runs already, or one that is started here.
+
+use std::{fs, io, net::SocketAddr, process::Stdio, time::Duration};
+
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, Command},
+    time::timeout,
+};
+
+use crate::options::Options;
+
+/// How long a server may take to say where it listens.
+const START: Duration = Duration::from_secs(30);
+
+/// So that only the machine limits it, as settings of chat-server; others take no notice.
+const ENVIRONMENT: [(&str, &str); 8] = [
+    ("CHAT_LISTEN", "127.0.0.1:0"),
+    ("CHAT_STORE", "sqlite:chat.db"),
+    ("CHAT_LOG", "warn"),
+    ("CHAT_RATE_LIMIT", "off"),
+    ("CHAT_FRAME_RATE", "1000000/1s"),
+    ("CHAT_CONNECTIONS_PER_IP", "1000000"),
+    ("CHAT_PENDING_PER_IP", "1000000"),
+    ("CHAT_CONNECTIONS_PER_USER", "1000000"),
+];
+
+#[derive(Debug)]
+pub(crate) struct Server {
+    nodes: Vec<SocketAddr>,
+    pid: Option<u32>,
+    /// It ends with this, before its folder goes.
+    _child: Option<Child>,
+    _folder: Option<tempfile::TempDir>,
+}
+
+impl Server {
+    /// Starts the one that was asked for, if one was.
+    ///
+    /// # Errors
+    ///
+    /// When it doesn't start.
+    pub(crate) async fn new(options: &Options) -> io::Result<Self> {
+        let Some(program) = &options.server else {
+            return Ok(Self {
+                nodes: options.urls.clone(),
+                pid: options.pid,
+                _child: None,
+                _folder: None,
+            });
+        };
+        let folder = tempfile::tempdir()?;
+        let mut child = Command::new(program.canonicalize()?)
+            .args(&options.args)
+            .envs(ENVIRONMENT)
+            .current_dir(folder.path())
+            .kill_on_drop(true)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let silent = || io::Error::other("the server didn't say where it listens");
+        let mut lines = BufReader::new(child.stdout.take().ok_or_else(silent)?).lines();
+        let listening = async {
+            while let Some(line) = lines.next_line().await? {
+                let url = line.split("http://").nth(1);
+                let url = url.and_then(|rest| rest.split_whitespace().next());
+                if let Some(address) = url.and_then(|url| url.parse().ok()) {
+                    return Ok(address);
+                }
+            }
+            Err(silent())
+        };
+        let address = timeout(START, listening).await.map_err(|_| silent())??;
+        Ok(Self {
+            nodes: vec![address],
+            pid: child.id(),
+            _child: Some(child),
+            _folder: Some(folder),
+        })
+    }
+
+    /// The node of a user.
+    pub(crate) fn node(&self, user: usize) -> SocketAddr {
+        self.nodes[user % self.nodes.len()]
+    }
+
+    /// What it has used so far; `None` when that can't be read.
+    pub(crate) fn usage(&self) -> Option<Usage> {
+        Usage::of(&self.pid?.to_string())
+    }
+}
+
+/// What a process has used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Usage {
+    /// Processor time of all its threads, in and for it.
+    pub(crate) cpu: Duration,
+    /// Memory at this moment, in bytes.
+    pub(crate) memory: u64,
+    /// The most it has had, in bytes.
+    pub(crate) peak: u64,
+}
+
+impl Usage {
+    /// Of a process, or of `self`.
+    pub(crate) fn of(process: &str) -> Option<Self> {
+        let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+        let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+        Self::read(&stat, &status)
+    }
+
+    fn read(stat: &str, status: &str) -> Option<Self> {
+        /// Of each tick; Linux shows 100 a second to every program.
+        const TICK: Duration = Duration::from_millis(10);
+        // The name, in parentheses, may hold anything; utime and stime are 12 and 13 after it.
+        let (_, rest) = stat.rsplit_once(')')?;
+        let mut ticks = rest.split_whitespace().skip(11);
+        let mut next = || ticks.next()?.parse::<u32>().ok();
+        let ticks = next()? + next()?;
+        let kib = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+            line.split_whitespace().next()?.parse::<u64>().ok()
+        };
+        Some(Self {
+            cpu: TICK * ticks,
+            memory: kib("VmRSS:")? << 10,
+            peak: kib("VmHWM:")? << 10,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn usage_is_read_past_a_strange_name() {
+        let stat = "7 (a) b (c) S 1 2 3 4 5 6 7 8 9 10 30 12 13 14 15 16";
+        let status = "Name:\tx\nVmHWM:\t    2000 kB\nVmRSS:\t    1000 kB\n";
+        assert_eq!(
+            Usage::read(stat, status),
+            Some(Usage {
+                cpu: Duration::from_millis(420),
+                memory: 1_024_000,
+                peak: 2_048_000,
+            })
+        );
+        assert_eq!(Usage::read("7 (a) S 1", status), None);
+    }
+}
