@@ -6,6 +6,7 @@
 
 mod progress;
 mod summary;
+mod zone;
 
 use std::{collections::HashMap, mem};
 
@@ -22,7 +23,10 @@ use futures_util::{TryStreamExt, stream};
 
 use self::progress::Progress;
 pub use self::summary::Summary;
-use crate::{config::StoreUrl, start::StartError};
+use crate::{
+    config::{StoreUrl, without_password},
+    start::StartError,
+};
 
 /// How many messages are read and appended together.
 const BATCH: usize = 200;
@@ -54,13 +58,19 @@ pub enum ImportError {
         "store: memory keeps nothing; name a store that does, such as --store sqlite:./chat.db"
     )]
     Memory,
+    /// The zone of the old server is not known here.
+    #[error(
+        "TZ: this machine knows no zone {0}; correct it, install the package tzdata, or write the \
+         offset with the other sign, as in TZ=IST-5:30"
+    )]
+    Zone(String),
 }
 
 impl ImportError {
     /// What the process should exit with: 2 for a wrong setting, 1 for anything else.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Memory => 2,
+            Self::Memory | Self::Zone(_) => 2,
             Self::Store(error) => error.exit_code(),
             _ => 1,
         }
@@ -79,12 +89,20 @@ pub async fn import(store: &StoreUrl, from: &str, dry_run: bool) -> Result<Summa
     if *store == StoreUrl::Memory {
         return Err(ImportError::Memory);
     }
+    if let Some(zone) = zone::unknown() {
+        return Err(ImportError::Zone(zone));
+    }
     let source = OldServer::connect(from).await.map_err(ImportError::From)?;
     let target = if dry_run {
         Target::look(store).await?
     } else {
         Target::open(store).await?
     };
+    let into = target.shown(store, &source).await?;
+    let (address, database) = (without_password(from), source.database());
+    progress::tell(format_args!(
+        "from {address} (database {database}) into {into}"
+    ));
     let count = source.count().await.map_err(ImportError::Read)?;
     let import = Import {
         progress: Progress::new(count),
@@ -139,6 +157,20 @@ impl Target {
             Self::Mongo(store) => Some(store),
             Self::Missing => None,
         }
+    }
+
+    /// Where it is, for people, and whether that is where the old messages are.
+    async fn shown(&self, store: &StoreUrl, source: &OldServer) -> Result<String, ImportError> {
+        Ok(match (self, store) {
+            (Self::Mongo(target), StoreUrl::Mongo(address)) => {
+                let here = source.is_in(target).await.map_err(ImportError::Read)?;
+                let in_place = if here { ", in place" } else { "" };
+                let (address, database) = (without_password(address), target.database());
+                format!("{address} (database {database}{in_place})")
+            }
+            (_, StoreUrl::Sqlite(path)) => path.display().to_string(),
+            _ => "memory".to_owned(),
+        })
     }
 
     /// Whether each of these is there already.

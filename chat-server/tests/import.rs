@@ -366,6 +366,36 @@ async fn texts_that_are_too_long_for_one_command_come_over_in_several() {
     assert!(messages(&new).await.find_one(last).await.unwrap().is_some());
 }
 
+#[tokio::test]
+async fn an_import_says_from_where_into_what_and_in_which_zone() {
+    let (Some(old), Some(new)) = (Database::new(), Database::new()) else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    // The server under another name.
+    let same = old.uri.replace("127.0.0.1", "localhost");
+    for (store, in_place) in [(&same, true), (&new.uri, false)] {
+        let args = ["import", "--from", &old.uri, "--store", store, "--dry-run"];
+        let output = run(folder.path(), &args).await;
+        let (said, told) = (text(&output.stdout), text(&output.stderr));
+        let begun = told.lines().next().unwrap();
+        assert!(begun.starts_with("from mongodb://"), "{told}");
+        assert!(begun.contains(") into mongodb://"), "{told}");
+        assert_eq!(begun.ends_with(", in place)"), in_place, "{told}");
+        let zone = "times are read in TZ=IST-5:30, today UTC+05:30";
+        assert!(said.lines().any(|line| line == zone), "{said}");
+    }
+    let mut nowhere = program(folder.path(), &["import", "--from", &old.uri, "--dry-run"]);
+    let output = timeout(PATIENCE, nowhere.env("TZ", "Asia/Nowhere").output()).await;
+    let output = output.unwrap().unwrap();
+    let told = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    assert!(
+        told.contains("knows no zone Asia/Nowhere") && told.lines().count() == 1,
+        "{told}"
+    );
+}
+
 /// Kills imports at moments that move; gives how many of them had not ended by then.
 async fn killed(
     folder: &Path,

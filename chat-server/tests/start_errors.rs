@@ -151,6 +151,36 @@ async fn where_nobody_listens_or_answers_it_says_where_and_to_start_it() {
 }
 
 #[tokio::test]
+async fn a_password_that_is_not_escaped_is_not_shown() {
+    for wrong in ["hun?ter2", "hun/ter2", "hun@ter2", "hun:ter2"] {
+        let line = store(&format!("mongodb://me:{wrong}@127.0.0.1:1/chat")).await;
+        says(&line, &["name or password", "%3F %2F %40"]);
+        assert!(!line.contains("hun") && !line.contains("ter2"), "{line}");
+    }
+    let line = store("mongodb://me:hun%3Fter2@127.0.0.1:port/chat").await;
+    says(&line, &["port"]);
+    assert!(!line.contains("ter2"), "{line}");
+    let line = cache("redis://default:hun@ter2@127.0.0.1:1").await;
+    assert!(!line.contains("hun") && !line.contains("ter2"), "{line}");
+}
+
+#[tokio::test]
+async fn a_mongodb_that_answers_otherwise_is_not_told_to_be_started_only() {
+    let Some(uri) = service("MONGODB_URI") else {
+        return;
+    };
+    let (_, rest) = uri.split_once("://").unwrap();
+    let hosts = rest.split('/').next().unwrap();
+    let line = store(&format!("mongodb://{hosts}/chat?replicaSet=another")).await;
+    says(
+        &line,
+        &["no member of a replica set of that name", "replicaSet"],
+    );
+    let line = store(&format!("mongodb://{hosts}/chat?tls=true")).await;
+    says(&line, &["as it should ("]);
+}
+
+#[tokio::test]
 async fn an_address_of_atlas_that_no_name_server_knows_is_told_apart() {
     // No name server knows this domain, and here there may be none at all.
     let uri = format!("mongodb+srv://me:{PASSWORD}@cluster0.chat.invalid/chat");

@@ -8,8 +8,8 @@ use mongodb::{
     bson::{Document, doc},
     error::{Error, ErrorKind},
     options::{
-        Acknowledgment, ClientOptions, CommitQuorum, CreateIndexOptions, IndexOptions, ReadConcern,
-        ReadPreference, ReturnDocument, SelectionCriteria, WriteConcern,
+        Acknowledgment, ClientOptions, CommitQuorum, ConnectionString, CreateIndexOptions,
+        IndexOptions, ReadConcern, ReadPreference, ReturnDocument, SelectionCriteria, WriteConcern,
     },
 };
 use tokio::time::{Instant, timeout, timeout_at};
@@ -53,9 +53,22 @@ pub enum ConnectError {
         reason: String,
     },
     /// Nobody answers.
-    #[error("MongoDB does not answer at {hosts}; start it, or correct the address")]
+    #[error(
+        "MongoDB does not answer at {hosts}{}; start it, or correct the address",
+        last_words(source)
+    )]
     Unreachable {
         /// Where it ought to be.
+        hosts: String,
+        /// What the driver said.
+        source: Error,
+    },
+    /// It answers, and is no member of the replica set that the address names.
+    #[error(
+        "MongoDB at {hosts} is no member of a replica set of that name; correct replicaSet in the address"
+    )]
+    WrongSet {
+        /// Where it is.
         hosts: String,
         /// What the driver said.
         source: Error,
@@ -217,7 +230,7 @@ async fn options(uri: &str) -> Result<ClientOptions, ConnectError> {
                  mongodb://HOST1,HOST2/DATABASE?replicaSet=NAME&tls=true ({})",
                 error.kind
             )),
-            kind => wrong(kind.to_string()),
+            kind => wrong(unreadable(uri).unwrap_or_else(|| kind.to_string())),
         })?;
     options.app_name.get_or_insert_with(|| "chat".to_owned());
     options.server_selection_timeout.get_or_insert(SELECTION);
@@ -236,6 +249,21 @@ async fn options(uri: &str) -> Result<ClientOptions, ConnectError> {
     options.read_concern = Some(ReadConcern::majority());
     options.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
     Ok(options)
+}
+
+/// Why an address can't be read. The driver may show a part of a password as what it is not, so it
+/// is asked about the rest.
+fn unreadable(uri: &str) -> Option<String> {
+    let (scheme, rest) = uri.split_once("://")?;
+    let (_login, hosts) = rest.rsplit_once('@')?;
+    if ConnectionString::parse(uri).is_ok() {
+        return None;
+    }
+    Some(match ConnectionString::parse(format!("{scheme}://{hosts}")) {
+        Err(error) => error.kind.to_string(),
+        Ok(_) => "its name or password can't be read; in them, write % ? / @ : as %25 %3F %2F %40 %3A"
+            .to_owned(),
+    })
 }
 
 /// The version of the schema, which is ours if there was none. This writes, or tries to, so that
@@ -329,6 +357,19 @@ async fn indexes(database: &Database, replicated: bool) -> mongodb::error::Resul
     Ok(())
 }
 
+/// What a server has answered that nobody understands; nothing where it has not answered.
+fn last_words(source: &Error) -> String {
+    // The driver gives its description of the servers as a text only.
+    let words = source.kind.to_string();
+    let words = words.split("Error: Kind: ").skip(1);
+    let mut words = words.filter_map(|one| Some(one.split_once(", labels: ")?.0));
+    let silent = ["refused", "timed out", "timeout"];
+    words
+        .find(|one| !silent.iter().any(|it| one.to_lowercase().contains(it)))
+        .map(|one| format!(" as it should ({one})"))
+        .unwrap_or_default()
+}
+
 /// What is being connected to, for people.
 struct Place {
     hosts: String,
@@ -378,6 +419,10 @@ impl Place {
                 if message.contains("RsSecondary") || message.contains("RsGhost") =>
             {
                 ConnectError::NoPrimary { hosts, source }
+            }
+            // Whoever belongs to another one is left out.
+            (ErrorKind::ServerSelection { message, .. }, _) if !message.contains("Servers: [") => {
+                ConnectError::WrongSet { hosts, source }
             }
             (
                 ErrorKind::ServerSelection { .. }

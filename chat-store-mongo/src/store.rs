@@ -101,6 +101,11 @@ impl MongoStore {
         }
     }
 
+    /// The name of the database.
+    pub fn database(&self) -> String {
+        self.collections.messages.namespace().db
+    }
+
     /// How many rooms there are, about.
     ///
     /// # Errors

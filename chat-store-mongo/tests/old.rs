@@ -86,6 +86,8 @@ async fn a_document_becomes_an_entry_where_it_stands_and_keeps_what_it_had() {
     let object = ObjectId::new();
     second.insert("_id", object);
     second.insert("id", "a1B2c3D4e5F6g7H8AAAB");
+    // Whoever has read it has received it, by then.
+    second.insert("readAt", read_at);
     let third = old(3, "bob", "alice", "3/1/2026, 1:00:02 pm");
     write(&database, vec![third, second.clone(), first.clone()]).await;
     let (store, source) = (
@@ -103,7 +105,8 @@ async fn a_document_becomes_an_entry_where_it_stands_and_keeps_what_it_had() {
         assert_eq!(kept[0].get(field), Some(value), "{field}");
     }
     assert_eq!(kept[1].get("_id"), kept[1].get("id"));
-    for field in ["roomId", "from", "text", "to", "time"] {
+    assert_eq!(kept[1].get_datetime("deliveredAt").unwrap(), &read_at);
+    for field in ["roomId", "from", "text", "to", "time", "readAt"] {
         assert_eq!(kept[1].get(field), second.get(field), "{field}");
     }
 

@@ -129,7 +129,7 @@ async fn a_server_that_is_slow_to_make_indexes_is_not_told_to_be_started() {
         return;
     };
     let block = doc! {
-        "failCommands": ["createIndexes"], "blockConnection": true, "blockTimeMS": 10_000,
+        "failCommands": ["createIndexes"], "blockConnection": true, "blockTimeMS": 5_000,
     };
     let slow = doc! { "configureFailPoint": "failCommand", "mode": "alwaysOn", "data": block };
     server.run(slow).await;

@@ -39,12 +39,20 @@ impl fmt::Display for Origin {
 pub struct Problem(String);
 
 /// The settings, and where each came from.
-#[derive(Debug)]
 pub struct Loaded {
     /// The values.
     pub settings: Settings,
     /// Each setting with its text and its origin, in the order of the table.
     pub origins: Vec<(&'static Setting, String, Origin)>,
+}
+
+impl fmt::Debug for Loaded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The texts may hold a password.
+        f.debug_struct("Loaded")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
 }
 
 impl fmt::Display for Loaded {
@@ -62,7 +70,6 @@ impl fmt::Display for Loaded {
 }
 
 /// What the command line asks for.
-#[derive(Debug)]
 pub enum Request {
     /// To serve.
     Serve(Loaded),
@@ -77,6 +84,17 @@ pub enum Request {
         /// Only say what would be done.
         dry_run: bool,
     },
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The address of the old server may hold a password.
+        match self {
+            Self::Serve(loaded) => f.debug_tuple("Serve").field(loaded).finish(),
+            Self::Print(loaded) => f.debug_tuple("Print").field(loaded).finish(),
+            Self::Import { loaded, .. } => f.debug_tuple("Import").field(loaded).finish(),
+        }
+    }
 }
 
 /// Reads the command line, the environment, the text of `.env` and the file that they name.

@@ -9,7 +9,7 @@ pub(super) trait Value: Sized {
 }
 
 /// Where messages are kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum StoreUrl {
     /// In an SQLite file, made when it is missing.
     Sqlite(PathBuf),
@@ -17,6 +17,17 @@ pub enum StoreUrl {
     Mongo(String),
     /// Nowhere: they are gone when the server stops.
     Memory,
+}
+
+impl fmt::Debug for StoreUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => f.debug_tuple("Sqlite").field(path).finish(),
+            // An address may hold a password.
+            Self::Mongo(_) => f.write_str("Mongo"),
+            Self::Memory => f.write_str("Memory"),
+        }
+    }
 }
 
 /// Where presence and rate limits are kept, and how nodes hear of each other.
@@ -96,7 +107,8 @@ impl Value for StoreUrl {
 /// An address that may be shown: the password in it is not.
 pub(crate) fn without_password(text: &str) -> String {
     let user_and_rest = text.split_once("://").and_then(|(scheme, rest)| {
-        let (login, hosts) = rest.split_once('@')?;
+        // A password may hold what ought to be escaped in it, so up to the last one.
+        let (login, hosts) = rest.rsplit_once('@')?;
         let (user, _) = login.split_once(':')?;
         Some(format!("{scheme}://{user}:***@{hosts}"))
     });
@@ -282,10 +294,20 @@ mod tests {
         for (address, shown) in [
             ("mongodb://me:secret@db/chat", "mongodb://me:***@db/chat"),
             ("mongodb://db:27017/chat", "mongodb://db:27017/chat"),
+            ("redis://me:hun@ter2@db:1", "redis://me:***@db:1"),
+            ("redis://me:hun/t@er2@db:1/0", "redis://me:***@db:1/0"),
+            ("redis://:secret@db:1", "redis://:***@db:1"),
             ("sqlite:./chat.db", "sqlite:./chat.db"),
         ] {
             assert_eq!(without_password(address), shown);
         }
+    }
+
+    #[test]
+    fn a_password_stands_in_no_debug_output() {
+        let store = StoreUrl::parse("mongodb://me:secret@db/chat").unwrap();
+        let cache = CacheUrl::parse("redis://me:secret@db").unwrap();
+        assert_eq!(format!("{store:?} {cache:?}"), "Mongo Redis");
     }
 
     #[test]

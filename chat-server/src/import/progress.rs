@@ -1,6 +1,7 @@
 //! How far an import is, on standard error: a bar on a terminal, and now and then a line elsewhere.
 
 use std::{
+    fmt,
     io::{self, IsTerminal, Write},
     sync::{Mutex, PoisonError},
     time::Duration,
@@ -11,6 +12,11 @@ use tokio::time::Instant;
 
 /// How often a line is written where there is no terminal.
 const EVERY: Duration = Duration::from_secs(5);
+
+/// Writes a line, which nobody needs to read.
+pub(super) fn tell(what: fmt::Arguments<'_>) {
+    drop(writeln!(io::stderr(), "{what}"));
+}
 
 #[derive(Debug)]
 pub(super) struct Progress {
@@ -38,7 +44,7 @@ impl Progress {
             if told.elapsed() >= EVERY {
                 *told = Instant::now();
                 let (done, all) = (self.bar.position(), self.bar.length().unwrap_or(0));
-                drop(writeln!(io::stderr(), "{done} of {all} messages"));
+                tell(format_args!("{done} of {all} messages"));
             }
         }
     }

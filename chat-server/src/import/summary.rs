@@ -93,6 +93,7 @@ impl fmt::Display for Summary {
             let ids: Vec<_> = ids.iter().map(|id| id.escape_debug().to_string()).collect();
             writeln!(f, "  {count} {why}: {}{more}", ids.join(", "))?;
         }
+        writeln!(f, "{}", super::zone::shown())?;
         if self.guessed > 0 {
             writeln!(
                 f,

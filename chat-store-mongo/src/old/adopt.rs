@@ -198,7 +198,7 @@ fn update(message: &OldMessage, seq: Seq) -> Result<Document> {
         fields.insert("time", time);
     }
     for (field, date) in [
-        ("deliveredAt", message.delivered_at),
+        ("deliveredAt", message.delivered_at.or(message.read_at)),
         ("readAt", message.read_at),
     ] {
         match date {

@@ -9,9 +9,9 @@ mod time;
 use std::{collections::HashMap, ops::Range};
 
 use chat_core::{RoomId, port::BackendError};
-use futures_util::TryStreamExt;
+use futures_util::{TryStreamExt, future};
 use mongodb::{
-    Collection, Cursor,
+    Client, Collection, Cursor,
     bson::{Bson, Document, doc},
     error::Error,
 };
@@ -24,6 +24,7 @@ use crate::{
     connect::{self, ConnectError},
     doc::MESSAGES,
     error::classify,
+    store::MongoStore,
 };
 
 pub use self::message::{OldMessage, Unfit};
@@ -48,6 +49,35 @@ impl OldServer {
         Ok(Self {
             messages: database.collection(MESSAGES),
         })
+    }
+
+    /// The name of the database.
+    pub fn database(&self) -> String {
+        self.messages.namespace().db
+    }
+
+    /// Whether it is the very database that the store writes to.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be found out.
+    pub async fn is_in(&self, store: &MongoStore) -> Result<bool, BackendError> {
+        if self.database() != store.database() {
+            return Ok(false);
+        }
+        // Addresses may name one server in many ways; each process of a server has an id of its own.
+        let process = async |client: &Client| -> mongodb::error::Result<_> {
+            let admin = client.database("admin");
+            let hello = admin.run_command(doc! { "hello": 1 }).await?;
+            let version = hello.get_document("topologyVersion").ok();
+            Ok(version.and_then(|it| it.get_object_id("processId").ok()))
+        };
+        let found = future::try_join(
+            process(self.messages.client()),
+            process(store.collections.messages.client()),
+        );
+        let (here, there) = found.await.map_err(|error| failed(&error))?;
+        Ok(here.is_some() && here == there)
     }
 
     /// How many messages there are to read. It takes its time where there are many.
