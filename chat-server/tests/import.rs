@@ -455,10 +455,11 @@ async fn an_import_that_is_killed_again_and_again_ends_as_if_it_had_not_been() {
     };
     assert!(killed(folder.path(), &from, &from, moment).await > 5);
     let rest = import(folder.path(), &from, &from, &[]).await;
-    assert!(
-        rest["imported"] > 0 && rest["already there"] > 0,
-        "{rest:?}"
-    );
+    // The last kill may have come just after the end; or it left the document and the entry that
+    // takes its place, which both count.
+    let counted = rest["imported"] + rest["already there"];
+    assert!(counted >= MESSAGES as u64, "{rest:?}");
+    assert!(rest["already there"] > 0, "{rest:?}");
     check(folder.path(), &from, &rooms).await;
     let ids: Vec<String> = rooms
         .values()

@@ -10,6 +10,7 @@ mod common;
 
 use std::{
     collections::HashMap,
+    hash::{BuildHasher as _, RandomState},
     net::TcpListener,
     process::{Child, Command, Stdio},
     sync::{
@@ -61,8 +62,8 @@ struct Member {
 impl Set {
     async fn start() -> Option<Self> {
         let program = service("MONGOD")?;
-        let taken = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-        let ports = taken.map(|one| one.local_addr().unwrap().port());
+        // All are taken before the first is let go, so none comes twice.
+        let ports = [(); 3].map(|()| free_port()).map(|(_, port)| port);
         let members = ports.map(|port| Member::start(&program, port));
         let hosts = ports.map(|port| format!("127.0.0.1:{port}"));
         let set = Self {
@@ -118,6 +119,17 @@ impl Set {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         answer
+    }
+}
+
+/// Below the ports that systems give to outgoing connections: while a member is dead, one of those
+/// could take its place.
+fn free_port() -> (TcpListener, u16) {
+    loop {
+        let port = 20_000 + u16::try_from(RandomState::new().hash_one(0) % 12_000).unwrap();
+        if let Ok(taken) = TcpListener::bind(("127.0.0.1", port)) {
+            return (taken, port);
+        }
     }
 }
 

@@ -204,7 +204,12 @@ impl Node {
         let waiting = timeout(PATIENCE, async {
             while ready().await.is_none() {
                 // Whoever answers then is another.
-                assert!(!self.0.said().contains("error: "), "{}", self.0.said());
+                let gave_up = self
+                    .0
+                    .said()
+                    .lines()
+                    .any(|line| line.starts_with("error: "));
+                assert!(!gave_up, "{}", self.0.said());
                 sleep(Duration::from_millis(10)).await;
             }
         });

@@ -149,7 +149,7 @@ async fn without_redis(
     comes_back(&mut stage).await;
     stage.healed().await;
     stage.load(SECOND).await;
-    stage.healed().await;
+    stage.settled().await;
     let outcome = stage.end().await;
     outcome.converged_in_time();
     outcome.warned_of_changes_only();

@@ -328,6 +328,14 @@ impl Stage {
         self.outcome.converged = self.outcome.converged.max(took);
     }
 
+    /// The same, and nothing new is sent meanwhile: no later message on its node brings the last along.
+    pub(crate) async fn settled(&mut self) {
+        self.phase.send_replace(Phase::Drain);
+        self.all_answered().await;
+        self.healed().await;
+        self.phase.send_replace(Phase::Load);
+    }
+
     /// Fails nothing when it gives up: the checker tells more of what is missing.
     async fn converge(&self, patience: Duration) -> Duration {
         let since = Instant::now();
