@@ -173,7 +173,8 @@ impl Driver {
                 break error;
             }
         };
-        // First nobody can queue any more, then whoever has is told.
+        // First nobody can queue any more, and is told why; then whoever has.
+        self.events.end(error.clone());
         self.ops.close();
         while let Ok(op) = self.ops.try_recv() {
             let _ = self.queue(op);
@@ -184,7 +185,6 @@ impl Driver {
         for question in self.questions {
             let _ = question.done.send(Err(RequestError::Ended(error.clone())));
         }
-        self.events.end(error);
     }
 
     /// Takes commands while something goes on that has nothing to do with them.

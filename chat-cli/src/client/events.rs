@@ -67,6 +67,10 @@ pub struct Events {
 }
 
 impl Events {
+    pub(crate) fn end(&self) -> tokio::sync::watch::Receiver<Option<ClientError>> {
+        self.end.clone()
+    }
+
     /// Waits for the next event. [`ClientEvent::Ended`] comes last, once, then `None`.
     ///
     /// Up to 1,024 events wait here. A slow consumer loses no entries: those that find no room
@@ -132,8 +136,8 @@ impl Sender {
         }
     }
 
-    /// The last word.
-    pub(crate) fn end(self, error: ClientError) {
+    /// The last word, which is heard when this is dropped.
+    pub(crate) fn end(&self, error: ClientError) {
         self.end.send_replace(Some(error));
     }
 }

@@ -115,6 +115,16 @@ pub struct Client {
     permits: Arc<Semaphore>,
     marks: Arc<Marks>,
     ids: Arc<dyn IdGen>,
+    end: End,
+}
+
+/// Why the client has ended, once it has.
+type End = tokio::sync::watch::Receiver<Option<ClientError>>;
+
+/// What comes of a command that nobody took any more.
+fn ended(end: &End) -> RequestError {
+    let error = end.borrow().clone();
+    RequestError::Ended(error.unwrap_or(ClientError::Finished))
 }
 
 /// How a client is to be; see [`Client::builder`].
@@ -163,6 +173,7 @@ impl ClientBuilder {
             .seed
             .map_or_else(|| StdRng::from_rng(&mut rand::rng()), StdRng::seed_from_u64);
         let (sender, events) = events::channel();
+        let end = events.end();
         let (ops, incoming) = mpsc::channel(QUEUE as usize + SPARE);
         let marks = Arc::new(Marks::default());
         let backoff = Backoff::new(self.base, self.cap, rng);
@@ -180,6 +191,7 @@ impl ClientBuilder {
             permits: Arc::new(Semaphore::new(QUEUE as usize)),
             marks,
             ids: self.ids,
+            end,
         };
         Ok((client, events))
     }
@@ -263,7 +275,11 @@ impl Client {
         } else {
             let _ = done.send(Err(RequestError::QueueFull));
         }
-        Sending { client_id, answer }
+        Sending {
+            client_id,
+            answer,
+            end: self.end.clone(),
+        }
     }
 
     /// Opens the direct room with a user, making it if need be.
@@ -352,9 +368,7 @@ impl Client {
             deadline: Instant::now() + ANSWER,
             _permit: permit,
         }));
-        answer
-            .await
-            .unwrap_or(Err(RequestError::Ended(ClientError::Finished)))
+        answer.await.unwrap_or_else(|_| Err(ended(&self.end)))
     }
 
     /// States that everything in a room up to `seq` has been received, or read.
@@ -396,6 +410,7 @@ impl Client {
 pub struct Sending {
     client_id: Option<ClientMessageId>,
     answer: oneshot::Receiver<Result<Sent, RequestError>>,
+    end: End,
 }
 
 impl Sending {
@@ -411,7 +426,7 @@ impl Future for Sending {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         Pin::new(&mut self.answer)
             .poll(context)
-            .map(|answer| answer.unwrap_or(Err(RequestError::Ended(ClientError::Finished))))
+            .map(|answer| answer.unwrap_or_else(|_| Err(ended(&self.end))))
     }
 }
 
