@@ -6,11 +6,11 @@ use chat_core::{
     Entry, EntryBody, Mark, NewEntry, RoomId, Seq, UserId, Watermarks,
     port::{AppendError, Appended, BackendError, BackendErrorKind, Change, Outcome, Retry},
 };
-use rusqlite::{OptionalExtension, named_params};
+use rusqlite::{OptionalExtension, Statement, Transaction};
 
 use crate::{
     error::backend_error,
-    group::Group,
+    group::{self, Group, OpenRoom},
     row::{self, BodyColumns, entry_columns},
 };
 
@@ -18,127 +18,19 @@ type Answer = Result<Appended, AppendError>;
 
 impl Group<'_> {
     pub(crate) fn append(&mut self, batch: Vec<NewEntry>) -> rusqlite::Result<Vec<Answer>> {
+        let Self { transaction, rooms } = self;
+        let mut insert = transaction.prepare_cached(
+            "INSERT INTO entry (room, seq, id, author, client_id, at, kind, target, text, member, \
+             edited_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
+             ON CONFLICT DO NOTHING",
+        )?;
         batch
             .into_iter()
-            .map(|entry| self.append_one(row::as_kept(entry)))
+            .map(|new| match rooms.open(transaction, &new.room)? {
+                Some(room) => append_one(transaction, &mut insert, room, row::as_kept(new)),
+                None => Ok(Err(AppendError::NoRoom)),
+            })
             .collect()
-    }
-
-    fn append_one(&mut self, new: NewEntry) -> rusqlite::Result<Answer> {
-        let Some(open) = self.room(&new.room)? else {
-            return Ok(Err(AppendError::NoRoom));
-        };
-        let (number, seq) = (open.number, open.room.head.next());
-        if !self.target_exists(number, &new)? {
-            // Perhaps because this very entry deleted it the first time.
-            let first = self.first(number, &new)?;
-            return Ok(first.ok_or(AppendError::NoTarget));
-        }
-        let Some(body) = BodyColumns::of(&new.body) else {
-            return Ok(Err(refused("the store is older than this kind of entry")));
-        };
-        let stored = self
-            .transaction
-            .prepare_cached(
-                "INSERT INTO entry (room, seq, id, author, client_id, at, kind, target, text, \
-                 member, edited_at) VALUES (:room, :seq, :id, :author, :client_id, :at, :kind, \
-                 :target, :text, :member, :edited_at) ON CONFLICT DO NOTHING",
-            )?
-            .execute(named_params! {
-                ":room": number,
-                ":seq": row::number(seq),
-                ":id": new.id.0.as_bytes(),
-                ":author": new.author.as_str(),
-                ":client_id": new.client_id.as_str(),
-                ":at": new.at.timestamp_micros(),
-                ":kind": body.kind,
-                ":target": body.target,
-                ":text": body.text,
-                ":member": body.member,
-                ":edited_at": body.edited_at,
-            })?;
-        if stored == 0 {
-            let first = self.first(number, &new)?;
-            return Ok(first.ok_or_else(|| refused("another entry has this id")));
-        }
-        self.take_effect(number, &new)?;
-        if let Some(open) = self.room(&new.room)? {
-            open.room.head = seq;
-        }
-        Ok(Ok(Appended {
-            entry: Arc::new(new.numbered(seq)),
-            outcome: Outcome::Stored,
-        }))
-    }
-
-    /// Whether an edit or deletion has a message of its author to work on; any other entry
-    /// needs none.
-    fn target_exists(&self, room: i64, new: &NewEntry) -> rusqlite::Result<bool> {
-        let (EntryBody::Edit { target, .. } | EntryBody::Delete { target }) = &new.body else {
-            return Ok(true);
-        };
-        self.transaction
-            .prepare_cached(
-                "SELECT 1 FROM entry WHERE room = ?1 AND seq = ?2 AND author = ?3 AND kind = ?4",
-            )?
-            .exists((
-                room,
-                row::number(*target),
-                new.author.as_str(),
-                row::MESSAGE,
-            ))
-    }
-
-    /// The entry that was stored when this client message id came first.
-    fn first(&self, room: i64, new: &NewEntry) -> rusqlite::Result<Option<Appended>> {
-        let first: Option<Entry> = self
-            .transaction
-            .prepare_cached(concat!(
-                "SELECT ",
-                entry_columns!(),
-                " FROM entry WHERE room = ?1 AND author = ?2 AND client_id = ?3"
-            ))?
-            .query_row(
-                (room, new.author.as_str(), new.client_id.as_str()),
-                |found| row::entry(found, &new.room),
-            )
-            .optional()?;
-        Ok(first.map(|entry| Appended {
-            entry: Arc::new(entry),
-            outcome: Outcome::Duplicate,
-        }))
-    }
-
-    /// What an entry does beside standing in the log.
-    fn take_effect(&self, room: i64, new: &NewEntry) -> rusqlite::Result<()> {
-        match &new.body {
-            EntryBody::Edit { target, text } => {
-                self.transaction
-                    .prepare_cached(
-                        "UPDATE entry SET text = ?3, edited_at = ?4 WHERE room = ?1 AND seq = ?2",
-                    )?
-                    .execute((
-                        room,
-                        row::number(*target),
-                        &**text,
-                        new.at.timestamp_micros(),
-                    ))?;
-            }
-            EntryBody::Delete { target } => {
-                for chosen in ["seq = ?2", "target = ?2 AND kind = 1"] {
-                    self.transaction
-                        .prepare_cached(&format!(
-                            "UPDATE entry SET kind = 3, text = NULL, target = NULL, \
-                             edited_at = NULL WHERE room = ?1 AND {chosen}"
-                        ))?
-                        .execute((room, row::number(*target)))?;
-                }
-            }
-            EntryBody::Joined { user } => self.add_member(&new.room, user.as_str())?,
-            EntryBody::Left { user } => self.remove_member(&new.room, user.as_str())?,
-            _ => {}
-        }
-        Ok(())
     }
 
     pub(crate) fn advance(
@@ -148,7 +40,7 @@ impl Group<'_> {
         mark: Mark,
         upto: Seq,
     ) -> rusqlite::Result<Change<Watermarks>> {
-        let Some(open) = self.room(room)? else {
+        let Some(open) = self.rooms.open(&self.transaction, room)? else {
             return Ok(Change::Unchanged(Watermarks::default()));
         };
         let (number, head) = (open.number, open.room.head);
@@ -169,6 +61,123 @@ impl Group<'_> {
             ))?;
         Ok(Change::Moved { from, to })
     }
+}
+
+fn append_one(
+    transaction: &Transaction<'_>,
+    insert: &mut Statement<'_>,
+    open: &mut OpenRoom,
+    new: NewEntry,
+) -> rusqlite::Result<Answer> {
+    let (number, seq) = (open.number, open.room.head.next());
+    if !target_exists(transaction, number, &new)? {
+        // Perhaps because this very entry deleted it the first time.
+        let first = first(transaction, number, &new)?;
+        return Ok(first.ok_or(AppendError::NoTarget));
+    }
+    let Some(body) = BodyColumns::of(&new.body) else {
+        return Ok(Err(refused("the store is older than this kind of entry")));
+    };
+    let stored = insert.execute((
+        number,
+        row::number(seq),
+        new.id.0.as_bytes(),
+        new.author.as_str(),
+        new.client_id.as_str(),
+        new.at.timestamp_micros(),
+        body.kind,
+        body.target,
+        body.text,
+        body.member,
+        body.edited_at,
+    ))?;
+    if stored == 0 {
+        let first = first(transaction, number, &new)?;
+        return Ok(first.ok_or_else(|| refused("another entry has this id")));
+    }
+    take_effect(transaction, number, &new)?;
+    open.room.head = seq;
+    Ok(Ok(Appended {
+        entry: Arc::new(new.numbered(seq)),
+        outcome: Outcome::Stored,
+    }))
+}
+
+/// Whether an edit or deletion has a message of its author to work on; any other entry
+/// needs none.
+fn target_exists(
+    transaction: &Transaction<'_>,
+    room: i64,
+    new: &NewEntry,
+) -> rusqlite::Result<bool> {
+    let (EntryBody::Edit { target, .. } | EntryBody::Delete { target }) = &new.body else {
+        return Ok(true);
+    };
+    transaction
+        .prepare_cached(
+            "SELECT 1 FROM entry WHERE room = ?1 AND seq = ?2 AND author = ?3 AND kind = ?4",
+        )?
+        .exists((
+            room,
+            row::number(*target),
+            new.author.as_str(),
+            row::MESSAGE,
+        ))
+}
+
+/// The entry that was stored when this client message id came first.
+fn first(
+    transaction: &Transaction<'_>,
+    room: i64,
+    new: &NewEntry,
+) -> rusqlite::Result<Option<Appended>> {
+    let first: Option<Entry> = transaction
+        .prepare_cached(concat!(
+            "SELECT ",
+            entry_columns!(),
+            " FROM entry WHERE room = ?1 AND author = ?2 AND client_id = ?3"
+        ))?
+        .query_row(
+            (room, new.author.as_str(), new.client_id.as_str()),
+            |found| row::entry(found, &new.room),
+        )
+        .optional()?;
+    Ok(first.map(|entry| Appended {
+        entry: Arc::new(entry),
+        outcome: Outcome::Duplicate,
+    }))
+}
+
+/// What an entry does beside standing in the log.
+fn take_effect(transaction: &Transaction<'_>, room: i64, new: &NewEntry) -> rusqlite::Result<()> {
+    match &new.body {
+        EntryBody::Edit { target, text } => {
+            transaction
+                .prepare_cached(
+                    "UPDATE entry SET text = ?3, edited_at = ?4 WHERE room = ?1 AND seq = ?2",
+                )?
+                .execute((
+                    room,
+                    row::number(*target),
+                    &**text,
+                    new.at.timestamp_micros(),
+                ))?;
+        }
+        EntryBody::Delete { target } => {
+            for chosen in ["seq = ?2", "target = ?2 AND kind = 1"] {
+                transaction
+                    .prepare_cached(&format!(
+                        "UPDATE entry SET kind = 3, text = NULL, target = NULL, \
+                         edited_at = NULL WHERE room = ?1 AND {chosen}"
+                    ))?
+                    .execute((room, row::number(*target)))?;
+            }
+        }
+        EntryBody::Joined { user } => group::add_member(transaction, &new.room, user.as_str())?,
+        EntryBody::Left { user } => group::remove_member(transaction, &new.room, user.as_str())?,
+        _ => {}
+    }
+    Ok(())
 }
 
 /// The one failure of a whole batch, told to each of its entries.

@@ -3,11 +3,11 @@
 use std::collections::{HashMap, hash_map::Entry as Slot};
 
 use chat_core::{NewRoom, Room, RoomId, Seq, port::Created};
-use rusqlite::{OptionalExtension, Transaction, named_params};
+use rusqlite::{Connection, OptionalExtension, Transaction, named_params};
 
 use crate::row;
 
-/// A room within the transaction; its head is written when all jobs are done.
+/// A room as the jobs so far left it; its head is written when all jobs of a group are done.
 #[derive(Debug)]
 pub(crate) struct OpenRoom {
     pub(crate) number: i64,
@@ -15,28 +15,29 @@ pub(crate) struct OpenRoom {
     stored_head: Seq,
 }
 
-/// What the jobs of a group work on. An error that leaves a job undoes the whole group, so a
-/// job answers what concerns it alone in its result.
-pub(crate) struct Group<'a> {
-    pub(crate) transaction: Transaction<'a>,
-    rooms: HashMap<RoomId, OpenRoom>,
-}
+/// How many rooms are known at the begin of a group.
+const ROOMS: usize = 1_024;
 
-impl<'a> Group<'a> {
-    pub(crate) fn new(transaction: Transaction<'a>) -> Self {
-        Self {
-            transaction,
-            rooms: HashMap::new(),
-        }
+/// The rooms that lately got entries. Nobody else writes, so they are as stored between groups;
+/// after a group that failed they are not, and have to be forgotten.
+#[derive(Debug, Default)]
+pub(crate) struct OpenRooms(HashMap<RoomId, OpenRoom>);
+
+impl OpenRooms {
+    pub(crate) fn forget(&mut self) {
+        self.0.clear();
     }
 
-    /// The room, as the jobs before this one left it.
-    pub(crate) fn room(&mut self, id: &RoomId) -> rusqlite::Result<Option<&mut OpenRoom>> {
-        let slot = match self.rooms.entry(id.clone()) {
+    pub(crate) fn open(
+        &mut self,
+        connection: &Connection,
+        id: &RoomId,
+    ) -> rusqlite::Result<Option<&mut OpenRoom>> {
+        let slot = match self.0.entry(id.clone()) {
             Slot::Occupied(known) => return Ok(Some(known.into_mut())),
             Slot::Vacant(slot) => slot,
         };
-        let found = stored_room(&self.transaction, id)?;
+        let found = stored_room(connection, id)?;
         Ok(found.map(|(number, room)| {
             slot.insert(OpenRoom {
                 number,
@@ -45,9 +46,25 @@ impl<'a> Group<'a> {
             })
         }))
     }
+}
+
+/// What the jobs of a group work on. An error that leaves a job undoes the whole group, so a
+/// job answers what concerns it alone in its result.
+pub(crate) struct Group<'a> {
+    pub(crate) transaction: Transaction<'a>,
+    pub(crate) rooms: &'a mut OpenRooms,
+}
+
+impl<'a> Group<'a> {
+    pub(crate) fn new(transaction: Transaction<'a>, rooms: &'a mut OpenRooms) -> Self {
+        if rooms.0.len() > ROOMS {
+            rooms.forget();
+        }
+        Self { transaction, rooms }
+    }
 
     pub(crate) fn create_room(&mut self, new: NewRoom) -> rusqlite::Result<Created> {
-        if let Some(existing) = self.room(&new.id)? {
+        if let Some(existing) = self.rooms.open(&self.transaction, &new.id)? {
             return Ok(Created::Existing(existing.room.clone()));
         }
         let room = Room {
@@ -66,23 +83,9 @@ impl<'a> Group<'a> {
                 ":at": room.created_at.timestamp_micros(),
             })?;
         for user in &new.members {
-            self.add_member(&room.id, user.as_str())?;
+            add_member(&self.transaction, &room.id, user.as_str())?;
         }
         Ok(Created::New(room))
-    }
-
-    pub(crate) fn add_member(&self, room: &RoomId, user: &str) -> rusqlite::Result<()> {
-        self.transaction
-            .prepare_cached("INSERT OR IGNORE INTO member (user, room) VALUES (?1, ?2)")?
-            .execute((user, room.as_str()))?;
-        Ok(())
-    }
-
-    pub(crate) fn remove_member(&self, room: &RoomId, user: &str) -> rusqlite::Result<()> {
-        self.transaction
-            .prepare_cached("DELETE FROM member WHERE user = ?1 AND room = ?2")?
-            .execute((user, room.as_str()))?;
-        Ok(())
     }
 
     /// Ends the transaction. Writes each head once, however many entries a room has got.
@@ -91,9 +94,10 @@ impl<'a> Group<'a> {
             let mut update = self
                 .transaction
                 .prepare_cached("UPDATE room SET head = ?2 WHERE number = ?1")?;
-            for open in self.rooms.values() {
+            for open in self.rooms.0.values_mut() {
                 if open.room.head != open.stored_head {
                     update.execute((open.number, row::number(open.room.head)))?;
+                    open.stored_head = open.room.head;
                 }
             }
         }
@@ -101,9 +105,31 @@ impl<'a> Group<'a> {
     }
 }
 
+pub(crate) fn add_member(
+    connection: &Connection,
+    room: &RoomId,
+    user: &str,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("INSERT OR IGNORE INTO member (user, room) VALUES (?1, ?2)")?
+        .execute((user, room.as_str()))?;
+    Ok(())
+}
+
+pub(crate) fn remove_member(
+    connection: &Connection,
+    room: &RoomId,
+    user: &str,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("DELETE FROM member WHERE user = ?1 AND room = ?2")?
+        .execute((user, room.as_str()))?;
+    Ok(())
+}
+
 /// The room and its number, as committed.
 pub(crate) fn stored_room(
-    connection: &rusqlite::Connection,
+    connection: &Connection,
     id: &RoomId,
 ) -> rusqlite::Result<Option<(i64, Room)>> {
     connection

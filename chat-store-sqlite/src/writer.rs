@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::{
     connection,
     error::{Failure, backend_error},
-    group::Group,
+    group::{Group, OpenRooms},
 };
 
 /// Jobs that wait; a caller beyond them waits for room.
@@ -80,6 +80,7 @@ impl Writer {
                 let mut file = Writable {
                     connection,
                     path,
+                    rooms: OpenRooms::default(),
                     sound: true,
                 };
                 file.serve(queue);
@@ -141,6 +142,7 @@ impl Drop for Writer {
 struct Writable {
     connection: Connection,
     path: PathBuf,
+    rooms: OpenRooms,
     /// False after a failure that the connection can't be trusted after.
     sound: bool,
 }
@@ -170,8 +172,9 @@ impl Writable {
             self.sound = true;
             tracing::info!("the writer's connection was opened anew");
         }
-        let outcome = transact(&mut self.connection, jobs);
+        let outcome = transact(&mut self.connection, &mut self.rooms, jobs);
         if let Err(failure) = &outcome {
+            self.rooms.forget();
             self.sound = failure.leaves_connection_sound();
         }
         outcome
@@ -190,17 +193,22 @@ impl Writable {
 }
 
 /// One transaction for all of them.
-fn transact(connection: &mut Connection, jobs: &mut [Box<dyn Job>]) -> Result<(), Failure> {
-    let transaction = run(connection, jobs).map_err(Failure::before)?;
+fn transact(
+    connection: &mut Connection,
+    rooms: &mut OpenRooms,
+    jobs: &mut [Box<dyn Job>],
+) -> Result<(), Failure> {
+    let transaction = run(connection, rooms, jobs).map_err(Failure::before)?;
     transaction.commit().map_err(Failure::in_commit)
 }
 
 fn run<'a>(
     connection: &'a mut Connection,
+    rooms: &'a mut OpenRooms,
     jobs: &mut [Box<dyn Job>],
 ) -> rusqlite::Result<Transaction<'a>> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let mut group = Group::new(transaction);
+    let mut group = Group::new(transaction, rooms);
     for job in jobs {
         job.run(&mut group)?;
     }
