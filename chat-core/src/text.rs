@@ -1,5 +1,7 @@
 //! What a character looks like, for names, message texts and moderation.
 
+use std::borrow::Cow;
+
 use unicode_normalization::UnicodeNormalization;
 
 /// Whether `c` takes no room on a screen: zero-width, direction marks, soft hyphen, tags.
@@ -14,6 +16,10 @@ pub(crate) fn is_invisible(c: char) -> bool {
 }
 
 /// The composed form (NFC), so that one look has one spelling.
-pub(crate) fn nfc(text: &str) -> String {
+pub(crate) fn nfc(text: &str) -> Cow<'_, str> {
+    // Most names, and their composed form by definition.
+    if text.is_ascii() {
+        return text.into();
+    }
     text.nfc().collect()
 }
