@@ -13,7 +13,12 @@ use std::{
 };
 
 use axum::{Router, body::Body, extract::ConnectInfo};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper::{
+    body::Incoming,
+    server::conn::http1,
+    service::service_fn,
+    upgrade::{OnUpgrade, Upgraded},
+};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -106,6 +111,22 @@ async fn serve(
     }
     if let Some(Err(error)) = result {
         tracing::debug!(%peer, %error, "a connection ended early");
+    }
+}
+
+/// Waits until HTTP is done with a connection, and gives it with what the client has sent since.
+pub(crate) async fn upgraded(upgrade: OnUpgrade) -> Option<(Stream, Vec<u8>)> {
+    match upgrade.await.map(Upgraded::downcast::<TokioIo<Stream>>) {
+        // A copy, for those few bytes hold hyper's whole buffer.
+        Ok(Ok(parts)) => Some((parts.io.into_inner(), parts.read_buf.to_vec())),
+        Ok(Err(_)) => {
+            tracing::error!("a WebSocket came past the listener");
+            None
+        }
+        Err(error) => {
+            tracing::debug!(%error, "an upgrade failed");
+            None
+        }
     }
 }
 

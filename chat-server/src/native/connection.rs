@@ -7,8 +7,7 @@ use chat_core::{
     port::{Transport, Unauthenticated},
 };
 use futures_util::{SinkExt, StreamExt};
-use hyper::upgrade::{OnUpgrade, Upgraded};
-use hyper_util::rt::TokioIo;
+use hyper::upgrade::OnUpgrade;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::{Instant, sleep_until, timeout},
@@ -23,7 +22,13 @@ use tokio_tungstenite::{
 };
 
 use super::guard::{Fault, Guarded};
-use crate::{app::App, codec::decode, config::Settings, connections::Settle, listener::Stream};
+use crate::{
+    app::App,
+    codec::decode,
+    config::Settings,
+    connections::Settle,
+    listener::{self, Stream},
+};
 
 /// How many frames are taken from the outbox and written at once.
 const BATCH: usize = 64;
@@ -60,14 +65,11 @@ impl From<SocketError> for End {
 impl Connection {
     /// Serves a connection from its upgrade to its end.
     pub(super) async fn run(upgraded: OnUpgrade, app: App, settle: Settle) {
-        let parts = match upgraded.await.map(Upgraded::downcast::<TokioIo<Stream>>) {
-            Ok(Ok(parts)) => parts,
-            Ok(Err(_)) => return tracing::error!("a WebSocket came past the listener"),
-            Err(error) => return tracing::debug!(%error, "an upgrade failed"),
+        let Some((stream, read)) = listener::upgraded(upgraded).await else {
+            return;
         };
-        let mut guarded = Guarded::new(parts.io.into_inner(), &app.settings);
-        guarded.saw(&parts.read_buf);
-        let read = parts.read_buf.into();
+        let mut guarded = Guarded::new(stream, &app.settings);
+        guarded.saw(&read);
         let config = Some(socket_config(&app.settings));
         let mut connection = Self {
             socket: WebSocketStream::from_partially_read(guarded, read, Role::Server, config).await,
@@ -90,17 +92,18 @@ impl Connection {
         if let End::Close(reason) = end {
             tracing::debug!(reason = reason.name(), "a connection is closed");
             let within = connection.app.settings.write_timeout;
-            drop(timeout(within, connection.close(reason)).await);
+            drop(Box::pin(timeout(within, connection.close(reason))).await);
         }
     }
 
     async fn serve(&mut self, settle: &Settle) -> Result<Infallible, End> {
-        let session = self.greet().await?;
+        // What is seldom under way is boxed, for a task is as large as the largest thing it awaits.
+        let session = Box::pin(self.greet()).await?;
         settle.settle();
         loop {
             let text = self.next().await?;
             match decode(&text) {
-                Ok(request) => self.writing(session.handle(request)).await?,
+                Ok(request) => self.writing(Box::pin(session.handle(request))).await?,
                 Err((id, error)) => self.refuse(id, &error)?,
             }
         }
@@ -312,14 +315,17 @@ impl Connection {
 }
 
 fn socket_config(settings: &Settings) -> WebSocketConfig {
-    /// The library's default makes an idle connection hold 128 KiB.
-    const BUFFER: usize = 4 << 10;
+    /// An idle connection holds this much, 128 KiB by the library's default. It is made larger for a
+    /// larger frame.
+    const READ: usize = 1 << 10;
+    /// As much is gathered before it is written.
+    const WRITE: usize = 4 << 10;
     let frame = settings.frame_bytes.0;
     WebSocketConfig::default()
-        .read_buffer_size(BUFFER)
-        .write_buffer_size(BUFFER)
+        .read_buffer_size(READ)
+        .write_buffer_size(WRITE)
         // The largest frame of an outbox, whose JSON may be six times as long as its text.
-        .max_write_buffer_size(BUFFER + 6 * settings.outbox_bytes.0 + frame)
+        .max_write_buffer_size(WRITE + 6 * settings.outbox_bytes.0 + frame)
         .max_message_size(Some(frame))
         .max_frame_size(Some(frame))
 }
