@@ -440,9 +440,16 @@ impl LogStore for MongoStore {
 
 impl Collections {
     async fn page(&self, room: &RoomId, page: Page, limit: usize) -> Result<Vec<Arc<Entry>>> {
+        // What changes an entry stands after it: a page that goes to the end of the log holds it.
+        if let Page::After(seq) = page {
+            let found = self.up(room, doc! { "$gt": number(seq) }, limit).await?;
+            if found.len() < limit && found.iter().all(|entry| entry.pending.is_none()) {
+                return entries(found);
+            }
+        }
         self.settle(doc! { "roomId": room.as_str() }).await?;
         let newest = doc! { "$gt": 0 };
-        let mut docs = match page {
+        let docs = match page {
             Page::Newest => self.down(room, newest, limit).await?,
             Page::Before(seq) => {
                 let below = doc! { "$gt": 0, "$lt": number(seq) };
@@ -460,10 +467,7 @@ impl Collections {
                 }
             }
         };
-        effects::overlay(&mut docs);
-        docs.into_iter()
-            .map(|it| append::entry(it).map(Arc::new))
-            .collect()
+        entries(docs)
     }
 
     async fn up(&self, room: &RoomId, seq: Document, limit: usize) -> Result<Vec<EntryDoc>> {
@@ -490,6 +494,13 @@ impl Collections {
         let found = find.limit(at_most(limit)).batch_size(BATCH).await?;
         found.try_collect().await
     }
+}
+
+fn entries(mut docs: Vec<EntryDoc>) -> Result<Vec<Arc<Entry>>> {
+    effects::overlay(&mut docs);
+    docs.into_iter()
+        .map(|it| append::entry(it).map(Arc::new))
+        .collect()
 }
 
 #[async_trait]

@@ -11,6 +11,7 @@ use std::{
 
 use tokio::{
     sync::{Mutex, MutexGuard, mpsc, oneshot},
+    task::JoinSet,
     time::{Instant, sleep_until},
 };
 
@@ -231,8 +232,8 @@ pub(crate) async fn ignore(shared: &Shared, user: &UserId) {
     }
 }
 
-/// Hands hints to the broker, one after the other. What it doesn't take is kept until it does:
-/// the nodes that it reaches don't know that they miss something.
+/// Hands hints to the broker. What it doesn't take is kept until it does: the nodes that it reaches
+/// don't know that they miss something.
 pub(crate) async fn send(
     broker: Arc<dyn Broker>,
     mut waiting: mpsc::Receiver<Outbound>,
@@ -258,18 +259,15 @@ pub(crate) async fn send(
             () = sleep_until(again), if !unsent.is_empty() => std::mem::take(&mut unsent),
         };
         leave_out_the_outdated(&mut hints);
-        for (topic, hint) in hints {
-            if let Err(error) = broker.publish(&topic, &hint).await {
-                metrics.hints_failed.add(1);
-                tracing::debug!(%error, "a hint for other nodes waits");
-                if !matches!(hint, Hint::Typing { .. }) {
-                    unsent.push((topic, hint));
-                    again = Instant::now() + RETRY;
-                }
-            } else {
-                metrics.hints_sent.add(1);
-            }
+        let count = hints.len();
+        let refused = hand_over(&broker, hints).await;
+        metrics.hints_sent.add(count - refused.len());
+        metrics.hints_failed.add(refused.len());
+        if !refused.is_empty() {
+            again = Instant::now() + RETRY;
         }
+        let kept = |(_, hint): &(Topic, Hint)| !matches!(hint, Hint::Typing { .. });
+        unsent.extend(refused.into_iter().filter(kept));
         if unsent.len() >= 2 * Relay::OUTBOUND {
             leave_out_the_outdated(&mut unsent);
             let excess = unsent.len().saturating_sub(Relay::OUTBOUND);
@@ -278,6 +276,43 @@ pub(crate) async fn send(
         }
         metrics.hints_unsent.set(unsent.len());
     }
+}
+
+/// Publishes what is for one topic in its order, and several topics at once, so that nobody waits for
+/// as many round trips as there are topics. Gives what the broker did not take.
+async fn hand_over(broker: &Arc<dyn Broker>, hints: Vec<(Topic, Hint)>) -> Vec<(Topic, Hint)> {
+    const TOPICS: usize = 64;
+    let mut topics: HashMap<Topic, Vec<Hint>> = HashMap::new();
+    for (topic, hint) in hints {
+        topics.entry(topic).or_default().push(hint);
+    }
+    let mut refused = Vec::new();
+    let mut calls = JoinSet::new();
+    for (topic, hints) in topics {
+        if calls.len() >= TOPICS
+            && let Some(Ok(more)) = calls.join_next().await
+        {
+            refused.extend(more);
+        }
+        calls.spawn(publish_all(Arc::clone(broker), topic, hints));
+    }
+    refused.extend(calls.join_all().await.into_iter().flatten());
+    refused
+}
+
+async fn publish_all(
+    broker: Arc<dyn Broker>,
+    topic: Topic,
+    hints: Vec<Hint>,
+) -> Vec<(Topic, Hint)> {
+    let mut refused = Vec::new();
+    for hint in hints {
+        if let Err(error) = broker.publish(&topic, &hint).await {
+            tracing::debug!(%error, "a hint for other nodes waits");
+            refused.push((topic.clone(), hint));
+        }
+    }
+    refused
 }
 
 /// Of a room that grew more than once, the last hint says it all; of other things that are told
