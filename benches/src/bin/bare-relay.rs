@@ -88,7 +88,8 @@ impl Relay {
         tcp.set_nodelay(true)?;
         let config = WebSocketConfig::default()
             .read_buffer_size(4 << 10)
-            .write_buffer_size(4 << 10);
+            // A whole batch: one write for all that waits.
+            .write_buffer_size(64 << 10);
         let mut socket = accept_async_with_config(tcp, Some(config)).await?;
         let mut batch = Vec::new();
         loop {

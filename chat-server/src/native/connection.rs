@@ -21,7 +21,10 @@ use tokio_tungstenite::{
     },
 };
 
-use super::guard::{Fault, Guarded};
+use super::{
+    frames,
+    guard::{Fault, Guarded},
+};
 use crate::{
     app::App,
     codec::decode,
@@ -176,6 +179,11 @@ impl Connection {
             tokio::select! {
                 closed = self.outbox.recv_many(&mut self.batch, BATCH) => self.write(closed).await?,
                 message = self.socket.next() => {
+                    if let Some(Ok(Message::Close(_))) = message {
+                        // tungstenite's answer to it is the last thing that may be written.
+                        self.socket.flush().await?;
+                        return Err(End::Gone);
+                    }
                     if let Some(text) = self.take(message)? {
                         return Ok(text);
                     }
@@ -202,13 +210,18 @@ impl Connection {
         }
     }
 
-    /// Writes the batch; many frames, one flush.
+    /// Writes the batch.
     async fn write(&mut self, closed: Option<CloseReason>) -> Result<(), End> {
-        for frame in self.batch.drain(..) {
-            self.app.metrics.writing(&frame);
-            self.socket.feed(Message::text(&**frame.json())).await?;
-        }
+        // What tungstenite has begun to write, such as the answer to a ping, comes before.
         self.socket.flush().await?;
+        for frame in &self.batch {
+            self.app.metrics.writing(frame);
+        }
+        let stream = self.socket.get_mut().stream();
+        let written = frames::write(stream, &self.batch).await;
+        // An idle connection holds no buffer.
+        self.batch = Vec::new();
+        written.map_err(|_| End::Gone)?;
         closed.map_or(Ok(()), |reason| Err(End::Close(reason)))
     }
 
@@ -225,7 +238,7 @@ impl Connection {
                 match message {
                     Message::Text(text) => return Ok(Some(text)),
                     Message::Binary(_) => "frames have to be text".to_owned(),
-                    // tungstenite answers both, and ends the stream after a close.
+                    // tungstenite answers a ping.
                     _ => return Ok(None),
                 }
             }
@@ -318,14 +331,13 @@ fn socket_config(settings: &Settings) -> WebSocketConfig {
     /// An idle connection holds this much, 128 KiB by the library's default. It is made larger for a
     /// larger frame.
     const READ: usize = 1 << 10;
-    /// As much is gathered before it is written.
+    /// Pongs that a client doesn't read may fill this much.
     const WRITE: usize = 4 << 10;
     let frame = settings.frame_bytes.0;
     WebSocketConfig::default()
         .read_buffer_size(READ)
-        .write_buffer_size(WRITE)
-        // The largest frame of an outbox, whose JSON may be six times as long as its text.
-        .max_write_buffer_size(WRITE + 6 * settings.outbox_bytes.0 + frame)
+        .write_buffer_size(0)
+        .max_write_buffer_size(WRITE)
         .max_message_size(Some(frame))
         .max_frame_size(Some(frame))
 }

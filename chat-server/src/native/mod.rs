@@ -1,6 +1,7 @@
 //! The native protocol: JSON in the text frames of a WebSocket. `docs/PROTOCOL.md` describes it.
 
 mod connection;
+mod frames;
 mod guard;
 
 use axum::{
