@@ -1,74 +1,26 @@
 //! Acknowledged messages a second: `cargo bench -p benches --bench append`.
 //!
 //! `bare` is the base of comparison: the same rows by a loop on a connection of its own, in one
-//! transaction a batch, with the same schema and the same durability.
+//! transaction a batch, with the same schema and the same durability. `mongo` is there when
+//! `MONGODB_URI` names a server.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
     reason = "a bench fails by panicking; its macros write items"
 )]
 
-use std::{hint::black_box, path::Path};
+use std::{hint::black_box, path::Path, process};
 
-use chat_core::{
-    ClientMessageId, EntryBody, Epoch, MessageId, NewEntry, NewRoom, RoomId, UserId,
-    memory::MemoryStore,
-    port::{LogStore, Store},
-};
+use benches::{Messages, TEXT};
+use chat_core::{NewEntry, port::Store};
+use chat_store_mongo::MongoStore;
 use chat_store_sqlite::SqliteStore;
-use chrono::DateTime;
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use rusqlite::Connection;
 use tokio::runtime::Runtime;
-use uuid::Uuid;
 
 const BATCHES: [usize; 4] = [1, 10, 100, 1_000];
 const SENDERS: usize = 256;
-const TEXT: &str = "The quick brown fox jumps over the lazy dog, and the dog does not even look up from its sleep. So.";
-
-/// Endless messages of one room.
-struct Messages {
-    count: u128,
-    room: RoomId,
-    author: UserId,
-}
-
-impl Messages {
-    fn new() -> Self {
-        Self {
-            count: 0,
-            room: RoomId::new("alice,bob").unwrap(),
-            author: UserId::new("alice").unwrap(),
-        }
-    }
-
-    fn take(&mut self, size: usize) -> Vec<NewEntry> {
-        (0..size).map(|_| self.next()).collect()
-    }
-
-    fn next(&mut self) -> NewEntry {
-        self.count += 1;
-        NewEntry {
-            room: self.room.clone(),
-            id: MessageId(Uuid::from_u128(self.count)),
-            author: self.author.clone(),
-            client_id: ClientMessageId::new(format!("{:032x}", self.count)).unwrap(),
-            at: DateTime::from_timestamp_micros(1_700_000_000_000_000).unwrap(),
-            body: EntryBody::message(TEXT),
-        }
-    }
-}
-
-async fn with_room(store: impl Store) -> impl Store {
-    let room = NewRoom {
-        id: RoomId::new("alice,bob").unwrap(),
-        epoch: Epoch(Uuid::from_u128(1)),
-        members: vec![UserId::new("alice").unwrap(), UserId::new("bob").unwrap()],
-        created_at: DateTime::UNIX_EPOCH,
-    };
-    store.create_room(room).await.unwrap();
-    store
-}
 
 /// The least that storing these rows takes.
 struct Bare(Connection, i64);
@@ -113,28 +65,52 @@ impl Bare {
     }
 }
 
+/// A database of its own on the server that is named in the environment.
+struct Mongo(mongodb::Client, String);
+
+impl Mongo {
+    async fn connect() -> Option<(Self, MongoStore)> {
+        let uri = std::env::var("MONGODB_URI").ok()?;
+        let (base, options) = uri.split_once('?').unwrap_or((&uri, ""));
+        let (scheme, rest) = base.split_once("://").unwrap();
+        let hosts = rest.split('/').next().unwrap();
+        let name = format!("chat_bench_{}", process::id());
+        let question = if options.is_empty() { "" } else { "?" };
+        let uri = format!("{scheme}://{hosts}/{name}{question}{options}");
+        let store = MongoStore::connect(&uri).await.unwrap();
+        let client = mongodb::Client::with_uri_str(&uri).await.unwrap();
+        Some((Self(client, name), store))
+    }
+
+    async fn remove(self) {
+        self.0.database(&self.1).drop().await.unwrap();
+    }
+}
+
 fn batches(c: &mut Criterion) {
     let runtime = Runtime::new().unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let memory = runtime.block_on(with_room(MemoryStore::default()));
-    let sqlite = runtime.block_on(async {
-        with_room(
-            SqliteStore::open(folder.path().join("chat.db"))
-                .await
-                .unwrap(),
-        )
-        .await
-    });
+    let mut messages = Messages::between("alice", "bob").unwrap();
+    let (mongo, mongo_store) = runtime.block_on(Mongo::connect()).unzip();
+    let sqlite = SqliteStore::open(folder.path().join("chat.db"));
+    let sqlite: Box<dyn Store> = Box::new(runtime.block_on(sqlite).unwrap());
+    let memory: Box<dyn Store> = Box::new(chat_core::memory::MemoryStore::default());
+    let mut stores = vec![("memory", memory), ("sqlite", sqlite)];
+    stores.extend(mongo_store.map(|store| ("mongo", Box::new(store) as _)));
+    for (_, store) in &stores {
+        runtime
+            .block_on(store.create_room(messages.room()))
+            .unwrap();
+    }
     let mut bare = Bare::open(&folder.path().join("bare.db"));
-    let mut messages = Messages::new();
 
     let mut group = c.benchmark_group("append");
     for size in BATCHES {
         group.throughput(Throughput::Elements(size as u64));
-        for (name, store) in [("memory", &memory as &dyn Store), ("sqlite", &sqlite)] {
-            group.bench_function(BenchmarkId::new(name, size), |b| {
+        for (name, store) in &stores {
+            group.bench_function(BenchmarkId::new(*name, size), |b| {
                 b.iter_batched(
-                    || messages.take(size),
+                    || messages.batch(size),
                     |batch| black_box(runtime.block_on(store.append(batch))),
                     BatchSize::PerIteration,
                 );
@@ -142,7 +118,7 @@ fn batches(c: &mut Criterion) {
         }
         group.bench_function(BenchmarkId::new("bare", size), |b| {
             b.iter_batched(
-                || messages.take(size),
+                || messages.batch(size),
                 |batch| bare.append(&batch),
                 BatchSize::PerIteration,
             );
@@ -153,17 +129,22 @@ fn batches(c: &mut Criterion) {
     // Many who send one message each, at the same time: what group commit is for.
     let mut group = c.benchmark_group("senders");
     group.throughput(Throughput::Elements(SENDERS as u64));
-    group.bench_function(BenchmarkId::new("sqlite", SENDERS), |b| {
-        b.iter_batched(
-            || messages.take(SENDERS),
-            |batch| {
-                let sends = batch.into_iter().map(|entry| sqlite.append(vec![entry]));
-                black_box(runtime.block_on(futures_util::future::join_all(sends)))
-            },
-            BatchSize::PerIteration,
-        );
-    });
+    for (name, store) in stores.iter().filter(|(name, _)| *name != "memory") {
+        group.bench_function(BenchmarkId::new(*name, SENDERS), |b| {
+            b.iter_batched(
+                || messages.batch(SENDERS),
+                |batch| {
+                    let sends = batch.into_iter().map(|entry| store.append(vec![entry]));
+                    black_box(runtime.block_on(futures_util::future::join_all(sends)))
+                },
+                BatchSize::PerIteration,
+            );
+        });
+    }
     group.finish();
+    if let Some(mongo) = mongo {
+        runtime.block_on(mongo.remove());
+    }
 }
 
 criterion_group!(benches, batches);
