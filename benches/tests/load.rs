@@ -140,3 +140,76 @@ async fn a_server_that_is_started_is_measured() {
     let line = load(&format!("idle --count 20 --seconds 0.1 --server {relay}")).await;
     assert!(line["memory_kib_each"].is_number(), "{line}");
 }
+
+/// What `cargo test --workspace` built beside the generator; tests of this crate alone don't build it.
+#[cfg(target_os = "linux")]
+fn chat_server() -> Option<String> {
+    use std::{
+        io::{self, Write},
+        path::Path,
+    };
+    let path = Path::new(env!("CARGO_BIN_EXE_chat-load")).with_file_name("chat-server");
+    if path.exists() {
+        return Some(path.display().to_string());
+    }
+    let required = std::env::var_os("CHAT_REQUIRE_SERVICES").is_some();
+    assert!(!required, "{} is not there", path.display());
+    // Past the capture of a test's output.
+    drop(writeln!(
+        io::stderr(),
+        "LEFT OUT: there is no {}",
+        path.display()
+    ));
+    None
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn pages_come_whole_from_a_store_that_was_filled() {
+    let Some(server) = chat_server() else { return };
+    for cold in ["", " --cold"] {
+        let args = format!(
+            "history --count 3 --messages 1000 --seconds 0.5 --rate 40{cold} --server {server}"
+        );
+        let line = load(&args).await;
+        assert_eq!(figure(&line, "read"), 20, "{line}");
+        // 50 texts of 101 characters, at the least.
+        assert!(line["bytes_each"].as_f64().unwrap() > 5_050.0, "{line}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn speakers_are_heard_in_all_their_rooms() {
+    let Some(server) = chat_server() else { return };
+    // One has no room of their own.
+    let args = format!("rooms --count 9 --messages 20 --seconds 0.3 --server {server}");
+    let line = load(&args).await;
+    assert!(figure(&line, "acknowledged") > 0, "{line}");
+    assert!(line["server_cpu_us_each"].is_number(), "{line}");
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_server_starts_again_after_a_stop_and_after_a_kill() {
+    let Some(server) = chat_server() else { return };
+    let args = format!("start --count 1 --messages 1000 --cold --server {server}");
+    let line = load(&args).await;
+    for name in ["after_a_stop_ms", "after_a_kill_ms"] {
+        assert!(line[name]["max"].as_f64().unwrap() > 0.0, "{name}: {line}");
+    }
+}
+
+#[tokio::test]
+async fn a_mode_that_fills_a_store_needs_a_server_to_start() {
+    let output = Command::new(env!("CARGO_BIN_EXE_chat-load"))
+        .args(["history", "--count", "1"])
+        .output()
+        .await
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        !output.status.success() && said.contains("--server"),
+        "{said}"
+    );
+}

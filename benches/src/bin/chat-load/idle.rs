@@ -2,13 +2,14 @@
 
 use std::io;
 
+use benches::user;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::{task::JoinSet, time::sleep};
 
 use crate::{
     AT_ONCE,
     options::Options,
-    protocol::{Client, Protocol, user},
+    protocol::{Client, Protocol},
     report::{Meter, Report, number},
     server::Server,
 };

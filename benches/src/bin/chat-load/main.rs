@@ -1,6 +1,7 @@
 //! `chat-load`: see `chat-load --help`, and `docs/PERFORMANCE.md` for what came of it.
 
 mod frames;
+mod history;
 mod idle;
 mod link;
 mod messages;
@@ -8,7 +9,9 @@ mod options;
 mod protocol;
 mod report;
 mod resume;
+mod rooms;
 mod server;
+mod start;
 mod storm;
 
 use std::{
@@ -70,6 +73,9 @@ async fn run(options: &Options) -> io::Result<Report> {
         Mode::Idle => idle::run(options, &server).await?,
         Mode::Storm => storm::run(options, &server).await?,
         Mode::Resume => resume::run(options, &server).await?,
+        Mode::History => history::run(options, &server).await?,
+        Mode::Rooms => rooms::run(options, &server).await?,
+        Mode::Start => start::run(options, server).await?,
     });
     Ok(report)
 }

@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use benches::user;
 use chat_core::{Clock as _, SystemClock};
 use futures_util::{
     StreamExt, TryStreamExt,
@@ -26,7 +27,7 @@ use crate::{
     AT_ONCE,
     link::Writer,
     options::Options,
-    protocol::{Client, Heard, Protocol, Speech, user, words},
+    protocol::{Client, Heard, Protocol, Speech, words},
     report::{Clock, Meter, Report, Times, nanoseconds, number},
     server::Server,
 };
@@ -385,19 +386,30 @@ async fn converse(
     }
 }
 
-/// Sends one message after the other at its moment, in a thread of its own: the runtime's timers
-/// are no better than a millisecond. What is late is sent at once, and counts from its moment.
-fn pace(tally: &Tally, start: u64, rate: u32, writers: &[Arc<Writer>], speeches: &[Speech]) {
-    let gap = 1e9 / f64::from(rate);
-    let moments = (0_u64..).map(|count| {
-        let after = Duration::from_secs_f64(number(count) * gap / 1e9);
+/// So many moments a second, from `start` to `end`, each given when it has come. It holds up its
+/// thread: the runtime's timers are no better than a millisecond. One that is late is given at once.
+pub(crate) fn moments(
+    clock: Clock,
+    start: u64,
+    end: u64,
+    rate: u32,
+) -> impl Iterator<Item = u64> + use<> {
+    let gap = 1.0 / f64::from(rate);
+    let moments = (0_u64..).map(move |count| {
+        let after = Duration::from_secs_f64(number(count) * gap);
         start + nanoseconds(after)
     });
-    let turns = writers.iter().zip(speeches).cycle();
-    for (at, (writer, speech)) in moments.take_while(|at| *at < tally.end).zip(turns) {
-        if let Some(early) = at.checked_sub(tally.clock.now()) {
+    moments.take_while(move |at| *at < end).inspect(move |at| {
+        if let Some(early) = at.checked_sub(clock.now()) {
             std::thread::sleep(Duration::from_nanos(early));
         }
+    })
+}
+
+/// Sends one message after the other at its moment.
+fn pace(tally: &Tally, start: u64, rate: u32, writers: &[Arc<Writer>], speeches: &[Speech]) {
+    let turns = writers.iter().zip(speeches).cycle();
+    for (at, (writer, speech)) in moments(tally.clock, start, tally.end, rate).zip(turns) {
         writer.send(speech.message(at).as_bytes());
         tally.sent.fetch_add(1, Relaxed);
     }

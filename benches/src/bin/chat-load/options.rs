@@ -2,6 +2,7 @@
 
 use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
 
+use benches::Stock;
 use clap::{Parser, ValueEnum};
 
 use crate::protocol::Protocol;
@@ -19,6 +20,12 @@ pub(crate) enum Mode {
     Storm,
     /// COUNT users lose their connections at once, miss messages, and come back at once.
     Resume,
+    /// Pages of 50 from any of COUNT rooms, asked for at a rate of 100 a second unless --rate says otherwise.
+    History,
+    /// Ten users send to COUNT rooms in turn, in which nobody else is there.
+    Rooms,
+    /// The server stops and starts, and is killed and starts, COUNT times each.
+    Start,
 }
 
 /// Loads a chat server over real sockets and measures what comes of it.
@@ -45,15 +52,16 @@ pub(crate) struct Options {
     #[arg(long, value_enum, default_value = "native")]
     pub(crate) protocol: Protocol,
     /// How many there are of what MODE says.
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = in_range::<1, 20_000>)]
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = in_range::<1, 100_000>)]
     pub(crate) count: usize,
-    /// For how long pairs and room send, and idle waits.
+    /// For how long something is sent or asked for, and idle waits.
     #[arg(long, value_name = "N", default_value = "3", value_parser = seconds)]
     pub(crate) seconds: Duration,
     /// How many messages of a sender may be under way.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = in_range::<1, 1_000>)]
     pub(crate) window: usize,
-    /// How many messages a second all send together, whether the server keeps up or not.
+    /// How many messages a second all send together, or pages of history they ask for, whether the server
+    /// keeps up or not.
     #[arg(long, value_name = "N", conflicts_with = "window",
           value_parser = clap::value_parser!(u32).range(1..=200_000))]
     pub(crate) rate: Option<u32>,
@@ -63,9 +71,34 @@ pub(crate) struct Options {
     /// How many messages each user of resume misses; a server sends 300 again.
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = in_range::<1, 300>)]
     pub(crate) missed: usize,
+    /// How many messages the SQLite file of --server has at first, for history, rooms and start.
+    #[arg(long, value_name = "N", default_value_t = 1_000_000,
+          value_parser = clap::value_parser!(u64).range(0..=10_000_000))]
+    pub(crate) messages: u64,
+    /// Lets the system forget that file before each page of history, and before each start (on Linux).
+    #[arg(long)]
+    pub(crate) cold: bool,
     /// For how long to wait at the end, in seconds, for what is still to come.
     #[arg(long, value_name = "N", default_value = "30", value_parser = seconds)]
     pub(crate) patience: Duration,
+}
+
+impl Options {
+    /// Whether the mode is about a store with a [`stock`](Self::stock).
+    pub(crate) fn wants_stock(&self) -> bool {
+        matches!(self.mode, Mode::History | Mode::Rooms | Mode::Start)
+    }
+
+    /// What the file of the server holds at first.
+    pub(crate) fn stock(&self) -> Stock {
+        let rooms = if self.mode == Mode::Start {
+            1_000
+        } else {
+            self.count
+        };
+        let messages = self.messages;
+        Stock { rooms, messages }
+    }
 }
 
 fn address(url: &str) -> Result<SocketAddr, String> {

@@ -90,11 +90,6 @@ pub(crate) fn number(text: &[u8]) -> u64 {
         })
 }
 
-/// A user's name, of the same length for all.
-pub(crate) fn user(index: usize) -> String {
-    format!("u{index:06}")
-}
-
 /// A connected user.
 #[derive(Debug)]
 pub(crate) struct Client {

@@ -2,6 +2,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
+use benches::user;
 use chat_core::{Clock as _, SystemClock};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::{
@@ -13,7 +14,7 @@ use crate::{
     AT_ONCE,
     link::find,
     options::Options,
-    protocol::{Client, Heard, Protocol, Speech, hello, number, refused, user, words},
+    protocol::{Client, Heard, Protocol, Speech, hello, number, refused, words},
     report::{Clock, Meter, Report, Times},
     server::Server,
 };

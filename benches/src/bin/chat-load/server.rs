@@ -1,7 +1,8 @@
 //! The server under load: one that runs already, or one that is started here.
 
-use std::{fs, io, net::SocketAddr, process::Stdio, time::Duration};
+use std::{fs, io, net::SocketAddr, path::PathBuf, process::Stdio, time::Duration};
 
+use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, Command},
@@ -30,26 +31,58 @@ pub(crate) struct Server {
     nodes: Vec<SocketAddr>,
     pid: Option<u32>,
     /// It ends with this, before its folder goes.
-    _child: Option<Child>,
-    _folder: Option<tempfile::TempDir>,
+    child: Option<Child>,
+    folder: Option<TempDir>,
 }
 
 impl Server {
-    /// Starts the one that was asked for, if one was.
+    /// Starts the one that was asked for, if one was, on a file with what the mode wants in it.
     ///
     /// # Errors
     ///
-    /// When it doesn't start.
+    /// When it doesn't start, or the mode wants a file and there is none to start.
     pub(crate) async fn new(options: &Options) -> io::Result<Self> {
-        let Some(program) = &options.server else {
-            return Ok(Self {
-                nodes: options.urls.clone(),
-                pid: options.pid,
-                _child: None,
-                _folder: None,
-            });
+        let mut server = Self {
+            nodes: options.urls.clone(),
+            pid: options.pid,
+            child: None,
+            folder: None,
         };
-        let folder = tempfile::tempdir()?;
+        if options.server.is_some() {
+            server.folder = Some(tempfile::tempdir()?);
+        }
+        if options.wants_stock() {
+            let filled = options.stock().file(&server.store()?).await;
+            filled.map_err(io::Error::other)?;
+        }
+        if options.server.is_some() {
+            server.start(options).await?;
+        }
+        Ok(server)
+    }
+
+    /// The file of one that is started here.
+    ///
+    /// # Errors
+    ///
+    /// When it is another's.
+    pub(crate) fn store(&self) -> io::Result<PathBuf> {
+        let folder = self.folder.as_ref().ok_or_else(|| {
+            let why = "this mode fills a file for a server that it starts; name one with --server";
+            io::Error::new(io::ErrorKind::InvalidInput, why)
+        })?;
+        Ok(folder.path().join("chat.db"))
+    }
+
+    /// Starts it, when it has not been started yet or has ended.
+    ///
+    /// # Errors
+    ///
+    /// When it doesn't say where it listens.
+    pub(crate) async fn start(&mut self, options: &Options) -> io::Result<()> {
+        let (Some(program), Some(folder)) = (&options.server, &self.folder) else {
+            return Ok(());
+        };
         let mut child = Command::new(program.canonicalize()?)
             .args(&options.args)
             .envs(ENVIRONMENT)
@@ -71,12 +104,28 @@ impl Server {
             Err(silent())
         };
         let address = timeout(START, listening).await.map_err(|_| silent())??;
-        Ok(Self {
-            nodes: vec![address],
-            pid: child.id(),
-            _child: Some(child),
-            _folder: Some(folder),
-        })
+        self.nodes = vec![address];
+        self.pid = child.id();
+        self.child = Some(child);
+        Ok(())
+    }
+
+    /// Ends it with this signal, and waits until it has.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be ended.
+    #[cfg(unix)]
+    pub(crate) async fn end(&mut self, signal: rustix::process::Signal) -> io::Result<()> {
+        use rustix::process::{Pid, kill_process};
+        if let Some(mut child) = self.child.take() {
+            let pid = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
+            if let Some(pid) = pid {
+                kill_process(pid, signal)?;
+            }
+            child.wait().await?;
+        }
+        Ok(())
     }
 
     /// The node of a user.

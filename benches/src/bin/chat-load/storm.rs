@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use benches::user;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::{
     task::JoinSet,
@@ -19,7 +20,7 @@ use tokio::{
 use crate::{
     AT_ONCE,
     options::Options,
-    protocol::{Client, Protocol, user},
+    protocol::{Client, Protocol},
     report::{Clock, Meter, Report, Times},
     server::Server,
 };
