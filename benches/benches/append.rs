@@ -75,7 +75,8 @@ impl Mongo {
         let (scheme, rest) = base.split_once("://").unwrap();
         let hosts = rest.split('/').next().unwrap();
         let name = format!("chat_bench_{}", process::id());
-        let uri = format!("{scheme}://{hosts}/{name}?{options}");
+        let question = if options.is_empty() { "" } else { "?" };
+        let uri = format!("{scheme}://{hosts}/{name}{question}{options}");
         let store = MongoStore::connect(&uri).await.unwrap();
         let client = mongodb::Client::with_uri_str(&uri).await.unwrap();
         Some((Self(client, name), store))

@@ -41,9 +41,7 @@ pub(crate) async fn run(options: &Options, server: &Server) -> io::Result<Report
         let why = "the old protocol has no pages of history; leave --protocol out";
         return Err(io::Error::new(io::ErrorKind::Unsupported, why));
     }
-    let Some(stock) = options.stock() else {
-        return Ok(Report::default());
-    };
+    let stock = options.stock();
     let file = options.cold.then(|| server.store()).transpose()?;
     // All of it, which takes a moment; later ones only what the last page brought back.
     file.as_deref().map(drop_cached).transpose()?;

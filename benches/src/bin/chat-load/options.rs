@@ -84,15 +84,20 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// What the server's store holds at first, if that matters.
-    pub(crate) fn stock(&self) -> Option<Stock> {
-        let rooms = match self.mode {
-            Mode::History | Mode::Rooms => self.count,
-            Mode::Start => 1_000,
-            Mode::Pairs | Mode::Room | Mode::Idle | Mode::Storm | Mode::Resume => return None,
+    /// Whether the mode is about a store with a [`stock`](Self::stock).
+    pub(crate) fn wants_stock(&self) -> bool {
+        matches!(self.mode, Mode::History | Mode::Rooms | Mode::Start)
+    }
+
+    /// What the file of the server holds at first.
+    pub(crate) fn stock(&self) -> Stock {
+        let rooms = if self.mode == Mode::Start {
+            1_000
+        } else {
+            self.count
         };
         let messages = self.messages;
-        Some(Stock { rooms, messages })
+        Stock { rooms, messages }
     }
 }
 

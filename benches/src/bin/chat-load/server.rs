@@ -51,8 +51,8 @@ impl Server {
         if options.server.is_some() {
             server.folder = Some(tempfile::tempdir()?);
         }
-        if let Some(stock) = options.stock() {
-            let filled = stock.file(&server.store()?).await;
+        if options.wants_stock() {
+            let filled = options.stock().file(&server.store()?).await;
             filled.map_err(io::Error::other)?;
         }
         if options.server.is_some() {
