@@ -29,22 +29,16 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// The room of those who are told at the same time over long polling. Clients can't join one.
 const POLLING: &str = "polling";
 
-/// A socket with a name, and what it was told last.
+/// A socket with a name.
 pub(super) struct Listener {
     link: Link,
     /// Gone when the socket has given up its name.
     named: Weak<()>,
-    /// The number of that list.
-    told: u64,
 }
 
 impl Listener {
     pub(super) fn new(link: Link, named: Weak<()>) -> Self {
-        Self {
-            link,
-            named,
-            told: 0,
-        }
+        Self { link, named }
     }
 
     fn is_there(&self) -> bool {
@@ -52,10 +46,40 @@ impl Listener {
     }
 }
 
+/// Whose turn it is to be told: newcomers first, then who has waited longest.
+struct Turns<T> {
+    newcomers: VecDeque<T>,
+    /// Those who have been told, with the number of the list, the oldest first.
+    told: VecDeque<(u64, T)>,
+}
+
+impl<T> Turns<T> {
+    /// Whether somebody has not been told this list.
+    fn waits_for(&self, list: u64) -> bool {
+        !self.newcomers.is_empty() || self.told.front().is_some_and(|(told, _)| *told != list)
+    }
+
+    /// The next one who has not been told this list, and counts as told from now on.
+    fn next(&mut self, list: u64) -> Option<&T> {
+        let newcomer = self.newcomers.pop_front();
+        let next = newcomer.or_else(|| {
+            let waiting = self.told.pop_front_if(|(told, _)| *told != list);
+            waiting.map(|(_, next)| next)
+        })?;
+        self.told.push_back((list, next));
+        self.told.back().map(|(_, next)| next)
+    }
+
+    fn retain(&mut self, keep: impl Fn(&T) -> bool) {
+        self.newcomers.retain(&keep);
+        self.told.retain(|(_, one)| keep(one));
+    }
+}
+
 /// Sends the list to all when it changes, and to newcomers in any case, from one place so that
 /// nobody gets an older list after a newer one. Ends when the namespace is closed.
 ///
-/// Who has waited longest is next, newcomers first. Of several changes meanwhile one list comes.
+/// Of several changes before somebody's turn one list comes.
 pub(super) async fn run(
     io: SocketIo,
     engine: ChatEngine,
@@ -63,9 +87,10 @@ pub(super) async fn run(
     mut arriving: mpsc::Receiver<Listener>,
 ) {
     let mut presence = engine.presence_changes();
-    let mut newcomers = VecDeque::new();
-    // Those told longest ago come first.
-    let mut listeners = VecDeque::new();
+    let mut turns = Turns {
+        newcomers: VecDeque::new(),
+        told: VecDeque::new(),
+    };
     let mut list = List {
         io,
         newest,
@@ -74,28 +99,26 @@ pub(super) async fn run(
         number: 1,
     };
     loop {
-        let all_told = listeners.front().is_none_or(|next| list.was_told(next));
-        if all_told && newcomers.is_empty() {
+        if !turns.waits_for(list.number) {
             tokio::select! {
                 news = presence.changed() => match news {
                     Ok(()) => presence.mark_changed(),
                     Err(_) => return,
                 },
                 newcomer = arriving.recv() => match newcomer {
-                    Some(newcomer) => newcomers.push_back(newcomer),
+                    Some(newcomer) => turns.newcomers.push_back(newcomer),
                     None => return,
                 },
             }
         }
         tokio::time::sleep(WINDOW).await;
         while let Ok(newcomer) = arriving.try_recv() {
-            newcomers.push_back(newcomer);
+            turns.newcomers.push_back(newcomer);
         }
-        newcomers.retain(Listener::is_there);
-        listeners.retain(Listener::is_there);
+        turns.retain(Listener::is_there);
         let changed = presence.has_changed().unwrap_or(true);
         let mut failed = false;
-        if changed || !newcomers.is_empty() {
+        if changed || !turns.newcomers.is_empty() {
             presence.mark_unchanged();
             match engine.online().await {
                 Ok(users) => list.renew(users),
@@ -106,7 +129,7 @@ pub(super) async fn run(
             }
         }
         // Also after a failure: an old client waits for a list, and this is the last one that was known.
-        list.tell(&mut newcomers, &mut listeners).await;
+        list.tell(&mut turns).await;
         if failed {
             tokio::time::sleep(AGAIN).await;
             presence.mark_changed();
@@ -125,10 +148,6 @@ struct List {
 }
 
 impl List {
-    fn was_told(&self, listener: &Listener) -> bool {
-        listener.told == self.number
-    }
-
     fn renew(&mut self, users: Vec<UserId>) {
         if users != self.users {
             self.size = self.newest.set(&users);
@@ -137,14 +156,11 @@ impl List {
         }
     }
 
-    /// Tells as many as a window allows, and puts them behind the others.
-    async fn tell(&self, newcomers: &mut VecDeque<Listener>, listeners: &mut VecDeque<Listener>) {
+    /// Tells as many as a window allows.
+    async fn tell(&self, turns: &mut Turns<Listener>) {
         let mut polling = false;
         for _ in 0..WINDOW_BYTES.div_ceil(self.size) {
-            let next = newcomers
-                .pop_front()
-                .or_else(|| listeners.pop_front_if(|next| !self.was_told(next)));
-            let Some(mut listener) = next else {
+            let Some(listener) = turns.next(self.number) else {
                 break;
             };
             let socket = listener.link.socket();
@@ -157,8 +173,6 @@ impl List {
                     polling = true;
                 }
             }
-            listener.told = self.number;
-            listeners.push_back(listener);
         }
         if polling && let (Some(all), Some(same)) = (self.io.of("/"), self.io.of("/")) {
             // Encoded once.
@@ -166,5 +180,36 @@ impl List {
             told.await.ok();
             same.to(POLLING).leave(POLLING).await.ok();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn newcomers_are_next_then_who_has_waited_longest_and_nobody_twice() {
+        let mut turns = Turns {
+            newcomers: VecDeque::from(["a", "b", "c"]),
+            told: VecDeque::new(),
+        };
+        let told = |turns: &mut Turns<&'static str>, list, most| -> Vec<_> {
+            std::iter::from_fn(|| turns.next(list).copied())
+                .take(most)
+                .collect()
+        };
+        assert_eq!(told(&mut turns, 1, 2), ["a", "b"]);
+        turns.newcomers.push_back("d");
+        // Meanwhile there is another list.
+        assert_eq!(told(&mut turns, 2, 3), ["c", "d", "a"]);
+        turns.newcomers.push_back("e");
+        assert_eq!(told(&mut turns, 3, 2), ["e", "b"]);
+        turns.retain(|one| *one != "d");
+        assert!(turns.waits_for(3));
+        assert_eq!(told(&mut turns, 3, 9), ["c", "a"]);
+        assert!(!turns.waits_for(3));
+        turns.newcomers.push_back("f");
+        assert!(turns.waits_for(3));
+        assert_eq!(told(&mut turns, 3, 9), ["f"]);
     }
 }
