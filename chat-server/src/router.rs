@@ -12,15 +12,16 @@ use axum::{
 };
 use chat_core::Health;
 use serde_json::{Value, json};
-use socketioxide::layer::SocketIoLayer;
 use tower_http::{
     catch_panic::CatchPanicLayer,
     cors::{AllowOrigin, CorsLayer},
 };
 
-use crate::{app::App, config::Settings, failure::Failure, legacy, metrics, native, rest};
+use crate::{
+    app::App, config::Settings, failure::Failure, legacy, metrics, native, rest, socketio,
+};
 
-pub(crate) fn router(app: App, socketio: SocketIoLayer) -> Router {
+pub(crate) fn router(app: App, socketio: socketio::Front) -> Router {
     let settings = Arc::clone(&app.settings);
     let (rest, document) = rest::routes().split_for_parts();
     let document = Arc::new(document);
@@ -44,7 +45,7 @@ pub(crate) fn router(app: App, socketio: SocketIoLayer) -> Router {
             let why = "this address wants another method";
             Failure::new(StatusCode::METHOD_NOT_ALLOWED, why)
         })
-        .layer(socketio)
+        .layer(middleware::from_fn_with_state(socketio, socketio::answer))
         .layer(middleware::from_fn_with_state(app.clone(), refuse_origin))
         .layer(middleware::map_response_with_state(
             app.clone(),

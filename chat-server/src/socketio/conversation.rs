@@ -9,13 +9,13 @@ use chat_core::{
 };
 use serde_json::json;
 use socketioxide::extract::AckSender;
-use tokio::{sync::mpsc, time::Instant};
+use tokio::time::Instant;
 
 use super::{
     Shared,
-    inbox::Call,
+    inbox::{Call, Waiting},
     incoming::Incoming,
-    online::NAMED,
+    online::Listener,
     outgoing::{ChatMessage, DM_ERROR, Link, wording},
     receipts,
 };
@@ -40,6 +40,8 @@ struct Seat {
     outbox: Arc<Outbox>,
     /// The one direct room that it shows.
     room: Option<RoomId>,
+    /// As long as it lives, the socket is told who is online.
+    named: Arc<()>,
 }
 
 impl Conversation {
@@ -54,14 +56,16 @@ impl Conversation {
 
     /// Runs until the client is gone. What it had sent before is still done, though the session
     /// ends at once.
-    pub(super) async fn run(mut self, mut calls: mpsc::Receiver<Call>) {
+    pub(super) async fn run(mut self, calls: Arc<Waiting>) {
         let mut frames = Vec::new();
         let mut leaving = false;
         loop {
             tokio::select! {
                 () = self.link.kick.cancelled(), if !leaving => {
-                    drop((self.seat, calls));
-                    return self.link.hang_up().await;
+                    calls.close();
+                    self.seat = None;
+                    while calls.recv().await.is_some() {}
+                    return Box::pin(self.link.hang_up()).await;
                 }
                 () = self.link.gone.cancelled(), if !leaving => {
                     leaving = true;
@@ -73,7 +77,8 @@ impl Conversation {
                 call = calls.recv() => match call {
                     Some(call) => {
                         let kick = self.link.kick.clone();
-                        kick.run_until_cancelled(self.take(call)).await;
+                        // Boxed, for a task is as large as the largest thing it awaits.
+                        kick.run_until_cancelled(Box::pin(self.take(call))).await;
                     }
                     None => return,
                 },
@@ -144,11 +149,10 @@ impl Conversation {
         self.pay_for_switch()?;
         // The former name is given up first, so that it doesn't stay behind as a ghost.
         self.seat = None;
-        self.link.socket().leave(NAMED);
         let seat = Seat::take(&self.shared.engine, user).await?;
+        let listener = Listener::new(self.link.clone(), Arc::downgrade(&seat.named));
         self.seat = Some(seat);
-        self.link.socket().join(NAMED);
-        self.shared.newcomers.send(self.link.clone()).await.ok();
+        self.shared.newcomers.send(listener).await.ok();
         Ok(())
     }
 
@@ -208,7 +212,7 @@ impl Conversation {
                 was,
                 now,
             } if user != seat.user.user() => {
-                match receipts::of(&seat.user, room, *was, *now).await {
+                match Box::pin(receipts::of(&seat.user, room, *was, *now)).await {
                     Ok(receipts) => {
                         for (event, id) in receipts {
                             self.link.emit(event, &id);
@@ -232,6 +236,7 @@ impl Seat {
             session: Some(session),
             outbox,
             room: None,
+            named: Arc::default(),
         })
     }
 

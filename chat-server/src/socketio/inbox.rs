@@ -1,6 +1,9 @@
 //! What a client has sent and its socket's task has not taken yet: in order, and bounded.
 
-use std::sync::Arc;
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use chat_core::{CloseReason, Error};
 use socketioxide::{
@@ -9,10 +12,7 @@ use socketioxide::{
     handler::{FromMessageParts, MessageHandler, Value},
     socket::Socket,
 };
-use tokio::sync::{
-    OwnedSemaphorePermit, Semaphore,
-    mpsc::{self, error::TrySendError},
-};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::{incoming::Incoming, outgoing::DM_ERROR};
@@ -31,33 +31,95 @@ const MAX_BYTES: usize = 1 << 20;
 pub(super) struct Call {
     pub(super) event: Result<Incoming, Error>,
     pub(super) ack: AckSender,
-    _room: Option<OwnedSemaphorePermit>,
+    size: usize,
+}
+
+/// The calls that wait. While there is none, it holds no memory for them.
+#[derive(Default)]
+pub(super) struct Waiting {
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    calls: VecDeque<Call>,
+    bytes: usize,
+    closed: bool,
+}
+
+/// There is no room for a call.
+struct Full;
+
+impl Waiting {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A call that comes after [`Waiting::close`] is lost.
+    fn push(&self, call: Call) -> Result<(), Full> {
+        let mut state = self.state();
+        if state.closed {
+            return Ok(());
+        }
+        let bytes = state.bytes + call.size;
+        if state.calls.len() >= MAX_CALLS || bytes > MAX_BYTES {
+            return Err(Full);
+        }
+        state.bytes = bytes;
+        state.calls.push_back(call);
+        drop(state);
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    /// Waits for the next call; `None` when it is closed and all have been taken. One caller at a time.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped call has taken nothing.
+    pub(super) async fn recv(&self) -> Option<Call> {
+        loop {
+            {
+                let mut state = self.state();
+                if let Some(call) = state.calls.pop_front() {
+                    state.bytes -= call.size;
+                    if state.calls.is_empty() {
+                        state.calls = VecDeque::new();
+                    }
+                    return Some(call);
+                }
+                if state.closed {
+                    return None;
+                }
+            }
+            self.changed.notified().await;
+        }
+    }
+
+    pub(super) fn close(&self) {
+        self.state().closed = true;
+        self.changed.notify_one();
+    }
 }
 
 /// The handler of all events of one socket.
 pub(super) struct Inbox {
-    calls: mpsc::Sender<Call>,
-    bytes: Arc<Semaphore>,
+    waiting: Arc<Waiting>,
     kick: CancellationToken,
     metrics: Arc<Metrics>,
 }
 
 impl Inbox {
     /// `kick` is cancelled when the client has sent more than fits.
-    pub(super) fn new(
-        kick: CancellationToken,
-        metrics: Arc<Metrics>,
-    ) -> (Self, mpsc::Receiver<Call>) {
-        let (calls, taken) = mpsc::channel(MAX_CALLS);
-        (
-            Self {
-                calls,
-                bytes: Arc::new(Semaphore::new(MAX_BYTES)),
-                kick,
-                metrics,
-            },
-            taken,
-        )
+    pub(super) fn new(kick: CancellationToken, metrics: Arc<Metrics>) -> (Self, Arc<Waiting>) {
+        let waiting = Arc::<Waiting>::default();
+        let inbox = Self {
+            waiting: Arc::clone(&waiting),
+            kick,
+            metrics,
+        };
+        (inbox, waiting)
     }
 }
 
@@ -65,20 +127,8 @@ impl MessageHandler<LocalAdapter, ()> for Inbox {
     fn call(&self, socket: Arc<Socket>, mut value: Value, ack_id: Option<i64>) {
         let Ok(ack) = AckSender::from_message_parts(&socket, &mut value, &ack_id);
         let event = Incoming::read(&value);
-        let size = u32::try_from(value.len().min(MAX_PACKET)).unwrap_or(u32::MAX);
-        let queued = match Arc::clone(&self.bytes).try_acquire_many_owned(size) {
-            Ok(room) => self.calls.try_send(Call {
-                event,
-                ack,
-                _room: Some(room),
-            }),
-            Err(_) => Err(TrySendError::Full(Call {
-                event,
-                ack,
-                _room: None,
-            })),
-        };
-        if let Err(TrySendError::Full(_)) = queued
+        let size = value.len().min(MAX_PACKET);
+        if let Err(Full) = self.waiting.push(Call { event, ack, size })
             && !self.kick.is_cancelled()
         {
             tracing::info!(sid = %socket.id, "closing a connection that sends too much at once");

@@ -4,35 +4,35 @@
 //! socket's bounded queue, before they return, so that events keep the order they came in.
 
 mod conversation;
+mod front;
 mod inbox;
 mod incoming;
 mod online;
 mod outgoing;
 mod receipts;
+mod stand_in;
 
-use std::{
-    convert::Infallible,
-    fmt,
-    future::ready,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{convert::Infallible, fmt, future::ready, sync::Arc, time::Duration};
 
+use axum::Router;
 use chat_core::{ChatEngine, Clock, Error, IdGen, RandomIds, SystemClock, port::Authenticator};
 use socketioxide::{
     ParserConfig, SocketIo,
     extract::SocketRef,
     handler::{ConnectHandler, Value},
-    layer::SocketIoLayer,
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::front::{Front, answer};
+
 use self::{
     conversation::Conversation,
-    inbox::{Call, Inbox},
+    inbox::{Inbox, Waiting},
     incoming::Incoming,
+    online::Listener,
     outgoing::Link,
+    stand_in::Newest,
 };
 use crate::metrics::Metrics;
 
@@ -80,6 +80,9 @@ const MAX_PAYLOAD: u32 = 1_000_000;
 /// How many packets may wait to be written to a socket; then it is too slow and is closed.
 const WRITE_QUEUE: usize = 1_024;
 
+/// What an idle socket holds to read into; it is made larger for a larger packet.
+const READ_BUFFER: usize = 1 << 10;
+
 /// Until when a connection has to open the protocol.
 const OPENING_DEADLINE: Duration = Duration::from_secs(5);
 
@@ -96,34 +99,34 @@ pub fn check_event(json: &str) -> Result<(), Error> {
 struct Shared {
     engine: ChatEngine,
     settings: SocketIoSettings,
-    newcomers: mpsc::Sender<Link>,
+    newcomers: mpsc::Sender<Listener>,
     metrics: Arc<Metrics>,
 }
 
-/// The receiving end of a socket's queue, from the moment it is made until its task takes it.
+/// A socket's queue, from the moment it is made until its task takes it.
 #[derive(Clone)]
 struct Pending {
-    calls: Arc<Mutex<Option<mpsc::Receiver<Call>>>>,
+    calls: Arc<Waiting>,
     kick: CancellationToken,
     gone: CancellationToken,
 }
 
 /// Serves the old protocol under `/socket.io`, and keeps its clients told who is online.
 ///
-/// The layer takes the requests to `/socket.io` and passes on all others. [`SocketIo::close`] ends
+/// [`answer`] takes the requests to `/socket.io` and passes on all others. [`SocketIo::close`] ends
 /// all connections, after which clients come back by themselves; call it when the engine has been
 /// drained. Must be called inside a tokio runtime.
 pub(crate) fn attach(
     engine: ChatEngine,
     settings: SocketIoSettings,
     metrics: Arc<Metrics>,
-) -> (SocketIoLayer, SocketIo) {
-    let (layer, io) = SocketIo::builder()
+) -> (Front, SocketIo) {
+    let (service, io) = SocketIo::builder()
         .max_buffer_size(WRITE_QUEUE)
         .max_payload(MAX_PAYLOAD.into())
         .ws_max_message_size(MAX_PAYLOAD as usize)
         .ws_max_frame_size(MAX_PAYLOAD as usize)
-        .ws_read_buffer_size(4_096)
+        .ws_read_buffer_size(READ_BUFFER)
         .connect_timeout(OPENING_DEADLINE)
         .ping_interval(settings.ping_interval)
         .ping_timeout(settings.ping_timeout)
@@ -134,9 +137,11 @@ pub(crate) fn attach(
                 .max_incoming_binary_buf_size(inbox::MAX_PACKET)
                 .packet_completion_timeout(OPENING_DEADLINE),
         )
-        .build_layer();
+        .build_with_inner_svc(Router::new());
     let (newcomers, arriving) = mpsc::channel(1_024);
-    tokio::spawn(online::run(io.clone(), engine.clone(), arriving));
+    let newest = Arc::new(Newest::new());
+    let telling = online::run(io.clone(), engine.clone(), Arc::clone(&newest), arriving);
+    tokio::spawn(telling);
     let shared = Arc::new(Shared {
         engine,
         settings,
@@ -152,7 +157,7 @@ pub(crate) fn attach(
         ready(Ok::<_, Infallible>(()))
     };
     io.ns("/", connected.with(prepare));
-    (layer, io)
+    (Front { service, newest }, io)
 }
 
 /// Makes the socket's queue. This runs before the client is told that it is connected: handlers
@@ -168,7 +173,6 @@ fn prepare(socket: &SocketRef, metrics: &Arc<Metrics>) {
             ready(())
         }
     });
-    let calls = Arc::new(Mutex::new(Some(calls)));
     socket.extensions.insert(Pending { calls, kick, gone });
 }
 
@@ -176,9 +180,6 @@ fn serve(shared: &Arc<Shared>, socket: SocketRef) {
     let Some(Pending { calls, kick, gone }) = socket.extensions.remove::<Pending>() else {
         return;
     };
-    let calls = calls.lock().unwrap_or_else(PoisonError::into_inner).take();
-    if let Some(calls) = calls {
-        let link = Link::new(socket, kick, gone, Arc::clone(&shared.metrics));
-        tokio::spawn(Conversation::new(Arc::clone(shared), link).run(calls));
-    }
+    let link = Link::new(socket, kick, gone, Arc::clone(&shared.metrics));
+    tokio::spawn(Conversation::new(Arc::clone(shared), link).run(calls));
 }

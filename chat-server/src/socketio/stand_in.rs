@@ -1,0 +1,307 @@
+//! A stand-in for the list of who is online: a few bytes in whose place a WebSocket writes the list.
+//!
+//! The library would copy the list for each socket, twice, and keep the copy's memory for as long as
+//! the socket lives; with 10,000 users that is 100 kB each. So it carries the stand-in, and what
+//! the socket writes is the one list that all share, as it is at that moment.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll, ready},
+};
+
+use chat_core::UserId;
+use hyper::body::{Buf, Bytes};
+use serde::Serialize;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_util::sync::DropGuard;
+
+pub(super) const ONLINE_USERS: &str = "online-users";
+
+/// What [`ONLINE_USERS`] is emitted with to have it written as a [`STAND_IN`].
+pub(super) const NO_LIST: (Option<()>,) = (None,);
+
+/// The frame of a WebSocket in whose place the list is written: a whole text of 23 bytes.
+const STAND_IN: &[u8; 25] = b"\x81\x1742[\"online-users\",null]";
+
+/// The newest list, as the frame that is written.
+#[derive(Debug)]
+pub(super) struct Newest(Mutex<Bytes>);
+
+impl Newest {
+    /// Of nobody.
+    pub(super) fn new() -> Self {
+        Self(Mutex::new(frame(&[])))
+    }
+
+    /// Gives how many bytes the list has.
+    pub(super) fn set(&self, users: &[UserId]) -> usize {
+        let frame = frame(users);
+        let size = frame.len();
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = frame;
+        size
+    }
+
+    fn get(&self) -> Bytes {
+        let frame = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        frame.clone()
+    }
+}
+
+/// The list as the text frame of a WebSocket server (RFC 6455, 5.2), with Engine.IO's 4 and
+/// Socket.IO's 2 before the event.
+fn frame(users: &[UserId]) -> Bytes {
+    #[derive(Serialize)]
+    struct Event<'a>(&'static str, &'a [UserId]);
+    let json = serde_json::to_string(&Event(ONLINE_USERS, users)).unwrap_or_else(|error| {
+        // Only a map with keys that are no strings can't be written, and there is none.
+        tracing::error!(%error, "the list could not be encoded");
+        format!(r#"["{ONLINE_USERS}",[]]"#)
+    });
+    let length = json.len() + 2;
+    let mut frame = Vec::with_capacity(length + 10);
+    frame.push(0x81);
+    match (u8::try_from(length), u16::try_from(length)) {
+        (Ok(short @ ..126), _) => frame.push(short),
+        (_, Ok(length)) => {
+            frame.push(126);
+            frame.extend(length.to_be_bytes());
+        }
+        _ => {
+            frame.push(127);
+            frame.extend((length as u64).to_be_bytes());
+        }
+    }
+    frame.extend(b"42");
+    frame.extend(json.into_bytes());
+    frame.into()
+}
+
+/// A server's end of a WebSocket, beneath the library that makes the frames.
+pub(super) struct WithList<S> {
+    stream: S,
+    /// What the client had sent when this end was made.
+    early: Bytes,
+    newest: Arc<Newest>,
+    /// So many bytes, the next ones, hold no stand-in.
+    plain: usize,
+    /// What is still to be written of a list.
+    writing: Option<Bytes>,
+    /// Tells that this end is no more.
+    _gone: Option<DropGuard>,
+}
+
+impl<S> WithList<S> {
+    pub(super) fn new(
+        stream: S,
+        early: Vec<u8>,
+        newest: Arc<Newest>,
+        gone: Option<DropGuard>,
+    ) -> Self {
+        Self {
+            stream,
+            early: early.into(),
+            newest,
+            plain: 0,
+            writing: None,
+            _gone: gone,
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for WithList<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.early.is_empty() {
+            return Pin::new(&mut self.stream).poll_read(cx, buf);
+        }
+        let count = self.early.len().min(buf.remaining());
+        buf.put_slice(&self.early.split_to(count));
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for WithList<S> {
+    /// What is given begins with a frame, or goes on where the last call came to.
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let Self {
+            stream,
+            newest,
+            plain,
+            writing,
+            ..
+        } = &mut *self;
+        if *plain == 0 && writing.is_none() {
+            *plain = before_stand_in(buf);
+            if *plain == 0 && !buf.is_empty() {
+                *writing = Some(newest.get());
+            }
+        }
+        if let Some(list) = writing {
+            while list.has_remaining() {
+                match ready!(Pin::new(&mut *stream).poll_write(cx, list))? {
+                    0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                    written => list.advance(written),
+                }
+            }
+            *writing = None;
+            return Poll::Ready(Ok(STAND_IN.len()));
+        }
+        let now = &buf[..buf.len().min(*plain)];
+        let written = ready!(Pin::new(stream).poll_write(cx, now))?;
+        *plain -= written;
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// How many bytes stand before the first stand-in; frames may reach beyond the end.
+fn before_stand_in(frames: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(rest) = frames.get(at..)
+        && !rest.is_empty()
+        && !rest.starts_with(STAND_IN)
+    {
+        at = at.saturating_add(length(rest));
+    }
+    at
+}
+
+/// How long the frame is that this begins with; a server's frames have no mask.
+fn length(frame: &[u8]) -> usize {
+    let extended = |bytes: usize| {
+        let field = frame.get(2..2 + bytes).unwrap_or_default();
+        let length = field
+            .iter()
+            .fold(0_usize, |sum, byte| sum << 8 | usize::from(*byte));
+        length.saturating_add(2 + bytes)
+    };
+    match frame.get(1).map(|byte| byte & 0x7f) {
+        Some(126) => extended(2),
+        Some(127) => extended(8),
+        Some(short) => 2 + usize::from(short),
+        None => 2,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::{SinkExt, StreamExt};
+    use tokio::io::duplex;
+    use tokio_tungstenite::{
+        WebSocketStream,
+        tungstenite::{Message, protocol::Role},
+    };
+
+    fn users(count: usize) -> Vec<UserId> {
+        let name = |number| UserId::new(format!("user {number}")).unwrap();
+        (0..count).map(name).collect()
+    }
+
+    fn list(users: &[UserId]) -> Message {
+        let names = serde_json::to_string(users).unwrap();
+        Message::text(format!(r#"42["online-users",{names}]"#))
+    }
+
+    /// What a client hears when the library writes these texts, through a pipe that takes few bytes
+    /// at a time.
+    async fn heard(newest: Arc<Newest>, texts: Vec<String>) -> Vec<Message> {
+        let (ours, theirs) = duplex(7);
+        let writing = tokio::spawn(async move {
+            let stream = WithList::new(ours, Vec::new(), newest, None);
+            let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, None).await;
+            for text in texts {
+                socket.feed(Message::text(text)).await.unwrap();
+            }
+            socket.close(None).await.unwrap();
+        });
+        let socket = WebSocketStream::from_raw_socket(theirs, Role::Client, None).await;
+        // It ends with the pipe, which is no proper end.
+        let heard = socket.filter_map(async |message| message.ok().filter(Message::is_text));
+        let heard = heard.collect().await;
+        writing.await.unwrap();
+        heard
+    }
+
+    #[tokio::test]
+    async fn the_list_stands_where_its_stand_in_stood() {
+        let stand_in = r#"42["online-users",null]"#.to_owned();
+        for count in [0, 3, 1_000, 10_000] {
+            let newest = Arc::new(Newest::new());
+            let all = users(count);
+            newest.set(&all);
+            let texts = [
+                stand_in.clone(),
+                "2".to_owned(),
+                "x".repeat(200),
+                stand_in.clone(),
+                stand_in.clone(),
+                "y".repeat(70_000),
+                format!("{stand_in} "),
+                stand_in.clone(),
+            ];
+            let expected: Vec<_> = texts
+                .iter()
+                .map(|text| {
+                    if *text == stand_in {
+                        list(&all)
+                    } else {
+                        Message::text(text.clone())
+                    }
+                })
+                .collect();
+            assert_eq!(heard(newest, texts.into()).await, expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_list_that_waits_is_replaced_by_a_newer_one() {
+        let newest = Arc::new(Newest::new());
+        let (ours, theirs) = duplex(7);
+        newest.set(&users(1));
+        let stream = WithList::new(ours, Vec::new(), Arc::clone(&newest), None);
+        let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, None).await;
+        for _ in 0..2 {
+            let stand_in = Message::text(r#"42["online-users",null]"#);
+            socket.feed(stand_in).await.unwrap();
+        }
+        let mut client = WebSocketStream::from_raw_socket(theirs, Role::Client, None).await;
+        // The first list has begun to be written when the others come.
+        assert!(futures_util::poll!(socket.flush()).is_pending());
+        newest.set(&users(2));
+        newest.set(&users(3));
+        let both = async { [client.next().await, client.next().await] };
+        let (flushed, both) = tokio::join!(socket.flush(), both);
+        flushed.unwrap();
+        let both = both.map(|heard| heard.unwrap().unwrap());
+        assert_eq!(both, [list(&users(1)), list(&users(3))]);
+    }
+
+    #[tokio::test]
+    async fn what_came_early_is_read_first() {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let (mut theirs, ours) = duplex(9);
+        let mut stream = WithList::new(ours, b"early".to_vec(), Arc::new(Newest::new()), None);
+        theirs.write_all(b" late").await.unwrap();
+        let mut read = [0; 10];
+        stream.read_exact(&mut read[..3]).await.unwrap();
+        stream.read_exact(&mut read[3..]).await.unwrap();
+        assert_eq!(&read, b"early late");
+    }
+}
