@@ -4,6 +4,7 @@ mod actor;
 mod builder;
 mod config;
 mod follow;
+mod grown;
 mod handle;
 mod history;
 mod limits;

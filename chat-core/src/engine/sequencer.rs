@@ -12,12 +12,18 @@ use tokio::{
 };
 use tracing::Instrument;
 
-use super::{Shared, relay, rooms::LiveRoom, send::Waiter};
+use super::{
+    Shared,
+    grown::{Grown, Missing, Read},
+    relay,
+    rooms::LiveRoom,
+    send::Waiter,
+};
 use crate::{
     error::Error,
     event::{Event, Sent},
     frame::Frame,
-    ids::{RoomId, UserId},
+    ids::RoomId,
     log::{Entry, EntryBody, NewEntry, Page, Seq},
     port::{AppendError, Appended, BackendError, Outcome, Retry},
 };
@@ -49,6 +55,7 @@ pub(crate) async fn run(shared: Arc<Shared>, mut jobs: mpsc::Receiver<Job>) {
     let mut sequencer = Sequencer {
         shared,
         doubtful: HashMap::new(),
+        grown: Grown::default(),
     };
     let mut queued = Vec::new();
     let mut recheck = interval(RECHECK);
@@ -60,6 +67,9 @@ pub(crate) async fn run(shared: Arc<Shared>, mut jobs: mpsc::Receiver<Job>) {
                     return;
                 }
                 sequencer.work(&mut queued).await;
+            }
+            Some(read) = sequencer.grown.next(&sequencer.shared), if !sequencer.grown.is_empty() => {
+                sequencer.catch_up(read);
             }
             _ = recheck.tick(), if !sequencer.doubtful.is_empty() => {
                 sequencer.recheck().await;
@@ -74,6 +84,7 @@ struct Sequencer {
     shared: Arc<Shared>,
     /// Rooms in which an append may have happened or not, or of which the store could not be read.
     doubtful: HashMap<RoomId, Arc<LiveRoom>>,
+    grown: Grown,
 }
 
 impl Sequencer {
@@ -81,7 +92,6 @@ impl Sequencer {
         let mut batch = Vec::with_capacity(queued.len());
         let mut waiting = Vec::with_capacity(queued.len());
         let mut flushed = Vec::new();
-        let mut unreadable = false;
         for job in queued.drain(..) {
             match job {
                 Job::Append(Append {
@@ -92,9 +102,10 @@ impl Sequencer {
                     batch.push(entry);
                     waiting.push((room, waiter));
                 }
-                // A store that hangs is asked once, not for each room.
-                Job::CatchUp(room, _) if unreadable => self.doubt(&room),
-                Job::CatchUp(room, head) => unreadable = !self.catch_up(&room, head).await,
+                Job::CatchUp(room, head) if room.published() < head => {
+                    self.grown.add(&self.shared, room, head);
+                }
+                Job::CatchUp(..) => {}
                 Job::Flush(done) => flushed.push(done),
             }
         }
@@ -116,6 +127,12 @@ impl Sequencer {
             for ((room, waiter), answer) in waiting.into_iter().zip(answers) {
                 self.settle(&room, waiter, answer).await;
             }
+        }
+        if flushed.is_empty() {
+            return;
+        }
+        while let Some(read) = self.grown.next(&self.shared).await {
+            self.catch_up(read);
         }
         for done in flushed {
             done.send(()).ok();
@@ -175,24 +192,42 @@ impl Sequencer {
         }
     }
 
-    /// Follows a log that has grown elsewhere; whether the store could be read.
-    async fn catch_up(&mut self, room: &Arc<LiveRoom>, head: Seq) -> bool {
-        let here = |members: &[UserId]| members.iter().any(|it| self.shared.hub.has(it));
-        if room.published() < head && !here(&room.members()) {
-            match self.shared.load_members(&room.id).await {
-                Ok(members) if !here(&members) => {
-                    room.skip_to(head, members);
-                    return true;
-                }
-                // Somebody has joined who is here.
-                Ok(_) => {}
-                Err(_) => {
-                    self.doubt(room);
-                    return false;
+    /// Follows a log that has grown elsewhere. What was appended here meanwhile may have gone further.
+    fn catch_up(&mut self, read: Read) {
+        let Read {
+            room,
+            asked,
+            head,
+            missing,
+        } = read;
+        match missing {
+            Some(Missing::Nothing(members)) => {
+                if room.published() < asked {
+                    room.skip_to(asked, members);
                 }
             }
+            // After a fail-over a store may not show for a moment what it has.
+            Some(Missing::Entries(none)) if none.is_empty() && room.published() < asked => {
+                return self.doubt(&room);
+            }
+            Some(Missing::Entries(entries)) => {
+                for entry in &entries {
+                    if entry.seq == room.published().next() {
+                        self.fan_out(&room, entry);
+                    }
+                }
+            }
+            None => {
+                // A store that hangs is not asked for each room.
+                let waiting = self.grown.drain().chain([room]);
+                self.doubtful
+                    .extend(waiting.map(|room| (room.id.clone(), room)));
+                return;
+            }
         }
-        self.publish_up_to(room, head).await
+        if room.published() < head {
+            self.grown.add(&self.shared, room, head);
+        }
     }
 
     /// Sends what the store has up to `head`, in order. What can't be read now is read later; whether

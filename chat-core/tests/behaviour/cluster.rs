@@ -30,6 +30,8 @@ struct Slow {
     hang: Arc<AtomicBool>,
     marks_fail: Arc<AtomicBool>,
     lag: Arc<std::sync::atomic::AtomicU64>,
+    /// A room whose pages take a second.
+    late: Arc<Mutex<Option<RoomId>>>,
 }
 
 fn late(retry: Retry) -> BackendError {
@@ -68,6 +70,10 @@ impl LogStore for Slow {
         limit: usize,
     ) -> Result<Vec<Arc<Entry>>, BackendError> {
         self.pass().await?;
+        let late = self.late.lock().unwrap().as_ref() == Some(room);
+        if late {
+            sleep(Duration::from_secs(1)).await;
+        }
         self.store.page(room, page, limit).await
     }
     async fn find(&self, room: &RoomId, id: MessageId) -> Result<Option<Arc<Entry>>, BackendError> {
@@ -369,6 +375,36 @@ async fn one_slot_that_is_away_does_not_delay_the_hints_of_others() {
         worst = worst.max(start.elapsed());
     }
     assert!(worst < Duration::from_millis(50), "{worst:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_room_that_is_read_slowly_holds_up_neither_others_nor_what_is_sent_here() {
+    let cluster = Cluster::default();
+    let (one, two) = (cluster.node(), cluster.node());
+    let alice = one.connect(user("alice")).await.unwrap();
+    let bob = two.connect(user("bob")).await.unwrap();
+    let carol = two.connect(user("carol")).await.unwrap();
+    let (slow, quick) = (direct("alice", "bob"), direct("alice", "carol"));
+    *cluster.store.late.lock().unwrap() = Some(slow.clone());
+    let start = Instant::now();
+    for text in ["one", "two", "three"] {
+        alice.send(&slow, text).await.unwrap();
+    }
+    alice.send(&quick, "meanwhile").await.unwrap();
+    assert_eq!(text(&next_entry(&carol).await), "meanwhile");
+    bob.send(&direct("bob", "carol"), "here").await.unwrap();
+    assert_eq!(text(&next_entry(&carol).await), "here");
+    assert!(start.elapsed() < Duration::from_millis(500));
+    next_matching(
+        &bob,
+        |event| matches!(event, Event::Entry(it) if text(it) == "here"),
+    )
+    .await;
+    for said in ["one", "two", "three"] {
+        assert_eq!(text(&next_entry(&bob).await), said);
+    }
+    // What came while it was read costs one more read, not one each.
+    assert!(start.elapsed() < Duration::from_secs(3));
 }
 
 #[tokio::test(start_paused = true)]
