@@ -71,7 +71,7 @@ codes! {
         StoreFull = 301 "store_full",
         /// It is not known whether it was stored: retry with the same client message id.
         OutcomeUnknown = 302 "outcome_unknown",
-        /// More is waiting to be stored than the engine accepts.
+        /// The store doesn't keep up; nothing was stored. Wait.
         Overloaded = 303 "overloaded",
         /// Moderation gave no answer, and the engine is set to refuse then.
         ModerationUnavailable = 304 "moderation_unavailable",
@@ -179,9 +179,12 @@ pub enum Error {
     /// A backend failed.
     #[error(transparent)]
     Backend(BackendError),
-    /// More is waiting to be stored than the engine accepts.
-    #[error("the server is overloaded; try again")]
-    Overloaded,
+    /// The store doesn't keep up with what is waiting to be stored.
+    #[error("the server is overloaded; wait {} s", retry_after.as_secs_f32().ceil())]
+    Overloaded {
+        /// How long to wait, as far as the store's pace tells.
+        retry_after: Duration,
+    },
     /// The engine stops.
     #[error("the server is shutting down")]
     ShuttingDown,
@@ -212,7 +215,7 @@ impl Error {
                 }
                 _ => ErrorCode::Internal,
             },
-            Self::Overloaded => ErrorCode::Overloaded,
+            Self::Overloaded { .. } => ErrorCode::Overloaded,
             Self::ShuttingDown => ErrorCode::ShuttingDown,
         }
     }
@@ -220,9 +223,9 @@ impl Error {
     /// How long to wait before the same command has a chance, where that is known.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::RateLimited { retry_after, .. } | Self::Muted { retry_after } => {
-                Some(*retry_after)
-            }
+            Self::RateLimited { retry_after, .. }
+            | Self::Muted { retry_after }
+            | Self::Overloaded { retry_after } => Some(*retry_after),
             _ => None,
         }
     }

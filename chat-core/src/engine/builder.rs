@@ -5,8 +5,8 @@ use std::sync::{Arc, atomic::AtomicBool};
 use tokio::sync::watch;
 
 use super::{
-    ChatEngine, Config, Shared, outage::Outage, presence::Moved, relay::Relay, rooms::Rooms,
-    typing::Typists, windows::Windows,
+    ChatEngine, Config, Shared, backlog::Backlog, outage::Outage, presence::Moved, relay::Relay,
+    rooms::Rooms, typing::Typists, windows::Windows,
 };
 use crate::{
     hub::Hub,
@@ -139,6 +139,7 @@ impl ChatEngineBuilder {
             hub: Hub::default(),
             rooms: Rooms::default(),
             typists: Typists::default(),
+            backlog: Backlog::default(),
             store_outage: Outage::new("the store fails; what it can't take is refused"),
             cache_outage: Outage::new(
                 "the cache fails; limits are this node's own, and nobody knows who is online",

@@ -73,7 +73,6 @@ impl ChatEngine {
         let shared = &*self.shared;
         let m = &*shared.metrics;
         let outbox = m.outbox_in.0.get().saturating_sub(m.outbox_out.0.get());
-        let queued = self.sequencer.max_capacity() - self.sequencer.capacity();
         let hints = shared.relay.as_ref().map_or(0, Relay::waiting);
         vec![
             Family::gauge(
@@ -114,7 +113,7 @@ impl ChatEngine {
             Family::gauge(
                 "chat_append_queue",
                 "Entries that wait to be handed to the store.",
-                queued as u64,
+                self.queued() as u64,
             ),
             Family::histogram(
                 "chat_fan_out_sessions",

@@ -1,6 +1,7 @@
 //! The engine: one use case a file.
 
 mod actor;
+mod backlog;
 mod builder;
 mod config;
 mod follow;
@@ -42,6 +43,7 @@ pub use self::{
     session::{Connect, LocalSession, Session},
 };
 use self::{
+    backlog::Backlog,
     outage::Outage,
     presence::{Departure, Moved},
     relay::{Outbound, Relay},
@@ -79,6 +81,7 @@ pub(crate) struct Shared {
     pub(crate) hub: Hub,
     pub(crate) rooms: Rooms,
     pub(crate) typists: Typists,
+    pub(crate) backlog: Backlog,
     pub(crate) store_outage: Outage,
     pub(crate) cache_outage: Outage,
     pub(crate) presence_moved: Moved,

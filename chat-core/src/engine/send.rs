@@ -7,6 +7,7 @@ use tracing::{Instrument, Span, field::Empty};
 
 use super::{
     Actor, Shared,
+    backlog::PATIENCE,
     rooms::{IfAbsent, LiveRoom},
     sequencer::{Append, Job},
 };
@@ -176,6 +177,8 @@ impl Actor {
     ) {
         let waiter = Waiter::new(self, room, done);
         let accepted = async {
+            // Before anything is taken from a budget.
+            self.engine.admit(waiter.since)?;
             let client_id = client_id.map_or_else(|| self.new_client_id(), Ok)?;
             let shared = &self.engine.shared;
             let (live, body) = shared.accept(&self.user, room, body).await?;
@@ -224,7 +227,10 @@ impl Actor {
         });
         let (job, error) = match self.engine.sequencer.try_send(job) {
             Ok(()) => return,
-            Err(TrySendError::Full(job)) => (job, Error::Overloaded),
+            Err(TrySendError::Full(job)) => {
+                let retry_after = PATIENCE;
+                (job, Error::Overloaded { retry_after })
+            }
             Err(TrySendError::Closed(job)) => (job, Error::ShuttingDown),
         };
         if let Job::Append(Append { waiter, .. }) = job {

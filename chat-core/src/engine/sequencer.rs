@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// How many entries a batch has at most: beyond it, latency grows and the rate does not.
-const BATCH: usize = 1_024;
+pub(crate) const BATCH: usize = 1_024;
 
 /// How often rooms are looked at again of which it is not known what the store has.
 const RECHECK: Duration = Duration::from_secs(1);
@@ -111,6 +111,7 @@ impl Sequencer {
         }
         if !batch.is_empty() {
             let begun = self.shared.clock.monotonic();
+            self.shared.backlog.begin(begun);
             self.shared.metrics.batch.note(batch.len());
             let span = tracing::debug_span!("store_append", entries = batch.len());
             let answers = self.shared.store.append(batch).instrument(span).await;
@@ -119,10 +120,9 @@ impl Sequencer {
                 _ => None,
             });
             let now = self.shared.clock.monotonic();
-            self.shared
-                .metrics
-                .append_time
-                .note_time(now.saturating_sub(begun));
+            let took = now.saturating_sub(begun);
+            self.shared.backlog.end(took);
+            self.shared.metrics.append_time.note_time(took);
             self.shared.store_outage.note(now, failed);
             for ((room, waiter), answer) in waiting.into_iter().zip(answers) {
                 self.settle(&room, waiter, answer).await;

@@ -12,8 +12,8 @@ use std::{
 
 use async_trait::async_trait;
 use chat_core::{
-    ChatEngine, Cursor, Entry, Epoch, ErrorCode, Mark, Membership, MessageId, NewEntry, NewRoom,
-    Page, Presence, Room, RoomCursor, RoomId, Seq, SessionId, UserId, Watermarks,
+    ChatEngine, Config, Cursor, Entry, Epoch, ErrorCode, Mark, Membership, MessageId, NewEntry,
+    NewRoom, Page, Presence, Room, RoomCursor, RoomId, Seq, SessionId, UserId, Watermarks,
     memory::MemoryStore,
     port::{
         AppendError, Appended, BackendError, BackendErrorKind, Change, Created, HistoryCache,
@@ -35,6 +35,8 @@ pub(crate) struct Inner {
     pub(crate) store: MemoryStore,
     answers_lost: AtomicBool,
     pub(crate) full: AtomicBool,
+    /// What an append takes.
+    append_time: Mutex<Duration>,
     pub(crate) silent: AtomicBool,
     pub(crate) broken: AtomicBool,
     /// How often pages, and rooms, were asked for.
@@ -83,6 +85,10 @@ impl LogStore for Troubled {
                 .iter()
                 .map(|_| Err(error(BackendErrorKind::Full, Retry::Safe)))
                 .collect();
+        }
+        let append_time = *self.0.append_time.lock().unwrap();
+        if !append_time.is_zero() {
+            tokio::time::sleep(append_time).await;
         }
         self.0.pauses.pause().await;
         let rooms: Vec<_> = batch.iter().map(|entry| entry.room.clone()).collect();
@@ -292,6 +298,59 @@ async fn a_full_store_refuses_messages_and_is_read_on() {
     );
     store.0.full.store(false, Ordering::Relaxed);
     assert_eq!(alice.send(&room, "two").await.unwrap().seq, Seq(2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_stalls_pushes_back_early_and_what_was_accepted_is_stored() {
+    let store = Troubled::default();
+    let limited = Config {
+        send_limit: Some(RatePolicy::Steady {
+            interval: Duration::from_secs(1_000),
+            burst: 5,
+        }),
+        ..unlimited()
+    };
+    let engine = ChatEngine::builder()
+        .config(limited)
+        .store(store.clone())
+        .build()
+        .unwrap();
+    let alice = engine.actor(user("alice"));
+    let room = direct("alice", "bob");
+    alice.send(&room, "before").await.unwrap();
+    *store.0.append_time.lock().unwrap() = Duration::from_secs(4);
+    let later = |after: u64, text: &'static str| {
+        let (alice, room) = (alice.clone(), room.clone());
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(after)).await;
+            let start = tokio::time::Instant::now();
+            let sent = alice.send(&room, text).await;
+            (sent, start.elapsed())
+        })
+    };
+    let accepted = [later(0, "in hand"), later(900, "queued")];
+    // A budget of five messages is not touched by ten refusals.
+    let refused = (0..10).map(|n| later(1_100 + 200 * n, "refused"));
+    for refused in refused.collect::<Vec<_>>() {
+        let (sent, took) = refused.await.unwrap();
+        let error = sent.unwrap_err();
+        assert_eq!(
+            (error.code(), took),
+            (ErrorCode::Overloaded, Duration::ZERO)
+        );
+        let wait = error.retry_after().unwrap();
+        assert!((2..=5).contains(&wait.as_secs()), "{wait:?}");
+    }
+    *store.0.append_time.lock().unwrap() = Duration::ZERO;
+    for accepted in accepted {
+        accepted.await.unwrap().0.unwrap();
+    }
+    for text in ["after", "and after"] {
+        alice.send(&room, text).await.unwrap();
+    }
+    let page = alice.history(&room, Page::Newest, None).await.unwrap();
+    let texts: Vec<_> = page.entries.iter().map(text).collect();
+    assert_eq!(texts, ["before", "in hand", "queued", "after", "and after"]);
 }
 
 mock! {
