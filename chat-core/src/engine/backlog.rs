@@ -9,7 +9,8 @@ use std::{
 use super::{ChatEngine, sequencer::BATCH};
 use crate::error::Error;
 
-/// What would wait for longer is refused, and who finds the queue full waits for this. A store that stalls for a moment is worth waiting for.
+/// What would wait for longer is refused, and who finds the queue full is told to wait for this. A
+/// store that stalls for a moment is worth waiting for.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The longest that anybody is told to wait: when a stall ends, the rest goes quickly.
