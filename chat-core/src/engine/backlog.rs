@@ -21,7 +21,7 @@ const LONGEST: Duration = Duration::from_secs(5);
 pub(crate) struct Backlog {
     /// When the store was given the batch that it has; 0 when it has none.
     begun: AtomicU64,
-    /// What the batch before it took.
+    /// What the batch before it took; 0 when nothing waited after it.
     took: AtomicU64,
 }
 
@@ -35,6 +35,11 @@ impl Backlog {
     pub(crate) fn end(&self, took: Duration) {
         self.took.store(nanoseconds(took), Relaxed);
         self.begun.store(0, Relaxed);
+    }
+
+    /// Nothing waits: what was slow is over.
+    pub(crate) fn caught_up(&self) {
+        self.took.store(0, Relaxed);
     }
 
     /// How long to wait instead, if an entry that came now, after so many others, would wait too long

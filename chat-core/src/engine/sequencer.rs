@@ -67,6 +67,9 @@ pub(crate) async fn run(shared: Arc<Shared>, mut jobs: mpsc::Receiver<Job>) {
                     return;
                 }
                 sequencer.work(&mut queued).await;
+                if jobs.is_empty() {
+                    sequencer.shared.backlog.caught_up();
+                }
             }
             Some(read) = sequencer.grown.next(&sequencer.shared), if !sequencer.grown.is_empty() => {
                 sequencer.catch_up(read);

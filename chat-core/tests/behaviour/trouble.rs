@@ -353,6 +353,30 @@ async fn a_store_that_stalls_pushes_back_early_and_what_was_accepted_is_stored()
     assert_eq!(texts, ["before", "in hand", "queued", "after", "and after"]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_stall_that_is_over_is_not_held_against_a_store_that_keeps_up() {
+    let store = Troubled::default();
+    let engine = ChatEngine::builder()
+        .config(unlimited())
+        .store(store.clone())
+        .build()
+        .unwrap();
+    let room = direct("alice", "bob");
+    let alice = engine.actor(user("alice"));
+    *store.0.append_time.lock().unwrap() = Duration::from_millis(2_500);
+    alice.send(&room, "slow").await.unwrap();
+    *store.0.append_time.lock().unwrap() = Duration::from_millis(5);
+    tokio::time::sleep(Duration::from_hours(1)).await;
+    let mut sends = tokio::task::JoinSet::new();
+    for _ in 0..20 {
+        let (alice, room) = (alice.clone(), room.clone());
+        sends.spawn(async move { alice.send(&room, "quick").await });
+    }
+    for sent in sends.join_all().await {
+        sent.unwrap();
+    }
+}
+
 mock! {
     #[derive(Debug)]
     Cache {}
