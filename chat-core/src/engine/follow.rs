@@ -247,6 +247,6 @@ impl<'a> Pages<'a> {
 
 async fn catch_up(jobs: &mpsc::WeakSender<Job>, room: Arc<LiveRoom>, head: Seq) {
     if let Some(jobs) = jobs.upgrade() {
-        jobs.send(Job::CatchUp(room, head)).await.ok();
+        jobs.send(Job::CatchUp(room, head, None)).await.ok();
     }
 }

@@ -3,10 +3,14 @@
 
 use std::{
     collections::{HashMap, VecDeque, hash_map::Entry as Slot},
+    convert::Infallible,
     sync::Arc,
 };
 
-use tokio::task::{Id, JoinSet};
+use tokio::{
+    sync::mpsc,
+    task::{Id, JoinSet},
+};
 
 use super::{Shared, rooms::LiveRoom};
 use crate::{
@@ -27,14 +31,25 @@ pub(crate) enum Missing {
     Nothing(Vec<UserId>),
 }
 
+/// Of somebody who waits for a room, until this is dropped.
+pub(crate) type Waiter = mpsc::Sender<Infallible>;
+
+/// Up to where a room is to be published.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    pub(crate) head: Seq,
+    /// Who waits until it has got how far, or can't be read.
+    pub(crate) waiters: Vec<(Seq, Waiter)>,
+}
+
 /// A room that has been read.
 #[derive(Debug)]
 pub(crate) struct Read {
     pub(crate) room: Arc<LiveRoom>,
     /// Up to where it was to be published when it was read.
     pub(crate) asked: Seq,
-    /// Up to where it is to be published now.
-    pub(crate) head: Seq,
+    /// What is wanted now.
+    pub(crate) wanted: Wanted,
     /// `None` if the store could not be read.
     pub(crate) missing: Option<Missing>,
 }
@@ -42,8 +57,8 @@ pub(crate) struct Read {
 /// The rooms that have grown, each once however often it is told.
 #[derive(Debug, Default)]
 pub(crate) struct Grown {
-    /// Up to where each is to be published, while it waits and while it is read.
-    heads: HashMap<RoomId, Seq>,
+    /// Each, while it waits and while it is read.
+    wanted: HashMap<RoomId, Wanted>,
     waiting: VecDeque<Arc<LiveRoom>>,
     reads: JoinSet<Option<Missing>>,
     /// What each of them reads, and up to where it is asked for.
@@ -52,15 +67,18 @@ pub(crate) struct Grown {
 
 impl Grown {
     pub(crate) fn is_empty(&self) -> bool {
-        self.heads.is_empty()
+        self.wanted.is_empty()
     }
 
-    /// The room is to be published up to this number.
-    pub(crate) fn add(&mut self, shared: &Arc<Shared>, room: Arc<LiveRoom>, head: Seq) {
-        match self.heads.entry(room.id.clone()) {
-            Slot::Occupied(mut known) => *known.get_mut() = head.max(*known.get()),
+    pub(crate) fn add(&mut self, shared: &Arc<Shared>, room: Arc<LiveRoom>, wanted: Wanted) {
+        match self.wanted.entry(room.id.clone()) {
+            Slot::Occupied(mut known) => {
+                let known = known.get_mut();
+                known.head = known.head.max(wanted.head);
+                known.waiters.extend(wanted.waiters);
+            }
             Slot::Vacant(new) => {
-                new.insert(head);
+                new.insert(wanted);
                 self.waiting.push_back(room);
                 self.read(shared);
             }
@@ -73,7 +91,8 @@ impl Grown {
         {
             let reading = missing(Arc::clone(shared), Arc::clone(&room));
             let task = self.reads.spawn(async { reading.await.ok() });
-            let asked = self.heads.get(&room.id).copied().unwrap_or_default();
+            let asked = self.wanted.get(&room.id).map(|it| it.head);
+            let asked = asked.unwrap_or_default();
             self.reading.insert(task.id(), (room, asked));
         }
     }
@@ -89,12 +108,12 @@ impl Grown {
             Err(error) => (error.id(), None),
         };
         let (room, asked) = self.reading.remove(&id)?;
-        let head = self.heads.remove(&room.id)?;
+        let wanted = self.wanted.remove(&room.id)?;
         self.read(shared);
         Some(Read {
             room,
             asked,
-            head,
+            wanted,
             missing,
         })
     }
@@ -102,7 +121,7 @@ impl Grown {
     /// Takes out the rooms that are not being read yet.
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = Arc<LiveRoom>> {
         for room in &self.waiting {
-            self.heads.remove(&room.id);
+            self.wanted.remove(&room.id);
         }
         std::mem::take(&mut self.waiting).into_iter()
     }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use tokio::{
-    sync::{Mutex, MutexGuard, mpsc, oneshot},
+    sync::{Mutex, MutexGuard, mpsc},
     task::JoinSet,
     time::{Instant, sleep_until},
 };
@@ -207,16 +207,13 @@ async fn prepare(
     }
     // Those that were used here before, for somebody else or for nobody's session.
     behind.retain(|(live, head)| live.published() < *head);
-    if behind.is_empty() {
-        return Ok(());
-    }
+    let (waiter, mut caught_up) = mpsc::channel(1);
     for (live, head) in behind {
-        jobs.send(Job::CatchUp(live, head)).await.ok();
+        let job = Job::CatchUp(live, head, Some(waiter.clone()));
+        jobs.send(job).await.ok();
     }
-    let (done, caught_up) = oneshot::channel();
-    if jobs.send(Job::Flush(done)).await.is_ok() {
-        caught_up.await.ok();
-    }
+    drop(waiter);
+    caught_up.recv().await;
     Ok(())
 }
 
@@ -286,18 +283,20 @@ async fn hand_over(broker: &Arc<dyn Broker>, hints: Vec<(Topic, Hint)>) -> Vec<(
     for (topic, hint) in hints {
         topics.entry(topic).or_default().push(hint);
     }
+    let mut topics = topics.into_iter();
     let mut refused = Vec::new();
     let mut calls = JoinSet::new();
-    for (topic, hints) in topics {
-        if calls.len() >= TOPICS
-            && let Some(Ok(more)) = calls.join_next().await
-        {
-            refused.extend(more);
+    loop {
+        for (topic, hints) in topics.by_ref().take(TOPICS - calls.len()) {
+            calls.spawn(publish_all(Arc::clone(broker), topic, hints));
         }
-        calls.spawn(publish_all(Arc::clone(broker), topic, hints));
+        match calls.join_next().await {
+            Some(Ok(more)) => refused.extend(more),
+            // A call that panicked is one hint less for a topic; others make up for it.
+            Some(Err(_)) => {}
+            None => return refused,
+        }
     }
-    refused.extend(calls.join_all().await.into_iter().flatten());
-    refused
 }
 
 async fn publish_all(

@@ -4,7 +4,7 @@
 //! when the store has it for good; then entries go out, room by room in the order of their numbers.
 //! Because nobody else publishes entries, that order needs no lock.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, pin::pin, sync::Arc, time::Duration};
 
 use tokio::{
     sync::{mpsc, oneshot},
@@ -14,7 +14,7 @@ use tracing::Instrument;
 
 use super::{
     Shared,
-    grown::{Grown, Missing, Read},
+    grown::{Grown, Missing, Read, Waiter as ForRoom, Wanted},
     relay,
     rooms::LiveRoom,
     send::Waiter,
@@ -44,9 +44,9 @@ pub(crate) struct Append {
 #[derive(Debug)]
 pub(crate) enum Job {
     Append(Append),
-    /// Another node has appended: publish up to this number.
-    CatchUp(Arc<LiveRoom>, Seq),
-    /// Everything before this is done.
+    /// Another node has appended: publish up to this number, for whom that has to wait.
+    CatchUp(Arc<LiveRoom>, Seq, Option<ForRoom>),
+    /// What was to be appended before this is stored or refused.
     Flush(oneshot::Sender<()>),
 }
 
@@ -105,8 +105,10 @@ impl Sequencer {
                     batch.push(entry);
                     waiting.push((room, waiter));
                 }
-                Job::CatchUp(room, head) if room.published() < head => {
-                    self.grown.add(&self.shared, room, head);
+                Job::CatchUp(room, head, waiter) if room.published() < head => {
+                    let waiters = waiter.into_iter().map(|it| (head, it)).collect();
+                    let wanted = Wanted { head, waiters };
+                    self.grown.add(&self.shared, room, wanted);
                 }
                 Job::CatchUp(..) => {}
                 Job::Flush(done) => flushed.push(done),
@@ -117,7 +119,7 @@ impl Sequencer {
             self.shared.backlog.begin(begun);
             self.shared.metrics.batch.note(batch.len());
             let span = tracing::debug_span!("store_append", entries = batch.len());
-            let answers = self.shared.store.append(batch).instrument(span).await;
+            let answers = self.append(batch).instrument(span).await;
             let failed = answers.iter().find_map(|answer| match answer {
                 Err(AppendError::Backend(error)) => Some(error),
                 _ => None,
@@ -131,14 +133,22 @@ impl Sequencer {
                 self.settle(&room, waiter, answer).await;
             }
         }
-        if flushed.is_empty() {
-            return;
-        }
-        while let Some(read) = self.grown.next(&self.shared).await {
-            self.catch_up(read);
-        }
         for done in flushed {
             done.send(()).ok();
+        }
+    }
+
+    /// Hands a batch to the store. What has grown elsewhere does not wait for that.
+    async fn append(&mut self, batch: Vec<NewEntry>) -> Vec<Result<Appended, AppendError>> {
+        let shared = Arc::clone(&self.shared);
+        let mut answers = pin!(shared.store.append(batch));
+        loop {
+            tokio::select! {
+                answers = &mut answers => return answers,
+                Some(read) = self.grown.next(&shared), if !self.grown.is_empty() => {
+                    self.catch_up(read);
+                }
+            }
         }
     }
 
@@ -200,24 +210,25 @@ impl Sequencer {
         let Read {
             room,
             asked,
-            head,
+            mut wanted,
             missing,
         } = read;
+        let before = room.published();
         match missing {
             Some(Missing::Nothing(members)) => {
-                if room.published() < asked {
+                if before < asked {
                     room.skip_to(asked, members);
                 }
-            }
-            // After a fail-over a store may not show for a moment what it has.
-            Some(Missing::Entries(none)) if none.is_empty() && room.published() < asked => {
-                return self.doubt(&room);
             }
             Some(Missing::Entries(entries)) => {
                 for entry in &entries {
                     if entry.seq == room.published().next() {
                         self.fan_out(&room, entry);
                     }
+                }
+                // After a fail-over a store may not show for a moment what it has.
+                if room.published() == before && before < asked {
+                    return self.doubt(&room);
                 }
             }
             None => {
@@ -228,8 +239,10 @@ impl Sequencer {
                 return;
             }
         }
-        if room.published() < head {
-            self.grown.add(&self.shared, room, head);
+        let published = room.published();
+        if published < wanted.head {
+            wanted.waiters.retain(|(upto, _)| published < *upto);
+            self.grown.add(&self.shared, room, wanted);
         }
     }
 

@@ -32,6 +32,11 @@ struct Slow {
     lag: Arc<std::sync::atomic::AtomicU64>,
     /// A room whose pages take a second.
     late: Arc<Mutex<Option<RoomId>>>,
+    /// An entry that no page shows for now, and how many pages were asked for.
+    hidden: Arc<Mutex<Option<Seq>>>,
+    pages: Arc<std::sync::atomic::AtomicU64>,
+    /// What an append takes, in milliseconds.
+    append_lag: Arc<std::sync::atomic::AtomicU64>,
 }
 
 fn late(retry: Retry) -> BackendError {
@@ -61,6 +66,10 @@ impl LogStore for Slow {
                 .map(|_| Err(late(Retry::IfIdempotent).into()))
                 .collect();
         }
+        sleep(Duration::from_millis(
+            self.append_lag.load(Ordering::SeqCst),
+        ))
+        .await;
         self.store.append(batch).await
     }
     async fn page(
@@ -74,7 +83,13 @@ impl LogStore for Slow {
         if late {
             sleep(Duration::from_secs(1)).await;
         }
-        self.store.page(room, page, limit).await
+        self.pages.fetch_add(1, Ordering::SeqCst);
+        // However quick, it is not there at once.
+        sleep(Duration::from_millis(1)).await;
+        let mut entries = self.store.page(room, page, limit).await?;
+        let hidden = *self.hidden.lock().unwrap();
+        entries.retain(|entry| Some(entry.seq) != hidden);
+        Ok(entries)
     }
     async fn find(&self, room: &RoomId, id: MessageId) -> Result<Option<Arc<Entry>>, BackendError> {
         self.pass().await?;
@@ -405,6 +420,60 @@ async fn a_room_that_is_read_slowly_holds_up_neither_others_nor_what_is_sent_her
     }
     // What came while it was read costs one more read, not one each.
     assert!(start.elapsed() < Duration::from_secs(3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_comes_while_a_room_is_read_slowly_waits_for_their_own_rooms_and_holds_up_nobody() {
+    let cluster = Cluster::default();
+    let (one, two) = (cluster.node(), cluster.node());
+    let alice = one.connect(user("alice")).await.unwrap();
+    let _bob = two.connect(user("bob")).await.unwrap();
+    let (slow, quick) = (direct("alice", "bob"), direct("alice", "carol"));
+    alice.send(&quick, "before").await.unwrap();
+    drop(two.connect(user("carol")).await.unwrap());
+    // The node has let go of her topic, and does not hear of this.
+    sleep(Duration::from_secs(1)).await;
+    alice.send(&quick, "while she is away").await.unwrap();
+    *cluster.store.late.lock().unwrap() = Some(slow.clone());
+    alice.send(&slow, "one").await.unwrap();
+    // It is being read.
+    sleep(Duration::from_millis(100)).await;
+    let start = Instant::now();
+    let dave = two.actor(user("dave"));
+    let erin = direct("dave", "erin");
+    let (carol, sent) = tokio::join!(two.connect(user("carol")), async {
+        sleep(Duration::from_millis(10)).await;
+        dave.send(&erin, "here").await
+    });
+    sent.unwrap();
+    let carol = carol.unwrap();
+    assert!(
+        start.elapsed() < Duration::from_millis(300),
+        "{:?}",
+        start.elapsed()
+    );
+    alice.send(&quick, "now").await.unwrap();
+    assert_eq!(text(&next_entry(&carol).await), "now");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_that_somebody_cut_a_hole_into_is_gone_on_with_and_not_read_all_the_time() {
+    let cluster = Cluster::default();
+    let (one, two) = (cluster.node(), cluster.node());
+    let alice = one.connect(user("alice")).await.unwrap();
+    let bob = two.connect(user("bob")).await.unwrap();
+    let room = direct("alice", "bob");
+    alice.send(&room, "one").await.unwrap();
+    assert_eq!(text(&next_entry(&bob).await), "one");
+    *cluster.store.hidden.lock().unwrap() = Some(Seq(2));
+    for text in ["two", "three"] {
+        alice.send(&room, text).await.unwrap();
+    }
+    let before = cluster.store.pages.load(Ordering::SeqCst);
+    sleep(Duration::from_millis(500)).await;
+    let read = cluster.store.pages.load(Ordering::SeqCst) - before;
+    assert!(read < 10, "{read} pages");
+    assert_eq!(text(&next_entry(&bob).await), "three");
 }
 
 #[tokio::test(start_paused = true)]
