@@ -14,7 +14,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::{Shared, rooms::LiveRoom, sequencer::Job};
+use super::{Shared, grown::CatchUp, rooms::LiveRoom};
 use crate::{
     event::Event,
     frame::Frame,
@@ -29,7 +29,11 @@ use crate::{
 const RETRY: Duration = Duration::from_secs(1);
 
 /// Follows the hints of other nodes.
-pub(crate) async fn run(shared: Arc<Shared>, broker: Arc<dyn Broker>, jobs: mpsc::WeakSender<Job>) {
+pub(crate) async fn run(
+    shared: Arc<Shared>,
+    broker: Arc<dyn Broker>,
+    grown: mpsc::Sender<CatchUp>,
+) {
     let mut check = tokio::time::interval(shared.config.position_check);
     check.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     // What a failure kept from being followed is made up for later.
@@ -38,19 +42,19 @@ pub(crate) async fn run(shared: Arc<Shared>, broker: Arc<dyn Broker>, jobs: mpsc
     loop {
         let done = tokio::select! {
             delivery = broker.next() => match shared.metrics.heard(delivery) {
-                Delivery::Hint { topic, hint } => follow(&shared, &jobs, &topic, hint).await,
-                Delivery::Lagged => catch_up_on_all(&shared, &jobs).await,
-                Delivery::Away => compare(&shared, &jobs).await,
+                Delivery::Hint { topic, hint } => follow(&shared, &grown, &topic, hint).await,
+                Delivery::Lagged => catch_up_on_all(&shared, &grown).await,
+                Delivery::Away => compare(&shared, &grown).await,
             },
             () = sleep_until(again), if missed => {
                 missed = false;
-                catch_up_on_all(&shared, &jobs).await
+                catch_up_on_all(&shared, &grown).await
             }
             _ = check.tick() => {
                 if let Err(error) = broker.subscribe(&Topic::Online).await {
                     tracing::debug!(%error, "who is online elsewhere is not heard for now");
                 }
-                compare(&shared, &jobs).await
+                compare(&shared, &grown).await
             }
         };
         if let Err(error) = done {
@@ -64,7 +68,7 @@ pub(crate) async fn run(shared: Arc<Shared>, broker: Arc<dyn Broker>, jobs: mpsc
 /// A hint is believed only as far as the store, or the cache, bears it out.
 async fn follow(
     shared: &Shared,
-    jobs: &mpsc::WeakSender<Job>,
+    grown: &mpsc::Sender<CatchUp>,
     topic: &Topic,
     hint: Hint,
 ) -> Result<(), BackendError> {
@@ -78,13 +82,13 @@ async fn follow(
             if let Some(room) = shared.live_room(&room).await?
                 && room.published() < seq
             {
-                catch_up(jobs, room, seq).await;
+                catch_up(grown, room, seq).await;
             }
         }
         // A room in use is followed even while its user is just coming.
         (Hint::Appended { room, seq, .. }, None) => {
             if let Some(room) = shared.rooms.get(&room) {
-                catch_up(jobs, room, seq).await;
+                catch_up(grown, room, seq).await;
             }
         }
         (Hint::Receipt { room, user, was }, Some(listener)) => {
@@ -175,18 +179,18 @@ async fn before_joining(
 /// Makes up for hints of all kinds.
 async fn catch_up_on_all(
     shared: &Shared,
-    jobs: &mpsc::WeakSender<Job>,
+    grown: &mpsc::Sender<CatchUp>,
 ) -> Result<(), BackendError> {
     // What was shared may be forgotten, and who came or went meanwhile was not told.
     shared.leases_in_doubt.store(true, Ordering::Relaxed);
     shared.online_changed();
-    compare(shared, jobs).await?;
+    compare(shared, grown).await?;
     shared.tell_receipts_again().await?;
     shared.tell_presence_again().await
 }
 
 /// Compares what was published here with the heads in the store, for all rooms of local users.
-async fn compare(shared: &Shared, jobs: &mpsc::WeakSender<Job>) -> Result<(), BackendError> {
+async fn compare(shared: &Shared, grown: &mpsc::Sender<CatchUp>) -> Result<(), BackendError> {
     const USERS: usize = 500;
     // A room whose last local member was removed elsewhere is in nobody's list any more.
     let mut unlisted = shared.rooms.groups_with(|member| shared.hub.has(member));
@@ -197,7 +201,7 @@ async fn compare(shared: &Shared, jobs: &mpsc::WeakSender<Job>) -> Result<(), Ba
                 unlisted.remove(&room.id);
                 let live = shared.use_room(&room).await?;
                 if live.published() < room.head {
-                    catch_up(jobs, live, room.head).await;
+                    catch_up(grown, live, room.head).await;
                 }
             }
         }
@@ -207,7 +211,7 @@ async fn compare(shared: &Shared, jobs: &mpsc::WeakSender<Job>) -> Result<(), Ba
         if let Some(room) = room
             && live.published() < room.head
         {
-            catch_up(jobs, live, room.head).await;
+            catch_up(grown, live, room.head).await;
         }
     }
     Ok(())
@@ -245,8 +249,7 @@ impl<'a> Pages<'a> {
     }
 }
 
-async fn catch_up(jobs: &mpsc::WeakSender<Job>, room: Arc<LiveRoom>, head: Seq) {
-    if let Some(jobs) = jobs.upgrade() {
-        jobs.send(Job::CatchUp(room, head, None)).await.ok();
-    }
+async fn catch_up(grown: &mpsc::Sender<CatchUp>, room: Arc<LiveRoom>, head: Seq) {
+    let waiter = None;
+    grown.send(CatchUp { room, head, waiter }).await.ok();
 }

@@ -19,6 +19,9 @@ use crate::{
     port::BackendError,
 };
 
+/// How many rooms that are told of may wait to be heard of.
+pub(crate) const TOLD: usize = 1_024;
+
 /// How many rooms are read at once: each takes a connection of the store.
 const AT_ONCE: usize = 16;
 
@@ -33,6 +36,14 @@ pub(crate) enum Missing {
 
 /// Of somebody who waits for a room, until this is dropped.
 pub(crate) type Waiter = mpsc::Sender<Infallible>;
+
+/// Another node has appended: the room is to be published up to this number.
+#[derive(Debug)]
+pub(crate) struct CatchUp {
+    pub(crate) room: Arc<LiveRoom>,
+    pub(crate) head: Seq,
+    pub(crate) waiter: Option<Waiter>,
+}
 
 /// Up to where a room is to be published.
 #[derive(Debug)]
@@ -55,8 +66,9 @@ pub(crate) struct Read {
 }
 
 /// The rooms that have grown, each once however often it is told.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Grown {
+    told: mpsc::Receiver<CatchUp>,
     /// Each, while it waits and while it is read.
     wanted: HashMap<RoomId, Wanted>,
     waiting: VecDeque<Arc<LiveRoom>>,
@@ -66,8 +78,22 @@ pub(crate) struct Grown {
 }
 
 impl Grown {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.wanted.is_empty()
+    pub(crate) fn new(told: mpsc::Receiver<CatchUp>) -> Self {
+        Self {
+            told,
+            wanted: HashMap::new(),
+            waiting: VecDeque::new(),
+            reads: JoinSet::new(),
+            reading: HashMap::new(),
+        }
+    }
+
+    fn hear(&mut self, shared: &Arc<Shared>, told: CatchUp) {
+        let CatchUp { room, head, waiter } = told;
+        if room.published() < head {
+            let waiters = waiter.into_iter().map(|it| (head, it)).collect();
+            self.add(shared, room, Wanted { head, waiters });
+        }
     }
 
     pub(crate) fn add(&mut self, shared: &Arc<Shared>, room: Arc<LiveRoom>, wanted: Wanted) {
@@ -97,13 +123,20 @@ impl Grown {
         }
     }
 
-    /// Waits for the next room; `None` if there is none.
+    /// Waits for the next room that has been read; `None` if there will be none.
     ///
     /// # Cancel safety
     ///
     /// A dropped call loses nothing.
     pub(crate) async fn next(&mut self, shared: &Arc<Shared>) -> Option<Read> {
-        let (id, missing) = match self.reads.join_next_with_id().await? {
+        let read = loop {
+            tokio::select! {
+                Some(told) = self.told.recv() => self.hear(shared, told),
+                Some(read) = self.reads.join_next_with_id() => break read,
+                else => return None,
+            }
+        };
+        let (id, missing) = match read {
             Ok(read) => read,
             Err(error) => (error.id(), None),
         };

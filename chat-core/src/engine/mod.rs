@@ -44,6 +44,7 @@ pub use self::{
 };
 use self::{
     backlog::Backlog,
+    grown::{CatchUp, TOLD},
     outage::Outage,
     presence::{Departure, Moved},
     relay::{Outbound, Relay},
@@ -146,6 +147,7 @@ pub struct Health {
 pub struct ChatEngine {
     pub(crate) shared: Arc<Shared>,
     sequencer: mpsc::Sender<Job>,
+    grown: mpsc::Sender<CatchUp>,
     departures: mpsc::Sender<Departure>,
     _stop: Arc<DropGuard>,
 }
@@ -165,7 +167,8 @@ impl ChatEngine {
         let stop = CancellationToken::new();
         let (sequencer, jobs) = mpsc::channel(shared.config.append_queue);
         let (departures, departed) = mpsc::channel(65_536);
-        tokio::spawn(sequencer::run(Arc::clone(&shared), jobs));
+        let (grown, told) = mpsc::channel(TOLD);
+        tokio::spawn(sequencer::run(Arc::clone(&shared), jobs, told));
         tokio::spawn(
             stop.clone()
                 .run_until_cancelled_owned(presence::run(Arc::clone(&shared), departed)),
@@ -178,7 +181,7 @@ impl ChatEngine {
             let metrics = Arc::clone(&shared.metrics);
             let sending = relay::send(Arc::clone(&broker), outbound, metrics);
             tokio::spawn(stop.clone().run_until_cancelled_owned(sending));
-            let receiving = follow::run(Arc::clone(&shared), broker, sequencer.downgrade());
+            let receiving = follow::run(Arc::clone(&shared), broker, grown.clone());
             tokio::spawn(stop.clone().run_until_cancelled_owned(receiving));
         }
         if let Some(writes) = writes {
@@ -188,6 +191,7 @@ impl ChatEngine {
         Self {
             shared,
             sequencer,
+            grown,
             departures,
             _stop: Arc::new(stop.drop_guard()),
         }

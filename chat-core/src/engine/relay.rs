@@ -15,7 +15,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::{Metrics, Shared, follow::Pages, rooms::LiveRoom, sequencer::Job};
+use super::{Metrics, Shared, follow::Pages, grown::CatchUp, rooms::LiveRoom};
 use crate::{
     ids::UserId,
     log::{Entry, EntryBody},
@@ -153,7 +153,7 @@ pub(crate) fn publish(shared: &Shared, topics: Vec<Topic>, hint: &Hint) {
 /// their rooms hold, so that every entry from then on reaches the session, and none before.
 pub(crate) async fn listen<T>(
     shared: &Shared,
-    jobs: &mpsc::Sender<Job>,
+    grown: &mpsc::Sender<CatchUp>,
     user: &UserId,
     add: impl FnOnce() -> T,
 ) -> Result<T, BackendError> {
@@ -167,7 +167,7 @@ pub(crate) async fn listen<T>(
             let topic = Topic::User(user.clone());
             relay.broker.subscribe(&topic).await?;
         }
-        prepare(shared, jobs, user).await
+        prepare(shared, grown, user).await
     };
     match prepared.await {
         Ok(()) => Ok(add()),
@@ -182,7 +182,7 @@ pub(crate) async fn listen<T>(
 /// Brings this node up to date with a user's rooms.
 async fn prepare(
     shared: &Shared,
-    jobs: &mpsc::Sender<Job>,
+    grown: &mpsc::Sender<CatchUp>,
     user: &UserId,
 ) -> Result<(), BackendError> {
     let mut behind = Vec::new();
@@ -208,9 +208,9 @@ async fn prepare(
     // Those that were used here before, for somebody else or for nobody's session.
     behind.retain(|(live, head)| live.published() < *head);
     let (waiter, mut caught_up) = mpsc::channel(1);
-    for (live, head) in behind {
-        let job = Job::CatchUp(live, head, Some(waiter.clone()));
-        jobs.send(job).await.ok();
+    for (room, head) in behind {
+        let waiter = Some(waiter.clone());
+        grown.send(CatchUp { room, head, waiter }).await.ok();
     }
     drop(waiter);
     caught_up.recv().await;

@@ -14,7 +14,7 @@ use tracing::Instrument;
 
 use super::{
     Shared,
-    grown::{Grown, Missing, Read, Waiter as ForRoom, Wanted},
+    grown::{CatchUp, Grown, Missing, Read},
     relay,
     rooms::LiveRoom,
     send::Waiter,
@@ -44,18 +44,20 @@ pub(crate) struct Append {
 #[derive(Debug)]
 pub(crate) enum Job {
     Append(Append),
-    /// Another node has appended: publish up to this number, for whom that has to wait.
-    CatchUp(Arc<LiveRoom>, Seq, Option<ForRoom>),
     /// What was to be appended before this is stored or refused.
     Flush(oneshot::Sender<()>),
 }
 
 /// Runs until the last sender is gone.
-pub(crate) async fn run(shared: Arc<Shared>, mut jobs: mpsc::Receiver<Job>) {
+pub(crate) async fn run(
+    shared: Arc<Shared>,
+    mut jobs: mpsc::Receiver<Job>,
+    told: mpsc::Receiver<CatchUp>,
+) {
     let mut sequencer = Sequencer {
         shared,
         doubtful: HashMap::new(),
-        grown: Grown::default(),
+        grown: Grown::new(told),
     };
     let mut queued = Vec::new();
     let mut recheck = interval(RECHECK);
@@ -71,9 +73,7 @@ pub(crate) async fn run(shared: Arc<Shared>, mut jobs: mpsc::Receiver<Job>) {
                     sequencer.shared.backlog.caught_up();
                 }
             }
-            Some(read) = sequencer.grown.next(&sequencer.shared), if !sequencer.grown.is_empty() => {
-                sequencer.catch_up(read);
-            }
+            Some(read) = sequencer.grown.next(&sequencer.shared) => sequencer.catch_up(read),
             _ = recheck.tick(), if !sequencer.doubtful.is_empty() => {
                 sequencer.recheck().await;
                 // However long that took, what is queued has its turn first.
@@ -105,12 +105,6 @@ impl Sequencer {
                     batch.push(entry);
                     waiting.push((room, waiter));
                 }
-                Job::CatchUp(room, head, waiter) if room.published() < head => {
-                    let waiters = waiter.into_iter().map(|it| (head, it)).collect();
-                    let wanted = Wanted { head, waiters };
-                    self.grown.add(&self.shared, room, wanted);
-                }
-                Job::CatchUp(..) => {}
                 Job::Flush(done) => flushed.push(done),
             }
         }
@@ -145,9 +139,7 @@ impl Sequencer {
         loop {
             tokio::select! {
                 answers = &mut answers => return answers,
-                Some(read) = self.grown.next(&shared), if !self.grown.is_empty() => {
-                    self.catch_up(read);
-                }
+                Some(read) = self.grown.next(&shared) => self.catch_up(read),
             }
         }
     }

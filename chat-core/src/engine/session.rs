@@ -189,7 +189,7 @@ impl ChatEngine {
         });
         let max = shared.config.sessions_per_user;
         let add = || shared.hub.add(Arc::clone(&link), max, welcome);
-        if !relay::listen(shared, &self.sequencer, &user, add).await? {
+        if !relay::listen(shared, &self.grown, &user, add).await? {
             return Err(Error::TooManySessions { max });
         }
         shared.metrics.sessions.up();

@@ -457,6 +457,29 @@ async fn who_comes_while_a_room_is_read_slowly_waits_for_their_own_rooms_and_hol
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_comes_from_elsewhere_does_not_wait_for_what_is_being_stored_here() {
+    let cluster = Cluster::default();
+    let (one, two) = (cluster.node(), cluster.node());
+    let alice = one.connect(user("alice")).await.unwrap();
+    let bob = two.connect(user("bob")).await.unwrap();
+    let room = direct("alice", "bob");
+    let to_carol = direct("bob", "carol");
+    cluster.store.append_lag.store(1_000, Ordering::SeqCst);
+    let here = bob.send(&to_carol, "here");
+    let elsewhere = async {
+        sleep(Duration::from_millis(10)).await;
+        cluster.store.append_lag.store(0, Ordering::SeqCst);
+        alice.send(&room, "elsewhere").await.unwrap();
+        let start = Instant::now();
+        assert_eq!(text(&next_entry(&bob).await), "elsewhere");
+        assert!(start.elapsed() < Duration::from_millis(100));
+        assert_eq!(text(&next_entry(&bob).await), "here");
+    };
+    let (sent, ()) = tokio::join!(here, elsewhere);
+    sent.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_log_that_somebody_cut_a_hole_into_is_gone_on_with_and_not_read_all_the_time() {
     let cluster = Cluster::default();
     let (one, two) = (cluster.node(), cluster.node());
