@@ -75,6 +75,8 @@ pub(crate) async fn run(options: &Options, server: &Server) -> io::Result<Report
 pub(crate) struct Speaker {
     client: Client,
     rooms: Vec<Speech>,
+    /// How long the server may say nothing while it is waited for.
+    patience: Duration,
     /// How many messages have been sent.
     turn: usize,
 }
@@ -97,6 +99,7 @@ impl Speaker {
         let [name, _] = Stock::members(index);
         Ok(Self {
             rooms: speeches.collect(),
+            patience: options.patience,
             client: Client::login(Protocol::Native, server.node(index), &name).await?,
             turn: 0,
         })
@@ -107,7 +110,7 @@ impl Speaker {
     ///
     /// # Errors
     ///
-    /// When one is refused, or the connection ends.
+    /// When one is refused, the server is silent for too long, or the connection ends.
     pub(crate) async fn speak(
         &mut self,
         clock: Clock,
@@ -138,7 +141,7 @@ impl Speaker {
                 Heard::Refused => refusal = Some(refused(text)),
                 _ => {}
             };
-            reader.read(writer, each).await?;
+            timeout(self.patience, reader.read(writer, each)).await??;
             if let Some(refusal) = refusal {
                 return Err(refusal);
             }

@@ -14,6 +14,9 @@ use crate::options::Options;
 /// How long a server may take to say where it listens.
 const START: Duration = Duration::from_secs(30);
 
+/// How long it may take to end; a chat-server gives its connections 30 s.
+const END: Duration = Duration::from_mins(1);
+
 /// So that only the machine limits it, as settings of chat-server; others take no notice.
 const ENVIRONMENT: [(&str, &str); 8] = [
     ("CHAT_LISTEN", "127.0.0.1:0"),
@@ -114,7 +117,7 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// When it can't be ended.
+    /// When it can't be ended, or takes too long.
     #[cfg(unix)]
     pub(crate) async fn end(&mut self, signal: rustix::process::Signal) -> io::Result<()> {
         use rustix::process::{Pid, kill_process};
@@ -123,7 +126,7 @@ impl Server {
             if let Some(pid) = pid {
                 kill_process(pid, signal)?;
             }
-            child.wait().await?;
+            timeout(END, child.wait()).await??;
         }
         Ok(())
     }

@@ -20,6 +20,7 @@ pub(crate) async fn run(options: &Options, mut server: Server) -> io::Result<Rep
     };
     use benches::user;
     use rustix::process::Signal;
+    use tokio::time::timeout;
 
     let stock = options.stock();
     let (clock, file) = (Clock::start(), server.store()?);
@@ -36,7 +37,9 @@ pub(crate) async fn run(options: &Options, mut server: Server) -> io::Result<Rep
             }
             let start = clock.now();
             server.start(options).await?;
-            Client::login(Protocol::Native, server.node(0), &user(0)).await?;
+            let name = user(0);
+            let login = Client::login(Protocol::Native, server.node(0), &name);
+            timeout(options.patience, login).await??;
             times.note(start, clock.now());
         }
     }
