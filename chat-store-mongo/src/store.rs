@@ -442,8 +442,9 @@ impl Collections {
     async fn page(&self, room: &RoomId, page: Page, limit: usize) -> Result<Vec<Arc<Entry>>> {
         // What changes an entry stands after it: a page that goes to the end of the log holds it.
         if let Page::After(seq) = page {
-            let found = self.up(room, doc! { "$gt": number(seq) }, limit).await?;
-            if found.len() < limit && found.iter().all(|entry| entry.pending.is_none()) {
+            let after = doc! { "$gt": number(seq) };
+            let found = self.up(room, after, limit.saturating_add(1)).await?;
+            if found.len() <= limit && found.iter().all(|entry| entry.pending.is_none()) {
                 return entries(found);
             }
         }
