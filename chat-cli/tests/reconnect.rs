@@ -18,8 +18,8 @@ use std::{
 
 use chat_cli::{Client, ClientError, ClientEvent, Events, RequestError};
 use chat_core::{
-    Answer, ChatEngine, Config, EntryBody, Frame, IdGen as _, Mark, Page, RandomIds, Reply,
-    Request, RoomId, Seq, SessionId, UserId, rate::RatePolicy,
+    Answer, ChatEngine, Command, Config, EntryBody, Frame, IdGen as _, Mark, Page, RandomIds,
+    Reply, Request, RoomId, Seq, SessionId, UserId, rate::RatePolicy,
 };
 use common::{Faults, Server};
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -291,6 +291,61 @@ async fn a_refusal_carries_its_wait_and_the_next_message_goes_on() {
     );
     let error = alice.send(&room(), "").await.unwrap_err();
     assert!(matches!(error, RequestError::Refused(_)));
+}
+
+#[tokio::test]
+async fn a_message_that_a_busy_server_puts_off_is_sent_again_when_it_says_so() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let serving = tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut socket = tokio_tungstenite::accept_async(stream).await.unwrap();
+        let engine = engine();
+        let actor = engine.actor(user("alice"));
+        let mut sends = Vec::new();
+        while sends.len() < 2 {
+            let said = socket.next().await.unwrap().unwrap().into_text().unwrap();
+            let Request { id, command } = serde_json::from_str(&said).unwrap();
+            let result = match command {
+                Command::Hello { .. } => Ok(Reply::Welcome {
+                    user: user("alice"),
+                    session: SessionId(RandomIds.next()),
+                }),
+                Command::Send {
+                    room,
+                    text,
+                    client_id,
+                } => {
+                    let client_id = client_id.unwrap();
+                    sends.push((client_id.clone(), tokio::time::Instant::now()));
+                    if sends.len() == 1 {
+                        let retry_after = Duration::from_millis(300);
+                        Err(chat_core::Error::Overloaded { retry_after })
+                    } else {
+                        let sent = actor.send_as(&room, &text, client_id).await;
+                        sent.map(Reply::Sent)
+                    }
+                }
+                _ => Ok(Reply::Rooms {
+                    rooms: Vec::new(),
+                    more: false,
+                }),
+            };
+            let answer = Frame::from(Answer::new(id, result));
+            let answer = Message::text(answer.json().to_string());
+            socket.send(answer).await.unwrap();
+        }
+        (sends, socket)
+    });
+    let (alice, _events) = Client::connect(url, "alice").unwrap();
+    alice.send(&room(), "hello").await.unwrap();
+    let (sends, _socket) = serving.await.unwrap();
+    let [(first, refused), (second, again)] = &sends[..] else {
+        panic!("{sends:?}")
+    };
+    assert_eq!(first, second);
+    let waited = *again - *refused;
+    assert!(waited >= Duration::from_millis(300), "{waited:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

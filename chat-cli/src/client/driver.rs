@@ -47,10 +47,13 @@ const DEAD: Duration = Duration::from_secs(45);
 /// A message or a page without an answer for so long: the connection is dead.
 const UNANSWERED: Duration = Duration::from_secs(30);
 
-/// Before a page or a message whose outcome is unknown is tried again.
+/// Before a page or a message is tried again, if the server doesn't say when.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// How often a message whose outcome is unknown is tried.
+/// What a server says at most of when to try again; more is not believed.
+const LATEST: Duration = Duration::from_mins(1);
+
+/// How often a message is tried whose outcome is unknown, or for which the server is too busy.
 const TRIES: u32 = 5;
 
 const TYPING: Duration = Duration::from_secs(3);
@@ -610,12 +613,19 @@ impl Driver {
             Err(error) => {
                 message.tries += 1;
                 let again = match ErrorCode::from_code(error.code) {
-                    Some(ErrorCode::OutcomeUnknown) => message.tries < TRIES,
+                    // Also the latter may be stored: since an earlier try.
+                    Some(ErrorCode::OutcomeUnknown | ErrorCode::Overloaded) => {
+                        message.tries < TRIES
+                    }
                     Some(ErrorCode::ShuttingDown) => true,
                     _ => false,
                 };
                 if again {
-                    link.message_at = Instant::now() + RETRY;
+                    let wait = error
+                        .retry_after_ms
+                        .map_or(RETRY, Duration::from_millis)
+                        .min(LATEST);
+                    link.message_at = Instant::now() + wait;
                     self.messages.push_front(message);
                     return;
                 }
