@@ -3,8 +3,9 @@
 use crate::common::{direct, next_entry, next_matching, text, unlimited, user};
 use async_trait::async_trait;
 use chat_core::{
-    ChatEngine, Entry, Event, LocalSession, Mark, Membership, MessageId, NewEntry, NewRoom, Page,
-    RandomIds, Room, RoomId, Seq, UserId, Watermarks,
+    ChatEngine, Connect, Cursor, Entry, Event, LocalSession, Mark, Membership, MessageId, NewEntry,
+    NewRoom, Outbox, OutboxLimits, Outgoing, Page, RandomIds, Room, RoomCursor, RoomId, Seq,
+    UserId, Watermarks,
     memory::{MemoryBroker, MemoryBus, MemoryCache, MemoryStore},
     port::{
         AppendError, Appended, BackendError, BackendErrorKind, Broker, Change, Created, Delivery,
@@ -35,6 +36,8 @@ struct Slow {
     /// An entry that no page shows for now, and how many pages were asked for.
     hidden: Arc<Mutex<Option<Seq>>>,
     pages: Arc<std::sync::atomic::AtomicU64>,
+    /// How much longer some pages take than others.
+    jitter: Arc<std::sync::atomic::AtomicU64>,
     /// What an append takes, in milliseconds.
     append_lag: Arc<std::sync::atomic::AtomicU64>,
 }
@@ -84,8 +87,10 @@ impl LogStore for Slow {
             sleep(Duration::from_secs(1)).await;
         }
         self.pages.fetch_add(1, Ordering::SeqCst);
-        // However quick, it is not there at once.
-        sleep(Duration::from_millis(1)).await;
+        // However quick, it is not there at once, and sometimes late.
+        let jitter = self.jitter.load(Ordering::SeqCst);
+        let chance = self.pages.load(Ordering::SeqCst) * 7_919 % 41;
+        sleep(Duration::from_millis(1 + chance * jitter)).await;
         let mut entries = self.store.page(room, page, limit).await?;
         let hidden = *self.hidden.lock().unwrap();
         entries.retain(|entry| Some(entry.seq) != hidden);
@@ -477,6 +482,86 @@ async fn what_comes_from_elsewhere_does_not_wait_for_what_is_being_stored_here()
     };
     let (sent, ()) = tokio::join!(here, elsewhere);
     sent.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_comes_and_goes_while_rooms_are_read_and_appended_to_misses_nothing() {
+    const EACH: u64 = 150;
+    let cluster = Cluster::default();
+    let (one, two) = (cluster.node(), cluster.node());
+    cluster.store.jitter.store(1, Ordering::SeqCst);
+    cluster.store.append_lag.store(3, Ordering::SeqCst);
+    let room = RoomId::group("garden").unwrap();
+    one.create_group(
+        room.clone(),
+        vec![user("alice"), user("bob"), user("carol")],
+    )
+    .await
+    .unwrap();
+    let alice = one.connect(user("alice")).await.unwrap();
+    let bob = two.connect(user("bob")).await.unwrap();
+    let page = alice.history(&room, Page::Newest, None).await.unwrap();
+    let begun = page.entries.last().map_or(Seq::ZERO, |entry| entry.seq);
+    let last = Seq(begun.0 + 2 * EACH);
+    let say = async |session: &LocalSession, gap: u64| {
+        for n in 0..EACH {
+            session.send(&room, &n.to_string()).await.unwrap();
+            sleep(Duration::from_millis(n * gap % 17)).await;
+        }
+    };
+    let hear = async |session: &LocalSession| {
+        let mut at = begun;
+        while at < last {
+            let entry = next_entry(session).await;
+            assert_eq!(entry.seq, at.next());
+            at = entry.seq;
+        }
+    };
+    let come_and_go = async {
+        let mut at = begun;
+        for stay in (0..).map(|turn: u64| 5 + turn * 13 % 60) {
+            let cursor = Cursor {
+                epoch: page.epoch,
+                seq: at,
+            };
+            let room = room.clone();
+            let connect = Connect {
+                cursors: vec![RoomCursor { room, cursor }],
+                ..Connect::new(user("carol"))
+            };
+            let outbox = Outbox::new(OutboxLimits::default());
+            let session = two.connect_with(connect, Arc::clone(&outbox) as _);
+            let session = session.await.unwrap();
+            sleep(Duration::from_millis(stay)).await;
+            let mut frames = Vec::new();
+            outbox.recv_many(&mut frames, usize::MAX).await;
+            for frame in &frames {
+                match frame.outgoing() {
+                    Outgoing::Event(Event::Entry(entry)) => {
+                        assert_eq!(entry.seq, at.next());
+                        at = entry.seq;
+                    }
+                    Outgoing::Event(Event::Gap { .. }) => panic!("{frame:?}"),
+                    _ => {}
+                }
+            }
+            drop(session);
+            if at == last {
+                break;
+            }
+            sleep(Duration::from_millis(stay / 3)).await;
+        }
+    };
+    let all = async {
+        tokio::join!(
+            say(&alice, 7),
+            say(&bob, 11),
+            hear(&alice),
+            hear(&bob),
+            come_and_go
+        );
+    };
+    timeout(Duration::from_mins(5), all).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

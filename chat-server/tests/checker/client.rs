@@ -421,8 +421,8 @@ impl Device {
             match code {
                 // Moderation, or somebody else's room.
                 200 | 212 => self.pending.retain(|pending| pending.cid != cid),
-                // Not now, or nobody knows.
-                300 | 302 | 303 | 310 if may_fail => {
+                // Not now, or nobody knows. Any disk may be slow for a moment.
+                300 | 302 | 303 | 310 if may_fail || code == 303 => {
                     let wait = Duration::from_millis(self.rng.random_range(100..400));
                     self.again.get_or_insert(Instant::now() + wait);
                 }
