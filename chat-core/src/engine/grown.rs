@@ -19,7 +19,7 @@ use crate::{
     port::BackendError,
 };
 
-/// How many rooms that are told of may wait to be heard of.
+/// How many rooms may wait to be taken note of; who tells of more waits.
 pub(crate) const TOLD: usize = 1_024;
 
 /// How many rooms are read at once: each takes a connection of the store.
@@ -34,7 +34,7 @@ pub(crate) enum Missing {
     Nothing(Vec<UserId>),
 }
 
-/// Of somebody who waits for a room, until this is dropped.
+/// Held for somebody who waits for a room, and dropped when they need not wait any more.
 pub(crate) type Waiter = mpsc::Sender<Infallible>;
 
 /// Another node has appended: the room is to be published up to this number.

@@ -172,13 +172,14 @@ impl ReceiptStore for Slow {
     }
 }
 
-/// Deaf for a while, then `Lagged`; refuses to publish to some.
+/// Deaf for a while, then `Lagged`; refuses to publish to some, and panics.
 #[derive(Debug)]
 struct Odd {
     inner: MemoryBroker,
     deaf: Arc<AtomicBool>,
     was: AtomicBool,
     refuses: Arc<Mutex<HashSet<Topic>>>,
+    panics: Arc<AtomicBool>,
 }
 #[async_trait]
 impl Broker for Odd {
@@ -186,6 +187,7 @@ impl Broker for Odd {
         if self.refuses.lock().unwrap().contains(topic) {
             return Err(late(Retry::Safe));
         }
+        assert!(!self.panics.load(Ordering::SeqCst), "a fault of the broker");
         self.inner.publish(topic, hint).await
     }
     async fn subscribe(&self, topic: &Topic) -> Result<(), BackendError> {
@@ -211,6 +213,7 @@ struct Cluster {
     bus: MemoryBus,
     deaf: Arc<AtomicBool>,
     refuses: Arc<Mutex<HashSet<Topic>>>,
+    panics: Arc<AtomicBool>,
 }
 impl Cluster {
     fn build(&self, broker: impl Broker) -> ChatEngine {
@@ -232,6 +235,7 @@ impl Cluster {
             deaf: Arc::clone(&self.deaf),
             was: AtomicBool::new(false),
             refuses: Arc::clone(&self.refuses),
+            panics: Arc::clone(&self.panics),
         })
     }
 }
@@ -562,6 +566,25 @@ async fn whoever_comes_and_goes_while_rooms_are_read_and_appended_to_misses_noth
         );
     };
     timeout(Duration::from_mins(5), all).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn hints_go_on_after_a_broker_has_panicked() {
+    let cluster = Cluster::default();
+    let (one, two) = (cluster.odd(), cluster.node());
+    let alice = one.connect(user("alice")).await.unwrap();
+    let bob = two.connect(user("bob")).await.unwrap();
+    let room = direct("alice", "bob");
+    cluster.panics.store(true, Ordering::SeqCst);
+    alice.send(&room, "unheard").await.unwrap();
+    sleep(Duration::from_millis(10)).await;
+    cluster.panics.store(false, Ordering::SeqCst);
+    let start = Instant::now();
+    alice.send(&room, "heard").await.unwrap();
+    for said in ["unheard", "heard"] {
+        assert_eq!(text(&next_entry(&bob).await), said);
+    }
+    assert!(start.elapsed() < Duration::from_millis(100));
 }
 
 #[tokio::test(start_paused = true)]
