@@ -8,6 +8,7 @@
 
 mod common;
 
+use chat_core::UserId;
 use common::{PATIENCE, Server};
 use futures_util::{SinkExt, StreamExt, future::join_all};
 use serde_json::Value;
@@ -101,4 +102,31 @@ async fn a_session_whose_upgrade_fails_is_ended() {
     };
     timeout(PATIENCE, ended).await.unwrap();
     server.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_sent_after_the_server_said_that_it_stops_is_passed_over() {
+    let server = Server::start(&[]).await;
+    let mut alice = named(&server, "alice").await;
+    listed(&mut alice).await;
+    // While there is this session, the server does not close what is open.
+    let last = server.engine.connect(UserId::new("bob").unwrap()).await;
+    let stopping = tokio::spawn(server.stop());
+    packet(&mut alice, r#"42["dm-error","The server"#).await;
+    for _ in 0..5_000 {
+        alice.feed(Message::text(r#"42["typing"]"#)).await.unwrap();
+    }
+    alice.send(Message::Ping("all".into())).await.unwrap();
+    let rest = async {
+        let mut last = Some(last);
+        while let Some(Ok(message)) = alice.next().await {
+            match message {
+                Message::Pong(_) => drop(last.take()),
+                Message::Text(text) => assert!(!text.contains("dm-error"), "{text}"),
+                _ => {}
+            }
+        }
+    };
+    timeout(PATIENCE, rest).await.unwrap();
+    stopping.await.unwrap();
 }

@@ -4,19 +4,25 @@ mod common;
 
 use std::time::Duration;
 
-use common::{Client, Closed, Server, read_to_end};
+use common::{Client, Closed, PATIENCE, Server, read_to_end};
 use futures_util::SinkExt;
 use proptest::{
     strategy::{Strategy, ValueTree},
     test_runner::TestRunner,
 };
 use serde_json::json;
-use tokio::{io::AsyncWriteExt, time::Instant};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::{Instant, timeout},
+};
 use tokio_tungstenite::tungstenite::{
     Message,
-    protocol::frame::{
-        Frame,
-        coding::{Data, OpCode},
+    protocol::{
+        CloseFrame,
+        frame::{
+            Frame,
+            coding::{CloseCode, Data, OpCode},
+        },
     },
 };
 
@@ -110,6 +116,34 @@ async fn a_message_of_ever_more_fragments_is_a_flood() {
     }
     assert_eq!(client.end().await, (None, Closed::With(4004)));
     unharmed(&mut witness).await;
+}
+
+#[tokio::test]
+async fn the_answer_to_a_close_is_the_last_that_is_written() {
+    const CLOSE: [u8; 4] = [0x88, 2, 0x03, 0xe8];
+    let server = Server::start(&[]).await;
+    for round in 0..20 {
+        let mut client = server.connect("alice").await;
+        // Their answers wait to be written when the close is read.
+        for id in 2..40 {
+            let ping = json!({ "id": id, "type": "ping" }).to_string();
+            client.socket.feed(Message::text(ping)).await.unwrap();
+        }
+        let frame = CloseFrame {
+            code: CloseCode::Normal,
+            reason: "".into(),
+        };
+        client
+            .socket
+            .send(Message::Close(Some(frame)))
+            .await
+            .unwrap();
+        let mut written = Vec::new();
+        let reading = client.socket.get_mut().read_to_end(&mut written);
+        timeout(PATIENCE, reading).await.unwrap().unwrap();
+        assert!(written.ends_with(&CLOSE), "{round}: {written:?}");
+    }
+    server.stop().await;
 }
 
 #[tokio::test]

@@ -97,6 +97,8 @@ impl Conversation {
                             // The client comes back by itself when its connection is cut, not when
                             // it is told to go; so that is left to `SocketIo::close`.
                             self.link.emit(DM_ERROR, "The server is shutting down");
+                            // What comes from now on has nobody to take it.
+                            calls.close();
                             return;
                         }
                         Some(reason) => {

@@ -5,7 +5,7 @@
 //! the socket writes is the one list that all share, as it is at that moment.
 
 use std::{
-    io,
+    io::{self, Cursor},
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, ready},
@@ -15,6 +15,10 @@ use chat_core::UserId;
 use hyper::body::{Buf, Bytes};
 use serde::Serialize;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_tungstenite::tungstenite::protocol::frame::{
+    FrameHeader,
+    coding::{Data, OpCode},
+};
 use tokio_util::sync::DropGuard;
 
 pub(super) const ONLINE_USERS: &str = "online-users";
@@ -49,8 +53,8 @@ impl Newest {
     }
 }
 
-/// The list as the text frame of a WebSocket server (RFC 6455, 5.2), with Engine.IO's 4 and
-/// Socket.IO's 2 before the event.
+/// The list as the text frame of a WebSocket server, with Engine.IO's 4 and Socket.IO's 2 before
+/// the event.
 fn frame(users: &[UserId]) -> Bytes {
     #[derive(Serialize)]
     struct Event<'a>(&'static str, &'a [UserId]);
@@ -59,20 +63,14 @@ fn frame(users: &[UserId]) -> Bytes {
         tracing::error!(%error, "the list could not be encoded");
         format!(r#"["{ONLINE_USERS}",[]]"#)
     });
+    let header = FrameHeader {
+        opcode: OpCode::Data(Data::Text),
+        ..FrameHeader::default()
+    };
     let length = json.len() + 2;
     let mut frame = Vec::with_capacity(length + 10);
-    frame.push(0x81);
-    match (u8::try_from(length), u16::try_from(length)) {
-        (Ok(short @ ..126), _) => frame.push(short),
-        (_, Ok(length)) => {
-            frame.push(126);
-            frame.extend(length.to_be_bytes());
-        }
-        _ => {
-            frame.push(127);
-            frame.extend((length as u64).to_be_bytes());
-        }
-    }
+    // A vector takes whatever is written.
+    drop(header.format(length as u64, &mut frame));
     frame.extend(b"42");
     frame.extend(json.into_bytes());
     frame.into()
@@ -182,20 +180,14 @@ fn before_stand_in(frames: &[u8]) -> usize {
     at
 }
 
-/// How long the frame is that this begins with; a server's frames have no mask.
+/// How long the frame is that this begins with.
 fn length(frame: &[u8]) -> usize {
-    let extended = |bytes: usize| {
-        let field = frame.get(2..2 + bytes).unwrap_or_default();
-        let length = field
-            .iter()
-            .fold(0_usize, |sum, byte| sum << 8 | usize::from(*byte));
-        length.saturating_add(2 + bytes)
-    };
-    match frame.get(1).map(|byte| byte & 0x7f) {
-        Some(126) => extended(2),
-        Some(127) => extended(8),
-        Some(short) => 2 + usize::from(short),
-        None => 2,
+    let mut cursor = Cursor::new(frame);
+    match FrameHeader::parse(&mut cursor) {
+        Ok(Some((_, payload))) => {
+            usize::try_from(cursor.position().saturating_add(payload)).unwrap_or(usize::MAX)
+        }
+        _ => frame.len(),
     }
 }
 
@@ -219,21 +211,21 @@ mod tests {
         Message::text(format!(r#"42["online-users",{names}]"#))
     }
 
-    /// What a client hears when the library writes these texts, through a pipe that takes few bytes
-    /// at a time.
-    async fn heard(newest: Arc<Newest>, texts: Vec<String>) -> Vec<Message> {
+    /// What a client hears when the library writes this, through a pipe that takes few bytes at a
+    /// time.
+    async fn heard(newest: Arc<Newest>, messages: Vec<Message>) -> Vec<Message> {
         let (ours, theirs) = duplex(7);
         let writing = tokio::spawn(async move {
             let stream = WithList::new(ours, Vec::new(), newest, None);
             let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, None).await;
-            for text in texts {
-                socket.feed(Message::text(text)).await.unwrap();
+            for message in messages {
+                socket.feed(message).await.unwrap();
             }
             socket.close(None).await.unwrap();
         });
         let socket = WebSocketStream::from_raw_socket(theirs, Role::Client, None).await;
         // It ends with the pipe, which is no proper end.
-        let heard = socket.filter_map(async |message| message.ok().filter(Message::is_text));
+        let heard = socket.filter_map(async |message| message.ok().filter(|it| !it.is_close()));
         let heard = heard.collect().await;
         writing.await.unwrap();
         heard
@@ -266,8 +258,17 @@ mod tests {
                     }
                 })
                 .collect();
-            assert_eq!(heard(newest, texts.into()).await, expected);
+            let texts = texts.map(Message::text).into();
+            assert_eq!(heard(newest, texts).await, expected);
         }
+    }
+
+    #[tokio::test]
+    async fn what_a_client_has_answered_to_its_ping_is_no_stand_in() {
+        let pong = Message::Pong(Bytes::from_static(STAND_IN));
+        let messages = vec![pong.clone(), Message::text("2")];
+        let newest = Arc::new(Newest::new());
+        assert_eq!(heard(newest, messages.clone()).await, messages);
     }
 
     #[tokio::test]
