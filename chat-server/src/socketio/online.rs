@@ -46,11 +46,13 @@ impl Listener {
     }
 }
 
-/// Whose turn it is to be told: newcomers first, then who has waited longest.
+/// Whose turn it is to be told: a newcomer, or who has waited longest.
 struct Turns<T> {
     newcomers: VecDeque<T>,
     /// Those who have been told, with the number of the list, the oldest first.
     told: VecDeque<(u64, T)>,
+    /// By turns, so that newcomers without end don't keep the others waiting.
+    newcomer_next: bool,
 }
 
 impl<T> Turns<T> {
@@ -61,11 +63,16 @@ impl<T> Turns<T> {
 
     /// The next one who has not been told this list, and counts as told from now on.
     fn next(&mut self, list: u64) -> Option<&T> {
-        let newcomer = self.newcomers.pop_front();
-        let next = newcomer.or_else(|| {
+        let mut waiting = || {
             let waiting = self.told.pop_front_if(|(told, _)| *told != list);
             waiting.map(|(_, next)| next)
-        })?;
+        };
+        let next = if self.newcomer_next {
+            self.newcomers.pop_front().or_else(waiting)
+        } else {
+            waiting().or_else(|| self.newcomers.pop_front())
+        }?;
+        self.newcomer_next = !self.newcomer_next;
         self.told.push_back((list, next));
         self.told.back().map(|(_, next)| next)
     }
@@ -90,6 +97,7 @@ pub(super) async fn run(
     let mut turns = Turns {
         newcomers: VecDeque::new(),
         told: VecDeque::new(),
+        newcomer_next: true,
     };
     let mut list = List {
         io,
@@ -188,10 +196,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn newcomers_are_next_then_who_has_waited_longest_and_nobody_twice() {
+    fn newcomers_and_who_has_waited_longest_take_turns_and_nobody_is_told_twice() {
         let mut turns = Turns {
             newcomers: VecDeque::from(["a", "b", "c"]),
             told: VecDeque::new(),
+            newcomer_next: true,
         };
         let told = |turns: &mut Turns<&'static str>, list, most| -> Vec<_> {
             std::iter::from_fn(|| turns.next(list).copied())
@@ -201,9 +210,9 @@ mod tests {
         assert_eq!(told(&mut turns, 1, 2), ["a", "b"]);
         turns.newcomers.push_back("d");
         // Meanwhile there is another list.
-        assert_eq!(told(&mut turns, 2, 3), ["c", "d", "a"]);
+        assert_eq!(told(&mut turns, 2, 3), ["c", "a", "d"]);
         turns.newcomers.push_back("e");
-        assert_eq!(told(&mut turns, 3, 2), ["e", "b"]);
+        assert_eq!(told(&mut turns, 3, 2), ["b", "e"]);
         turns.retain(|one| *one != "d");
         assert!(turns.waits_for(3));
         assert_eq!(told(&mut turns, 3, 9), ["c", "a"]);
