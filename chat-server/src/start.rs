@@ -14,7 +14,7 @@ use chat_core::{
 };
 use chat_store_mongo::{ConnectError, MongoStore};
 use chat_store_sqlite::{OpenError, SqliteStore};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 use crate::config::{CacheUrl, Match, Settings, StoreUrl, without_password};
 
@@ -107,6 +107,21 @@ pub struct Started {
     pub rooms: u64,
 }
 
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    /// How many may wait to be accepted. With the usual 1,024, half of 4,000 who come at once have to
+    /// knock again, which the system does after a second.
+    const BACKLOG: u32 = 4_096;
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    // Else a server that starts again would have to wait for what is left of the last one's connections.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
 /// Opens the store, builds the engine and takes the port.
 ///
 /// # Errors
@@ -115,9 +130,7 @@ pub struct Started {
 pub async fn start(settings: &Settings) -> Result<Started, StartError> {
     // First the port: a second server should not even look at the file of the first.
     let address = settings.listen;
-    let listener = TcpListener::bind(address)
-        .await
-        .map_err(|source| StartError::Listen { address, source })?;
+    let listener = listen(address).map_err(|source| StartError::Listen { address, source })?;
     let words = match &settings.moderation_words {
         Some(path) => WordList::open(path)?,
         None => WordList::new(DEFAULT_WORDS)?,
