@@ -13,6 +13,10 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! Build it with `LIBSQLITE3_FLAGS=-DHAVE_FDATASYNC=1` in the environment, as this workspace does in
+//! `.cargo/config.toml`: the bundled `SQLite` then waits for the data of a commit only, and not for the
+//! times of its file, which takes two thirds of the time on a journaling file system.
 
 mod append;
 mod connection;
