@@ -9,7 +9,9 @@
 
 mod cluster;
 mod common;
+mod crossing;
 mod ephemeral;
+mod growing;
 mod metrics;
 mod nodes;
 mod outages;
