@@ -1,6 +1,4 @@
-//! A chat client that keeps itself connected, as a library; the terminal program is built on it.
-//!
-//! [`Client::connect`] is where to begin.
+#![doc = include_str!("../README.md")]
 
 mod backoff;
 mod clean;

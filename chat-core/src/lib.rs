@@ -1,4 +1,17 @@
-#![doc = include_str!("../../README.md")]
+#![doc = include_str!("../README.md")]
+//! ## Where to look
+//!
+//! | item | what it is |
+//! |---|---|
+//! | [`ChatEngine`], [`Config`] | the engine and its settings |
+//! | [`Session`], [`LocalSession`], [`Actor`] | a connected device, one in this process, and a user without one |
+//! | [`Command`], [`Reply`], [`Event`], [`Frame`] | what devices send and receive: the native protocol |
+//! | [`Error`], [`ErrorCode`], [`CloseReason`] | refusals and failures, and why a session is closed |
+//! | [`Entry`], [`Room`], [`Cursor`], [`Watermarks`] | what rooms hold, and positions in them |
+//! | [`port`] | the traits to implement: store, cache, broker, transport, moderator |
+//! | [`memory`] | complete implementations of them, in this process |
+//! | [`moderation`], [`rate`], [`metrics`] | word lists, limits, and what the engine counts |
+//! | `testing` | the conformance suite, with the feature `testing` |
 
 pub mod port;
 

@@ -1,7 +1,6 @@
-//! The reference server: `chat-core` behind a native WebSocket protocol, REST and Socket.IO.
-//!
-//! [`run`] serves an engine on a listener until it is told to stop; the program `chat-server` is
-//! that, with [settings](config) from its command line; [`import`] brings over what the old server kept.
+#![doc = include_str!("../README.md")]
+//! [`run`] serves an engine on a listener until it is told to stop. The program `chat-server` is that function with
+//! [settings](config) from its command line. [`import`] brings over what the old server stored.
 
 pub mod auth;
 pub mod config;

@@ -1,5 +1,4 @@
-//! Durable storage for `chat-core` on `MongoDB`: one server, a replica set or a sharded cluster,
-//! and as many nodes of the engine on it as it takes.
+#![doc = include_str!("../README.md")]
 
 mod append;
 mod connect;
