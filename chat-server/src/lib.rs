@@ -1,25 +1,17 @@
 #![doc = include_str!("../README.md")]
 //! [`run`] serves an engine on a listener until it is told to stop. The program `chat-server` is that function with
-//! [settings](config) from its command line. [`import`] brings over what the old server stored.
+//! [settings](config) from its command line. [`legacy::import`] brings over what the old server stored.
 
-pub mod auth;
 pub mod config;
-pub mod import;
+pub mod legacy;
 pub mod start;
 
-mod app;
-mod codec;
-mod connections;
-mod failure;
-mod legacy;
-mod legacy_time;
-mod listener;
-mod metrics;
+mod decode;
+mod http;
 mod native;
 mod rest;
-mod router;
 mod shutdown;
-mod socketio;
+mod websocket;
 
 use std::{future::Future, io, sync::Arc, time::Duration};
 
@@ -30,13 +22,14 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub use codec::decode;
+pub use decode::decode;
+pub use http::auth::OpenAuthenticator;
+pub use legacy::check_event;
 pub use shutdown::signal;
-pub use socketio::check_event;
 
 use crate::{
-    app::App, auth::OpenAuthenticator, config::Settings, connections::Connections,
-    socketio::SocketIoSettings,
+    config::Settings,
+    http::{app::App, connections::Connections, listener, router::router},
 };
 
 /// Serves until `shutdown`, then stops: takes no more connections, closes those there are so that
@@ -62,44 +55,29 @@ pub async fn run(
         settings: Arc::new(settings),
         tasks: TaskTracker::new(),
         stop: CancellationToken::new(),
+        drained: CancellationToken::new(),
         metrics: Arc::default(),
         engine,
     };
-    let App {
-        engine,
-        settings,
-        tasks,
-        stop,
-        metrics,
-        ..
-    } = app.clone();
-    let legacy = SocketIoSettings {
-        ping_interval: settings.ping_interval,
-        ping_timeout: settings.pong_timeout,
-        ..SocketIoSettings::new(Arc::clone(&app.auth))
-    };
-    let (socketio, sockets) = socketio::attach(engine.clone(), legacy, Arc::clone(&metrics));
     let accepting = listener::accept(
         listener,
-        router::router(app, socketio),
-        Connections::new(&settings, metrics),
-        settings,
-        tasks.clone(),
-        stop.clone(),
+        router(app.clone()),
+        Connections::new(&app.settings, Arc::clone(&app.metrics)),
+        Arc::clone(&app.settings),
+        app.tasks.clone(),
+        app.stop.clone(),
     );
-    tasks.spawn(accepting);
+    app.tasks.spawn(accepting);
     shutdown.await;
     tracing::info!("stopping");
     let deadline = Instant::now() + within + GRACE;
-    stop.cancel();
-    engine.drain(within).await;
-    tasks.close();
-    let closing = async {
-        sockets.close().await;
-        tasks.wait().await;
-    };
-    if timeout_at(deadline, closing).await.is_err() {
-        tracing::warn!(open = tasks.len(), "some connections did not end in time");
+    app.stop.cancel();
+    app.engine.drain(within).await;
+    app.drained.cancel();
+    app.tasks.close();
+    if timeout_at(deadline, app.tasks.wait()).await.is_err() {
+        let open = app.tasks.len();
+        tracing::warn!(open, "some connections did not end in time");
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::{
 
 use chat_server::{
     config::{Loaded, LogFilter, Request, load},
-    import::import,
+    legacy::import::import,
     run, signal, start,
 };
 

@@ -1,47 +1,32 @@
 //! One connection: its first frame says who it is; then commands go in and frames come out.
 
-use std::{convert::Infallible, future::Future, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::Future, io, pin::pin, sync::Arc};
 
 use chat_core::{
     Answer, CloseReason, Command, Connect, Error, ErrorBody, Frame, Outbox, Session,
     port::{Transport, Unauthenticated},
 };
-use futures_util::{SinkExt, StreamExt};
 use hyper::upgrade::OnUpgrade;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    time::{Instant, sleep_until, timeout},
-};
-use tokio_tungstenite::{
-    WebSocketStream,
-    tungstenite::{
-        Error as SocketError, Message, Utf8Bytes,
-        error::ProtocolError,
-        protocol::{CloseFrame, Role, WebSocketConfig},
-    },
-};
+use tokio::time::{Instant, sleep_until, timeout};
+use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use super::{
-    frames,
-    guard::{Fault, Guarded},
-};
 use crate::{
-    app::App,
-    codec::decode,
     config::Settings,
-    connections::Settle,
-    listener::{self, Stream},
+    decode::decode,
+    http::{
+        app::App,
+        connections::Settle,
+        stream::{self, Stream},
+    },
+    websocket::socket::{Broken, Limits, Received, WebSocket},
 };
 
 /// How many frames are taken from the outbox and written at once.
 const BATCH: usize = 64;
 
-/// How long a client may take to close its side.
-const LINGER: Duration = Duration::from_secs(1);
-
 pub(super) struct Connection {
     app: App,
-    socket: WebSocketStream<Guarded<Stream>>,
+    socket: WebSocket<Stream>,
     outbox: Arc<Outbox>,
     batch: Vec<Frame>,
     /// When the last whole frame came.
@@ -59,23 +44,21 @@ enum End {
     Gone,
 }
 
-impl From<SocketError> for End {
-    fn from(_: SocketError) -> Self {
+impl From<io::Error> for End {
+    fn from(_: io::Error) -> Self {
         Self::Gone
     }
 }
 
 impl Connection {
     /// Serves a connection from its upgrade to its end.
-    pub(super) async fn run(upgraded: OnUpgrade, app: App, settle: Settle) {
-        let Some((stream, read)) = listener::upgraded(upgraded).await else {
+    pub(super) async fn run(upgrade: OnUpgrade, app: App, settle: Option<Settle>) {
+        let upgraded = stream::upgraded(upgrade, app.settings.write_timeout).await;
+        let Some((stream, read)) = upgraded else {
             return;
         };
-        let mut guarded = Guarded::new(stream, &app.settings);
-        guarded.saw(&read);
-        let config = Some(socket_config(&app.settings));
         let mut connection = Self {
-            socket: WebSocketStream::from_partially_read(guarded, read, Role::Server, config).await,
+            socket: WebSocket::new(stream, read, Limits::from(&*app.settings)).await,
             outbox: app.engine.outbox(),
             batch: Vec::new(),
             heard: Instant::now(),
@@ -83,7 +66,7 @@ impl Connection {
             bad_frames: 0,
             app,
         };
-        let Err(end) = connection.serve(&settle).await;
+        let Err(end) = connection.serve(settle).await;
         let reason = match end {
             End::Close(reason) => Some(reason),
             // Perhaps it was gone before it could be told.
@@ -99,10 +82,12 @@ impl Connection {
         }
     }
 
-    async fn serve(&mut self, settle: &Settle) -> Result<Infallible, End> {
+    async fn serve(&mut self, settle: Option<Settle>) -> Result<Infallible, End> {
         // What is seldom under way is boxed, for a task is as large as the largest thing it awaits.
         let session = Box::pin(self.greet()).await?;
-        settle.settle();
+        if let Some(settle) = settle {
+            settle.settle();
+        }
         loop {
             let text = self.next().await?;
             match decode(&text) {
@@ -178,13 +163,8 @@ impl Connection {
             };
             tokio::select! {
                 closed = self.outbox.recv_many(&mut self.batch, BATCH) => self.write(closed).await?,
-                message = self.socket.next() => {
-                    if let Some(Ok(Message::Close(_))) = message {
-                        // tungstenite's answer to it is the last thing that may be written.
-                        self.socket.flush().await?;
-                        return Err(End::Gone);
-                    }
-                    if let Some(text) = self.take(message)? {
+                received = self.socket.next() => {
+                    if let Some(text) = self.take(received)? {
                         return Ok(text);
                     }
                 }
@@ -193,7 +173,7 @@ impl Connection {
                         return Err(End::Close(CloseReason::Idle));
                     }
                     self.pinged = true;
-                    self.socket.send(Message::Ping(Vec::new().into())).await?;
+                    self.socket.ping().await?;
                 }
             }
         }
@@ -212,59 +192,32 @@ impl Connection {
 
     /// Writes the batch.
     async fn write(&mut self, closed: Option<CloseReason>) -> Result<(), End> {
-        // What tungstenite has begun to write, such as the answer to a ping, comes before.
-        self.socket.flush().await?;
         for frame in &self.batch {
-            self.app.metrics.writing(frame);
+            self.app.metrics.count_refusal(frame);
         }
-        let stream = self.socket.get_mut().stream();
-        let written = frames::write(stream, &self.batch).await;
+        let texts = self.batch.iter().map(|frame| &**frame.json());
+        let written = self.socket.write(texts).await;
         // An idle connection holds no buffer.
         self.batch = Vec::new();
-        written.map_err(|_| End::Gone)?;
+        written?;
         closed.map_or(Ok(()), |reason| Err(End::Close(reason)))
     }
 
-    /// Looks at what came; a text frame is for the caller.
-    fn take(
-        &mut self,
-        message: Option<Result<Message, SocketError>>,
-    ) -> Result<Option<Utf8Bytes>, End> {
-        let why = match message {
-            None => return Err(End::Gone),
-            Some(Ok(message)) => {
+    /// Takes what has been received; a text is for the caller.
+    fn take(&mut self, received: Result<Received, Broken>) -> Result<Option<Utf8Bytes>, End> {
+        let why = match received {
+            Ok(received) => {
                 self.heard = Instant::now();
                 self.pinged = false;
-                match message {
-                    Message::Text(text) => return Ok(Some(text)),
-                    Message::Binary(_) => "frames have to be text".to_owned(),
-                    // tungstenite answers a ping.
-                    _ => return Ok(None),
+                match received {
+                    Received::Text(text) => return Ok(Some(text)),
+                    Received::Binary(_) => "frames have to be text".to_owned(),
+                    Received::Control => return Ok(None),
                 }
             }
-            Some(Err(error)) => match (self.socket.get_ref().fault(), error) {
-                (Some(Fault::Flood), _) => return Err(End::Close(CloseReason::Flood)),
-                (Some(Fault::Unfinished), _) => {
-                    format!(
-                        "a frame has to arrive within {:?}",
-                        self.app.settings.message_timeout
-                    )
-                }
-                // Most clients that vanish say nothing before.
-                (None, SocketError::Protocol(ProtocolError::ResetWithoutClosingHandshake)) => {
-                    return Err(End::Gone);
-                }
-                (None, SocketError::Capacity(_)) => {
-                    format!(
-                        "a frame has at most {} bytes",
-                        self.app.settings.frame_bytes.0
-                    )
-                }
-                (None, error @ (SocketError::Protocol(_) | SocketError::Utf8(_))) => {
-                    error.to_string()
-                }
-                (None, _) => return Err(End::Gone),
-            },
+            Err(Broken::Gone) => return Err(End::Gone),
+            Err(Broken::Flood) => return Err(End::Close(CloseReason::Flood)),
+            Err(broken) => broken.to_string(),
         };
         Err(self.end(None, &Error::BadRequest(why), CloseReason::BadRequest))
     }
@@ -294,50 +247,17 @@ impl Connection {
         Ok(())
     }
 
-    /// Writes what is left, says why, and waits until the client has closed too: what it sent
-    /// meanwhile would otherwise make the system throw away what it has not read yet.
+    /// Writes what is left and says why.
     async fn close(&mut self, reason: CloseReason) {
         self.outbox.close(reason);
-        let closing = async {
-            loop {
-                let closed = self.outbox.recv_many(&mut self.batch, BATCH).await;
-                match self.write(closed).await {
-                    Ok(()) => {}
-                    Err(End::Close(reason)) => break Ok(reason),
-                    Err(End::Gone) => break Err(SocketError::ConnectionClosed),
-                }
+        let reason = loop {
+            let closed = self.outbox.recv_many(&mut self.batch, BATCH).await;
+            match self.write(closed).await {
+                Ok(()) => {}
+                Err(End::Close(reason)) => break reason,
+                Err(End::Gone) => return,
             }
         };
-        let Ok(reason) = closing.await else { return };
-        let frame = CloseFrame {
-            code: reason.code().into(),
-            reason: reason.name().into(),
-        };
-        if self.socket.close(Some(frame)).await.is_err() {
-            return;
-        }
-        let stream = self.socket.get_mut().stream();
-        let goodbye = async {
-            stream.shutdown().await?;
-            let mut rest = vec![0; 4 << 10];
-            while stream.read(&mut rest).await? > 0 {}
-            std::io::Result::Ok(())
-        };
-        drop(timeout(LINGER, goodbye).await);
+        self.socket.close(reason.code(), reason.name()).await;
     }
-}
-
-fn socket_config(settings: &Settings) -> WebSocketConfig {
-    /// An idle connection holds this much, 128 KiB by the library's default. It is made larger for a
-    /// larger frame.
-    const READ: usize = 1 << 10;
-    /// Pongs that a client doesn't read may fill this much.
-    const WRITE: usize = 4 << 10;
-    let frame = settings.frame_bytes.0;
-    WebSocketConfig::default()
-        .read_buffer_size(READ)
-        .write_buffer_size(0)
-        .max_write_buffer_size(WRITE)
-        .max_message_size(Some(frame))
-        .max_frame_size(Some(frame))
 }

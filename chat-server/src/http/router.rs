@@ -1,4 +1,4 @@
-//! Which address is answered by what.
+//! Which address is answered by what, and what holds for all of them.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,70 +10,51 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use chat_core::Health;
-use serde_json::{Value, json};
 use tower_http::{
     catch_panic::CatchPanicLayer,
     cors::{AllowOrigin, CorsLayer},
 };
 
-use crate::{
-    app::App, config::Settings, failure::Failure, legacy, metrics, native, rest, socketio,
-};
+use super::{app::App, connections::Settle, failure::Failure, status};
+use crate::{config::Settings, legacy, native, rest};
 
-pub(crate) fn router(app: App, socketio: socketio::Front) -> Router {
-    let settings = Arc::clone(&app.settings);
+/// All routes, under the rules of the settings.
+pub(crate) fn router(app: App) -> Router {
     let (rest, document) = rest::routes().split_for_parts();
     let document = Arc::new(document);
-    let late = middleware::from_fn_with_state(app.clone(), refuse_late);
+    let document = get(async move || Json(document.as_ref().clone()));
+    // What is answered at once, and what only that may be.
     let requests = rest
-        .route(
-            "/v1/openapi.json",
-            get(async move || Json(document.as_ref().clone())),
-        )
-        .route("/lastmessages", get(legacy::last_messages))
-        .route("/health", get(async || "OK"))
-        .route("/ready", get(ready))
-        .route("/metrics", get(metrics::show))
-        .route("/", get(hello))
+        .route("/v1/openapi.json", document)
+        .merge(status::routes())
+        .merge(legacy::requests())
         .fallback(async || Failure::new(StatusCode::NOT_FOUND, "there is nothing at this address"))
-        .layer(DefaultBodyLimit::max(settings.body_bytes.0))
-        .layer(late);
+        .layer(DefaultBodyLimit::max(app.settings.body_bytes.0))
+        .layer(middleware::from_fn_with_state(app.clone(), refuse_late));
     requests
-        .route(native::PATH, get(native::upgrade))
+        .merge(legacy::socketio(&app))
+        .layer(middleware::from_fn(settle))
+        .merge(native::routes())
         .method_not_allowed_fallback(async || {
             let why = "this address wants another method";
             Failure::new(StatusCode::METHOD_NOT_ALLOWED, why)
         })
-        .layer(middleware::from_fn_with_state(socketio, socketio::answer))
         .layer(middleware::from_fn_with_state(app.clone(), refuse_origin))
         .layer(middleware::map_response_with_state(
             app.clone(),
-            metrics::note,
+            status::count_refusal,
         ))
-        .layer(cors(&settings))
+        .layer(cors(&app.settings))
         .layer(CatchPanicLayer::new())
         .with_state(app)
 }
 
-async fn hello(State(app): State<App>) -> Json<Value> {
-    Json(json!({ "msg": format!("Active @ {}", app.port) }))
-}
-
-/// Whether requests can be served: the store answers and the server doesn't stop. Without the cache
-/// they can, but less well, which is told.
-async fn ready(State(app): State<App>) -> Result<String, Failure> {
-    if app.stop.is_cancelled() {
-        return Err(chat_core::Error::ShuttingDown.into());
+/// A connection that has sent a request is new no longer; a native WebSocket is until its `hello`.
+async fn settle(request: Request, next: Next) -> Response {
+    if let Some(settle) = request.extensions().get::<Settle>() {
+        settle.settle();
     }
-    let Health { store, cache } = app.engine.health().await;
-    store.map_err(chat_core::Error::from)?;
-    Ok(match cache {
-        Ok(()) => "READY".to_owned(),
-        Err(error) => format!(
-            "READY, but {error}: limits are this node's own, and nobody knows who is online"
-        ),
-    })
+    next.run(request).await
 }
 
 /// Gives up a request that takes too long, its body included.
@@ -86,7 +67,7 @@ async fn refuse_late(State(app): State<App>, request: Request, next: Next) -> Re
     })
 }
 
-/// CORS only hides answers from a page; a page that isn't allowed may not even ask.
+/// Refuses pages of other origins. CORS alone only hides the answers from them.
 async fn refuse_origin(State(app): State<App>, request: Request, next: Next) -> Response {
     if app.settings.allows_origin(origin(request.headers())) {
         next.run(request).await

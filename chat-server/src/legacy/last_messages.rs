@@ -1,4 +1,4 @@
-//! The one HTTP endpoint of the old server that its clients use.
+//! `GET /lastmessages`, the one HTTP request of the old clients.
 
 use axum::{
     Json,
@@ -8,10 +8,11 @@ use axum::{
 use chat_core::{Actor, Entry, EntryBody, Error, MessageId, Page, RoomId, UserId};
 use serde::{Deserialize, Serialize};
 
-use crate::{app::App, failure::Failure, legacy_time::legacy_time};
+use super::time::old_time;
+use crate::http::{app::App, failure::Failure};
 
 #[derive(Debug, Deserialize)]
-pub(crate) struct Between {
+pub(super) struct Between {
     from: Option<String>,
     to: Option<String>,
     limit: Option<usize>,
@@ -19,7 +20,7 @@ pub(crate) struct Between {
 
 /// A message as the old server kept it.
 #[derive(Debug, Serialize)]
-pub(crate) struct OldMessage {
+pub(super) struct OldMessage {
     _id: MessageId,
     #[serde(rename = "roomId")]
     room_id: RoomId,
@@ -34,7 +35,7 @@ pub(crate) struct OldMessage {
 /// `GET /lastmessages?from&to&limit`: the newest messages of two users, oldest first.
 ///
 /// It asks for no token, and so belongs to open authentication.
-pub(crate) async fn last_messages(
+pub(super) async fn last_messages(
     State(app): State<App>,
     query: Result<Query<Between>, QueryRejection>,
 ) -> Result<Json<Vec<OldMessage>>, Failure> {
@@ -85,7 +86,7 @@ fn old(entry: &Entry) -> Option<OldMessage> {
         from: entry.author.clone(),
         text: text.as_ref().to_owned(),
         to: entry.room.peer_of(&entry.author)?,
-        time: legacy_time(entry.at),
+        time: old_time(entry.at),
         __v: 0,
     })
 }

@@ -1,13 +1,13 @@
-//! Takes the requests to `/socket.io`, and gives each WebSocket the stream that knows the list.
+//! Takes the requests to `/socket.io`, and gives the library a stream for each WebSocket that writes
+//! the shared list.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
     Router,
     body::Body,
     extract::{Request, State},
     http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
-    middleware::Next,
     response::Response,
 };
 use hyper::upgrade::OnUpgrade;
@@ -15,26 +15,20 @@ use socketioxide::service::SocketIoService;
 use tokio_util::sync::CancellationToken;
 use tower::Service;
 
-use super::stand_in::{Newest, WithList};
-use crate::listener;
-
-const PATH: &str = "/socket.io";
+use super::shared_list::{SharedList, WithList};
+use crate::http::stream;
 
 /// The library, as a service beneath this server's own handling of connections.
 #[derive(Clone)]
-pub(crate) struct Front {
+pub(super) struct Front {
     pub(super) service: SocketIoService<Router>,
-    pub(super) newest: Arc<Newest>,
+    pub(super) list: Arc<SharedList>,
+    pub(super) write_timeout: Duration,
 }
 
-/// Answers requests to `/socket.io`, and passes on all others.
-pub(crate) async fn answer(State(front): State<Front>, request: Request, next: Next) -> Response {
-    let path = request.uri().path().strip_prefix(PATH);
-    if path.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
-        front.answer(request).await
-    } else {
-        next.run(request).await
-    }
+/// Answers a request to `/socket.io`.
+pub(super) async fn answer(State(front): State<Front>, request: Request) -> Response {
+    front.answer(request).await
 }
 
 impl Front {
@@ -57,13 +51,13 @@ impl Front {
 
     /// Gives the library its connection.
     async fn carry(mut self, upgrade: OnUpgrade, uri: Uri) {
-        let Some((stream, early)) = listener::upgraded(upgrade).await else {
+        let Some((stream, early)) = stream::upgraded(upgrade, self.write_timeout).await else {
             return;
         };
         let of_session = uri.query().is_some_and(|query| query.contains("sid="));
         let gone = CancellationToken::new();
         let guard = of_session.then(|| gone.clone().drop_guard());
-        let stream = WithList::new(stream, early, Arc::clone(&self.newest), guard);
+        let stream = WithList::new(stream, early, Arc::clone(&self.list), guard);
         let mut request = axum::http::Request::new(());
         *request.uri_mut() = uri.clone();
         if let Err(error) = self.service.call((stream, request)).await {

@@ -1,4 +1,4 @@
-//! Tells all sockets that have a name who is online.
+//! Sends every socket that has a name the list of who is online, when it changes.
 
 use std::{
     collections::VecDeque,
@@ -11,8 +11,8 @@ use socketioxide::{SocketIo, TransportType};
 use tokio::sync::mpsc;
 
 use super::{
-    outgoing::Link,
-    stand_in::{NO_LIST, Newest, ONLINE_USERS},
+    outgoing::Client,
+    shared_list::{ONLINE_USERS, PLACEHOLDER_LIST, SharedList},
 };
 
 /// For how long changes are gathered.
@@ -23,48 +23,48 @@ const WINDOW: Duration = Duration::from_millis(100);
 /// names of 7 letters, within 5 s.
 const WINDOW_BYTES: usize = 20_000_000;
 
-/// How soon it is tried again to read the list.
+/// How soon the list is read again after a failure.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// The room of those who are told at the same time over long polling. Clients can't join one.
+/// The room of the sockets on long polling that get one list together. Clients can't join a room.
 const POLLING: &str = "polling";
 
 /// A socket with a name.
-pub(super) struct Listener {
-    link: Link,
+pub(super) struct Reader {
+    client: Client,
     /// Gone when the socket has given up its name.
     named: Weak<()>,
 }
 
-impl Listener {
-    pub(super) fn new(link: Link, named: Weak<()>) -> Self {
-        Self { link, named }
+impl Reader {
+    pub(super) fn new(client: Client, named: Weak<()>) -> Self {
+        Self { client, named }
     }
 
     fn is_there(&self) -> bool {
-        self.named.strong_count() > 0 && !self.link.gone.is_cancelled()
+        self.named.strong_count() > 0 && !self.client.gone.is_cancelled()
     }
 }
 
-/// Whose turn it is to be told: a newcomer, or who has waited longest.
+/// Whose turn it is to get the list: a newcomer's, or that of the reader who has waited longest.
 struct Turns<T> {
     newcomers: VecDeque<T>,
-    /// Those who have been told, with the number of the list, the oldest first.
-    told: VecDeque<(u64, T)>,
-    /// By turns, so that newcomers without end don't keep the others waiting.
+    /// The readers that have got a list, with its number, the one served longest ago first.
+    served: VecDeque<(u64, T)>,
+    /// Newcomers and others take turns, so that newcomers without end don't keep the others waiting.
     newcomer_next: bool,
 }
 
 impl<T> Turns<T> {
-    /// Whether somebody has not been told this list.
+    /// Whether a reader has not got this list.
     fn waits_for(&self, list: u64) -> bool {
-        !self.newcomers.is_empty() || self.told.front().is_some_and(|(told, _)| *told != list)
+        !self.newcomers.is_empty() || self.served.front().is_some_and(|(got, _)| *got != list)
     }
 
-    /// The next one who has not been told this list, and counts as told from now on.
+    /// The next reader that has not got this list, which counts as served from now on.
     fn next(&mut self, list: u64) -> Option<&T> {
         let mut waiting = || {
-            let waiting = self.told.pop_front_if(|(told, _)| *told != list);
+            let waiting = self.served.pop_front_if(|(got, _)| *got != list);
             waiting.map(|(_, next)| next)
         };
         let next = if self.newcomer_next {
@@ -73,35 +73,35 @@ impl<T> Turns<T> {
             waiting().or_else(|| self.newcomers.pop_front())
         }?;
         self.newcomer_next = !self.newcomer_next;
-        self.told.push_back((list, next));
-        self.told.back().map(|(_, next)| next)
+        self.served.push_back((list, next));
+        self.served.back().map(|(_, next)| next)
     }
 
     fn retain(&mut self, keep: impl Fn(&T) -> bool) {
         self.newcomers.retain(&keep);
-        self.told.retain(|(_, one)| keep(one));
+        self.served.retain(|(_, one)| keep(one));
     }
 }
 
-/// Sends the list to all when it changes, and to newcomers in any case, from one place so that
-/// nobody gets an older list after a newer one. Ends when the namespace is closed.
+/// Sends the list to all readers when it changes, and to newcomers in any case, from one place so that
+/// no reader gets an older list after a newer one. Ends when the namespace is closed.
 ///
-/// Of several changes before somebody's turn one list comes.
+/// Several changes before a reader's turn are one list.
 pub(super) async fn run(
     io: SocketIo,
     engine: ChatEngine,
-    newest: Arc<Newest>,
-    mut arriving: mpsc::Receiver<Listener>,
+    shared: Arc<SharedList>,
+    mut arriving: mpsc::Receiver<Reader>,
 ) {
     let mut presence = engine.presence_changes();
     let mut turns = Turns {
         newcomers: VecDeque::new(),
-        told: VecDeque::new(),
+        served: VecDeque::new(),
         newcomer_next: true,
     };
     let mut list = List {
         io,
-        newest,
+        shared,
         users: Vec::new(),
         size: 1,
         number: 1,
@@ -109,7 +109,7 @@ pub(super) async fn run(
     loop {
         if !turns.waits_for(list.number) {
             tokio::select! {
-                news = presence.changed() => match news {
+                change = presence.changed() => match change {
                     Ok(()) => presence.mark_changed(),
                     Err(_) => return,
                 },
@@ -123,7 +123,7 @@ pub(super) async fn run(
         while let Ok(newcomer) = arriving.try_recv() {
             turns.newcomers.push_back(newcomer);
         }
-        turns.retain(Listener::is_there);
+        turns.retain(Reader::is_there);
         let changed = presence.has_changed().unwrap_or(true);
         let mut failed = false;
         if changed || !turns.newcomers.is_empty() {
@@ -131,13 +131,13 @@ pub(super) async fn run(
             match engine.online().await {
                 Ok(users) => list.renew(users),
                 Err(error) => {
-                    tracing::debug!(%error, "who is online could not be read");
+                    tracing::debug!(%error, "the list of who is online could not be read");
                     failed = true;
                 }
             }
         }
-        // Also after a failure: an old client waits for a list, and this is the last one that was known.
-        list.tell(&mut turns).await;
+        // Also after a failure: an old client waits for a list, and this is the last one known.
+        list.send(&mut turns).await;
         if failed {
             tokio::time::sleep(AGAIN).await;
             presence.mark_changed();
@@ -148,9 +148,9 @@ pub(super) async fn run(
 /// The list as it was last read.
 struct List {
     io: SocketIo,
-    newest: Arc<Newest>,
+    shared: Arc<SharedList>,
     users: Vec<UserId>,
-    /// Of its frame, in bytes.
+    /// The length of its frame in bytes.
     size: usize,
     number: u64,
 }
@@ -158,24 +158,26 @@ struct List {
 impl List {
     fn renew(&mut self, users: Vec<UserId>) {
         if users != self.users {
-            self.size = self.newest.set(&users);
+            self.size = self.shared.set(&users);
             self.users = users;
             self.number += 1;
         }
     }
 
-    /// Tells as many as a window allows.
-    async fn tell(&self, turns: &mut Turns<Listener>) {
+    /// Sends the list to as many readers as a window allows.
+    async fn send(&self, turns: &mut Turns<Reader>) {
         let mut polling = false;
         for _ in 0..WINDOW_BYTES.div_ceil(self.size) {
-            let Some(listener) = turns.next(self.number) else {
+            let Some(reader) = turns.next(self.number) else {
                 break;
             };
-            let socket = listener.link.socket();
+            let socket = reader.client.socket();
             // Volatile: a list that still waits is replaced.
             match socket.transport_type() {
                 // A socket that is closed is gone in a moment.
-                TransportType::Websocket => drop(socket.volatile().emit(ONLINE_USERS, &NO_LIST)),
+                TransportType::Websocket => {
+                    drop(socket.volatile().emit(ONLINE_USERS, &PLACEHOLDER_LIST));
+                }
                 TransportType::Polling => {
                     socket.join(POLLING);
                     polling = true;
@@ -184,8 +186,8 @@ impl List {
         }
         if polling && let (Some(all), Some(same)) = (self.io.of("/"), self.io.of("/")) {
             // Encoded once.
-            let told = all.to(POLLING).volatile().emit(ONLINE_USERS, &self.users);
-            told.await.ok();
+            let sent = all.to(POLLING).volatile().emit(ONLINE_USERS, &self.users);
+            sent.await.ok();
             same.to(POLLING).leave(POLLING).await.ok();
         }
     }
@@ -196,29 +198,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn newcomers_and_who_has_waited_longest_take_turns_and_nobody_is_told_twice() {
+    fn newcomers_and_others_take_turns_and_no_reader_gets_a_list_twice() {
         let mut turns = Turns {
             newcomers: VecDeque::from(["a", "b", "c"]),
-            told: VecDeque::new(),
+            served: VecDeque::new(),
             newcomer_next: true,
         };
-        let told = |turns: &mut Turns<&'static str>, list, most| -> Vec<_> {
+        let served = |turns: &mut Turns<&'static str>, list, most| -> Vec<_> {
             std::iter::from_fn(|| turns.next(list).copied())
                 .take(most)
                 .collect()
         };
-        assert_eq!(told(&mut turns, 1, 2), ["a", "b"]);
+        assert_eq!(served(&mut turns, 1, 2), ["a", "b"]);
         turns.newcomers.push_back("d");
-        // Meanwhile there is another list.
-        assert_eq!(told(&mut turns, 2, 3), ["c", "a", "d"]);
+        // Meanwhile the list has changed.
+        assert_eq!(served(&mut turns, 2, 3), ["c", "a", "d"]);
         turns.newcomers.push_back("e");
-        assert_eq!(told(&mut turns, 3, 2), ["b", "e"]);
+        assert_eq!(served(&mut turns, 3, 2), ["b", "e"]);
         turns.retain(|one| *one != "d");
         assert!(turns.waits_for(3));
-        assert_eq!(told(&mut turns, 3, 9), ["c", "a"]);
+        assert_eq!(served(&mut turns, 3, 9), ["c", "a"]);
         assert!(!turns.waits_for(3));
         turns.newcomers.push_back("f");
         assert!(turns.waits_for(3));
-        assert_eq!(told(&mut turns, 3, 9), ["f"]);
+        assert_eq!(served(&mut turns, 3, 9), ["f"]);
     }
 }

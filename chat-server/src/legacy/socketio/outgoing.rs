@@ -1,4 +1,4 @@
-//! The old protocol's outbound events, and the way out to one socket.
+//! The old protocol's outbound events, and the client that they are written to.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,7 +8,8 @@ use serde::Serialize;
 use socketioxide::{SendError, SocketError, extract::SocketRef};
 use tokio_util::sync::CancellationToken;
 
-use crate::{legacy_time::legacy_time, metrics::Metrics};
+use super::super::time::old_time;
+use crate::http::metrics::Metrics;
 
 pub(super) const DM_ERROR: &str = "dm-error";
 
@@ -40,7 +41,7 @@ impl<'a> ChatMessage<'a> {
             from,
             text,
             to,
-            time: legacy_time(at),
+            time: old_time(at),
         })
     }
 }
@@ -68,9 +69,9 @@ pub(super) fn wording(error: &Error) -> String {
     }
 }
 
-/// The way out to one socket, and how its end is made known.
+/// The client of one socket, to write to, and the signals of its end.
 #[derive(Clone)]
-pub(super) struct Link {
+pub(super) struct Client {
     socket: SocketRef,
     /// Cancelled when this side wants to end it.
     pub(super) kick: CancellationToken,
@@ -79,7 +80,7 @@ pub(super) struct Link {
     pub(super) metrics: Arc<Metrics>,
 }
 
-impl Link {
+impl Client {
     pub(super) fn new(
         socket: SocketRef,
         kick: CancellationToken,

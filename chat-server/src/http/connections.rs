@@ -9,10 +9,8 @@ use std::{
     },
 };
 
-use crate::{
-    config::Settings,
-    metrics::{Limit, Metrics},
-};
+use super::metrics::{Limit, Metrics};
+use crate::config::Settings;
 
 /// Counts connections and refuses those beyond the limits.
 #[derive(Debug)]
@@ -89,7 +87,7 @@ impl Connections {
             None
         };
         if let Some(limit) = reached {
-            self.metrics.turned_away.count(limit);
+            self.metrics.refused.count(limit);
             return None;
         }
         self.metrics.accepted.add(1);
@@ -249,7 +247,7 @@ mod tests {
         drop(others);
         let metrics = &connections.metrics;
         assert_eq!((metrics.accepted.get(), metrics.connections.get()), (4, 2));
-        let refused = Family::counters("name", "help", &metrics.turned_away).figures;
+        let refused = Family::counters("name", "help", &metrics.refused).figures;
         let expected = Figures::Counters {
             label: "limit",
             counts: vec![("all", 1), ("address", 1), ("new", 1)],

@@ -1,22 +1,22 @@
-//! One socket and its state: who is there, and with whom they talk.
+//! One socket and its state: the user that it is, and the user that it talks to.
 
 use std::{sync::Arc, time::Duration};
 
 use chat_core::{
-    Actor, ChatEngine, ClientMessageId, CloseReason, Connect, EntryBody, Error, ErrorBody, Event,
-    Frame, Mark, MessageId, NewBody, Outbox, Outgoing, Responder, RoomId, Sent, Session, UserId,
-    port::Transport,
+    Actor, ChatEngine, ClientMessageId, Clock, CloseReason, Connect, EntryBody, Error, ErrorBody,
+    Event, Frame, IdGen, Mark, MessageId, NewBody, Outbox, Outgoing, Responder, RoomId, Sent,
+    Session, UserId, port::Transport,
 };
 use serde_json::json;
 use socketioxide::extract::AckSender;
 use tokio::time::Instant;
 
 use super::{
-    Shared,
-    inbox::{Call, Waiting},
+    context::Context,
+    inbox::{Call, Calls},
     incoming::Incoming,
-    online::Listener,
-    outgoing::{ChatMessage, DM_ERROR, Link, wording},
+    online::Reader,
+    outgoing::{ChatMessage, Client, DM_ERROR, wording},
     receipts,
 };
 
@@ -25,85 +25,85 @@ const FRAMES: usize = 64;
 
 /// A socket's task.
 pub(super) struct Conversation {
-    shared: Arc<Shared>,
-    link: Link,
-    seat: Option<Seat>,
-    /// When the switches of name and partner made so far are paid off.
+    context: Arc<Context>,
+    client: Client,
+    identity: Option<Identity>,
+    /// When the changes of name and partner made so far are paid off.
     switches_paid: Instant,
 }
 
 /// What a socket has while it has a name.
-struct Seat {
+struct Identity {
     user: Actor,
-    /// Ends before the rest when the client is gone: what it had sent is done without.
+    /// Ends before the rest when the client is gone: what it had sent is carried out without.
     session: Option<Session>,
     outbox: Arc<Outbox>,
-    /// The one direct room that it shows.
+    /// The one direct room that the client shows.
     room: Option<RoomId>,
-    /// As long as it lives, the socket is told who is online.
+    /// As long as it lives, the socket gets the list of who is online.
     named: Arc<()>,
 }
 
 impl Conversation {
-    pub(super) fn new(shared: Arc<Shared>, link: Link) -> Self {
+    pub(super) fn new(context: Arc<Context>, client: Client) -> Self {
         Self {
-            shared,
-            link,
-            seat: None,
+            context,
+            client,
+            identity: None,
             switches_paid: Instant::now(),
         }
     }
 
-    /// Runs until the client is gone. What it had sent before is still done, though the session
+    /// Runs until the client is gone. What it had sent before is still carried out, though the session
     /// ends at once.
-    pub(super) async fn run(mut self, calls: Arc<Waiting>) {
+    pub(super) async fn run(mut self, calls: Arc<Calls>) {
         let mut frames = Vec::new();
         let mut leaving = false;
         loop {
             tokio::select! {
-                () = self.link.kick.cancelled(), if !leaving => {
+                () = self.client.kick.cancelled(), if !leaving => {
                     calls.close();
-                    self.seat = None;
+                    self.identity = None;
                     while calls.recv().await.is_some() {}
-                    return Box::pin(self.link.hang_up()).await;
+                    return Box::pin(self.client.hang_up()).await;
                 }
-                () = self.link.gone.cancelled(), if !leaving => {
+                () = self.client.gone.cancelled(), if !leaving => {
                     leaving = true;
                     calls.close();
-                    if let Some(seat) = &mut self.seat {
-                        seat.session = None;
+                    if let Some(identity) = &mut self.identity {
+                        identity.session = None;
                     }
                 }
                 call = calls.recv() => match call {
                     Some(call) => {
-                        let kick = self.link.kick.clone();
+                        let kick = self.client.kick.clone();
                         // Boxed, for a task is as large as the largest thing it awaits.
                         kick.run_until_cancelled(Box::pin(self.take(call))).await;
                     }
                     None => return,
                 },
-                closed = next_frames(self.seat.as_ref(), &mut frames), if !leaving => {
+                closed = next_frames(self.identity.as_ref(), &mut frames), if !leaving => {
                     for frame in frames.drain(..) {
-                        self.tell(&frame).await;
+                        self.deliver(&frame).await;
                     }
                     if let Some(reason) = closed
-                        && !self.link.kick.is_cancelled()
+                        && !self.client.kick.is_cancelled()
                     {
-                        self.link.metrics.closed.count(reason);
+                        self.client.metrics.closed.count(reason);
                     }
                     match closed {
                         None => {}
                         Some(CloseReason::Shutdown) => {
                             // The client comes back by itself when its connection is cut, not when
-                            // it is told to go; so that is left to `SocketIo::close`.
-                            self.link.emit(DM_ERROR, "The server is shutting down");
+                            // it is asked to go; so that is left to `SocketIo::close`.
+                            self.client.emit(DM_ERROR, "The server is shutting down");
                             // What comes from now on has nobody to take it.
                             calls.close();
                             return;
                         }
                         Some(reason) => {
-                            self.link.emit(DM_ERROR, &format!("Disconnected: {}", reason.name()));
-                            self.link.kick.cancel();
+                            self.client.emit(DM_ERROR, &format!("Disconnected: {}", reason.name()));
+                            self.client.kick.cancel();
                         }
                     }
                 }
@@ -113,63 +113,58 @@ impl Conversation {
 
     async fn take(&mut self, call: Call) {
         let Call { event, ack, .. } = call;
-        let done = match (event, &mut self.seat) {
+        let done = match (event, &mut self.identity) {
             (Err(error), _) => Err(error),
             (Ok(Incoming::SetUsername(name)), _) => self.set_username(&name).await,
             (Ok(_), None) => Err(bad("say who you are first: set-username")),
             (Ok(Incoming::StartDm(peer)), Some(_)) => self.start_dm(&peer).await,
-            (Ok(Incoming::Message { text, client_id }), Some(seat)) => {
-                return seat
-                    .send(&self.shared, &self.link, text, client_id, ack)
+            (Ok(Incoming::Message { text, client_id }), Some(identity)) => {
+                return identity
+                    .send(&self.context, &self.client, text, client_id, ack)
                     .await;
             }
-            (Ok(Incoming::Typing), Some(seat)) => seat.typing().await,
-            (Ok(Incoming::Receipt { mark, id, from }), Some(seat)) => {
-                seat.receipt(mark, id, &from).await
+            (Ok(Incoming::Typing), Some(identity)) => identity.typing().await,
+            (Ok(Incoming::Receipt { mark, id, from }), Some(identity)) => {
+                identity.receipt(mark, id, &from).await
             }
         };
         match done {
             Ok(()) => drop(ack.send(&json!({}))),
-            Err(error) => refuse(&self.link, ack, &error),
+            Err(error) => refuse(&self.client, ack, &error),
         }
     }
 
     async fn set_username(&mut self, name: &str) -> Result<(), Error> {
-        let user = self
-            .shared
-            .settings
-            .authenticator
-            .authenticate(name)
-            .await?;
+        let user = self.context.app.auth.authenticate(name).await?;
         if self
-            .seat
+            .identity
             .as_ref()
-            .is_some_and(|seat| *seat.user.user() == user)
+            .is_some_and(|identity| *identity.user.user() == user)
         {
             return Ok(());
         }
         self.pay_for_switch()?;
         // The former name is given up first, so that it doesn't stay behind as a ghost.
-        self.seat = None;
-        let seat = Seat::take(&self.shared.engine, user).await?;
-        let listener = Listener::new(self.link.clone(), Arc::downgrade(&seat.named));
-        self.seat = Some(seat);
-        self.shared.newcomers.send(listener).await.ok();
+        self.identity = None;
+        let identity = Identity::take(&self.context.app.engine, user).await?;
+        let reader = Reader::new(self.client.clone(), Arc::downgrade(&identity.named));
+        self.identity = Some(identity);
+        self.context.newcomers.send(reader).await.ok();
         Ok(())
     }
 
     async fn start_dm(&mut self, peer: &UserId) -> Result<(), Error> {
         self.pay_for_switch()?;
-        let Some(seat) = &mut self.seat else {
+        let Some(identity) = &mut self.identity else {
             return Ok(());
         };
         // The former partner goes first: after a failure nothing may reach the wrong one.
-        seat.room = None;
-        seat.room = Some(seat.user.open(peer).await?.room.id);
+        identity.room = None;
+        identity.room = Some(identity.user.open(peer).await?.room.id);
         Ok(())
     }
 
-    /// Names and partners can't be tried without end: each may make a room, or news for all.
+    /// Limits changes of name and partner: each may make a room, or change the list for all.
     fn pay_for_switch(&mut self) -> Result<(), Error> {
         const EACH: Duration = Duration::from_millis(200);
         const AT_ONCE: u32 = 20;
@@ -187,37 +182,39 @@ impl Conversation {
         }
     }
 
-    async fn tell(&self, frame: &Frame) {
-        let Some(seat) = &self.seat else { return };
+    async fn deliver(&self, frame: &Frame) {
+        let Some(identity) = &self.identity else {
+            return;
+        };
         let Outgoing::Event(event) = frame.outgoing() else {
             return;
         };
         match event {
-            Event::Entry(entry) if seat.shows(&entry.room) => {
+            Event::Entry(entry) if identity.shows(&entry.room) => {
                 if let EntryBody::Message { text, .. } = &entry.body
                     && let Some(message) =
                         ChatMessage::new(&entry.room, entry.id, &entry.author, text, entry.at)
                 {
-                    self.link.emit("dm-message", &message);
+                    self.client.emit("dm-message", &message);
                 }
             }
             Event::Typing {
                 room,
                 user,
                 active: true,
-            } if seat.shows(room) => {
-                self.link.emit("typing", user);
+            } if identity.shows(room) => {
+                self.client.emit("typing", user);
             }
             Event::Receipt {
                 room,
                 user,
                 was,
                 now,
-            } if user != seat.user.user() => {
-                match Box::pin(receipts::of(&seat.user, room, *was, *now)).await {
+            } if user != identity.user.user() => {
+                match Box::pin(receipts::of(&identity.user, room, *was, *now)).await {
                     Ok(receipts) => {
                         for (event, id) in receipts {
-                            self.link.emit(event, &id);
+                            self.client.emit(event, &id);
                         }
                     }
                     Err(error) => tracing::debug!(%error, "receipts could not be passed on"),
@@ -228,7 +225,7 @@ impl Conversation {
     }
 }
 
-impl Seat {
+impl Identity {
     async fn take(engine: &ChatEngine, user: UserId) -> Result<Self, Error> {
         let outbox = engine.outbox();
         let transport = Arc::clone(&outbox) as Arc<dyn Transport>;
@@ -255,31 +252,31 @@ impl Seat {
     /// Doesn't wait until the message is stored: the next one can follow meanwhile, behind it.
     async fn send(
         &self,
-        shared: &Arc<Shared>,
-        link: &Link,
+        context: &Arc<Context>,
+        client: &Client,
         text: String,
         client_id: Option<ClientMessageId>,
         ack: AckSender,
     ) {
         let room = match self.room() {
             Ok(room) => room,
-            Err(error) => return refuse(link, ack, &error),
+            Err(error) => return refuse(client, ack, &error),
         };
         let done = Responder::new({
-            let (shared, link) = (Arc::clone(shared), link.clone());
+            let (context, client) = (Arc::clone(context), client.clone());
             let (room, from) = (room.clone(), self.user.user().clone());
             move |result| match result {
                 Ok(Sent { id, seq, .. }) => drop(ack.send(&json!({ "id": id, "seq": seq }))),
                 Err(error @ Error::Moderated { .. }) => {
-                    let id = MessageId(shared.settings.ids.next());
-                    let at = shared.settings.clock.now();
+                    let id = MessageId(context.ids.next());
+                    let at = context.clock.now();
                     if let Some(refused) = ChatMessage::new(&room, id, &from, &wording(&error), at)
                     {
-                        link.emit(DM_ERROR, &refused);
+                        client.emit(DM_ERROR, &refused);
                     }
-                    answer(&link, ack, &error);
+                    answer(&client, ack, &error);
                 }
-                Err(error) => refuse(&link, ack, &error),
+                Err(error) => refuse(&client, ack, &error),
             }
         });
         self.user
@@ -305,21 +302,21 @@ impl Seat {
 }
 
 /// Waits for frames, or for the end of the session; for ever while there is no session.
-async fn next_frames(seat: Option<&Seat>, frames: &mut Vec<Frame>) -> Option<CloseReason> {
-    match seat {
-        Some(seat) => seat.outbox.recv_many(frames, FRAMES).await,
+async fn next_frames(identity: Option<&Identity>, frames: &mut Vec<Frame>) -> Option<CloseReason> {
+    match identity {
+        Some(identity) => identity.outbox.recv_many(frames, FRAMES).await,
         None => std::future::pending().await,
     }
 }
 
-/// Says why something was not done: as the old server did, and in the ack of a client that asked.
-fn refuse(link: &Link, ack: AckSender, error: &Error) {
-    link.emit(DM_ERROR, &wording(error));
-    answer(link, ack, error);
+/// Says why an event was refused: as the old server did, and in the ack of a client that asked for one.
+fn refuse(client: &Client, ack: AckSender, error: &Error) {
+    client.emit(DM_ERROR, &wording(error));
+    answer(client, ack, error);
 }
 
-fn answer(link: &Link, ack: AckSender, error: &Error) {
-    link.metrics.refusals.count(error.code());
+fn answer(client: &Client, ack: AckSender, error: &Error) {
+    client.metrics.refusals.count(error.code());
     ack.send(&json!({ "error": ErrorBody::from(error) })).ok();
 }
 

@@ -4,40 +4,32 @@
 
 use std::io::{self, IoSlice};
 
-use chat_core::Frame;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
-use tokio_tungstenite::tungstenite::protocol::frame::{
-    FrameHeader,
-    coding::{Data, OpCode},
-};
 
-/// Writes all of them. A server's frames aren't masked, so the same bytes go to all who get one.
+use super::header;
+
+/// Writes each text as one frame. A server's frames aren't masked, so all receivers of a text share its
+/// bytes.
 ///
 /// # Cancel safety
 ///
 /// After a dropped call the stream may stand within a frame, and is of no use.
-pub(super) async fn write(
+pub(super) async fn write<'a>(
     stream: &mut (impl AsyncWrite + Unpin),
-    frames: &[Frame],
+    texts: impl Iterator<Item = &'a str> + Clone,
 ) -> io::Result<()> {
-    let header = FrameHeader {
-        opcode: OpCode::Data(Data::Text),
-        ..FrameHeader::default()
-    };
-    let mut headers = Vec::with_capacity(4 * frames.len());
-    let mut ends = Vec::with_capacity(frames.len());
-    for frame in frames {
-        let length = frame.json().len() as u64;
-        header
-            .format(length, &mut headers)
-            .map_err(io::Error::other)?;
+    let count = texts.size_hint().0;
+    let mut headers = Vec::with_capacity(4 * count);
+    let mut ends = Vec::with_capacity(count);
+    for text in texts.clone() {
+        header::write_text(text.len(), &mut headers);
         ends.push(headers.len());
     }
-    let mut slices = Vec::with_capacity(2 * frames.len());
+    let mut slices = Vec::with_capacity(2 * ends.len());
     let mut start = 0;
-    for (frame, end) in frames.iter().zip(ends) {
+    for (text, end) in texts.zip(ends) {
         slices.push(IoSlice::new(&headers[start..end]));
-        slices.push(IoSlice::new(frame.json().as_bytes()));
+        slices.push(IoSlice::new(text.as_bytes()));
         start = end;
     }
     let mut left = &mut slices[..];
@@ -53,7 +45,6 @@ pub(super) async fn write(
 
 #[cfg(test)]
 mod tests {
-    use chat_core::{Answer, ErrorBody};
     use futures_util::StreamExt;
     use tokio_tungstenite::{
         WebSocketStream,
@@ -62,21 +53,17 @@ mod tests {
 
     use super::*;
 
-    fn frame(length: usize) -> Frame {
-        let error = ErrorBody::from(&chat_core::Error::BadRequest("x".repeat(length)));
-        Answer::Error { id: None, error }.into()
-    }
-
     #[tokio::test]
     async fn frames_of_all_lengths_arrive_through_a_narrow_pipe() {
-        let frames: Vec<_> = [0, 1, 60, 125, 126, 300, 65_535, 70_000].map(frame).into();
+        let texts = [0, 1, 60, 125, 126, 300, 65_535, 70_000].map(|length| "x".repeat(length));
         let (mut server, client) = tokio::io::duplex(97);
-        let sent = frames.clone();
-        let sending = tokio::spawn(async move { write(&mut server, &sent).await });
+        let sent = texts.clone();
+        let sending =
+            tokio::spawn(async move { write(&mut server, sent.iter().map(|it| &**it)).await });
         let mut client = WebSocketStream::from_raw_socket(client, Role::Client, None).await;
-        for frame in frames {
+        for text in texts {
             let message = client.next().await.unwrap().unwrap();
-            assert_eq!(message, Message::text(&**frame.json()));
+            assert_eq!(message, Message::text(text));
         }
         sending.await.unwrap().unwrap();
     }

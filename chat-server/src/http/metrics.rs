@@ -1,25 +1,18 @@
-//! `GET /metrics`: the figures of the engine and of the server, as Prometheus reads them.
+//! What the server counts, and all figures as Prometheus reads them.
 
 use std::fmt::{self, Display};
 
-use axum::{
-    extract::State,
-    http::header,
-    response::{IntoResponse, Response},
-};
 use chat_core::{
     Answer, CloseReason, ErrorCode, Frame, Outgoing,
     metrics::{Counter, Counters, Family, Figures, Gauge, Label},
 };
-
-use crate::app::App;
 
 /// What the server counts beside the engine.
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
     pub(crate) connections: Gauge,
     pub(crate) accepted: Counter,
-    pub(crate) turned_away: Counters<Limit>,
+    pub(crate) refused: Counters<Limit>,
     pub(crate) closed: Counters<CloseReason>,
     pub(crate) refusals: Counters<ErrorCode>,
 }
@@ -46,8 +39,8 @@ impl Label for Limit {
 }
 
 impl Metrics {
-    /// Counts a frame that says that a command was not carried out.
-    pub(crate) fn writing(&self, frame: &Frame) {
+    /// Counts the frame if it says that a command was not carried out.
+    pub(crate) fn count_refusal(&self, frame: &Frame) {
         if let Outgoing::Answer(Answer::Error { error, .. }) = frame.outgoing()
             && let Some(code) = ErrorCode::from_code(error.code)
         {
@@ -55,7 +48,8 @@ impl Metrics {
         }
     }
 
-    fn families(&self) -> Vec<Family> {
+    /// The server's figures; those of the engine are [`chat_core::ChatEngine::metrics`].
+    pub(crate) fn families(&self) -> Vec<Family> {
         vec![
             Family::gauge(
                 "chat_connections",
@@ -70,7 +64,7 @@ impl Metrics {
             Family::counters(
                 "chat_connections_refused_total",
                 "Connections refused, by the limit that was reached.",
-                &self.turned_away,
+                &self.refused,
             ),
             Family::counters(
                 "chat_connections_closed_total",
@@ -86,24 +80,9 @@ impl Metrics {
     }
 }
 
-/// Answers with everything there is.
-pub(crate) async fn show(State(app): State<App>) -> impl IntoResponse {
-    let mut families = app.engine.metrics();
-    families.extend(app.metrics.families());
-    let kind = "text/plain; version=0.0.4; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], text(&families).to_string())
-}
-
-/// Counts an HTTP request that is refused.
-pub(crate) async fn note(State(app): State<App>, response: Response) -> Response {
-    if let Some(code) = response.extensions().get::<ErrorCode>() {
-        app.metrics.refusals.count(*code);
-    }
-    response
-}
-
-/// The text format 0.0.4. No name, help text or label needs escaping, for all stand in our code.
-fn text(families: &[Family]) -> impl Display {
+/// The figures in Prometheus' text format 0.0.4. No name, help text or label needs escaping, for all
+/// stand in our code.
+pub(crate) fn text(families: &[Family]) -> impl Display {
     fmt::from_fn(move |f| families.iter().try_for_each(|family| write(f, family)))
 }
 

@@ -1,4 +1,4 @@
-//! The time as the old server wrote it into its messages.
+//! The time of a message, as the old server wrote it.
 
 use std::fmt::Display;
 
@@ -6,7 +6,7 @@ use chrono::{DateTime, Local, TimeZone, Utc};
 
 /// A moment in the server's local time, as in `5/3/2026, 9:07:04 pm`: day first, no leading zeros
 /// before the minutes.
-pub(crate) fn legacy_time(at: DateTime<Utc>) -> String {
+pub(super) fn old_time(at: DateTime<Utc>) -> String {
     shown(&at.with_timezone(&Local))
 }
 

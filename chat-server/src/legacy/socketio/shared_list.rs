@@ -1,11 +1,12 @@
-//! A stand-in for the list of who is online: a few bytes in whose place a WebSocket writes the list.
+//! The list of who is online, which all sockets share: the library carries a placeholder, a few bytes in
+//! whose place the socket's WebSocket writes the list.
 //!
 //! The library would copy the list for each socket, twice, and keep the copy's memory for as long as
-//! the socket lives; with 10,000 users that is 100 kB each. So it carries the stand-in, and what
-//! the socket writes is the one list that all share, as it is at that moment.
+//! the socket lives; with 10,000 users that is 100 kB each. So it carries the placeholder, and the
+//! socket writes the list as it is at that moment.
 
 use std::{
-    io::{self, Cursor},
+    io,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, ready},
@@ -15,31 +16,29 @@ use chat_core::UserId;
 use hyper::body::{Buf, Bytes};
 use serde::Serialize;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio_tungstenite::tungstenite::protocol::frame::{
-    FrameHeader,
-    coding::{Data, OpCode},
-};
 use tokio_util::sync::DropGuard;
+
+use crate::websocket::header::{self, Header};
 
 pub(super) const ONLINE_USERS: &str = "online-users";
 
-/// What [`ONLINE_USERS`] is emitted with to have it written as a [`STAND_IN`].
-pub(super) const NO_LIST: (Option<()>,) = (None,);
+/// What [`ONLINE_USERS`] is emitted with to have it written as a [`PLACEHOLDER`].
+pub(super) const PLACEHOLDER_LIST: (Option<()>,) = (None,);
 
 /// The frame of a WebSocket in whose place the list is written: a whole text of 23 bytes.
-const STAND_IN: &[u8; 25] = b"\x81\x1742[\"online-users\",null]";
+const PLACEHOLDER: &[u8; 25] = b"\x81\x1742[\"online-users\",null]";
 
 /// The newest list, as the frame that is written.
 #[derive(Debug)]
-pub(super) struct Newest(Mutex<Bytes>);
+pub(super) struct SharedList(Mutex<Bytes>);
 
-impl Newest {
-    /// Of nobody.
+impl SharedList {
+    /// An empty list.
     pub(super) fn new() -> Self {
         Self(Mutex::new(frame(&[])))
     }
 
-    /// Gives how many bytes the list has.
+    /// Replaces the list; gives the length of its frame in bytes.
     pub(super) fn set(&self, users: &[UserId]) -> usize {
         let frame = frame(users);
         let size = frame.len();
@@ -63,14 +62,9 @@ fn frame(users: &[UserId]) -> Bytes {
         tracing::error!(%error, "the list could not be encoded");
         format!(r#"["{ONLINE_USERS}",[]]"#)
     });
-    let header = FrameHeader {
-        opcode: OpCode::Data(Data::Text),
-        ..FrameHeader::default()
-    };
     let length = json.len() + 2;
-    let mut frame = Vec::with_capacity(length + 10);
-    // A vector takes whatever is written.
-    drop(header.format(length as u64, &mut frame));
+    let mut frame = Vec::with_capacity(length + header::LONGEST);
+    header::write_text(length, &mut frame);
     frame.extend(b"42");
     frame.extend(json.into_bytes());
     frame.into()
@@ -81,12 +75,12 @@ pub(super) struct WithList<S> {
     stream: S,
     /// What the client had sent when this end was made.
     early: Bytes,
-    newest: Arc<Newest>,
-    /// So many bytes, the next ones, hold no stand-in.
+    shared: Arc<SharedList>,
+    /// How many of the next bytes hold no placeholder.
     plain: usize,
     /// What is still to be written of a list.
     writing: Option<Bytes>,
-    /// Tells that this end is no more.
+    /// Cancels its token when this end is dropped.
     _gone: Option<DropGuard>,
 }
 
@@ -94,13 +88,13 @@ impl<S> WithList<S> {
     pub(super) fn new(
         stream: S,
         early: Vec<u8>,
-        newest: Arc<Newest>,
+        shared: Arc<SharedList>,
         gone: Option<DropGuard>,
     ) -> Self {
         Self {
             stream,
             early: early.into(),
-            newest,
+            shared,
             plain: 0,
             writing: None,
             _gone: gone,
@@ -132,15 +126,15 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WithList<S> {
     ) -> Poll<io::Result<usize>> {
         let Self {
             stream,
-            newest,
+            shared,
             plain,
             writing,
             ..
         } = &mut *self;
         if *plain == 0 && writing.is_none() {
-            *plain = before_stand_in(buf);
+            *plain = before_placeholder(buf);
             if *plain == 0 && !buf.is_empty() {
-                *writing = Some(newest.get());
+                *writing = Some(shared.get());
             }
         }
         if let Some(list) = writing {
@@ -151,7 +145,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WithList<S> {
                 }
             }
             *writing = None;
-            return Poll::Ready(Ok(STAND_IN.len()));
+            return Poll::Ready(Ok(PLACEHOLDER.len()));
         }
         let now = &buf[..buf.len().min(*plain)];
         let written = ready!(Pin::new(stream).poll_write(cx, now))?;
@@ -168,25 +162,24 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WithList<S> {
     }
 }
 
-/// How many bytes stand before the first stand-in; frames may reach beyond the end.
-fn before_stand_in(frames: &[u8]) -> usize {
+/// How many bytes stand before the first placeholder; frames may reach beyond the end.
+fn before_placeholder(frames: &[u8]) -> usize {
     let mut at = 0;
     while let Some(rest) = frames.get(at..)
         && !rest.is_empty()
-        && !rest.starts_with(STAND_IN)
+        && !rest.starts_with(PLACEHOLDER)
     {
         at = at.saturating_add(length(rest));
     }
     at
 }
 
-/// How long the frame is that this begins with.
+/// The length of the frame that the bytes begin with.
 fn length(frame: &[u8]) -> usize {
-    let mut cursor = Cursor::new(frame);
-    match FrameHeader::parse(&mut cursor) {
-        Ok(Some((_, payload))) => {
-            usize::try_from(cursor.position().saturating_add(payload)).unwrap_or(usize::MAX)
-        }
+    match Header::read(frame) {
+        Ok(Some(header)) => usize::try_from(header.payload)
+            .unwrap_or(usize::MAX)
+            .saturating_add(header.length),
         _ => frame.len(),
     }
 }
@@ -213,10 +206,10 @@ mod tests {
 
     /// What a client hears when the library writes this, through a pipe that takes few bytes at a
     /// time.
-    async fn heard(newest: Arc<Newest>, messages: Vec<Message>) -> Vec<Message> {
+    async fn heard(shared: Arc<SharedList>, messages: Vec<Message>) -> Vec<Message> {
         let (ours, theirs) = duplex(7);
         let writing = tokio::spawn(async move {
-            let stream = WithList::new(ours, Vec::new(), newest, None);
+            let stream = WithList::new(ours, Vec::new(), shared, None);
             let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, None).await;
             for message in messages {
                 socket.feed(message).await.unwrap();
@@ -232,26 +225,26 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_list_stands_where_its_stand_in_stood() {
-        let stand_in = r#"42["online-users",null]"#.to_owned();
+    async fn the_list_stands_where_its_placeholder_stood() {
+        let placeholder = r#"42["online-users",null]"#.to_owned();
         for count in [0, 3, 1_000, 10_000] {
-            let newest = Arc::new(Newest::new());
+            let shared = Arc::new(SharedList::new());
             let all = users(count);
-            newest.set(&all);
+            shared.set(&all);
             let texts = [
-                stand_in.clone(),
+                placeholder.clone(),
                 "2".to_owned(),
                 "x".repeat(200),
-                stand_in.clone(),
-                stand_in.clone(),
+                placeholder.clone(),
+                placeholder.clone(),
                 "y".repeat(70_000),
-                format!("{stand_in} "),
-                stand_in.clone(),
+                format!("{placeholder} "),
+                placeholder.clone(),
             ];
             let expected: Vec<_> = texts
                 .iter()
                 .map(|text| {
-                    if *text == stand_in {
+                    if *text == placeholder {
                         list(&all)
                     } else {
                         Message::text(text.clone())
@@ -259,34 +252,34 @@ mod tests {
                 })
                 .collect();
             let texts = texts.map(Message::text).into();
-            assert_eq!(heard(newest, texts).await, expected);
+            assert_eq!(heard(shared, texts).await, expected);
         }
     }
 
     #[tokio::test]
-    async fn what_a_client_has_answered_to_its_ping_is_no_stand_in() {
-        let pong = Message::Pong(Bytes::from_static(STAND_IN));
+    async fn what_a_client_has_answered_to_its_ping_is_no_placeholder() {
+        let pong = Message::Pong(Bytes::from_static(PLACEHOLDER));
         let messages = vec![pong.clone(), Message::text("2")];
-        let newest = Arc::new(Newest::new());
-        assert_eq!(heard(newest, messages.clone()).await, messages);
+        let shared = Arc::new(SharedList::new());
+        assert_eq!(heard(shared, messages.clone()).await, messages);
     }
 
     #[tokio::test]
     async fn a_list_that_waits_is_replaced_by_a_newer_one() {
-        let newest = Arc::new(Newest::new());
+        let shared = Arc::new(SharedList::new());
         let (ours, theirs) = duplex(7);
-        newest.set(&users(1));
-        let stream = WithList::new(ours, Vec::new(), Arc::clone(&newest), None);
+        shared.set(&users(1));
+        let stream = WithList::new(ours, Vec::new(), Arc::clone(&shared), None);
         let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, None).await;
         for _ in 0..2 {
-            let stand_in = Message::text(r#"42["online-users",null]"#);
-            socket.feed(stand_in).await.unwrap();
+            let placeholder = Message::text(r#"42["online-users",null]"#);
+            socket.feed(placeholder).await.unwrap();
         }
         let mut client = WebSocketStream::from_raw_socket(theirs, Role::Client, None).await;
         // The first list has begun to be written when the others come.
         assert!(futures_util::poll!(socket.flush()).is_pending());
-        newest.set(&users(2));
-        newest.set(&users(3));
+        shared.set(&users(2));
+        shared.set(&users(3));
         let both = async { [client.next().await, client.next().await] };
         let (flushed, both) = tokio::join!(socket.flush(), both);
         flushed.unwrap();
@@ -298,7 +291,7 @@ mod tests {
     async fn what_came_early_is_read_first() {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
         let (mut theirs, ours) = duplex(9);
-        let mut stream = WithList::new(ours, b"early".to_vec(), Arc::new(Newest::new()), None);
+        let mut stream = WithList::new(ours, b"early".to_vec(), Arc::new(SharedList::new()), None);
         theirs.write_all(b" late").await.unwrap();
         let mut read = [0; 10];
         stream.read_exact(&mut read[..3]).await.unwrap();

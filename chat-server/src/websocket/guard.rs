@@ -1,7 +1,7 @@
 //! Watches the frames of a WebSocket as they arrive: how many, and whether each message ends.
 //!
-//! tungstenite shows whole messages only. A client that sends ever more fragments, or never the
-//! last one, would be seen by nobody.
+//! tungstenite shows whole messages only: without this, a client that sends fragments without end, or
+//! never the last one, would not be noticed.
 
 use std::{
     io,
@@ -16,7 +16,7 @@ use tokio::{
     time::{Instant, Sleep},
 };
 
-use crate::config::Settings;
+use super::header::{Header, LONGEST, Unknown};
 
 /// What a client did that ends its connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,17 +41,16 @@ pub(super) struct Guarded<S> {
 }
 
 impl<S> Guarded<S> {
-    pub(super) fn new(stream: S, settings: &Settings) -> Self {
+    /// Allows frames as `policy` says, and `message_timeout` for a message from its first byte to its
+    /// last.
+    pub(super) fn new(stream: S, policy: RatePolicy, message_timeout: Duration) -> Self {
         Self {
             stream,
             frames: Frames::default(),
-            policy: RatePolicy::Steady {
-                interval: settings.frame_rate.per / settings.frame_rate.count,
-                burst: settings.frame_rate.count.saturating_mul(2),
-            },
+            policy,
             spent: RateState::default(),
             since: Instant::now(),
-            message_timeout: settings.message_timeout,
+            message_timeout,
             deadline: None,
             fault: None,
         }
@@ -127,20 +126,25 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     }
 }
 
-/// Follows the frame headers of RFC 6455 (5.2) through a stream of bytes.
+/// Follows the frames through a stream of bytes, by their headers.
 #[derive(Debug, Default)]
 struct Frames {
-    header: [u8; 14],
+    /// The begun header, and how many bytes of it are there.
+    header: [u8; LONGEST],
     have: usize,
+    /// How many bytes of the frame's payload are still to come.
     payload: u64,
-    last: bool,
     in_message: bool,
+    /// The frame is the last one of its message.
+    last: bool,
+    /// There was a header that can't be read. tungstenite refuses it too, and reads no further.
+    lost: bool,
 }
 
 /// What some bytes held.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Seen {
-    /// How many frames began to be sent, counted when their header is complete.
+    /// How many frames began; one counts when its header is complete.
     frames: u32,
     /// Whether a message ended.
     finished: bool,
@@ -154,7 +158,7 @@ impl Frames {
 
     fn feed(&mut self, mut bytes: &[u8]) -> Seen {
         let mut seen = Seen::default();
-        while !bytes.is_empty() {
+        while !bytes.is_empty() && !self.lost {
             if self.payload > 0 {
                 let skip = usize::try_from(self.payload)
                     .unwrap_or(usize::MAX)
@@ -165,52 +169,27 @@ impl Frames {
                 self.header[self.have] = bytes[0];
                 self.have += 1;
                 bytes = &bytes[1..];
-                if self.have < self.header_len() {
-                    continue;
+                match Header::read(&self.header[..self.have]) {
+                    Ok(None) => continue,
+                    Ok(Some(header)) => {
+                        self.payload = header.payload;
+                        if !header.control {
+                            self.in_message = true;
+                            self.last = header.last;
+                        }
+                    }
+                    Err(Unknown) => self.lost = true,
                 }
-                seen.frames = seen.frames.saturating_add(1);
-                self.payload = self.payload_len();
                 self.have = 0;
-                let [first, ..] = self.header;
-                let is_control = first & 0x08 != 0;
-                if !is_control {
-                    self.in_message = true;
-                    self.last = first & 0x80 != 0;
-                }
+                seen.frames = seen.frames.saturating_add(1);
             }
-            if self.payload == 0 && self.have == 0 && self.in_message && self.last {
+            if self.payload == 0 && self.in_message && self.last {
                 self.in_message = false;
                 self.last = false;
                 seen.finished = true;
             }
         }
         seen
-    }
-
-    fn header_len(&self) -> usize {
-        if self.have < 2 {
-            return 2;
-        }
-        let mask = if self.header[1] & 0x80 == 0 { 0 } else { 4 };
-        let length = match self.header[1] & 0x7f {
-            126 => 2,
-            127 => 8,
-            _ => 0,
-        };
-        2 + length + mask
-    }
-
-    fn payload_len(&self) -> u64 {
-        let extended = |bytes: &[u8]| {
-            bytes
-                .iter()
-                .fold(0, |sum, byte| sum << 8 | u64::from(*byte))
-        };
-        match self.header[1] & 0x7f {
-            126 => extended(&self.header[2..4]),
-            127 => extended(&self.header[2..10]),
-            short => u64::from(short),
-        }
     }
 }
 

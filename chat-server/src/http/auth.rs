@@ -1,4 +1,4 @@
-//! Who somebody is.
+//! Logging in.
 
 use async_trait::async_trait;
 use chat_core::{
@@ -6,7 +6,7 @@ use chat_core::{
     port::{Authenticator, Unauthenticated},
 };
 
-/// Believes everybody: the token is the name.
+/// An open login, which believes everybody: the token is the name.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct OpenAuthenticator;
 

@@ -1,4 +1,4 @@
-//! What a client has sent and its socket's task has not taken yet: in order, and bounded.
+//! The queue of a socket: what its client has sent and its task has not taken yet, in order, bounded.
 
 use std::{
     collections::VecDeque,
@@ -15,11 +15,11 @@ use socketioxide::{
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::{incoming::Incoming, outgoing::DM_ERROR};
-use crate::metrics::Metrics;
-
-/// The largest event in bytes of JSON.
-pub(super) const MAX_PACKET: usize = 64 << 10;
+use super::{
+    incoming::{Incoming, MAX_PACKET},
+    outgoing::DM_ERROR,
+};
+use crate::http::metrics::Metrics;
 
 /// How many events may wait; long polling delivers a thousand at once.
 const MAX_CALLS: usize = 4_096;
@@ -27,16 +27,16 @@ const MAX_CALLS: usize = 4_096;
 /// How many bytes of events may wait.
 const MAX_BYTES: usize = 1 << 20;
 
-/// One event, and the client's wish to have it answered.
+/// One event, and the way to acknowledge it.
 pub(super) struct Call {
     pub(super) event: Result<Incoming, Error>,
     pub(super) ack: AckSender,
     size: usize,
 }
 
-/// The calls that wait. While there is none, it holds no memory for them.
+/// The calls that wait. It holds no memory while there is none.
 #[derive(Default)]
-pub(super) struct Waiting {
+pub(super) struct Calls {
     state: Mutex<State>,
     changed: Notify,
 }
@@ -51,12 +51,12 @@ struct State {
 /// There is no room for a call.
 struct Full;
 
-impl Waiting {
+impl Calls {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A call that comes after [`Waiting::close`] is lost.
+    /// A call that comes after [`Calls::close`] is lost.
     fn push(&self, call: Call) -> Result<(), Full> {
         let mut state = self.state();
         if state.closed {
@@ -105,21 +105,21 @@ impl Waiting {
 
 /// The handler of all events of one socket.
 pub(super) struct Inbox {
-    waiting: Arc<Waiting>,
+    calls: Arc<Calls>,
     kick: CancellationToken,
     metrics: Arc<Metrics>,
 }
 
 impl Inbox {
     /// `kick` is cancelled when the client has sent more than fits.
-    pub(super) fn new(kick: CancellationToken, metrics: Arc<Metrics>) -> (Self, Arc<Waiting>) {
-        let waiting = Arc::<Waiting>::default();
+    pub(super) fn new(kick: CancellationToken, metrics: Arc<Metrics>) -> (Self, Arc<Calls>) {
+        let calls = Arc::<Calls>::default();
         let inbox = Self {
-            waiting: Arc::clone(&waiting),
+            calls: Arc::clone(&calls),
             kick,
             metrics,
         };
-        (inbox, waiting)
+        (inbox, calls)
     }
 }
 
@@ -128,7 +128,7 @@ impl MessageHandler<LocalAdapter, ()> for Inbox {
         let Ok(ack) = AckSender::from_message_parts(&socket, &mut value, &ack_id);
         let event = Incoming::read(&value);
         let size = value.len().min(MAX_PACKET);
-        if let Err(Full) = self.waiting.push(Call { event, ack, size })
+        if let Err(Full) = self.calls.push(Call { event, ack, size })
             && !self.kick.is_cancelled()
         {
             tracing::info!(sid = %socket.id, "closing a connection that sends too much at once");

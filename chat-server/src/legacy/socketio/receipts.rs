@@ -1,13 +1,13 @@
-//! Watermarks, told as the old protocol did: message by message, to their author.
+//! Watermarks as the old protocol sends them: one event per message, to its author.
 
 use chat_core::{
     Actor, Entry, EntryBody, Error, MessageId, Page, RoomId, RoomKind, Seq, UserId, Watermarks,
 };
 
-/// How many messages a receipt is told of at once; those before them have scrolled away.
+/// For how many messages a receipt is sent at once; those before them have scrolled away.
 const MOST: u64 = 200;
 
-/// The events that tell the author what another member's new watermarks mean.
+/// The events that another member's new watermarks mean for the author.
 pub(super) async fn of(
     author: &Actor,
     room: &RoomId,
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
     use chat_core::{ClientMessageId, CountingIds, IdGen};
 
-    fn told(mine: &[u64], was: (u64, u64), now: (u64, u64)) -> Vec<(&'static str, u64)> {
+    fn sent(mine: &[u64], was: (u64, u64), now: (u64, u64)) -> Vec<(&'static str, u64)> {
         let (alice, bob) = (UserId::new("alice").unwrap(), UserId::new("bob").unwrap());
         let ids = CountingIds::default();
         let marks = |(delivered, read)| Watermarks {
@@ -94,14 +94,14 @@ mod tests {
     }
 
     #[test]
-    fn a_receipt_is_told_for_each_own_message_that_it_passes() {
+    fn a_receipt_is_sent_for_each_own_message_that_it_passes() {
         let (d, r) = ("delivered", "read");
-        assert_eq!(told(&[1, 2, 4], (1, 0), (3, 0)), [(d, 2)]);
-        assert_eq!(told(&[1, 2, 4], (4, 1), (4, 4)), [(r, 2), (r, 4)]);
+        assert_eq!(sent(&[1, 2, 4], (1, 0), (3, 0)), [(d, 2)]);
+        assert_eq!(sent(&[1, 2, 4], (4, 1), (4, 4)), [(r, 2), (r, 4)]);
         assert_eq!(
-            told(&[1, 2, 4], (1, 0), (4, 4)),
+            sent(&[1, 2, 4], (1, 0), (4, 4)),
             [(r, 1), (d, 2), (r, 2), (d, 4), (r, 4)]
         );
-        assert_eq!(told(&[1, 2], (5, 5), (5, 5)), []);
+        assert_eq!(sent(&[1, 2], (5, 5), (5, 5)), []);
     }
 }

@@ -4,7 +4,8 @@ use chat_core::{ClientMessageId, Error, Mark, MessageId, UserId};
 use serde_json::Value as Json;
 use socketioxide::handler::Value;
 
-use super::inbox::MAX_PACKET;
+/// The largest event in bytes of JSON.
+pub(super) const MAX_PACKET: usize = 64 << 10;
 
 /// An event whose name and arguments are as the protocol says.
 #[derive(Debug, Clone, PartialEq, Eq)]

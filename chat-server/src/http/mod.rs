@@ -1,0 +1,11 @@
+//! HTTP: connections, routes, and what all handlers share.
+
+pub(crate) mod app;
+pub(crate) mod auth;
+pub(crate) mod connections;
+pub(crate) mod failure;
+pub(crate) mod listener;
+pub(crate) mod metrics;
+pub(crate) mod router;
+pub(crate) mod status;
+pub(crate) mod stream;

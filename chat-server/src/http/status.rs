@@ -1,0 +1,58 @@
+//! What operators and load balancers ask: who is there, whether it works, and the figures.
+
+use axum::{
+    Json, Router,
+    extract::State,
+    http::header,
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use chat_core::{ErrorCode, Health};
+use serde_json::{Value, json};
+
+use super::{app::App, failure::Failure, metrics};
+
+/// `GET /`, `/health`, `/ready` and `/metrics`.
+pub(super) fn routes() -> Router<App> {
+    Router::new()
+        .route("/", get(hello))
+        .route("/health", get(async || "OK"))
+        .route("/ready", get(ready))
+        .route("/metrics", get(show_metrics))
+}
+
+async fn hello(State(app): State<App>) -> Json<Value> {
+    Json(json!({ "msg": format!("Active @ {}", app.port) }))
+}
+
+/// Whether requests can be served: the store answers, and the server doesn't stop. Without the cache
+/// they can be served, but less well, which the answer says.
+async fn ready(State(app): State<App>) -> Result<String, Failure> {
+    if app.stop.is_cancelled() {
+        return Err(chat_core::Error::ShuttingDown.into());
+    }
+    let Health { store, cache } = app.engine.health().await;
+    store.map_err(chat_core::Error::from)?;
+    Ok(match cache {
+        Ok(()) => "READY".to_owned(),
+        Err(error) => format!(
+            "READY, but {error}: limits are this node's own, and nobody knows who is online"
+        ),
+    })
+}
+
+async fn show_metrics(State(app): State<App>) -> impl IntoResponse {
+    let mut families = app.engine.metrics();
+    families.extend(app.metrics.families());
+    let kind = "text/plain; version=0.0.4; charset=utf-8";
+    let text = metrics::text(&families).to_string();
+    ([(header::CONTENT_TYPE, kind)], text)
+}
+
+/// Counts a request that is refused.
+pub(super) async fn count_refusal(State(app): State<App>, response: Response) -> Response {
+    if let Some(code) = response.extensions().get::<ErrorCode>() {
+        app.metrics.refusals.count(*code);
+    }
+    response
+}

@@ -1,0 +1,147 @@
+//! One connection: counted, and failing when its client reads nothing for too long.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    time::Sleep,
+};
+
+use super::connections::Slot;
+
+/// A connection to a client.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    io: Io,
+    /// How long the client may read nothing while something is being written to it.
+    write_timeout: Duration,
+    stalled: Option<Pin<Box<Sleep>>>,
+    /// Of a connection that our own listener has accepted.
+    _slot: Option<Slot>,
+}
+
+/// What a connection consists of.
+#[derive(Debug)]
+pub(super) enum Io {
+    Tcp(TcpStream),
+    /// An upgraded connection that another server has accepted.
+    Upgraded(TokioIo<Upgraded>),
+}
+
+/// Waits until HTTP is done with a connection, and gives it with what the client has sent since.
+/// `None`, logged at debug, when the client is gone first.
+///
+/// A connection of our own listener comes as it was. One of another server, beneath which our routes
+/// are nested, has no slot, and gets this time-out for writes.
+pub(crate) async fn upgraded(
+    upgrade: OnUpgrade,
+    write_timeout: Duration,
+) -> Option<(Stream, Vec<u8>)> {
+    match upgrade.await.map(Upgraded::downcast::<TokioIo<Stream>>) {
+        // A copy, for those few bytes hold hyper's whole buffer.
+        Ok(Ok(parts)) => Some((parts.io.into_inner(), parts.read_buf.to_vec())),
+        // What has been read already comes first from it.
+        Ok(Err(other)) => {
+            let io = Io::Upgraded(TokioIo::new(other));
+            Some((Stream::new(io, write_timeout, None), Vec::new()))
+        }
+        Err(error) => {
+            tracing::debug!(%error, "an upgrade failed");
+            None
+        }
+    }
+}
+
+impl Stream {
+    pub(super) fn new(io: Io, write_timeout: Duration, slot: Option<Slot>) -> Self {
+        Self {
+            io,
+            write_timeout,
+            stalled: None,
+            _slot: slot,
+        }
+    }
+
+    fn poll_stalled(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        if written.is_ready() {
+            self.stalled = None;
+            return written;
+        }
+        let timeout = self.write_timeout;
+        let stalled = self
+            .stalled
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
+        ready!(stalled.as_mut().poll(cx));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+trait ReadWrite: AsyncRead + AsyncWrite + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> ReadWrite for T {}
+
+impl Io {
+    fn pinned(&mut self) -> Pin<&mut dyn ReadWrite> {
+        Pin::new(match self {
+            Self::Tcp(tcp) => tcp,
+            Self::Upgraded(upgraded) => upgraded,
+        })
+    }
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.io.pinned().poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = self.io.pinned().poll_write(cx, buf);
+        self.poll_stalled(cx, written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = self.io.pinned().poll_write_vectored(cx, bufs);
+        self.poll_stalled(cx, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match &self.io {
+            Io::Tcp(tcp) => tcp.is_write_vectored(),
+            Io::Upgraded(upgraded) => upgraded.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.io.pinned().poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.io.pinned().poll_shutdown(cx)
+    }
+}

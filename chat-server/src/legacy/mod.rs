@@ -1,0 +1,21 @@
+//! The Node backend that this server replaces: its clients' protocols, and its stored messages.
+//!
+//! [`requests`] and [`socketio`] are mounted by the router, [`import`] is a command of the program, and
+//! nothing else knows of this folder: when the last old client is gone, it can be removed as a whole.
+
+pub mod import;
+
+mod last_messages;
+mod socketio;
+mod time;
+
+use axum::{Router, routing::get};
+
+pub use self::socketio::check_event;
+pub(crate) use self::socketio::routes as socketio;
+use crate::http::app::App;
+
+/// `GET /lastmessages`, the one HTTP request of the old clients.
+pub(crate) fn requests() -> Router<App> {
+    Router::new().route("/lastmessages", get(last_messages::last_messages))
+}

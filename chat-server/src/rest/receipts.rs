@@ -1,0 +1,34 @@
+//! How far the caller has received or read a room.
+
+use axum::{Json, extract::rejection::JsonRejection};
+use chat_core::{ErrorBody, Mark, RoomId, Seq, Watermarks};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::caller::{Caller, Named};
+use crate::http::failure::Failure;
+
+/// How far the caller has got.
+#[derive(Debug, Deserialize, ToSchema)]
+pub(super) struct NewReceipt {
+    /// Received or read.
+    mark: Mark,
+    /// Up to and including this entry.
+    seq: Seq,
+}
+
+/// States how far the caller has received or read a room; the answer is how things stand now.
+#[utoipa::path(post, path = "/v1/rooms/{room}/receipts", params(("room" = String, Path)),
+    request_body = NewReceipt, responses(
+    (status = OK, body = Watermarks),
+    (status = "4XX", body = ErrorBody),
+    (status = "5XX", body = ErrorBody),
+))]
+pub(super) async fn receipt(
+    Caller(caller): Caller,
+    Named(room): Named<RoomId>,
+    body: Result<Json<NewReceipt>, JsonRejection>,
+) -> Result<Json<Watermarks>, Failure> {
+    let Json(NewReceipt { mark, seq }) = body?;
+    Ok(Json(caller.receipt(&room, mark, seq).await?))
+}

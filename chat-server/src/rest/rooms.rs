@@ -1,0 +1,58 @@
+//! The caller's rooms.
+
+use axum::{
+    Json,
+    extract::{Query, rejection::QueryRejection},
+};
+use chat_core::{ErrorBody, Membership, RoomId, RoomView, UserId};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::caller::{Caller, Named};
+use crate::http::failure::Failure;
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+pub(super) struct RoomsQuery {
+    /// Begin after this room.
+    after: Option<String>,
+    /// At most so many. Default 50, at most 200.
+    limit: Option<usize>,
+}
+
+/// Rooms of the caller.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct RoomList {
+    /// In ascending order of id.
+    rooms: Vec<Membership>,
+    /// Whether there are more after the last one.
+    more: bool,
+}
+
+/// Lists the caller's rooms.
+#[utoipa::path(get, path = "/v1/rooms", params(RoomsQuery), responses(
+    (status = OK, body = RoomList),
+    (status = "4XX", body = ErrorBody),
+    (status = "5XX", body = ErrorBody),
+))]
+pub(super) async fn rooms(
+    Caller(caller): Caller,
+    query: Result<Query<RoomsQuery>, QueryRejection>,
+) -> Result<Json<RoomList>, Failure> {
+    let Query(RoomsQuery { after, limit }) = query?;
+    let after = after.map(RoomId::new).transpose()?;
+    let (rooms, more) = caller.rooms(after.as_ref(), limit).await?;
+    Ok(Json(RoomList { rooms, more }))
+}
+
+/// Opens the direct room with a user, making it if need be.
+#[utoipa::path(put, path = "/v1/direct/{user}", params(("user" = String, Path)), responses(
+    (status = OK, body = RoomView),
+    (status = "4XX", body = ErrorBody),
+    (status = "5XX", body = ErrorBody),
+))]
+pub(super) async fn open(
+    Caller(caller): Caller,
+    Named(user): Named<UserId>,
+) -> Result<Json<RoomView>, Failure> {
+    Ok(Json(caller.open(&user).await?))
+}
