@@ -64,6 +64,13 @@ impl MemoryCache {
         }
     }
 
+    /// Forgets everything, as a cache may at any time.
+    pub fn forget(&self) {
+        *lock(&self.people) = People::remembering(Self::LAST_SEEN);
+        *lock(&self.budgets) = Budgets::default();
+        *lock(&self.windows) = Windows::default();
+    }
+
     /// Everybody as they are now, with the time.
     fn people(&self) -> (MutexGuard<'_, People>, Duration, DateTime<Utc>) {
         let mut people = lock(&self.people);

@@ -49,11 +49,13 @@
 
 pub mod broker;
 pub mod cache;
+mod faulty;
 pub mod model;
 mod service;
 pub mod store;
 mod suite;
 
+pub use faulty::{Fault, Faulty, Gate, Hooks, Method, Script};
 pub use service::service;
 #[doc(hidden)]
 pub use suite::block_on;

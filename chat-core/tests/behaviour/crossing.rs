@@ -1,22 +1,42 @@
 //! Several nodes when things cross: who is told what, how often, and how soon.
 
-use crate::cluster::Cluster;
-use crate::common::{direct, next_entry, next_matching, text, user};
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
 use async_trait::async_trait;
 use chat_core::{
     ChatEngine, Event, LocalSession, Mark, Page, RoomId, Seq, Watermarks,
-    memory::MemoryBroker,
-    port::{BackendError, Broker, Delivery, Hint, ReceiptStore, Topic},
-};
-use std::{
-    collections::HashSet,
-    sync::{Arc, Mutex, atomic::Ordering},
-    time::Duration,
+    port::{
+        BackendError, BackendErrorKind, Broker, Hint, PresenceCache, ReceiptStore, Retry, Topic,
+    },
+    testing::{Fault, Faulty, Hooks, Method},
 };
 use tokio::{
     task::JoinSet,
     time::{Instant, sleep, timeout},
 };
+
+use crate::{
+    cluster::{Cluster, Pages},
+    common::{direct, next_entry, next_matching, pending, text, user},
+};
+
+/// A store that takes four seconds to say that it can't.
+fn slow_failure(retry: Retry) -> Fault {
+    Fault::Refuse(BackendErrorKind::Timeout, retry).after(Duration::from_secs(4))
+}
+
+fn hang(cluster: &Cluster<Pages>) {
+    let script = &cluster.store.script;
+    script.always(Method::all(), slow_failure(Retry::Safe));
+    script.always(Method::APPEND, slow_failure(Retry::IfIdempotent));
+}
 
 async fn told(session: &LocalSession, name: &str, online: bool) -> bool {
     let matching = |event: &Event| matches!(event, Event::Presence(it) if it.user == user(name) && it.online == online);
@@ -27,7 +47,7 @@ async fn told(session: &LocalSession, name: &str, online: bool) -> bool {
 
 #[tokio::test(start_paused = true)]
 async fn who_was_removed_while_away_is_refused_when_back() {
-    let cluster = Cluster::default();
+    let cluster = Cluster::far_from_the_store();
     let (one, two) = (cluster.node(), cluster.node());
     let room = RoomId::group("garden").unwrap();
     one.create_group(room.clone(), vec![user("alice"), user("bob")])
@@ -59,7 +79,7 @@ async fn who_was_removed_while_away_is_refused_when_back() {
 
 #[tokio::test(start_paused = true)]
 async fn a_user_who_flaps_over_nodes_ends_offline_for_others() {
-    let cluster = Cluster::default();
+    let cluster = Cluster::far_from_the_store();
     let one = cluster.node();
     let b = cluster.node();
     sleep(Duration::from_millis(100)).await;
@@ -92,7 +112,7 @@ async fn a_user_who_flaps_over_nodes_ends_offline_for_others() {
             failed.push((offset, "never told that bob went"));
         }
         sleep(Duration::from_secs(20)).await;
-        crate::common::pending(&alice).await;
+        pending(&alice).await;
     }
     assert!(
         failed.is_empty(),
@@ -102,7 +122,7 @@ async fn a_user_who_flaps_over_nodes_ends_offline_for_others() {
 
 #[tokio::test(start_paused = true)]
 async fn a_receipt_that_is_repeated_after_its_node_died_is_told() {
-    let cluster = Cluster::default();
+    let cluster = Cluster::far_from_the_store();
     let (one, two) = (cluster.node(), cluster.node());
     let alice = one.connect(user("alice")).await.unwrap();
     let room = direct("alice", "bob");
@@ -112,6 +132,7 @@ async fn a_receipt_that_is_repeated_after_its_node_died_is_told() {
     // The node that took it died before it told anybody.
     cluster
         .store
+        .inner
         .advance(&room, &user("bob"), Mark::Read, Seq(3))
         .await
         .unwrap();
@@ -125,7 +146,7 @@ async fn a_receipt_that_is_repeated_after_its_node_died_is_told() {
 
 #[tokio::test(start_paused = true)]
 async fn a_send_is_answered_in_time_while_the_store_hangs() {
-    let cluster = Cluster::default();
+    let cluster = Cluster::far_from_the_store();
     let node = cluster.node();
     let alice = node.actor(user("alice"));
     let rooms: Vec<_> = (0..20)
@@ -134,7 +155,7 @@ async fn a_send_is_answered_in_time_while_the_store_hangs() {
     for room in &rooms {
         alice.send(room, "hello").await.unwrap();
     }
-    cluster.store.hang.store(true, Ordering::SeqCst);
+    hang(&cluster);
     let mut sends = JoinSet::new();
     for room in rooms.clone() {
         let alice = alice.clone();
@@ -152,19 +173,41 @@ async fn a_send_is_answered_in_time_while_the_store_hangs() {
     );
 }
 
+/// Refuses hints to this topic.
+#[derive(Debug)]
+struct Refusing(Topic);
+
+#[async_trait]
+impl Hooks for Refusing {
+    async fn publish(
+        &self,
+        inner: &dyn Broker,
+        topic: &Topic,
+        hint: &Hint,
+    ) -> Result<(), BackendError> {
+        if *topic == self.0 {
+            return Err(BackendError {
+                kind: BackendErrorKind::Timeout,
+                retry: Retry::Safe,
+                backend: "refusing",
+                operation: "publish",
+                source: None,
+            });
+        }
+        inner.publish(topic, hint).await
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn one_slot_that_is_away_does_not_delay_the_hints_of_others() {
-    let cluster = Cluster::default();
-    let (one, two) = (cluster.odd(), cluster.node());
+    let cluster = Cluster::far_from_the_store();
+    let refuses_dave = Arc::new(Refusing(Topic::User(user("dave"))));
+    let one = cluster.node_with(Faulty::new(cluster.bus.node()).hooked(refuses_dave));
+    let two = cluster.node();
     let bob = two.connect(user("bob")).await.unwrap();
     let alice = one.connect(user("alice")).await.unwrap();
     alice.send(&direct("alice", "bob"), "0").await.unwrap();
     next_entry(&bob).await;
-    cluster
-        .refuses
-        .lock()
-        .unwrap()
-        .insert(Topic::User(user("dave")));
     alice.send(&direct("alice", "dave"), "x").await.unwrap();
     let mut worst = Duration::ZERO;
     for n in 1..=20 {
@@ -182,32 +225,35 @@ async fn one_slot_that_is_away_does_not_delay_the_hints_of_others() {
 
 #[tokio::test(start_paused = true)]
 async fn presence_that_was_missed_is_told_after_lagged() {
-    let cluster = Cluster::default();
-    let (one, two) = (cluster.odd(), cluster.node());
+    let cluster = Cluster::far_from_the_store();
+    let broker = Faulty::new(cluster.bus.node());
+    let script = broker.script.clone();
+    let (one, two) = (cluster.node_with(broker), cluster.node());
     let alice = one.connect(user("alice")).await.unwrap();
     alice.open(&user("bob")).await.unwrap();
     let bob = two.connect(user("bob")).await.unwrap();
     assert!(told(&alice, "bob", true).await);
-    cluster.deaf.store(true, Ordering::SeqCst);
+    script.always(Method::NEXT, Fault::LoseAnswer);
     drop(bob);
     sleep(Duration::from_secs(1)).await;
-    cluster.deaf.store(false, Ordering::SeqCst);
+    script.pass();
     assert!(told(&alice, "bob", false).await, "never told");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_receipt_whose_hint_came_while_the_store_failed_is_told_later() {
-    let cluster = Cluster::default();
+    let cluster = Cluster::far_from_the_store();
     let (one, two) = (cluster.node(), cluster.node());
     let alice = one.connect(user("alice")).await.unwrap();
     let bob = two.connect(user("bob")).await.unwrap();
     let room = direct("alice", "bob");
     alice.send(&room, "1").await.unwrap();
     next_entry(&bob).await;
-    cluster.store.marks_fail.store(true, Ordering::SeqCst);
+    let script = &cluster.store.script;
+    script.always(Method::WATERMARKS, Fault::AWAY);
     bob.receipt(&room, Mark::Read, Seq(1)).await.unwrap();
     sleep(Duration::from_secs(5)).await;
-    cluster.store.marks_fail.store(false, Ordering::SeqCst);
+    script.always(Method::WATERMARKS, Fault::Pass);
     let told =
         |event: &Event| matches!(event, Event::Receipt { user: who, .. } if *who == user("bob"));
     timeout(Duration::from_mins(5), next_matching(&alice, told))
@@ -217,12 +263,12 @@ async fn a_receipt_whose_hint_came_while_the_store_failed_is_told_later() {
 
 #[tokio::test(start_paused = true)]
 async fn leases_are_renewed_while_the_store_hangs_and_people_try_to_connect() {
-    let cluster = Cluster::default();
+    let cluster = Cluster::far_from_the_store();
     let node = cluster.node();
     let _alice = node.connect(user("alice")).await.unwrap();
     let carol = node.connect(user("carol")).await.unwrap();
     sleep(Duration::from_secs(1)).await;
-    cluster.store.hang.store(true, Ordering::SeqCst);
+    hang(&cluster);
     let start = Instant::now();
     let mut comers = JoinSet::new();
     for n in 0..1500 {
@@ -254,33 +300,30 @@ async fn leases_are_renewed_while_the_store_hangs_and_people_try_to_connect() {
 }
 
 /// Counts the hints that a message costs.
-#[derive(Debug)]
-struct Counting(MemoryBroker, Arc<std::sync::atomic::AtomicUsize>);
+#[derive(Debug, Default)]
+struct Counting(AtomicUsize);
+
 #[async_trait]
-impl Broker for Counting {
-    async fn publish(&self, topic: &Topic, hint: &Hint) -> Result<(), BackendError> {
+impl Hooks for Counting {
+    async fn publish(
+        &self,
+        inner: &dyn Broker,
+        topic: &Topic,
+        hint: &Hint,
+    ) -> Result<(), BackendError> {
         if matches!(hint, Hint::Appended { .. }) {
-            self.1.fetch_add(1, Ordering::SeqCst);
+            self.0.fetch_add(1, Ordering::SeqCst);
         }
-        self.0.publish(topic, hint).await
-    }
-    async fn subscribe(&self, topic: &Topic) -> Result<(), BackendError> {
-        self.0.subscribe(topic).await
-    }
-    async fn unsubscribe(&self, topic: &Topic) -> Result<(), BackendError> {
-        self.0.unsubscribe(topic).await
-    }
-    async fn next(&self) -> Delivery {
-        self.0.next().await
+        inner.publish(topic, hint).await
     }
 }
+
 #[tokio::test(start_paused = true)]
 async fn a_message_is_announced_by_its_own_node_only() {
-    let cluster = Cluster::default();
-    let count = Arc::new(std::sync::atomic::AtomicUsize::new(0));
-    let nodes: Vec<_> = (0..10)
-        .map(|_| cluster.build(Counting(cluster.bus.node(), Arc::clone(&count))))
-        .collect();
+    let cluster = Cluster::far_from_the_store();
+    let count = Arc::new(Counting::default());
+    let broker = || Faulty::new(cluster.bus.node()).hooked(Arc::clone(&count));
+    let nodes: Vec<_> = (0..10).map(|_| cluster.node_with(broker())).collect();
     let room = RoomId::group("garden").unwrap();
     let names: Vec<_> = (0..10).map(|n| user(&format!("m{n}"))).collect();
     nodes[0]
@@ -294,11 +337,11 @@ async fn a_message_is_announced_by_its_own_node_only() {
     sleep(Duration::from_secs(1)).await;
     sessions[0].send(&room, "hi").await.unwrap();
     sleep(Duration::from_secs(1)).await;
-    assert_eq!(count.load(Ordering::SeqCst), 10);
+    assert_eq!(count.0.load(Ordering::SeqCst), 10);
 }
 
 async fn crowd(
-    cluster: &Cluster,
+    cluster: &Cluster<Pages>,
 ) -> (
     ChatEngine,
     ChatEngine,
@@ -321,26 +364,28 @@ async fn crowd(
     sleep(Duration::from_secs(1)).await;
     (one, two, room, bob, sessions)
 }
+
 #[tokio::test(start_paused = true)]
 async fn a_receipt_is_told_once_to_each_device_on_another_node() {
-    let cluster = Cluster::default();
+    let cluster = Cluster::far_from_the_store();
     let (_one, _two, room, bob, sessions) = crowd(&cluster).await;
     bob.receipt(&room, Mark::Read, Seq(1)).await.unwrap();
     sleep(Duration::from_secs(1)).await;
-    let told = crate::common::pending(&sessions[0]).await;
+    let told = pending(&sessions[0]).await;
     let receipts = told
         .iter()
         .filter(|e| matches!(e, Event::Receipt { .. }))
         .count();
     assert_eq!(receipts, 1);
 }
+
 #[tokio::test(start_paused = true)]
 async fn typing_is_told_once_to_each_device_on_another_node() {
-    let cluster = Cluster::default();
+    let cluster = Cluster::far_from_the_store();
     let (_one, _two, room, bob, sessions) = crowd(&cluster).await;
     bob.typing(&room).await.unwrap();
     sleep(Duration::from_secs(1)).await;
-    let told = crate::common::pending(&sessions[0]).await;
+    let told = pending(&sessions[0]).await;
     assert_eq!(
         told.iter()
             .filter(|e| matches!(e, Event::Typing { active: true, .. }))
@@ -348,9 +393,10 @@ async fn typing_is_told_once_to_each_device_on_another_node() {
         1
     );
 }
+
 #[tokio::test(start_paused = true)]
 async fn a_forged_receipt_hint_shows_nobody_a_stranger() {
-    let cluster = Cluster::default();
+    let cluster = Cluster::far_from_the_store();
     let one = cluster.node();
     let alice = one.connect(user("alice")).await.unwrap();
     let room = direct("alice", "bob");
@@ -365,55 +411,50 @@ async fn a_forged_receipt_hint_shows_nobody_a_stranger() {
         .await
         .unwrap();
     sleep(Duration::from_secs(1)).await;
-    let told = crate::common::pending(&alice).await;
+    let told = pending(&alice).await;
     assert!(
         !told.iter().any(|e| matches!(e, Event::Receipt { .. })),
         "{told:?}"
     );
 }
-/// A store that fails while somebody connects leaves no subscription.
-#[derive(Debug, Clone)]
-struct Subs(Arc<Mutex<HashSet<Topic>>>);
+
+/// Notes what is listened to.
+#[derive(Debug, Default)]
+struct Listening(Mutex<HashSet<Topic>>);
+
 #[async_trait]
-impl Broker for Subs {
-    async fn publish(&self, _: &Topic, _: &Hint) -> Result<(), BackendError> {
-        Ok(())
-    }
-    async fn subscribe(&self, topic: &Topic) -> Result<(), BackendError> {
+impl Hooks for Listening {
+    async fn subscribe(&self, inner: &dyn Broker, topic: &Topic) -> Result<(), BackendError> {
         self.0.lock().unwrap().insert(topic.clone());
-        Ok(())
+        inner.subscribe(topic).await
     }
-    async fn unsubscribe(&self, topic: &Topic) -> Result<(), BackendError> {
+
+    async fn unsubscribe(&self, inner: &dyn Broker, topic: &Topic) -> Result<(), BackendError> {
         self.0.lock().unwrap().remove(topic);
-        Ok(())
-    }
-    async fn next(&self) -> Delivery {
-        std::future::pending().await
+        inner.unsubscribe(topic).await
     }
 }
+
 #[tokio::test(start_paused = true)]
 async fn who_could_not_connect_is_not_listened_for() {
-    let cluster = Cluster::default();
-    let subs = Arc::new(Mutex::new(HashSet::new()));
-    let node = cluster.build(Subs(Arc::clone(&subs)));
+    let cluster = Cluster::far_from_the_store();
+    let listening = Arc::new(Listening::default());
+    let broker = Faulty::new(cluster.bus.node()).hooked(Arc::clone(&listening));
+    let node = cluster.node_with(broker);
     sleep(Duration::from_secs(1)).await;
-    cluster.store.hang.store(true, Ordering::SeqCst);
+    hang(&cluster);
     for n in 0..5 {
         assert!(node.connect(user(&format!("u{n}"))).await.is_err());
     }
-    cluster.store.hang.store(false, Ordering::SeqCst);
+    cluster.store.script.pass();
     sleep(Duration::from_mins(2)).await;
-    let users = subs
-        .lock()
-        .unwrap()
-        .iter()
-        .filter(|t| matches!(t, Topic::User(_)))
-        .count();
-    assert_eq!(users, 0);
+    let topics = listening.0.lock().unwrap();
+    let users = topics.iter().filter(|it| matches!(it, Topic::User(_)));
+    assert_eq!(users.count(), 0);
 }
 
 async fn mass(lag: u64, users: usize) -> Vec<String> {
-    let cluster = Cluster::default();
+    let cluster = Cluster::far_from_the_store();
     let (b, c) = (cluster.node(), cluster.node());
     let alice = Arc::new(b.connect(user("alice")).await.unwrap());
     let names: Vec<_> = (0..users).map(|n| user(&format!("u{n}"))).collect();
@@ -438,7 +479,8 @@ async fn mass(lag: u64, users: usize) -> Vec<String> {
             .all(|n| last.lock().unwrap().get(n) == Some(&true)),
         "before"
     );
-    cluster.store.lag.store(lag, Ordering::SeqCst);
+    let rooms = Fault::Pass.after(Duration::from_millis(lag));
+    cluster.store.script.always(Method::ROOMS_WITH, rooms);
     drop(sessions);
     let mut again = JoinSet::new();
     for (n, name) in names.iter().cloned().enumerate() {
@@ -450,10 +492,7 @@ async fn mass(lag: u64, users: usize) -> Vec<String> {
     }
     let kept = again.join_all().await;
     sleep(Duration::from_mins(2)).await;
-    let online = cluster.cache.clone();
-    let really = chat_core::port::PresenceCache::presence(&online, &names)
-        .await
-        .unwrap();
+    let really = cluster.cache.inner.presence(&names).await.unwrap();
     assert!(really.iter().all(|p| p.online));
     let wrong: Vec<_> = names
         .iter()
@@ -464,6 +503,7 @@ async fn mass(lag: u64, users: usize) -> Vec<String> {
     reading.abort();
     wrong
 }
+
 #[tokio::test(start_paused = true)]
 async fn who_moves_to_another_node_is_seen_online_in_the_end() {
     let mut all = Vec::new();

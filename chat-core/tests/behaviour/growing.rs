@@ -1,26 +1,28 @@
 //! Rooms that grow on other nodes: what is read when, and who waits for it.
 
-use crate::cluster::Cluster;
-use crate::common::{direct, next_entry, next_matching, text, user};
+use std::{sync::Arc, time::Duration};
+
 use chat_core::{
     Connect, Cursor, Event, LocalSession, Outbox, OutboxLimits, Outgoing, Page, RoomCursor, RoomId,
     Seq,
-};
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
+    testing::{Fault, Faulty, Method},
 };
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::{
+    cluster::Cluster,
+    common::{direct, next_entry, next_matching, text, user},
+};
+
 #[tokio::test(start_paused = true)]
 async fn a_room_that_is_read_slowly_holds_up_neither_others_nor_what_is_sent_here() {
-    let cluster = Cluster::default();
+    let cluster = Cluster::far_from_the_store();
     let (one, two) = (cluster.node(), cluster.node());
     let alice = one.connect(user("alice")).await.unwrap();
     let bob = two.connect(user("bob")).await.unwrap();
     let carol = two.connect(user("carol")).await.unwrap();
     let (slow, quick) = (direct("alice", "bob"), direct("alice", "carol"));
-    *cluster.store.late.lock().unwrap() = Some(slow.clone());
+    *cluster.store.hooks.late.lock().unwrap() = Some(slow.clone());
     let start = Instant::now();
     for text in ["one", "two", "three"] {
         alice.send(&slow, text).await.unwrap();
@@ -44,7 +46,7 @@ async fn a_room_that_is_read_slowly_holds_up_neither_others_nor_what_is_sent_her
 
 #[tokio::test(start_paused = true)]
 async fn who_comes_while_a_room_is_read_slowly_waits_for_their_own_rooms_and_holds_up_nobody() {
-    let cluster = Cluster::default();
+    let cluster = Cluster::far_from_the_store();
     let (one, two) = (cluster.node(), cluster.node());
     let alice = one.connect(user("alice")).await.unwrap();
     let _bob = two.connect(user("bob")).await.unwrap();
@@ -54,7 +56,7 @@ async fn who_comes_while_a_room_is_read_slowly_waits_for_their_own_rooms_and_hol
     // The node has let go of her topic, and does not hear of this.
     sleep(Duration::from_secs(1)).await;
     alice.send(&quick, "while she is away").await.unwrap();
-    *cluster.store.late.lock().unwrap() = Some(slow.clone());
+    *cluster.store.hooks.late.lock().unwrap() = Some(slow.clone());
     alice.send(&slow, "one").await.unwrap();
     // It is being read.
     sleep(Duration::from_millis(100)).await;
@@ -78,17 +80,17 @@ async fn who_comes_while_a_room_is_read_slowly_waits_for_their_own_rooms_and_hol
 
 #[tokio::test(start_paused = true)]
 async fn what_comes_from_elsewhere_does_not_wait_for_what_is_being_stored_here() {
-    let cluster = Cluster::default();
+    let cluster = Cluster::far_from_the_store();
     let (one, two) = (cluster.node(), cluster.node());
     let alice = one.connect(user("alice")).await.unwrap();
     let bob = two.connect(user("bob")).await.unwrap();
     let room = direct("alice", "bob");
     let to_carol = direct("bob", "carol");
-    cluster.store.append_lag.store(1_000, Ordering::SeqCst);
+    let second = Fault::Pass.after(Duration::from_secs(1));
+    cluster.store.script.next(Method::APPEND, second);
     let here = bob.send(&to_carol, "here");
     let elsewhere = async {
         sleep(Duration::from_millis(10)).await;
-        cluster.store.append_lag.store(0, Ordering::SeqCst);
         alice.send(&room, "elsewhere").await.unwrap();
         let start = Instant::now();
         assert_eq!(text(&next_entry(&bob).await), "elsewhere");
@@ -102,10 +104,12 @@ async fn what_comes_from_elsewhere_does_not_wait_for_what_is_being_stored_here()
 #[tokio::test(start_paused = true)]
 async fn whoever_comes_and_goes_while_rooms_are_read_and_appended_to_misses_nothing() {
     const EACH: u64 = 150;
-    let cluster = Cluster::default();
+    let cluster = Cluster::far_from_the_store();
     let (one, two) = (cluster.node(), cluster.node());
-    cluster.store.jitter.store(1, Ordering::SeqCst);
-    cluster.store.append_lag.store(3, Ordering::SeqCst);
+    let pages = (1..=41).map(|n: u64| Fault::Pass.after(Duration::from_millis(1 + n * 7_919 % 41)));
+    cluster.store.script.always(Method::PAGE, pages);
+    let append = Fault::Pass.after(Duration::from_millis(3));
+    cluster.store.script.always(Method::APPEND, append);
     let room = RoomId::group("garden").unwrap();
     one.create_group(
         room.clone(),
@@ -181,15 +185,17 @@ async fn whoever_comes_and_goes_while_rooms_are_read_and_appended_to_misses_noth
 
 #[tokio::test(start_paused = true)]
 async fn hints_go_on_after_a_broker_has_panicked() {
-    let cluster = Cluster::default();
-    let (one, two) = (cluster.odd(), cluster.node());
+    let cluster = Cluster::far_from_the_store();
+    let broker = Faulty::new(cluster.bus.node());
+    let script = broker.script.clone();
+    let (one, two) = (cluster.node_with(broker), cluster.node());
     let alice = one.connect(user("alice")).await.unwrap();
     let bob = two.connect(user("bob")).await.unwrap();
     let room = direct("alice", "bob");
-    cluster.panics.store(true, Ordering::SeqCst);
+    script.always(Method::PUBLISH, Fault::Panic);
     alice.send(&room, "unheard").await.unwrap();
     sleep(Duration::from_millis(10)).await;
-    cluster.panics.store(false, Ordering::SeqCst);
+    script.pass();
     let start = Instant::now();
     alice.send(&room, "heard").await.unwrap();
     for said in ["unheard", "heard"] {
@@ -200,20 +206,20 @@ async fn hints_go_on_after_a_broker_has_panicked() {
 
 #[tokio::test(start_paused = true)]
 async fn a_log_that_somebody_cut_a_hole_into_is_gone_on_with_and_not_read_all_the_time() {
-    let cluster = Cluster::default();
+    let cluster = Cluster::far_from_the_store();
     let (one, two) = (cluster.node(), cluster.node());
     let alice = one.connect(user("alice")).await.unwrap();
     let bob = two.connect(user("bob")).await.unwrap();
     let room = direct("alice", "bob");
     alice.send(&room, "one").await.unwrap();
     assert_eq!(text(&next_entry(&bob).await), "one");
-    *cluster.store.hidden.lock().unwrap() = Some(Seq(2));
+    *cluster.store.hooks.hidden.lock().unwrap() = Some(Seq(2));
     for text in ["two", "three"] {
         alice.send(&room, text).await.unwrap();
     }
-    let before = cluster.store.pages.load(Ordering::SeqCst);
+    let before = cluster.store.script.calls(Method::PAGE);
     sleep(Duration::from_millis(500)).await;
-    let read = cluster.store.pages.load(Ordering::SeqCst) - before;
+    let read = cluster.store.script.calls(Method::PAGE) - before;
     assert!(read < 10, "{read} pages");
     assert_eq!(text(&next_entry(&bob).await), "three");
 }

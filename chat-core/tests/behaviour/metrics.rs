@@ -6,13 +6,14 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use chat_core::{
-    ChatEngine, Command, Connect, Outbox, Page, RandomIds, Request, RoomId, UserId,
-    memory::MemoryBus,
+    ChatEngine, Command, Connect, Outbox, Page, Request, RoomId, UserId,
     metrics::Figures,
-    port::{Broker, Transport},
+    port::{BackendErrorKind, Retry, Transport},
+    testing::{Fault, Method},
 };
 use tracing::{
     Event, Metadata, Subscriber,
@@ -21,8 +22,8 @@ use tracing::{
 };
 
 use crate::{
+    cluster::Cluster,
     common::{direct, next_entry, unlimited, user},
-    trouble::Troubled,
 };
 
 fn figures(engine: &ChatEngine, name: &str) -> Figures {
@@ -46,20 +47,10 @@ fn counts(engine: &ChatEngine, name: &str) -> Vec<(&'static str, u64)> {
     counts.into_iter().filter(|(_, count)| *count > 0).collect()
 }
 
-fn node(store: &Troubled, broker: impl Broker) -> ChatEngine {
-    ChatEngine::builder()
-        .store(store.clone())
-        .broker(broker)
-        .ids(Arc::new(RandomIds))
-        .config(unlimited())
-        .build()
-        .unwrap()
-}
-
 #[tokio::test(start_paused = true)]
 async fn hints_are_counted_where_they_are_sent_and_where_they_are_heard() {
-    let (store, bus) = (Troubled::default(), MemoryBus::default());
-    let (one, two) = (node(&store, bus.node()), node(&store, bus.node()));
+    let cluster = <Cluster>::default();
+    let (one, two) = (cluster.node(), cluster.node());
     let bob = two.connect(user("bob")).await.unwrap();
     let alice = one.actor(user("alice"));
     alice.send(&direct("alice", "bob"), "hello").await.unwrap();
@@ -76,13 +67,13 @@ async fn hints_are_counted_where_they_are_sent_and_where_they_are_heard() {
 
 #[tokio::test(start_paused = true)]
 async fn recent_entries_are_counted_by_where_they_were_found() {
-    let (store, bus) = (Troubled::default(), MemoryBus::default());
-    let engine = node(&store, bus.node());
+    let cluster = <Cluster>::default();
+    let engine = cluster.node();
     let (alice, room) = (engine.actor(user("alice")), direct("alice", "bob"));
     alice.send(&room, "hello").await.unwrap();
     let read = async || drop(alice.history(&room, Page::Newest, None).await.unwrap());
     tokio::join!(read(), read(), read());
-    tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    tokio::time::sleep(Duration::from_millis(1)).await;
     read().await;
     let found = [("cache", 1), ("other_reader", 2), ("store", 1)];
     assert_eq!(counts(&engine, "chat_window_reads_total"), found);
@@ -90,11 +81,12 @@ async fn recent_entries_are_counted_by_where_they_were_found() {
 
 #[tokio::test]
 async fn what_the_store_fails_at_is_counted_by_the_kind_of_failure() {
-    let (store, bus) = (Troubled::default(), MemoryBus::default());
-    let engine = node(&store, bus.node());
+    let cluster = <Cluster>::default();
+    let engine = cluster.node();
     let (alice, room) = (engine.actor(user("alice")), direct("alice", "bob"));
     alice.send(&room, "hello").await.unwrap();
-    store.0.full.store(true, Ordering::Relaxed);
+    let full = Fault::Refuse(BackendErrorKind::Full, Retry::Safe);
+    cluster.store.script.next(Method::APPEND, full);
     alice.send(&room, "too much").await.unwrap_err();
     assert_eq!(counts(&engine, "chat_store_errors_total"), [("full", 1)]);
     assert_eq!(total(&engine, "chat_store_failing"), 1);

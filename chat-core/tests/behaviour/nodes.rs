@@ -1,100 +1,20 @@
 //! Several nodes on one store and one bus behave as one, also when hints are lost.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use async_trait::async_trait;
 use chat_core::{
-    ChatEngine, EntryBody, ErrorCode, Event, Mark, Presence, RandomIds, RoomId, Seq,
-    memory::{MemoryBus, MemoryCache, MemoryStore},
-    port::{BackendError, Broker, Delivery, Hint, Topic},
+    EntryBody, ErrorCode, Event, Mark, Presence, RoomId, Seq,
+    testing::{Fault, Faulty, Gate, Method},
 };
 
-use tokio::sync::Barrier;
-
-use crate::common::{direct, next_entry, next_matching, text, unlimited, user};
-
-/// A broker that loses everything it is given.
-#[derive(Debug)]
-struct Deaf;
-
-#[async_trait]
-impl Broker for Deaf {
-    async fn publish(&self, _: &Topic, _: &Hint) -> Result<(), BackendError> {
-        Ok(())
-    }
-
-    async fn subscribe(&self, _: &Topic) -> Result<(), BackendError> {
-        Ok(())
-    }
-
-    async fn unsubscribe(&self, _: &Topic) -> Result<(), BackendError> {
-        Ok(())
-    }
-
-    async fn next(&self) -> Delivery {
-        std::future::pending().await
-    }
-}
-
-/// A broker whose answer to a subscription waits until it has been met at the barrier twice.
-#[derive(Debug)]
-struct Slow(Arc<Barrier>);
-
-#[async_trait]
-impl Broker for Slow {
-    async fn publish(&self, _: &Topic, _: &Hint) -> Result<(), BackendError> {
-        Ok(())
-    }
-
-    async fn subscribe(&self, _: &Topic) -> Result<(), BackendError> {
-        self.0.wait().await;
-        self.0.wait().await;
-        Ok(())
-    }
-
-    async fn unsubscribe(&self, _: &Topic) -> Result<(), BackendError> {
-        Ok(())
-    }
-
-    async fn next(&self) -> Delivery {
-        std::future::pending().await
-    }
-}
-
-struct Cluster {
-    store: MemoryStore,
-    cache: MemoryCache,
-    bus: MemoryBus,
-}
-
-impl Cluster {
-    fn new() -> Self {
-        Self {
-            store: MemoryStore::default(),
-            cache: MemoryCache::default(),
-            bus: MemoryBus::default(),
-        }
-    }
-
-    fn node(&self) -> ChatEngine {
-        self.node_with(self.bus.node())
-    }
-
-    fn node_with(&self, broker: impl Broker) -> ChatEngine {
-        ChatEngine::builder()
-            .store(self.store.clone())
-            .cache(self.cache.clone())
-            .broker(broker)
-            .ids(Arc::new(RandomIds))
-            .config(unlimited())
-            .build()
-            .unwrap()
-    }
-}
+use crate::{
+    cluster::Cluster,
+    common::{direct, next_entry, next_matching, text, user},
+};
 
 #[tokio::test(start_paused = true)]
 async fn a_conversation_across_two_nodes_has_one_order() {
-    let cluster = Cluster::new();
+    let cluster = <Cluster>::default();
     let (one, two) = (cluster.node(), cluster.node());
     let alice = one.connect(user("alice")).await.unwrap();
     let bob = two.connect(user("bob")).await.unwrap();
@@ -112,7 +32,7 @@ async fn a_conversation_across_two_nodes_has_one_order() {
 
 #[tokio::test(start_paused = true)]
 async fn receipts_typing_and_presence_cross_nodes() {
-    let cluster = Cluster::new();
+    let cluster = <Cluster>::default();
     let (one, two) = (cluster.node(), cluster.node());
     let alice = one.connect(user("alice")).await.unwrap();
     let room = direct("alice", "bob");
@@ -133,8 +53,8 @@ async fn receipts_typing_and_presence_cross_nodes() {
 
 #[tokio::test(start_paused = true)]
 async fn what_no_hint_told_is_found_by_the_position_check() {
-    let cluster = Cluster::new();
-    let (one, two) = (cluster.node_with(Deaf), cluster.node_with(Deaf));
+    let cluster = <Cluster>::default();
+    let (one, two) = (cluster.deaf_node(), cluster.deaf_node());
     let alice = one.actor(user("alice"));
     let room = direct("alice", "bob");
     alice.send(&room, "before").await.unwrap();
@@ -156,8 +76,8 @@ async fn what_no_hint_told_is_found_by_the_position_check() {
 
 #[tokio::test(start_paused = true)]
 async fn a_node_that_sees_a_gap_reads_the_store() {
-    let cluster = Cluster::new();
-    let deaf = cluster.node_with(Deaf);
+    let cluster = <Cluster>::default();
+    let deaf = cluster.deaf_node();
     let (one, two) = (cluster.node(), cluster.node());
     let room = direct("alice", "bob");
     let bob = two.connect(user("bob")).await.unwrap();
@@ -172,12 +92,16 @@ async fn a_node_that_sees_a_gap_reads_the_store() {
 
 #[tokio::test(start_paused = true)]
 async fn who_comes_while_a_node_is_drained_is_not_left_behind() {
-    let barrier = Arc::new(Barrier::new(2));
-    let node = Cluster::new().node_with(Slow(Arc::clone(&barrier)));
+    let cluster = <Cluster>::default();
+    let broker = Faulty::new(cluster.bus.node());
+    let (script, subscribed) = (broker.script.clone(), Gate::default());
+    script.always(Method::SUBSCRIBE, Fault::Pass.behind(&subscribed));
+    let node = cluster.node_with(broker);
     let draining = async {
-        barrier.wait().await;
+        // To who is online, and to what concerns her.
+        script.called(Method::SUBSCRIBE, 2).await;
         node.drain(Duration::from_secs(1)).await;
-        barrier.wait().await;
+        subscribed.open();
     };
     let (connected, ()) = tokio::join!(node.connect(user("alice")), draining);
     assert_eq!(connected.unwrap_err().code(), ErrorCode::ShuttingDown);
@@ -185,7 +109,7 @@ async fn who_comes_while_a_node_is_drained_is_not_left_behind() {
 
 #[tokio::test]
 async fn who_is_added_on_another_node_sees_what_comes_from_then_on() {
-    let cluster = Cluster::new();
+    let cluster = <Cluster>::default();
     let (one, two) = (cluster.node(), cluster.node());
     let room = RoomId::group("garden").unwrap();
     one.create_group(room.clone(), vec![user("alice")])
@@ -205,8 +129,8 @@ async fn who_is_added_on_another_node_sees_what_comes_from_then_on() {
 
 #[tokio::test(start_paused = true)]
 async fn looking_into_a_room_before_its_hint_comes_loses_nothing_of_it() {
-    let cluster = Cluster::new();
-    let (one, two) = (cluster.node_with(Deaf), cluster.node_with(Deaf));
+    let cluster = <Cluster>::default();
+    let (one, two) = (cluster.deaf_node(), cluster.deaf_node());
     let bob = two.connect(user("bob")).await.unwrap();
     // The check that a node begins with is over.
     tokio::time::sleep(Duration::from_secs(1)).await;
@@ -219,8 +143,8 @@ async fn looking_into_a_room_before_its_hint_comes_loses_nothing_of_it() {
 
 #[tokio::test(start_paused = true)]
 async fn a_session_is_not_sent_what_was_there_before_it_came() {
-    let cluster = Cluster::new();
-    let (one, two) = (cluster.node_with(Deaf), cluster.node_with(Deaf));
+    let cluster = <Cluster>::default();
+    let (one, two) = (cluster.deaf_node(), cluster.deaf_node());
     let (alice, room) = (one.actor(user("alice")), direct("alice", "bob"));
     alice.send(&room, "first").await.unwrap();
     // The second node knows the room from here, and follows it for nobody.
@@ -234,8 +158,8 @@ async fn a_session_is_not_sent_what_was_there_before_it_came() {
 
 #[tokio::test(start_paused = true)]
 async fn who_was_removed_on_another_node_is_refused_where_nobody_listens_for_them() {
-    let cluster = Cluster::new();
-    let (one, two) = (cluster.node_with(Deaf), cluster.node_with(Deaf));
+    let cluster = <Cluster>::default();
+    let (one, two) = (cluster.deaf_node(), cluster.deaf_node());
     let room = RoomId::group("garden").unwrap();
     let members = vec![user("alice"), user("bob")];
     one.create_group(room.clone(), members).await.unwrap();
@@ -252,10 +176,10 @@ async fn who_was_removed_on_another_node_is_refused_where_nobody_listens_for_the
 #[tokio::test(start_paused = true)]
 async fn who_is_removed_on_another_node_is_told_so_also_when_the_hint_is_lost() {
     for hint_is_lost in [false, true] {
-        let cluster = Cluster::new();
+        let cluster = <Cluster>::default();
         let one = cluster.node();
         let two = if hint_is_lost {
-            cluster.node_with(Deaf)
+            cluster.deaf_node()
         } else {
             cluster.node()
         };

@@ -1,180 +1,47 @@
 //! Several nodes while the broker or the cache is away, and when they are back.
 
-use std::{
-    ops::RangeInclusive,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use async_trait::async_trait;
 use chat_core::{
-    ChatEngine, Config, Cursor, Entry, Epoch, Event, LocalSession, Mark, Presence, RandomIds,
-    RoomId, Seq, SessionId, UserId, Watermarks,
-    memory::{MemoryBroker, MemoryBus, MemoryCache, MemoryStore},
-    port::{
-        BackendError, BackendErrorKind, Broker, Delivery, Hint, HistoryCache, PresenceCache,
-        RateCache, RateKey, Retry, Topic, Transition,
-    },
-    rate::Decision,
-    rate::RatePolicy,
+    ChatEngine, Config, Event, LocalSession, Mark, RandomIds, Seq, SessionId, Watermarks,
+    memory::{MemoryBus, MemoryCache, MemoryStore},
+    port::PresenceCache,
+    testing::{Fault, Faulty, Method, Script},
 };
 use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
 use crate::common::{direct, next_entry, next_matching, pending, text, unlimited, user};
 
-/// Redis, as it were: it can be away, and forgets everything when told to.
-#[derive(Debug, Clone, Default)]
-struct Shared {
-    away: Arc<AtomicBool>,
+/// A cache and a bus on one server, which can be away.
+#[derive(Debug, Default)]
+struct Redis {
+    script: Script,
+    cache: MemoryCache,
     bus: MemoryBus,
-    cache: Arc<std::sync::Mutex<MemoryCache>>,
 }
 
-impl Shared {
-    fn set_away(&self, away: bool) {
-        self.away.store(away, Ordering::SeqCst);
+impl Redis {
+    fn goes(&self) {
+        // Topics are noted meanwhile, and listened to later.
+        let noted = |method: &Method| [Method::SUBSCRIBE, Method::UNSUBSCRIBE].contains(method);
+        let others = Method::all().filter(|method| !noted(method));
+        self.script.always(others, Fault::AWAY);
     }
 
-    fn forget(&self) {
-        *self.cache.lock().unwrap() = MemoryCache::default();
-    }
-
-    fn here(&self) -> Result<MemoryCache, BackendError> {
-        if self.away.load(Ordering::SeqCst) {
-            return Err(BackendError {
-                kind: BackendErrorKind::Unavailable,
-                retry: Retry::Safe,
-                backend: "test",
-                operation: "call",
-                source: None,
-            });
-        }
-        Ok(self.cache.lock().unwrap().clone())
+    fn comes_back(&self) {
+        self.script.pass();
     }
 
     fn node(&self, store: &MemoryStore) -> ChatEngine {
         ChatEngine::builder()
             .store(store.clone())
-            .cache(self.clone())
-            .broker(Wire {
-                shared: self.clone(),
-                inner: self.bus.node(),
-                was_away: AtomicBool::new(false),
-            })
+            .cache(Faulty::scripted(self.cache.clone(), &self.script))
+            .broker(Faulty::scripted(self.bus.node(), &self.script))
             .ids(Arc::new(RandomIds))
             .config(unlimited())
             .build()
             .unwrap()
-    }
-}
-
-#[async_trait]
-impl PresenceCache for Shared {
-    async fn touch(
-        &self,
-        user: &UserId,
-        session: SessionId,
-        ttl: Duration,
-    ) -> Result<Transition, BackendError> {
-        self.here()?.touch(user, session, ttl).await
-    }
-
-    async fn release(&self, user: &UserId, session: SessionId) -> Result<Transition, BackendError> {
-        self.here()?.release(user, session).await
-    }
-
-    async fn presence(&self, users: &[UserId]) -> Result<Vec<Presence>, BackendError> {
-        self.here()?.presence(users).await
-    }
-
-    async fn online(&self, limit: usize) -> Result<Vec<UserId>, BackendError> {
-        self.here()?.online(limit).await
-    }
-
-    async fn take_expired(&self, limit: usize) -> Result<Vec<UserId>, BackendError> {
-        self.here()?.take_expired(limit).await
-    }
-}
-
-#[async_trait]
-impl RateCache for Shared {
-    async fn acquire(&self, key: &RateKey, policy: &RatePolicy) -> Result<Decision, BackendError> {
-        self.here()?.acquire(key, policy).await
-    }
-}
-
-#[async_trait]
-impl HistoryCache for Shared {
-    async fn window(
-        &self,
-        room: &RoomId,
-        at: Cursor,
-        range: RangeInclusive<Seq>,
-    ) -> Result<Option<Vec<Arc<Entry>>>, BackendError> {
-        self.here()?.window(room, at, range).await
-    }
-
-    async fn fill(
-        &self,
-        room: &RoomId,
-        at: Cursor,
-        newest: &[Arc<Entry>],
-    ) -> Result<(), BackendError> {
-        self.here()?.fill(room, at, newest).await
-    }
-
-    async fn extend(
-        &self,
-        room: &RoomId,
-        epoch: Epoch,
-        entries: &[Arc<Entry>],
-    ) -> Result<(), BackendError> {
-        self.here()?.extend(room, epoch, entries).await
-    }
-}
-
-/// A broker that hears nothing while it is away.
-#[derive(Debug)]
-struct Wire {
-    shared: Shared,
-    inner: MemoryBroker,
-    was_away: AtomicBool,
-}
-
-#[async_trait]
-impl Broker for Wire {
-    async fn publish(&self, topic: &Topic, hint: &Hint) -> Result<(), BackendError> {
-        self.shared.here()?;
-        self.inner.publish(topic, hint).await
-    }
-
-    async fn subscribe(&self, topic: &Topic) -> Result<(), BackendError> {
-        self.inner.subscribe(topic).await
-    }
-
-    async fn unsubscribe(&self, topic: &Topic) -> Result<(), BackendError> {
-        self.inner.unsubscribe(topic).await
-    }
-
-    async fn next(&self) -> Delivery {
-        loop {
-            let second = sleep(Duration::from_secs(1));
-            tokio::select! {
-                delivery = self.inner.next() => return delivery,
-                () = second => match self.shared.away.load(Ordering::SeqCst) {
-                    true => {
-                        self.was_away.store(true, Ordering::SeqCst);
-                        return Delivery::Away;
-                    }
-                    false if self.was_away.swap(false, Ordering::SeqCst) => return Delivery::Lagged,
-                    false => {}
-                },
-            }
-        }
     }
 }
 
@@ -191,11 +58,11 @@ async fn told(session: &LocalSession, name: &str, online: bool) {
 
 #[tokio::test(start_paused = true)]
 async fn while_the_broker_is_away_entries_of_other_nodes_come_from_the_store() {
-    let (store, shared) = (MemoryStore::default(), Shared::default());
-    let (one, two) = (shared.node(&store), shared.node(&store));
+    let (store, redis) = (MemoryStore::default(), Redis::default());
+    let (one, two) = (redis.node(&store), redis.node(&store));
     let bob = two.connect(user("bob")).await.unwrap();
     sleep(Duration::from_secs(3)).await;
-    shared.set_away(true);
+    redis.goes();
     let alice = one.connect(user("alice")).await.unwrap();
     for n in 1..=3 {
         let sent = Instant::now();
@@ -209,8 +76,8 @@ async fn while_the_broker_is_away_entries_of_other_nodes_come_from_the_store() {
 
 #[tokio::test(start_paused = true)]
 async fn receipts_that_were_missed_are_told_when_the_broker_is_back() {
-    let (store, shared) = (MemoryStore::default(), Shared::default());
-    let (one, two) = (shared.node(&store), shared.node(&store));
+    let (store, redis) = (MemoryStore::default(), Redis::default());
+    let (one, two) = (redis.node(&store), redis.node(&store));
     let alice = one.connect(user("alice")).await.unwrap();
     let bob = two.connect(user("bob")).await.unwrap();
     let room = direct("alice", "bob");
@@ -219,11 +86,11 @@ async fn receipts_that_were_missed_are_told_when_the_broker_is_back() {
     }
     bob.receipt(&room, Mark::Read, Seq(1)).await.unwrap();
     next_matching(&alice, |event| matches!(event, Event::Receipt { .. })).await;
-    shared.set_away(true);
+    redis.goes();
     bob.receipt(&room, Mark::Delivered, Seq(3)).await.unwrap();
     bob.receipt(&room, Mark::Read, Seq(2)).await.unwrap();
     sleep(Duration::from_secs(5)).await;
-    shared.set_away(false);
+    redis.comes_back();
     let receipt = next_matching(&alice, |event| matches!(event, Event::Receipt { .. }));
     let receipt = timeout(Duration::from_secs(5), receipt).await.unwrap();
     let at = |delivered, read| Watermarks {
@@ -242,19 +109,19 @@ async fn receipts_that_were_missed_are_told_when_the_broker_is_back() {
 #[tokio::test(start_paused = true)]
 async fn who_left_while_the_cache_was_away_is_told_gone_also_when_it_forgot_them() {
     for forget in [false, true] {
-        let (store, shared) = (MemoryStore::default(), Shared::default());
-        let (one, two) = (shared.node(&store), shared.node(&store));
+        let (store, redis) = (MemoryStore::default(), Redis::default());
+        let (one, two) = (redis.node(&store), redis.node(&store));
         let alice = one.connect(user("alice")).await.unwrap();
         alice.open(&user("bob")).await.unwrap();
         let bob = two.connect(user("bob")).await.unwrap();
         told(&alice, "bob", true).await;
-        shared.set_away(true);
+        redis.goes();
         drop(bob);
         sleep(Duration::from_secs(3)).await;
         if forget {
-            shared.forget();
+            redis.cache.forget();
         }
-        shared.set_away(false);
+        redis.comes_back();
         let back = Instant::now();
         told(&alice, "bob", false).await;
         assert!(back.elapsed() < Duration::from_secs(5), "forgot: {forget}");
@@ -268,24 +135,24 @@ async fn who_left_while_the_cache_was_away_is_told_gone_also_when_it_forgot_them
 
 #[tokio::test(start_paused = true)]
 async fn who_comes_while_the_cache_is_away_is_online_when_it_is_back() {
-    let (store, shared) = (MemoryStore::default(), Shared::default());
-    let node = shared.node(&store);
+    let (store, redis) = (MemoryStore::default(), Redis::default());
+    let node = redis.node(&store);
     let alice = node.connect(user("alice")).await.unwrap();
-    shared.set_away(true);
+    redis.goes();
     let _bob = node.connect(user("bob")).await.unwrap();
     let view = alice.open(&user("bob")).await.unwrap();
     let online = view.members.iter().all(|member| member.presence.online);
     assert!(online, "as far as this node knows");
     sleep(Duration::from_secs(3)).await;
-    shared.set_away(false);
+    redis.comes_back();
     told(&alice, "bob", true).await;
     assert_eq!(node.online().await.unwrap().len(), 2);
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_devices_of_a_node_that_died_are_told_gone_within_the_lease() {
-    let (store, shared) = (MemoryStore::default(), Shared::default());
-    let node = shared.node(&store);
+    let (store, redis) = (MemoryStore::default(), Redis::default());
+    let node = redis.node(&store);
     let alice = node.connect(user("alice")).await.unwrap();
     alice.open(&user("bob")).await.unwrap();
     // What a node that is no more has left behind, at its last moment.
@@ -294,7 +161,7 @@ async fn the_devices_of_a_node_that_died_are_told_gone_within_the_lease() {
     let leave_behind = node.connect(user("bob")).await.unwrap();
     told(&alice, "bob", true).await;
     let given = presence_lease * 9 / 10;
-    shared.touch(&user("bob"), ghost, given).await.unwrap();
+    redis.cache.touch(&user("bob"), ghost, given).await.unwrap();
     let died = Instant::now();
     drop(leave_behind);
     told(&alice, "bob", false).await;
@@ -307,8 +174,8 @@ async fn the_devices_of_a_node_that_died_are_told_gone_within_the_lease() {
 
 #[tokio::test(start_paused = true)]
 async fn a_user_who_moves_between_nodes_is_told_each_time() {
-    let (store, shared) = (MemoryStore::default(), Shared::default());
-    let nodes = [shared.node(&store), shared.node(&store)];
+    let (store, redis) = (MemoryStore::default(), Redis::default());
+    let nodes = [redis.node(&store), redis.node(&store)];
     let alice = nodes[0].connect(user("alice")).await.unwrap();
     alice.open(&user("bob")).await.unwrap();
     for round in 0..6 {
@@ -325,8 +192,8 @@ async fn a_user_who_moves_between_nodes_is_told_each_time() {
 
 #[tokio::test(start_paused = true)]
 async fn the_list_of_who_is_online_moves_on_nodes_that_share_no_room_with_them() {
-    let (store, shared) = (MemoryStore::default(), Shared::default());
-    let (one, two) = (shared.node(&store), shared.node(&store));
+    let (store, redis) = (MemoryStore::default(), Redis::default());
+    let (one, two) = (redis.node(&store), redis.node(&store));
     let _carol = two.connect(user("carol")).await.unwrap();
     sleep(Duration::from_secs(1)).await;
     let mut changes = two.presence_changes();
@@ -343,27 +210,27 @@ async fn the_list_of_who_is_online_moves_on_nodes_that_share_no_room_with_them()
 
 #[tokio::test(start_paused = true)]
 async fn a_backend_that_is_away_shows_in_the_health() {
-    let (store, shared) = (MemoryStore::default(), Shared::default());
-    let node = shared.node(&store);
+    let (store, redis) = (MemoryStore::default(), Redis::default());
+    let node = redis.node(&store);
     let health = node.health().await;
     assert!(health.store.is_ok() && health.cache.is_ok());
-    shared.set_away(true);
+    redis.goes();
     let health = node.health().await;
     assert!(health.store.is_ok() && health.cache.is_err());
 }
 
 #[tokio::test(start_paused = true)]
 async fn hints_that_one_node_could_not_publish_reach_the_others_later() {
-    let (store, cut_off, fine) = (MemoryStore::default(), Shared::default(), Shared::default());
+    let (store, cut_off) = (MemoryStore::default(), Redis::default());
     // Two views of one bus, of which only one is cut off.
-    let fine = Shared {
+    let fine = Redis {
         bus: cut_off.bus.clone(),
-        ..fine
+        ..Redis::default()
     };
     let (one, two) = (cut_off.node(&store), fine.node(&store));
     let bob = two.connect(user("bob")).await.unwrap();
     sleep(Duration::from_secs(3)).await;
-    cut_off.set_away(true);
+    cut_off.goes();
     let room = direct("alice", "bob");
     let alice = one.actor(user("alice"));
     for n in 1..=3 {
@@ -371,7 +238,7 @@ async fn hints_that_one_node_could_not_publish_reach_the_others_later() {
     }
     sleep(Duration::from_secs(2)).await;
     assert!(pending(&bob).await.is_empty(), "it knows of nothing");
-    cut_off.set_away(false);
+    cut_off.comes_back();
     for n in 1..=3 {
         let entry = timeout(Duration::from_secs(1), next_entry(&bob)).await;
         assert_eq!(entry.expect("soon").seq, Seq(n));
@@ -380,12 +247,12 @@ async fn hints_that_one_node_could_not_publish_reach_the_others_later() {
 
 #[tokio::test(start_paused = true)]
 async fn a_device_whose_first_lease_failed_has_one_soon() {
-    let (store, shared) = (MemoryStore::default(), Shared::default());
-    let node = shared.node(&store);
+    let (store, redis) = (MemoryStore::default(), Redis::default());
+    let node = redis.node(&store);
     sleep(Duration::from_secs(3)).await;
-    shared.set_away(true);
+    redis.goes();
     let _alice = node.connect(user("alice")).await.unwrap();
-    shared.set_away(false);
+    redis.comes_back();
     sleep(Duration::from_secs(2)).await;
     assert_eq!(node.online().await.unwrap(), [user("alice")]);
 }

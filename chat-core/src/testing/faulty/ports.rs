@@ -1,0 +1,139 @@
+//! The one table of the ports and their methods: a method that is added to a port gets a line here,
+//! or the crate doesn't compile.
+
+use std::{fmt, iter, ops::RangeInclusive, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+
+use super::{
+    decorator::Faulty,
+    script::{Failure, Method},
+};
+use crate::{
+    Cursor, Entry, Epoch, Mark, Membership, MessageId, NewEntry, NewRoom, Page, Presence, Room,
+    RoomId, Seq, SessionId, UserId, Watermarks,
+    port::{
+        AppendError, Appended, BackendError, Broker, Change, Created, Delivery, Draft, Hint,
+        HistoryCache, LogStore, Moderator, PresenceCache, RateCache, RateKey, ReceiptStore,
+        RoomStore, Topic, Transition, Verdict,
+    },
+    rate::{Decision, RatePolicy},
+};
+
+macro_rules! ports {
+    ($($port:ident {
+        $($constant:ident: $method:ident($($arg:ident: $type:ty),*) -> $answer:ty
+            $(, $how:ident $(= $detail:expr)?)?;)*
+    })*) => {
+        impl Method {
+            $($(
+                #[doc = concat!("[`", stringify!($port), "::", stringify!($method), "`].")]
+                pub const $constant: Self = Self(stringify!($method));
+            )*)*
+
+            /// All methods of all ports.
+            pub fn all() -> impl Iterator<Item = Self> {
+                [$($(Self::$constant,)*)* Self::TRY_SEND, Self::CLOSE].into_iter()
+            }
+        }
+
+        /// What a test puts between a [`Faulty`] and the backend behind it, to alter what goes in or
+        /// comes out.
+        ///
+        /// Each method passes its call on to the backend; a test writes those that it alters.
+        #[async_trait]
+        pub trait Hooks: fmt::Debug + Send + Sync + 'static {
+            $($(
+                #[doc = concat!(
+                    "Carries out [`", stringify!($port), "::", stringify!($method), "`]."
+                )]
+                async fn $method(&self, inner: &dyn $port, $($arg: $type),*) -> $answer {
+                    inner.$method($($arg),*).await
+                }
+            )*)*
+        }
+
+        $(
+            #[async_trait]
+            impl<T: $port, H: Hooks> $port for Faulty<T, H> {
+                $(
+                    async fn $method(&self, $($arg: $type),*) -> $answer {
+                        ports!(@ self, $constant, $method($($arg),*) $(, $how $(= $detail)?)?)
+                    }
+                )*
+            }
+        )*
+    };
+    (@ $self:ident, $constant:ident, $method:ident($($arg:ident),*)) => {
+        ports!(@ $self, $constant, $method($($arg),*), failed = |error: &Failure<'_>| Err(error()))
+    };
+    (@ $self:ident, $constant:ident, $method:ident($($arg:ident),*), failed = $failed:expr) => {{
+        let failed = $failed;
+        let call = $self.hooks.$method(&$self.inner, $($arg),*);
+        $self.script.run(Method::$constant, call, failed).await
+    }};
+    (@ $self:ident, $constant:ident, $method:ident(), heard) => {
+        $self.hear().await
+    };
+}
+
+ports! {
+    RoomStore {
+        CREATE_ROOM: create_room(room: NewRoom) -> Result<Created, BackendError>;
+        ROOM: room(id: &RoomId) -> Result<Option<Room>, BackendError>;
+        IS_MEMBER: is_member(id: &RoomId, user: &UserId) -> Result<bool, BackendError>;
+        MEMBERS: members(id: &RoomId, after: Option<&UserId>, limit: usize)
+            -> Result<Vec<UserId>, BackendError>;
+        ROOMS_OF: rooms_of(user: &UserId, after: Option<&RoomId>, limit: usize)
+            -> Result<Vec<Membership>, BackendError>;
+        ROOMS_WITH: rooms_with(users: &[UserId], after: Option<&RoomId>, limit: usize)
+            -> Result<Vec<Room>, BackendError>;
+    }
+    LogStore {
+        APPEND: append(batch: Vec<NewEntry>) -> Vec<Result<Appended, AppendError>>, failed = {
+            let entries = batch.len();
+            move |error: &Failure<'_>| {
+                iter::repeat_with(|| Err(error().into())).take(entries).collect()
+            }
+        };
+        PAGE: page(room: &RoomId, page: Page, limit: usize)
+            -> Result<Vec<Arc<Entry>>, BackendError>;
+        FIND: find(room: &RoomId, id: MessageId) -> Result<Option<Arc<Entry>>, BackendError>;
+    }
+    ReceiptStore {
+        ADVANCE: advance(room: &RoomId, user: &UserId, mark: Mark, upto: Seq)
+            -> Result<Change<Watermarks>, BackendError>;
+        WATERMARKS: watermarks(room: &RoomId, users: &[UserId])
+            -> Result<Vec<Watermarks>, BackendError>;
+    }
+    PresenceCache {
+        TOUCH: touch(user: &UserId, session: SessionId, ttl: Duration)
+            -> Result<Transition, BackendError>;
+        RELEASE: release(user: &UserId, session: SessionId) -> Result<Transition, BackendError>;
+        PRESENCE: presence(users: &[UserId]) -> Result<Vec<Presence>, BackendError>;
+        ONLINE: online(limit: usize) -> Result<Vec<UserId>, BackendError>;
+        TAKE_EXPIRED: take_expired(limit: usize) -> Result<Vec<UserId>, BackendError>;
+    }
+    RateCache {
+        ACQUIRE: acquire(key: &RateKey, policy: &RatePolicy) -> Result<Decision, BackendError>;
+    }
+    HistoryCache {
+        WINDOW: window(room: &RoomId, at: Cursor, range: RangeInclusive<Seq>)
+            -> Result<Option<Vec<Arc<Entry>>>, BackendError>;
+        FILL: fill(room: &RoomId, at: Cursor, newest: &[Arc<Entry>]) -> Result<(), BackendError>;
+        EXTEND: extend(room: &RoomId, epoch: Epoch, entries: &[Arc<Entry>])
+            -> Result<(), BackendError>;
+    }
+    Broker {
+        PUBLISH: publish(topic: &Topic, hint: &Hint) -> Result<(), BackendError>;
+        SUBSCRIBE: subscribe(topic: &Topic) -> Result<(), BackendError>;
+        UNSUBSCRIBE: unsubscribe(topic: &Topic) -> Result<(), BackendError>;
+        NEXT: next() -> Delivery, heard;
+    }
+    Moderator {
+        REVIEW: review(draft: &Draft) -> Result<Verdict, BackendError>;
+    }
+}
+
+/// Alters nothing.
+impl Hooks for () {}
