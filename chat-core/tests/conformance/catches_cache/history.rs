@@ -10,31 +10,46 @@ use async_trait::async_trait;
 use chat_core::{
     Cursor, Entry, EntryBody, Epoch, RoomId, Seq,
     port::{BackendError, HistoryCache, WINDOW},
+    testing::Hooks,
 };
 use tokio::task::yield_now;
 
-use super::{Broken, Fault};
+use super::Fault;
 
-/// Where each room's window stands, and what it holds.
-pub(crate) type Windows = Mutex<HashMap<String, (Cursor, Vec<Arc<Entry>>)>>;
+type Window = (Cursor, Vec<Arc<Entry>>);
 
-impl Broken {
-    fn there(&self, room: &RoomId) -> Option<(Cursor, Vec<Arc<Entry>>)> {
-        self.0.windows.lock().unwrap().get(&self.key(room)).cloned()
+/// Windows of a cache that breaks one sentence about them.
+#[derive(Debug)]
+pub(crate) struct BrokenWindows {
+    fault: Fault,
+    /// Where each room's window stands, and what it holds.
+    windows: Mutex<HashMap<String, Window>>,
+}
+
+impl BrokenWindows {
+    pub(crate) fn new(fault: Fault) -> Self {
+        Self {
+            fault,
+            windows: Mutex::default(),
+        }
+    }
+
+    fn there(&self, room: &RoomId) -> Option<Window> {
+        self.windows.lock().unwrap().get(&self.key(room)).cloned()
     }
 
     fn put(&self, room: &RoomId, at: Cursor, entries: &[Arc<Entry>]) {
-        let surplus = match self.0.fault {
+        let surplus = match self.fault {
             Fault::KeepsAll => 0,
             _ => entries.len().saturating_sub(WINDOW),
         };
         let window = (at, entries[surplus..].to_vec());
-        let mut windows = self.0.windows.lock().unwrap();
+        let mut windows = self.windows.lock().unwrap();
         windows.insert(self.key(room), window);
     }
 
     fn key(&self, room: &RoomId) -> String {
-        match self.0.fault {
+        match self.fault {
             Fault::OneWindowForAll => "all".to_owned(),
             _ => room.to_string(),
         }
@@ -42,9 +57,10 @@ impl Broken {
 }
 
 #[async_trait]
-impl HistoryCache for Broken {
+impl Hooks for BrokenWindows {
     async fn window(
         &self,
+        _: &dyn HistoryCache,
         room: &RoomId,
         at: Cursor,
         range: RangeInclusive<Seq>,
@@ -52,7 +68,7 @@ impl HistoryCache for Broken {
         let Some((there, mut entries)) = self.there(room) else {
             return Ok(None);
         };
-        let fault = self.0.fault;
+        let fault = self.fault;
         let stands = match fault {
             Fault::StandsAnywhere => there.epoch == at.epoch,
             Fault::EpochsAreOne => there.seq == at.seq,
@@ -75,11 +91,12 @@ impl HistoryCache for Broken {
 
     async fn fill(
         &self,
+        _: &dyn HistoryCache,
         room: &RoomId,
         at: Cursor,
         newest: &[Arc<Entry>],
     ) -> Result<(), BackendError> {
-        let fault = self.0.fault;
+        let fault = self.fault;
         let stays = self.there(room).is_some_and(|(there, _)| {
             if there.epoch != at.epoch {
                 return fault == Fault::OtherEpochStays;
@@ -98,11 +115,12 @@ impl HistoryCache for Broken {
 
     async fn extend(
         &self,
+        _: &dyn HistoryCache,
         room: &RoomId,
         epoch: Epoch,
         entries: &[Arc<Entry>],
     ) -> Result<(), BackendError> {
-        let fault = self.0.fault;
+        let fault = self.fault;
         let many = match fault {
             Fault::OneEntryACall => 1,
             _ => usize::MAX,
@@ -120,7 +138,7 @@ impl HistoryCache for Broken {
                 Some((there, _))
                     if there.seq >= seq && !(changes && fault == Fault::LateEditsCount) => {}
                 _ if changes && fault == Fault::EditsForget => {
-                    self.0.windows.lock().unwrap().remove(&self.key(room));
+                    self.windows.lock().unwrap().remove(&self.key(room));
                 }
                 _ if changes => self.put(room, at, std::slice::from_ref(entry)),
                 Some((there, mut entries))

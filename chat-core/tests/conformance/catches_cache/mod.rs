@@ -1,6 +1,4 @@
-//! The suite bites: each broken cache is caught by the case of the sentence that it breaks.
-
-#![expect(clippy::unwrap_used, reason = "a broken backend may panic too")]
+//! The conformance suite catches broken caches: each by the case that states what it breaks.
 
 use std::{
     collections::HashMap,
@@ -14,12 +12,17 @@ use chat_core::{
     memory::MemoryCache,
     port::{BackendError, Cache, PresenceCache, RateCache, RateKey, Transition},
     rate::{Decision, RatePolicy, RateState},
-    testing::cache::{CASES, CacheHarness},
+    testing::{
+        Faulty, Hooks,
+        cache::{CASES, CacheHarness},
+    },
 };
 use tokio::task::yield_now;
 use uuid::Uuid;
 
 mod history;
+
+use history::BrokenWindows;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
@@ -180,7 +183,7 @@ const FAULTS: [(Fault, &str); 33] = [
 #[tokio::test(start_paused = true)]
 async fn each_broken_cache_is_caught_by_the_case_of_its_fault() {
     for (fault, case) in FAULTS {
-        let verdict = CASES.run(case, &Broken::new(fault)).await;
+        let verdict = CASES.run(case, &Harness::new(fault)).await;
         assert!(verdict.is_err(), "{case} did not catch {fault:?}");
     }
 }
@@ -188,64 +191,72 @@ async fn each_broken_cache_is_caught_by_the_case_of_its_fault() {
 #[tokio::test(start_paused = true)]
 async fn without_a_fault_every_case_passes() {
     for case in CASES.names() {
-        let verdict = CASES.run(case, &Broken::new(Fault::None)).await;
+        let verdict = CASES.run(case, &Harness::new(Fault::None)).await;
         assert_eq!(verdict, Ok(()), "{case}");
     }
 }
 
-/// The memory cache with one fault.
-#[derive(Debug, Clone)]
-struct Broken(Arc<Parts>);
+/// The cache in memory with one fault: of presence and budgets, or of windows.
+struct Harness {
+    clock: Arc<ManualClock>,
+    cache: Arc<Faulty<Faulty<MemoryCache, Broken>, BrokenWindows>>,
+}
+
+impl Harness {
+    fn new(fault: Fault) -> Self {
+        let clock = Arc::new(ManualClock::default());
+        let time: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
+        let good = MemoryCache::new(time);
+        let broken = Arc::new(Broken {
+            fault,
+            clock: Arc::clone(&clock),
+            good: good.clone(),
+            users: Mutex::default(),
+            states: Mutex::default(),
+            silence: Mutex::default(),
+        });
+        let windows = Arc::new(BrokenWindows::new(fault));
+        let cache = Faulty::new(Faulty::new(good).hooked(broken)).hooked(windows);
+        Self {
+            clock,
+            cache: Arc::new(cache),
+        }
+    }
+}
+
+#[async_trait]
+impl CacheHarness for Harness {
+    async fn cache(&self) -> Arc<dyn Cache> {
+        Arc::<Faulty<_, _>>::clone(&self.cache)
+    }
+
+    async fn elapse(&self, time: Duration) {
+        self.clock.advance(time);
+    }
+}
 
 #[derive(Debug)]
-struct Parts {
+struct Broken {
     fault: Fault,
     clock: Arc<ManualClock>,
     good: MemoryCache,
     users: Mutex<Vec<UserId>>,
     states: Mutex<HashMap<RateKey, RateState>>,
     silence: Mutex<Duration>,
-    windows: history::Windows,
-}
-
-impl Broken {
-    fn new(fault: Fault) -> Self {
-        let clock = Arc::new(ManualClock::default());
-        let time: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
-        Self(Arc::new(Parts {
-            fault,
-            clock,
-            good: MemoryCache::new(time),
-            users: Mutex::default(),
-            states: Mutex::default(),
-            silence: Mutex::default(),
-            windows: Mutex::default(),
-        }))
-    }
 }
 
 #[async_trait]
-impl CacheHarness for Broken {
-    async fn cache(&self) -> Arc<dyn Cache> {
-        Arc::new(self.clone())
-    }
-
-    async fn elapse(&self, time: Duration) {
-        self.0.clock.advance(time);
-    }
-}
-
-#[async_trait]
-impl PresenceCache for Broken {
+impl Hooks for Broken {
     async fn touch(
         &self,
+        _: &dyn PresenceCache,
         user: &UserId,
         session: SessionId,
         ttl: Duration,
     ) -> Result<Transition, BackendError> {
-        let Parts {
+        let Self {
             fault, good, users, ..
-        } = &*self.0;
+        } = self;
         match fault {
             Fault::OneLeaseAUser => good.touch(user, SessionId(Uuid::nil()), ttl).await,
             Fault::LeasesNeverEnd => good.touch(user, session, Duration::MAX).await,
@@ -268,8 +279,13 @@ impl PresenceCache for Broken {
         }
     }
 
-    async fn release(&self, user: &UserId, session: SessionId) -> Result<Transition, BackendError> {
-        let Parts { fault, good, .. } = &*self.0;
+    async fn release(
+        &self,
+        _: &dyn PresenceCache,
+        user: &UserId,
+        session: SessionId,
+    ) -> Result<Transition, BackendError> {
+        let Self { fault, good, .. } = self;
         match fault {
             Fault::OneLeaseAUser => good.release(user, SessionId(Uuid::nil())).await,
             Fault::LeavesInTwoSteps => {
@@ -295,29 +311,41 @@ impl PresenceCache for Broken {
         }
     }
 
-    async fn presence(&self, users: &[UserId]) -> Result<Vec<Presence>, BackendError> {
-        let mut answer = self.0.good.presence(users).await?;
-        match self.0.fault {
+    async fn presence(
+        &self,
+        _: &dyn PresenceCache,
+        users: &[UserId],
+    ) -> Result<Vec<Presence>, BackendError> {
+        let mut answer = self.good.presence(users).await?;
+        match self.fault {
             Fault::SortedPresence => answer.sort_by(|one, other| one.user.cmp(&other.user)),
             Fault::NoLastSeen => answer.iter_mut().for_each(|one| one.last_seen = None),
             Fault::LastSeenWhenAsked => {
                 let left = answer.iter_mut().filter(|one| one.last_seen.is_some());
-                left.for_each(|one| one.last_seen = Some(self.0.clock.now()));
+                left.for_each(|one| one.last_seen = Some(self.clock.now()));
             }
             _ => {}
         }
         Ok(answer)
     }
 
-    async fn online(&self, limit: usize) -> Result<Vec<UserId>, BackendError> {
-        let more = usize::from(self.0.fault == Fault::OneOnlineTooMany);
-        self.0.good.online(limit + more).await
+    async fn online(
+        &self,
+        _: &dyn PresenceCache,
+        limit: usize,
+    ) -> Result<Vec<UserId>, BackendError> {
+        let more = usize::from(self.fault == Fault::OneOnlineTooMany);
+        self.good.online(limit + more).await
     }
 
-    async fn take_expired(&self, limit: usize) -> Result<Vec<UserId>, BackendError> {
-        let Parts {
+    async fn take_expired(
+        &self,
+        _: &dyn PresenceCache,
+        limit: usize,
+    ) -> Result<Vec<UserId>, BackendError> {
+        let Self {
             fault, good, users, ..
-        } = &*self.0;
+        } = self;
         match fault {
             Fault::ExpiredRestLost => {
                 let mut all = good.take_expired(usize::MAX).await?;
@@ -337,19 +365,21 @@ impl PresenceCache for Broken {
             _ => good.take_expired(limit).await,
         }
     }
-}
 
-#[async_trait]
-impl RateCache for Broken {
-    async fn acquire(&self, key: &RateKey, policy: &RatePolicy) -> Result<Decision, BackendError> {
-        let Parts {
+    async fn acquire(
+        &self,
+        _: &dyn RateCache,
+        key: &RateKey,
+        policy: &RatePolicy,
+    ) -> Result<Decision, BackendError> {
+        let Self {
             fault,
             good,
             states,
             silence,
             ..
-        } = &*self.0;
-        let now = self.0.clock.monotonic();
+        } = self;
+        let now = self.clock.monotonic();
         match fault {
             Fault::AcquiresInTwoSteps => {
                 let known = states.lock().unwrap().get(key).copied();

@@ -1,6 +1,4 @@
-//! A store with one thing broken: [`MemoryStore`] behind a wrapper that spoils what goes in or out.
-
-#![expect(clippy::unwrap_used, reason = "part of a test")]
+//! The store in memory with one thing broken: hooks that spoil what goes in or out.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -16,6 +14,7 @@ use chat_core::{
         AppendError, Appended, BackendError, Change, Created, LogStore, Outcome, ReceiptStore,
         RoomStore,
     },
+    testing::Hooks,
 };
 use tokio::task::yield_now;
 
@@ -46,10 +45,11 @@ struct Notes {
 }
 
 impl BrokenStore {
-    pub(crate) fn new(fault: Fault) -> Self {
+    /// In front of `inner`.
+    pub(crate) fn new(fault: Fault, inner: MemoryStore) -> Self {
         Self {
             fault,
-            inner: MemoryStore::default(),
+            inner,
             notes: Mutex::default(),
         }
     }
@@ -249,8 +249,8 @@ impl BrokenStore {
 }
 
 #[async_trait]
-impl RoomStore for BrokenStore {
-    async fn create_room(&self, new: NewRoom) -> Result<Created, BackendError> {
+impl Hooks for BrokenStore {
+    async fn create_room(&self, _: &dyn RoomStore, new: NewRoom) -> Result<Created, BackendError> {
         let epoch = new.epoch;
         self.notes().rooms.push(new.id.clone());
         let there = self.inner.room(&new.id).await?.is_some();
@@ -267,7 +267,7 @@ impl RoomStore for BrokenStore {
         })
     }
 
-    async fn room(&self, id: &RoomId) -> Result<Option<Room>, BackendError> {
+    async fn room(&self, _: &dyn RoomStore, id: &RoomId) -> Result<Option<Room>, BackendError> {
         let mut room = self.inner.room(id).await?;
         if let (HeadLags, Some(room)) = (self.fault, &mut room) {
             room.head.0 = room.head.0.saturating_sub(1);
@@ -275,7 +275,12 @@ impl RoomStore for BrokenStore {
         Ok(room)
     }
 
-    async fn is_member(&self, id: &RoomId, user: &UserId) -> Result<bool, BackendError> {
+    async fn is_member(
+        &self,
+        _: &dyn RoomStore,
+        id: &RoomId,
+        user: &UserId,
+    ) -> Result<bool, BackendError> {
         let former = self.notes().former.contains(&(id.clone(), user.clone()));
         let member = self.inner.is_member(id, user).await?;
         Ok(member || (self.fault == FormerMembersStay && former))
@@ -283,6 +288,7 @@ impl RoomStore for BrokenStore {
 
     async fn members(
         &self,
+        _: &dyn RoomStore,
         id: &RoomId,
         after: Option<&UserId>,
         limit: usize,
@@ -307,6 +313,7 @@ impl RoomStore for BrokenStore {
 
     async fn rooms_of(
         &self,
+        _: &dyn RoomStore,
         user: &UserId,
         after: Option<&RoomId>,
         limit: usize,
@@ -323,7 +330,8 @@ impl RoomStore for BrokenStore {
                 entry.unread = self.unread(user, entry).await;
             }
             if self.fault == LeavingForgetsReceipts {
-                let marks = self.watermarks(&entry.room.id, std::slice::from_ref(user));
+                let marks =
+                    self.watermarks(&self.inner, &entry.room.id, std::slice::from_ref(user));
                 entry.watermarks = marks.await?[0];
             }
         }
@@ -332,6 +340,7 @@ impl RoomStore for BrokenStore {
 
     async fn rooms_with(
         &self,
+        _: &dyn RoomStore,
         users: &[UserId],
         after: Option<&RoomId>,
         limit: usize,
@@ -364,11 +373,12 @@ impl RoomStore for BrokenStore {
         }
         Ok(rooms)
     }
-}
 
-#[async_trait]
-impl LogStore for BrokenStore {
-    async fn append(&self, mut batch: Vec<NewEntry>) -> Vec<Result<Appended, AppendError>> {
+    async fn append(
+        &self,
+        _: &dyn LogStore,
+        mut batch: Vec<NewEntry>,
+    ) -> Vec<Result<Appended, AppendError>> {
         let length = batch.len();
         match self.fault {
             LongBatchIsCut => batch.truncate(1_000),
@@ -410,6 +420,7 @@ impl LogStore for BrokenStore {
 
     async fn page(
         &self,
+        _: &dyn LogStore,
         room: &RoomId,
         page: Page,
         limit: usize,
@@ -434,7 +445,12 @@ impl LogStore for BrokenStore {
         Ok(entries.into_iter().map(|entry| self.show(entry)).collect())
     }
 
-    async fn find(&self, room: &RoomId, id: MessageId) -> Result<Option<Arc<Entry>>, BackendError> {
+    async fn find(
+        &self,
+        _: &dyn LogStore,
+        room: &RoomId,
+        id: MessageId,
+    ) -> Result<Option<Arc<Entry>>, BackendError> {
         let mut rooms = vec![room.clone()];
         if self.fault == FindLooksEverywhere {
             rooms.extend(self.notes().rooms.iter().cloned());
@@ -446,19 +462,19 @@ impl LogStore for BrokenStore {
         }
         Ok(None)
     }
-}
 
-#[async_trait]
-impl ReceiptStore for BrokenStore {
     async fn advance(
         &self,
+        _: &dyn ReceiptStore,
         room: &RoomId,
         user: &UserId,
         mark: Mark,
         upto: Seq,
     ) -> Result<Change<Watermarks>, BackendError> {
         let change = self.inner.advance(room, user, mark, upto).await?;
-        let from = self.watermarks(room, std::slice::from_ref(user)).await?[0];
+        let from = self
+            .watermarks(&self.inner, room, std::slice::from_ref(user))
+            .await?[0];
         let head = self.head(room).await;
         let mut to = from.advanced(mark, upto, head);
         match self.fault {
@@ -481,6 +497,7 @@ impl ReceiptStore for BrokenStore {
 
     async fn watermarks(
         &self,
+        _: &dyn ReceiptStore,
         room: &RoomId,
         users: &[UserId],
     ) -> Result<Vec<Watermarks>, BackendError> {

@@ -1,14 +1,35 @@
-//! The memory backends keep every contract.
+//! The backends in memory keep every contract.
 
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use chat_core::{
     Clock, ManualClock,
-    memory::{MemoryBus, MemoryCache},
-    port::{Broker, Cache},
-    testing::{broker::BrokerHarness, cache::CacheHarness},
+    memory::{MemoryBus, MemoryCache, MemoryStore},
+    port::{Broker, Cache, Store},
+    testing::{broker::BrokerHarness, cache::CacheHarness, store::StoreHarness},
 };
+
+#[derive(Default)]
+struct MemoryStoreHarness(Arc<MemoryStore>);
+
+#[async_trait]
+impl StoreHarness for MemoryStoreHarness {
+    fn store(&self) -> Arc<dyn Store> {
+        Arc::<MemoryStore>::clone(&self.0)
+    }
+
+    async fn reopen(&self) -> bool {
+        false
+    }
+}
+
+#[expect(clippy::unused_async, reason = "the suite awaits it")]
+async fn store() -> impl StoreHarness {
+    MemoryStoreHarness::default()
+}
+
+chat_core::store_conformance!(store);
 
 struct MemoryCacheHarness {
     clock: Arc<ManualClock>,

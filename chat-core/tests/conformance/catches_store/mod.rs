@@ -1,7 +1,6 @@
-//! The conformance suite for stores bites: each of these broken stores is caught by the case that
-//! states what it breaks.
+//! The conformance suite catches broken stores: each by the case that states what it breaks.
 
-mod broken_store;
+mod broken;
 
 use std::{
     panic::catch_unwind,
@@ -12,11 +11,12 @@ use std::{
 };
 
 use async_trait::async_trait;
-use broken_store::BrokenStore;
+use broken::BrokenStore;
 use chat_core::{
+    memory::MemoryStore,
     port::Store,
     testing::{
-        model,
+        Faulty, model,
         store::{CASES, StoreHarness},
     },
 };
@@ -110,7 +110,7 @@ faults! {
 struct Harness {
     fault: Fault,
     /// Another after a restart that forgets.
-    stores: [Arc<BrokenStore>; 2],
+    stores: [Arc<Faulty<MemoryStore, BrokenStore>>; 2],
     open: AtomicUsize,
 }
 
@@ -118,7 +118,11 @@ impl Harness {
     fn new(fault: Fault) -> Self {
         Self {
             fault,
-            stores: [fault, fault].map(|fault| Arc::new(BrokenStore::new(fault))),
+            stores: [fault, fault].map(|fault| {
+                let inner = MemoryStore::default();
+                let broken = BrokenStore::new(fault, inner.clone());
+                Arc::new(Faulty::new(inner).hooked(Arc::new(broken)))
+            }),
             open: AtomicUsize::new(0),
         }
     }
@@ -127,14 +131,15 @@ impl Harness {
 #[async_trait]
 impl StoreHarness for Harness {
     fn store(&self) -> Arc<dyn Store> {
-        Arc::<BrokenStore>::clone(&self.stores[self.open.load(Ordering::Relaxed)])
+        let open = self.open.load(Ordering::Relaxed);
+        Arc::<Faulty<_, _>>::clone(&self.stores[open])
     }
 
     async fn reopen(&self) -> bool {
         if self.fault == RestartForgetsAll {
             self.open.store(1, Ordering::Relaxed);
         }
-        self.stores[0].restarted();
+        self.stores[0].hooks.restarted();
         true
     }
 }

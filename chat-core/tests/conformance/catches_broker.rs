@@ -1,10 +1,13 @@
-//! The suite bites: each broken broker is caught by the case of the sentence that it breaks.
-
-#![expect(clippy::unwrap_used, reason = "a broken backend may panic too")]
+//! The conformance suite catches broken brokers: each by the case that states what it breaks.
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex},
+    mem,
+    pin::pin,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::{Context, Poll, Waker},
 };
 
@@ -13,7 +16,10 @@ use chat_core::{
     UserId,
     memory::{MemoryBroker, MemoryBus},
     port::{BackendError, Broker, Delivery, Hint, Topic},
-    testing::broker::{BrokerHarness, CASES},
+    testing::{
+        Faulty, Hooks,
+        broker::{BrokerHarness, CASES},
+    },
 };
 use tokio::{sync::Semaphore, task::yield_now};
 
@@ -98,11 +104,12 @@ async fn without_a_fault_every_case_passes() {
     }
 }
 
-/// The memory bus with one fault.
+/// The bus in memory with one fault.
 struct BrokenBus {
     fault: Fault,
     bus: MemoryBus,
-    told: Arc<Mutex<HashMap<Topic, Arc<MemoryBroker>>>>,
+    nodes: AtomicUsize,
+    told: Arc<Mutex<HashMap<Topic, usize>>>,
     /// Room for unread hints of two nodes together.
     room: Arc<Semaphore>,
 }
@@ -112,6 +119,7 @@ impl BrokenBus {
         Self {
             fault,
             bus: MemoryBus::default(),
+            nodes: AtomicUsize::new(0),
             told: Arc::default(),
             room: Arc::new(Semaphore::new(2 * MemoryBus::CAPACITY)),
         }
@@ -121,15 +129,16 @@ impl BrokenBus {
 #[async_trait]
 impl BrokerHarness for BrokenBus {
     async fn node(&self) -> Arc<dyn Broker> {
-        Arc::new(Broken {
+        let broken = Broken {
             fault: self.fault,
-            good: Arc::new(self.bus.node()),
+            node: self.nodes.fetch_add(1, Ordering::Relaxed),
             other: self.bus.node(),
             subscriptions: Mutex::default(),
             kept: Mutex::default(),
             told: Arc::clone(&self.told),
             room: Arc::clone(&self.room),
-        })
+        };
+        Arc::new(Faulty::new(self.bus.node()).hooked(Arc::new(broken)))
     }
 
     fn capacity(&self) -> usize {
@@ -140,13 +149,13 @@ impl BrokerHarness for BrokenBus {
 #[derive(Debug)]
 struct Broken {
     fault: Fault,
-    good: Arc<MemoryBroker>,
+    node: usize,
     /// A second link, which the first one hears.
     other: MemoryBroker,
     subscriptions: Mutex<Vec<Topic>>,
     kept: Mutex<Option<Delivery>>,
     /// The one node that is told of a topic.
-    told: Arc<Mutex<HashMap<Topic, Arc<MemoryBroker>>>>,
+    told: Arc<Mutex<HashMap<Topic, usize>>>,
     room: Arc<Semaphore>,
 }
 
@@ -159,47 +168,60 @@ impl Broken {
             _ => topic.clone(),
         }
     }
+
+    fn is_told(&self, delivery: &Delivery) -> bool {
+        let told = self.told.lock().unwrap();
+        match delivery {
+            Delivery::Hint { topic, .. } => told.get(topic) == Some(&self.node),
+            _ => true,
+        }
+    }
+}
+
+fn poll(next: &mut (impl Future<Output = Delivery> + Unpin)) -> Poll<Delivery> {
+    pin!(next).poll(&mut Context::from_waker(Waker::noop()))
 }
 
 #[async_trait]
-impl Broker for Broken {
-    async fn publish(&self, topic: &Topic, hint: &Hint) -> Result<(), BackendError> {
+impl Hooks for Broken {
+    async fn publish(
+        &self,
+        inner: &dyn Broker,
+        topic: &Topic,
+        hint: &Hint,
+    ) -> Result<(), BackendError> {
         let topic = &self.topic(topic);
         match (self.fault, hint) {
             (Fault::HearsItself, _) => return self.other.publish(topic, hint).await,
-            (Fault::Duplicated, _) => self.good.publish(topic, hint).await?,
+            (Fault::Duplicated, _) => inner.publish(topic, hint).await?,
             (Fault::SlowNodeBlocks, _) => self.room.acquire_many(2).await.unwrap().forget(),
             (Fault::TypingNeverStops, Hint::Typing { room, user, .. }) => {
                 let (room, user, active) = (room.clone(), user.clone(), true);
                 let hint = Hint::Typing { room, user, active };
-                return self.good.publish(topic, &hint).await;
+                return inner.publish(topic, &hint).await;
             }
             _ => {}
         }
-        self.good.publish(topic, hint).await
+        inner.publish(topic, hint).await
     }
 
-    async fn subscribe(&self, topic: &Topic) -> Result<(), BackendError> {
+    async fn subscribe(&self, inner: &dyn Broker, topic: &Topic) -> Result<(), BackendError> {
         let topic = self.topic(topic);
         match self.fault {
             Fault::SubscribesLater => {
-                let node = Arc::clone(&self.good);
-                tokio::spawn(async move { node.subscribe(&topic).await });
+                // With the next call of `next`.
+                self.subscriptions.lock().unwrap().push(topic);
                 return Ok(());
             }
             Fault::OnlyOneNodeIsTold => {
-                let node = Arc::clone(&self.good);
-                let before = self.told.lock().unwrap().insert(topic.clone(), node);
-                if let Some(before) = before {
-                    before.unsubscribe(&topic).await?;
-                }
+                self.told.lock().unwrap().insert(topic.clone(), self.node);
             }
             _ => self.subscriptions.lock().unwrap().push(topic.clone()),
         }
-        self.good.subscribe(&topic).await
+        inner.subscribe(&topic).await
     }
 
-    async fn unsubscribe(&self, topic: &Topic) -> Result<(), BackendError> {
+    async fn unsubscribe(&self, inner: &dyn Broker, topic: &Topic) -> Result<(), BackendError> {
         let topic = self.topic(topic);
         if self.fault == Fault::NeverUnsubscribes {
             return Ok(());
@@ -213,21 +235,30 @@ impl Broker for Broken {
                 return Ok(());
             }
         }
-        self.good.unsubscribe(&topic).await
+        inner.unsubscribe(&topic).await
     }
 
-    async fn next(&self) -> Delivery {
+    async fn next(&self, inner: &dyn Broker) -> Delivery {
         match self.fault {
+            Fault::SubscribesLater => {
+                let topics = mem::take(&mut *self.subscriptions.lock().unwrap());
+                for topic in topics {
+                    inner.subscribe(&topic).await.unwrap();
+                }
+                inner.next().await
+            }
+            Fault::OnlyOneNodeIsTold => loop {
+                let delivery = inner.next().await;
+                if self.is_told(&delivery) {
+                    return delivery;
+                }
+            },
             Fault::Reordered => {
                 if let Some(kept) = self.kept.lock().unwrap().take() {
                     return kept;
                 }
-                let first = self.good.next().await;
-                let mut second = self.good.next();
-                match second
-                    .as_mut()
-                    .poll(&mut Context::from_waker(Waker::noop()))
-                {
+                let first = inner.next().await;
+                match poll(&mut inner.next()) {
                     Poll::Ready(second) => {
                         *self.kept.lock().unwrap() = Some(first);
                         second
@@ -235,30 +266,27 @@ impl Broker for Broken {
                     Poll::Pending => first,
                 }
             }
-            Fault::ReturnsWhenIdle => {
-                let mut next = self.good.next();
-                match next.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-                    Poll::Ready(delivery) => delivery,
-                    Poll::Pending => Delivery::Lagged,
-                }
-            }
+            Fault::ReturnsWhenIdle => match poll(&mut inner.next()) {
+                Poll::Ready(delivery) => delivery,
+                Poll::Pending => Delivery::Lagged,
+            },
             Fault::SwallowsLagged => loop {
-                let delivery = self.good.next().await;
+                let delivery = inner.next().await;
                 if delivery != Delivery::Lagged {
                     return delivery;
                 }
             },
             Fault::SlowNodeBlocks => {
-                let delivery = self.good.next().await;
+                let delivery = inner.next().await;
                 self.room.add_permits(1);
                 delivery
             }
             Fault::TakesThenWaits => {
-                let delivery = self.good.next().await;
+                let delivery = inner.next().await;
                 yield_now().await;
                 delivery
             }
-            _ => self.good.next().await,
+            _ => inner.next().await,
         }
     }
 }
