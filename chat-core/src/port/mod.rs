@@ -8,12 +8,16 @@
 //!   crash; it never leaves half of one.
 //! - Nothing panics; a method that returns an error doesn't log it as well.
 //!
+//! An `Arc` or a `Box` of an implementation is one too, so whoever gives one to the engine may keep a
+//! handle to it.
+//!
 //! Each sentence of a contract is a case of the conformance suite, `chat_core::testing`.
 
 mod broker;
 mod cache;
 mod error;
 mod guard;
+mod pointer;
 mod store;
 mod transport;
 

@@ -1,0 +1,233 @@
+//! Each port through a pointer: an embedder gives the engine an `Arc` and keeps a clone of it.
+//!
+//! No trait has default methods, so the compiler notices when one is missing here.
+
+use std::{ops::RangeInclusive, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+
+use super::{
+    AppendError, Appended, Authenticator, BackendError, Broker, Change, Created, Delivery, Draft,
+    Hint, HistoryCache, LogStore, Moderator, PresenceCache, RateCache, RateKey, ReceiptStore,
+    RoomStore, Topic, Transition, Transport, TrySendError, Unauthenticated, Verdict,
+};
+use crate::{
+    error::CloseReason,
+    frame::Frame,
+    ids::{Epoch, MessageId, RoomId, SessionId, UserId},
+    log::{Cursor, Entry, NewEntry, Page, Seq},
+    presence::Presence,
+    rate::{Decision, RatePolicy},
+    receipt::{Mark, Watermarks},
+    room::{Membership, NewRoom, Room},
+};
+
+macro_rules! ports_through {
+    ($pointer:ident) => {
+        #[async_trait]
+        impl<T: RoomStore + ?Sized> RoomStore for $pointer<T> {
+            async fn create_room(&self, room: NewRoom) -> Result<Created, BackendError> {
+                (**self).create_room(room).await
+            }
+
+            async fn room(&self, id: &RoomId) -> Result<Option<Room>, BackendError> {
+                (**self).room(id).await
+            }
+
+            async fn is_member(&self, id: &RoomId, user: &UserId) -> Result<bool, BackendError> {
+                (**self).is_member(id, user).await
+            }
+
+            async fn members(
+                &self,
+                id: &RoomId,
+                after: Option<&UserId>,
+                limit: usize,
+            ) -> Result<Vec<UserId>, BackendError> {
+                (**self).members(id, after, limit).await
+            }
+
+            async fn rooms_of(
+                &self,
+                user: &UserId,
+                after: Option<&RoomId>,
+                limit: usize,
+            ) -> Result<Vec<Membership>, BackendError> {
+                (**self).rooms_of(user, after, limit).await
+            }
+
+            async fn rooms_with(
+                &self,
+                users: &[UserId],
+                after: Option<&RoomId>,
+                limit: usize,
+            ) -> Result<Vec<Room>, BackendError> {
+                (**self).rooms_with(users, after, limit).await
+            }
+        }
+
+        #[async_trait]
+        impl<T: LogStore + ?Sized> LogStore for $pointer<T> {
+            async fn append(&self, batch: Vec<NewEntry>) -> Vec<Result<Appended, AppendError>> {
+                (**self).append(batch).await
+            }
+
+            async fn page(
+                &self,
+                room: &RoomId,
+                page: Page,
+                limit: usize,
+            ) -> Result<Vec<Arc<Entry>>, BackendError> {
+                (**self).page(room, page, limit).await
+            }
+
+            async fn find(
+                &self,
+                room: &RoomId,
+                id: MessageId,
+            ) -> Result<Option<Arc<Entry>>, BackendError> {
+                (**self).find(room, id).await
+            }
+        }
+
+        #[async_trait]
+        impl<T: ReceiptStore + ?Sized> ReceiptStore for $pointer<T> {
+            async fn advance(
+                &self,
+                room: &RoomId,
+                user: &UserId,
+                mark: Mark,
+                upto: Seq,
+            ) -> Result<Change<Watermarks>, BackendError> {
+                (**self).advance(room, user, mark, upto).await
+            }
+
+            async fn watermarks(
+                &self,
+                room: &RoomId,
+                users: &[UserId],
+            ) -> Result<Vec<Watermarks>, BackendError> {
+                (**self).watermarks(room, users).await
+            }
+        }
+
+        #[async_trait]
+        impl<T: PresenceCache + ?Sized> PresenceCache for $pointer<T> {
+            async fn touch(
+                &self,
+                user: &UserId,
+                session: SessionId,
+                ttl: Duration,
+            ) -> Result<Transition, BackendError> {
+                (**self).touch(user, session, ttl).await
+            }
+
+            async fn release(
+                &self,
+                user: &UserId,
+                session: SessionId,
+            ) -> Result<Transition, BackendError> {
+                (**self).release(user, session).await
+            }
+
+            async fn presence(&self, users: &[UserId]) -> Result<Vec<Presence>, BackendError> {
+                (**self).presence(users).await
+            }
+
+            async fn online(&self, limit: usize) -> Result<Vec<UserId>, BackendError> {
+                (**self).online(limit).await
+            }
+
+            async fn take_expired(&self, limit: usize) -> Result<Vec<UserId>, BackendError> {
+                (**self).take_expired(limit).await
+            }
+        }
+
+        #[async_trait]
+        impl<T: RateCache + ?Sized> RateCache for $pointer<T> {
+            async fn acquire(
+                &self,
+                key: &RateKey,
+                policy: &RatePolicy,
+            ) -> Result<Decision, BackendError> {
+                (**self).acquire(key, policy).await
+            }
+        }
+
+        #[async_trait]
+        impl<T: HistoryCache + ?Sized> HistoryCache for $pointer<T> {
+            async fn window(
+                &self,
+                room: &RoomId,
+                at: Cursor,
+                range: RangeInclusive<Seq>,
+            ) -> Result<Option<Vec<Arc<Entry>>>, BackendError> {
+                (**self).window(room, at, range).await
+            }
+
+            async fn fill(
+                &self,
+                room: &RoomId,
+                at: Cursor,
+                newest: &[Arc<Entry>],
+            ) -> Result<(), BackendError> {
+                (**self).fill(room, at, newest).await
+            }
+
+            async fn extend(
+                &self,
+                room: &RoomId,
+                epoch: Epoch,
+                entries: &[Arc<Entry>],
+            ) -> Result<(), BackendError> {
+                (**self).extend(room, epoch, entries).await
+            }
+        }
+
+        #[async_trait]
+        impl<T: Broker + ?Sized> Broker for $pointer<T> {
+            async fn publish(&self, topic: &Topic, hint: &Hint) -> Result<(), BackendError> {
+                (**self).publish(topic, hint).await
+            }
+
+            async fn subscribe(&self, topic: &Topic) -> Result<(), BackendError> {
+                (**self).subscribe(topic).await
+            }
+
+            async fn unsubscribe(&self, topic: &Topic) -> Result<(), BackendError> {
+                (**self).unsubscribe(topic).await
+            }
+
+            async fn next(&self) -> Delivery {
+                (**self).next().await
+            }
+        }
+
+        #[async_trait]
+        impl<T: Moderator + ?Sized> Moderator for $pointer<T> {
+            async fn review(&self, draft: &Draft) -> Result<Verdict, BackendError> {
+                (**self).review(draft).await
+            }
+        }
+
+        #[async_trait]
+        impl<T: Authenticator + ?Sized> Authenticator for $pointer<T> {
+            async fn authenticate(&self, token: &str) -> Result<UserId, Unauthenticated> {
+                (**self).authenticate(token).await
+            }
+        }
+
+        impl<T: Transport + ?Sized> Transport for $pointer<T> {
+            fn try_send(&self, frame: Frame) -> Result<(), TrySendError> {
+                (**self).try_send(frame)
+            }
+
+            fn close(&self, reason: CloseReason) {
+                (**self).close(reason);
+            }
+        }
+    };
+}
+
+ports_through!(Arc);
+ports_through!(Box);
