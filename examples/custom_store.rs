@@ -75,14 +75,9 @@ fn write(journal: &mut File, record: &Record) -> Result<(), BackendError> {
         .map_err(std::io::Error::from)
         .and_then(|line| writeln!(journal, "{line}"))
         .and_then(|()| journal.sync_data());
-    written.map_err(|error| BackendError {
-        kind: BackendErrorKind::Unavailable,
-        // The line may be in the file, and would then be applied when it is opened again.
-        retry: Retry::IfIdempotent,
-        backend: "journal",
-        operation: "write",
-        source: Some(error.into()),
-    })
+    // The line may be in the file, and would then be applied when it is opened again.
+    let (kind, retry) = (BackendErrorKind::Unavailable, Retry::IfIdempotent);
+    written.map_err(|error| BackendError::new("journal", kind, retry, "write", error))
 }
 
 #[async_trait]
@@ -135,7 +130,7 @@ impl LogStore for JournalStore {
         let mut journal = self.journal.lock().await;
         match write(&mut journal, &Record::Append(batch.clone())) {
             Ok(()) => self.memory.append(batch).await,
-            Err(error) => batch.iter().map(|_| Err(again(&error).into())).collect(),
+            Err(error) => vec![Err(error.into()); batch.len()],
         }
     }
 
@@ -150,14 +145,6 @@ impl LogStore for JournalStore {
 
     async fn find(&self, room: &RoomId, id: MessageId) -> Result<Option<Arc<Entry>>, BackendError> {
         self.memory.find(room, id).await
-    }
-}
-
-/// The same error for another entry of the batch.
-fn again(error: &BackendError) -> BackendError {
-    BackendError {
-        source: None,
-        ..*error
     }
 }
 

@@ -28,7 +28,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout},
 };
 
-use crate::error::{backend_error, classify};
+use crate::error::{BACKEND, classify};
 
 /// The longest that a call waits for Redis, unless told otherwise; a call that subscribes waits for
 /// two thirds of it. So a request that does both waits for 250 ms, and only the first one: what
@@ -82,7 +82,7 @@ pub(crate) fn read_url(url: &str) -> Result<Config, BackendError> {
     if !url.starts_with("redis://") && !url.starts_with("redis-cluster://") {
         let (kind, retry) = (BackendErrorKind::Misconfigured, Retry::No);
         let cause = "the URL begins with redis:// or redis-cluster://";
-        return Err(backend_error(kind, retry, "connect", cause));
+        return Err(BackendError::new(BACKEND, kind, retry, "connect", cause));
     }
     Config::from_url(url).map_err(|error| classify(&error, "connect"))
 }

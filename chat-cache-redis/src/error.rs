@@ -9,21 +9,8 @@ const UNROUTED: &str = "Failed to route command.";
 /// What the server says when a user may run a script, but not a command in it.
 const SCRIPT_NOT_ALLOWED: &str = "The user executing the script can't run this command";
 
-/// An error of this backend.
-pub(crate) fn backend_error(
-    kind: BackendErrorKind,
-    retry: Retry,
-    operation: &'static str,
-    source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-) -> BackendError {
-    BackendError {
-        kind,
-        retry,
-        backend: "redis",
-        operation,
-        source: Some(source.into()),
-    }
-}
+/// How this backend is named in its errors.
+pub(crate) const BACKEND: &str = "redis";
 
 /// What kind of failure it is, and whether the call may be repeated.
 pub(crate) fn classify(error: &Error, operation: &'static str) -> BackendError {
@@ -54,7 +41,7 @@ pub(crate) fn classify(error: &Error, operation: &'static str) -> BackendError {
         }
         _ => (Kind::Other, Retry::No),
     };
-    backend_error(kind, retry, operation, error.clone())
+    BackendError::new(BACKEND, kind, retry, operation, error.clone())
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use chat_core::{
 };
 use fred::types::Value;
 
-use crate::{cache::RedisCache, client::Script, error::backend_error};
+use crate::{cache::RedisCache, client::Script, error::BACKEND};
 
 static WINDOW_OF: Script = Script::new(include_str!("lua/window.lua"));
 static FILL: Script = Script::new(include_str!("lua/fill.lua"));
@@ -27,7 +27,15 @@ fn label(epoch: Epoch, seq: u64) -> String {
 }
 
 fn json(operation: &'static str, entry: &Entry) -> Result<String, BackendError> {
-    let failed = |error| backend_error(BackendErrorKind::Other, Retry::No, operation, error);
+    let failed = |error| {
+        BackendError::new(
+            BACKEND,
+            BackendErrorKind::Other,
+            Retry::No,
+            operation,
+            error,
+        )
+    };
     serde_json::to_string(entry).map_err(failed)
 }
 

@@ -14,7 +14,7 @@ use futures_util::future::try_join_all;
 use crate::{
     cache::{RedisCache, micros},
     client::Script,
-    error::backend_error,
+    error::BACKEND,
     keys::{BUCKETS, Keys},
 };
 
@@ -150,6 +150,14 @@ impl PresenceCache for RedisCache {
 
 fn user_ids(operation: &'static str, names: Vec<String>) -> Result<Vec<UserId>, BackendError> {
     let users = names.into_iter().map(UserId::new);
-    let damaged = |error| backend_error(BackendErrorKind::Corrupt, Retry::No, operation, error);
+    let damaged = |error| {
+        BackendError::new(
+            BACKEND,
+            BackendErrorKind::Corrupt,
+            Retry::No,
+            operation,
+            error,
+        )
+    };
     users.collect::<Result<_, _>>().map_err(damaged)
 }

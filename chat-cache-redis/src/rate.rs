@@ -12,7 +12,7 @@ use fred::types::Value;
 use crate::{
     cache::{RedisCache, micros},
     client::Script,
-    error::backend_error,
+    error::BACKEND,
 };
 
 static ACQUIRE: Script = Script::new(include_str!("lua/acquire.lua"));
@@ -59,7 +59,13 @@ impl RedisCache {
             3 => Ok(Decision::Muted { retry_after }),
             _ => {
                 let (kind, retry) = (BackendErrorKind::Corrupt, Retry::No);
-                Err(backend_error(kind, retry, "acquire", "no such decision"))
+                Err(BackendError::new(
+                    BACKEND,
+                    kind,
+                    retry,
+                    "acquire",
+                    "no such decision",
+                ))
             }
         }
     }

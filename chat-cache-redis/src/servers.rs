@@ -32,7 +32,7 @@ use tokio::{
 
 use crate::{
     client::{Link, Script, read_url},
-    error::backend_error,
+    error::BACKEND,
 };
 
 /// How often a cluster is asked which master has which slots; a call that meets another master asks
@@ -152,7 +152,7 @@ impl Servers {
         let link = range.and_then(|range| masters.links.get(&range.master));
         link.cloned().ok_or_else(|| {
             let (kind, retry) = (BackendErrorKind::Unavailable, Retry::Safe);
-            backend_error(kind, retry, operation, "no master has the slot")
+            BackendError::new(BACKEND, kind, retry, operation, "no master has the slot")
         })
     }
 
@@ -332,5 +332,5 @@ fn ranges(answer: Value, asked: &Server) -> Result<Vec<Range>, BackendError> {
 
 fn unusable(what: &'static str) -> BackendError {
     let (kind, retry) = (BackendErrorKind::Misconfigured, Retry::No);
-    backend_error(kind, retry, "connect", what)
+    BackendError::new(BACKEND, kind, retry, "connect", what)
 }

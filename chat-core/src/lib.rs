@@ -15,6 +15,7 @@
 
 pub mod port;
 
+mod body;
 mod command;
 mod engine;
 mod error;
@@ -36,6 +37,7 @@ pub mod testing;
 mod text;
 mod time;
 
+pub use body::{Effect, EntryBody, EntryKind, FlatBody};
 pub use command::{Command, Request, RoomCursor};
 pub use engine::{
     Actor, BuildError, ChatEngine, ChatEngineBuilder, Config, Connect, Health, LocalSession,
@@ -47,7 +49,7 @@ pub use event::{
 };
 pub use frame::Frame;
 pub use ids::{ClientMessageId, Epoch, InvalidId, MessageId, RoomId, RoomKind, SessionId, UserId};
-pub use log::{Cursor, Entry, EntryBody, NewEntry, Page, Seq};
+pub use log::{Cursor, Entry, NewEntry, Page, Seq};
 pub use outbox::{Outbox, OutboxLimits};
 pub use presence::Presence;
 pub use receipt::{Mark, Watermarks};

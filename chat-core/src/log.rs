@@ -1,11 +1,15 @@
 //! The room log: entries numbered 1, 2, 3, ... and positions in it.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, ops::RangeInclusive};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{ClientMessageId, Epoch, MessageId, RoomId, UserId};
+use crate::{
+    body::EntryBody,
+    ids::{ClientMessageId, Epoch, MessageId, RoomId, UserId},
+    time::whole_micros,
+};
 
 /// The number of an entry in its room: 1, 2, 3, ... without a gap; 0 stands before the first.
 #[derive(
@@ -69,69 +73,7 @@ impl Entry {
     pub(crate) fn size(&self) -> usize {
         /// Of its JSON beside the text.
         const REST: usize = 300;
-        match &self.body {
-            EntryBody::Message { text, .. } | EntryBody::Edit { text, .. } => REST + text.len(),
-            _ => REST,
-        }
-    }
-}
-
-/// What an entry says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-#[non_exhaustive]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub enum EntryBody {
-    /// A message, with the text it has now.
-    Message {
-        /// The text.
-        text: Arc<str>,
-        /// When it was last edited.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        edited_at: Option<DateTime<Utc>>,
-    },
-    /// The author gave the message `target` another text.
-    Edit {
-        /// The message.
-        target: Seq,
-        /// Its new text.
-        text: Arc<str>,
-    },
-    /// The author took the message `target` back; its text is gone from the store.
-    Delete {
-        /// The message.
-        target: Seq,
-    },
-    /// What is left of a message, or of an edit of it, after a [`Delete`](EntryBody::Delete).
-    Deleted,
-    /// `user` became a member of the group.
-    Joined {
-        /// The new member.
-        user: UserId,
-    },
-    /// `user` is a member no longer.
-    Left {
-        /// The former member.
-        user: UserId,
-    },
-}
-
-impl EntryBody {
-    /// A message with this text, as it is first sent.
-    pub fn message(text: impl Into<Arc<str>>) -> Self {
-        Self::Message {
-            text: text.into(),
-            edited_at: None,
-        }
-    }
-
-    /// Whether it changes what other entries say, or may have: an edit, a deletion, and what is left
-    /// of either.
-    pub fn changes_others(&self) -> bool {
-        match self {
-            Self::Edit { .. } | Self::Delete { .. } | Self::Deleted => true,
-            Self::Message { .. } | Self::Joined { .. } | Self::Left { .. } => false,
-        }
+        REST + self.body.text().map_or(0, |text| text.len())
     }
 }
 
@@ -153,6 +95,16 @@ pub struct NewEntry {
 }
 
 impl NewEntry {
+    /// The entry with its times in whole microseconds, the precision that every store keeps.
+    #[must_use]
+    pub fn in_micros(self) -> Self {
+        Self {
+            at: whole_micros(self.at),
+            body: self.body.in_micros(),
+            ..self
+        }
+    }
+
     /// The entry it becomes under number `seq`.
     pub fn numbered(self, seq: Seq) -> Entry {
         let Self {
@@ -187,4 +139,72 @@ pub enum Page {
     After(Seq),
     /// Entries on both sides of this number, and itself.
     Around(Seq),
+}
+
+impl Page {
+    /// Which numbers the page has in a log whose newest entry is `head`: at most `limit`, as
+    /// [`LogStore::page`](crate::port::LogStore::page) says. A log has no holes, so each form of a page
+    /// is a range; it is empty where there are no entries.
+    pub fn range(self, head: Seq, limit: usize) -> RangeInclusive<Seq> {
+        let limit = u64::try_from(limit).unwrap_or(u64::MAX);
+        let head = head.min(Seq::MAX).0;
+        let ending_with = |last: u64| (last.saturating_sub(limit) + 1)..=last;
+        let beginning_with = |first: u64| {
+            let last = first.saturating_add(limit) - 1;
+            first..=last.min(head)
+        };
+        let range = match self {
+            Self::Newest => ending_with(head),
+            Self::Before(seq) => ending_with(seq.0.saturating_sub(1).min(head)),
+            Self::After(seq) => beginning_with(seq.0.min(head) + 1),
+            Self::Around(seq) if seq.0 > head => ending_with(head),
+            Self::Around(seq) => beginning_with(seq.0.saturating_sub(limit / 2).max(1)),
+        };
+        Seq(*range.start())..=Seq(*range.end())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The contract, read literally, over a list of all numbers.
+    fn literally(page: Page, head: u64, limit: usize) -> Vec<u64> {
+        let all: Vec<u64> = (1..=head).collect();
+        let last = |mut part: Vec<u64>| part.split_off(part.len().saturating_sub(limit));
+        let first = |part: Vec<u64>| part.into_iter().take(limit).collect();
+        let pick = |keep: &dyn Fn(u64) -> bool| all.iter().copied().filter(|n| keep(*n)).collect();
+        match page {
+            Page::Newest => last(all),
+            Page::Before(seq) => last(pick(&|n| n < seq.0)),
+            Page::After(seq) => first(pick(&|n| n > seq.0)),
+            Page::Around(seq) if seq.0 > head => last(all),
+            Page::Around(seq) => {
+                let mut older: Vec<u64> = pick(&|n| n < seq.0);
+                let mut part = older.split_off(older.len().saturating_sub(limit / 2));
+                part.extend(pick(&|n| n >= seq.0));
+                first(part)
+            }
+        }
+    }
+
+    fn seq() -> impl Strategy<Value = Seq> {
+        prop_oneof![0..40_u64, Just(i64::MAX.unsigned_abs()), Just(u64::MAX)].prop_map(Seq)
+    }
+
+    proptest! {
+        #[test]
+        fn a_range_is_what_the_contract_says(
+            head in 0..30_u64, limit in prop_oneof![0..40_usize, Just(usize::MAX)],
+            page in prop_oneof![
+                Just(Page::Newest), seq().prop_map(Page::Before), seq().prop_map(Page::After),
+                seq().prop_map(Page::Around)
+            ]
+        ) {
+            let range = page.range(Seq(head), limit);
+            let range: Vec<u64> = (range.start().0..=range.end().0).collect();
+            prop_assert_eq!(range, literally(page, head, limit));
+        }
+    }
 }

@@ -40,14 +40,32 @@ impl Watermarks {
     pub fn advanced(self, mark: Mark, upto: Seq, head: Seq) -> Self {
         let upto = upto.min(head);
         match mark {
-            Mark::Delivered => Self {
-                delivered: self.delivered.max(upto),
-                ..self
-            },
-            Mark::Read => Self {
-                delivered: self.delivered.max(upto),
-                read: self.read.max(upto),
-            },
+            Mark::Delivered => self.join(Self {
+                delivered: upto,
+                read: Seq::ZERO,
+            }),
+            Mark::Read => self.join(Self {
+                delivered: upto,
+                read: upto,
+            }),
+        }
+    }
+
+    /// The farther of both, for each mark by itself.
+    #[must_use]
+    pub fn join(self, other: Self) -> Self {
+        Self {
+            delivered: self.delivered.max(other.delivered),
+            read: self.read.max(other.read),
+        }
+    }
+
+    /// The nearer of both, for each mark by itself.
+    #[must_use]
+    pub fn meet(self, other: Self) -> Self {
+        Self {
+            delivered: self.delivered.min(other.delivered),
+            read: self.read.min(other.read),
         }
     }
 }

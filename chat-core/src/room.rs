@@ -7,6 +7,7 @@ use crate::{
     ids::{Epoch, RoomId, UserId},
     log::{Cursor, Seq},
     receipt::Watermarks,
+    time::whole_micros,
 };
 
 /// A room as the store knows it.
@@ -44,6 +45,15 @@ pub struct NewRoom {
     pub members: Vec<UserId>,
     /// The server's clock.
     pub created_at: DateTime<Utc>,
+}
+
+impl NewRoom {
+    /// The room with its time in whole microseconds, the precision that every store keeps.
+    #[must_use]
+    pub fn in_micros(self) -> Self {
+        let created_at = whole_micros(self.created_at);
+        Self { created_at, ..self }
+    }
 }
 
 /// A room in somebody's list of rooms.

@@ -11,20 +11,20 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use chat_core::{ClientMessageId, EntryBody, NewEntry, RoomId, Seq, UserId, port::Retry};
-use futures_util::{TryStreamExt, future};
+use chat_core::{ClientMessageId, Entry, NewEntry, RoomId, Seq, UserId, port::Retry};
+use futures_util::future;
 use mongodb::{
     bson::{Document, doc},
-    error::{Error, Result},
+    error::Result,
 };
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
+    collections::Collections,
     connect::LIMIT,
-    doc::{self, EntryDoc, RoomDoc},
-    error::{self, Answer, Taken, told_to_each},
+    doc::{self, EntryDoc},
+    error::{self, Answer, Taken},
     plan::{Plan, Step, refused},
-    store::{Collections, with_head},
 };
 
 /// How many inserts of one batch run beside each other, and what makes another one worth it.
@@ -91,7 +91,7 @@ pub(crate) fn lanes(batch: Vec<NewEntry>) -> Vec<Vec<(usize, NewEntry)>> {
     for (at, entry) in batch.into_iter().enumerate() {
         let next = lane_of.len() % wanted;
         let lane = *lane_of.entry(entry.room.clone()).or_insert(next);
-        lanes[lane].push((at, doc::as_kept(entry)));
+        lanes[lane].push((at, entry.in_micros()));
     }
     lanes.retain(|lane| !lane.is_empty());
     lanes
@@ -116,10 +116,9 @@ pub(crate) async fn run(
         Err(_) => error::timed_out("append", Retry::IfIdempotent),
     };
     let mut answers = lane.answers;
-    let mut tell = told_to_each(failed);
     for (at, entry) in &entries[answers.len()..] {
         heads.forget(&entry.room);
-        answers.push((*at, Err(tell())));
+        answers.push((*at, Err(failed.clone().into())));
     }
     answers
 }
@@ -247,15 +246,12 @@ impl Lane<'_> {
     ///
     /// It comes after the heads, so it is at least as new; and if the number after a head is still
     /// free when the entry is inserted, nothing has happened in between.
-    async fn look_up(&self, all: bool) -> Result<Vec<chat_core::Entry>> {
+    async fn look_up(&self, all: bool) -> Result<Vec<Entry>> {
         let mut rooms = HashSet::new();
         let mut targets: HashMap<&RoomId, Vec<i64>> = HashMap::new();
         let mut sent: HashMap<(&RoomId, &UserId), Vec<&str>> = HashMap::new();
         for (_, new) in self.open {
-            let target = match &new.body {
-                EntryBody::Edit { target, .. } | EntryBody::Delete { target } => Some(*target),
-                _ => None,
-            };
+            let target = new.body.effect().target();
             if target.is_some() || all {
                 rooms.insert(new.room.as_str());
                 let client_id: &ClientMessageId = &new.client_id;
@@ -306,30 +302,6 @@ impl Collections {
             .await
             .map(drop)
     }
-
-    /// Rooms, with their newest numbers.
-    pub(crate) async fn rooms(&self, filter: Document) -> Result<Vec<RoomDoc>> {
-        let pipeline = [doc! { "$match": filter }]
-            .into_iter()
-            .chain(with_head("_id"));
-        let found = self.rooms.aggregate(pipeline).with_type().await?;
-        found.try_collect().await
-    }
-
-    /// Entries, in no order.
-    async fn entries(&self, filter: Document) -> Result<Vec<chat_core::Entry>> {
-        let found: Vec<EntryDoc> = self.messages.find(filter).await?.try_collect().await?;
-        found.into_iter().map(entry).collect()
-    }
-}
-
-/// An entry as the engine has it.
-pub(crate) fn entry(doc: EntryDoc) -> Result<chat_core::Entry> {
-    let (room, seq) = (doc.room_id.clone(), doc.seq);
-    doc.entry().ok_or_else(|| {
-        tracing::error!(%room, seq, "an entry is damaged");
-        Error::custom("a damaged entry".to_owned())
-    })
 }
 
 /// All lanes of a batch, in its order.

@@ -6,11 +6,14 @@
 use std::sync::Arc;
 
 use chat_core::{
-    ClientMessageId, Entry, EntryBody, Epoch, MessageId, NewEntry, Room, RoomId, Seq, UserId,
-    Watermarks,
+    ClientMessageId, Effect, Entry, EntryBody, EntryKind, Epoch, FlatBody, MessageId, NewEntry,
+    Room, RoomId, Seq, UserId, Watermarks,
 };
 use chrono::{DateTime, Local, Utc};
-use mongodb::bson;
+use mongodb::{
+    bson,
+    error::{Error, Result},
+};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -19,17 +22,6 @@ pub(crate) const MESSAGES: &str = "messages";
 pub(crate) const ROOMS: &str = "rooms";
 pub(crate) const MEMBERS: &str = "members";
 pub(crate) const META: &str = "meta";
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Kind {
-    Message,
-    Edit,
-    Delete,
-    Deleted,
-    Joined,
-    Left,
-}
 
 /// A line of a log, in collection `messages`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -43,7 +35,7 @@ pub(crate) struct EntryDoc {
     pub(crate) client_id: ClientMessageId,
     /// Microseconds; a BSON date has no more than milliseconds.
     pub(crate) at: i64,
-    pub(crate) kind: Kind,
+    pub(crate) kind: EntryKind,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) text: Option<Arc<str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -73,89 +65,64 @@ pub(crate) struct OldFields {
 }
 
 impl EntryDoc {
-    /// `None` for a body that is newer than this store.
-    pub(crate) fn of(new: &NewEntry, seq: Seq) -> Option<Self> {
-        let mut doc = Self {
+    pub(crate) fn of(new: &NewEntry, seq: Seq) -> Self {
+        let body = new.body.flatten();
+        let old = match body.kind {
+            EntryKind::Message => new.room.peer_of(&new.author),
+            _ => None,
+        };
+        Self {
             id: new.id.0,
             room_id: new.room.clone(),
             seq: number(seq),
             from: new.author.clone(),
             client_id: new.client_id.clone(),
             at: new.at.timestamp_micros(),
-            kind: Kind::Message,
-            text: None,
-            target: None,
-            user: None,
-            edited_at: None,
+            kind: body.kind,
+            text: body.text,
+            target: body.target.map(number),
+            user: body.user,
+            edited_at: body.edited_at.map(|at| at.timestamp_micros()),
             revision: None,
-            pending: None,
-            old: None,
-        };
-        match &new.body {
-            EntryBody::Message { text, edited_at } => {
-                doc.text = Some(Arc::clone(text));
-                doc.edited_at = edited_at.map(|at| at.timestamp_micros());
-                doc.old = new.room.peer_of(&new.author).map(|to| OldFields {
-                    to,
-                    time: old_time(new.at),
-                    delivered_at: None,
-                    read_at: None,
-                });
-            }
-            EntryBody::Edit { target, text } => {
-                doc.kind = Kind::Edit;
-                doc.target = Some(number(*target));
-                doc.text = Some(Arc::clone(text));
-            }
-            EntryBody::Delete { target } => {
-                doc.kind = Kind::Delete;
-                doc.target = Some(number(*target));
-            }
-            EntryBody::Deleted => doc.kind = Kind::Deleted,
-            EntryBody::Joined { user } => {
-                doc.kind = Kind::Joined;
-                doc.user = Some(user.clone());
-            }
-            EntryBody::Left { user } => {
-                doc.kind = Kind::Left;
-                doc.user = Some(user.clone());
-            }
-            _ => return None,
+            pending: (new.body.effect() != Effect::None).then_some(true),
+            old: old.map(|to| OldFields {
+                to,
+                time: old_time(new.at),
+                delivered_at: None,
+                read_at: None,
+            }),
         }
-        if !matches!(doc.kind, Kind::Message | Kind::Deleted) {
-            doc.pending = Some(true);
-        }
-        Some(doc)
     }
 
-    /// `None` when it doesn't make sense.
-    pub(crate) fn entry(self) -> Option<Entry> {
-        let body = match self.kind {
-            Kind::Message => EntryBody::Message {
-                text: self.text?,
-                edited_at: match self.edited_at {
-                    Some(at) => Some(DateTime::from_timestamp_micros(at)?),
-                    None => None,
-                },
+    /// What it says; `None` when it doesn't make sense.
+    pub(crate) fn body(&self) -> Option<EntryBody> {
+        let flat = FlatBody {
+            kind: self.kind,
+            text: self.text.clone(),
+            target: self.target.map(seq),
+            user: self.user.clone(),
+            edited_at: match self.edited_at {
+                Some(at) => Some(DateTime::from_timestamp_micros(at)?),
+                None => None,
             },
-            Kind::Edit => EntryBody::Edit {
-                target: seq(self.target?),
-                text: self.text?,
-            },
-            Kind::Delete => EntryBody::Delete {
-                target: seq(self.target?),
-            },
-            Kind::Deleted => EntryBody::Deleted,
-            Kind::Joined => EntryBody::Joined { user: self.user? },
-            Kind::Left => EntryBody::Left { user: self.user? },
         };
-        Some(Entry {
+        flat.unflatten()
+    }
+
+    /// The entry as the engine has it.
+    pub(crate) fn entry(self) -> Result<Entry> {
+        let body = self.body().zip(DateTime::from_timestamp_micros(self.at));
+        let (body, at) = body.ok_or_else(|| {
+            tracing::error!(room = %self.room_id, seq = self.seq, "an entry is damaged");
+            Error::custom("a damaged entry".to_owned())
+        })?;
+        Ok(Entry {
             room: self.room_id,
             seq: seq(self.seq),
             id: MessageId(self.id),
             author: self.from,
             client_id: self.client_id,
-            at: DateTime::from_timestamp_micros(self.at)?,
+            at,
             body,
         })
     }
@@ -226,20 +193,6 @@ pub(crate) fn number(seq: Seq) -> i64 {
 
 pub(crate) fn seq(number: i64) -> Seq {
     Seq(u64::try_from(number).unwrap_or(0))
-}
-
-/// The precision that is kept.
-fn whole_micros(at: DateTime<Utc>) -> DateTime<Utc> {
-    DateTime::from_timestamp_micros(at.timestamp_micros()).unwrap_or(at)
-}
-
-/// An entry as it will be read: times in the precision that is kept.
-pub(crate) fn as_kept(mut entry: NewEntry) -> NewEntry {
-    entry.at = whole_micros(entry.at);
-    if let EntryBody::Message { edited_at, .. } = &mut entry.body {
-        *edited_at = edited_at.map(whole_micros);
-    }
-    entry
 }
 
 /// As the old server wrote it: `5/3/2026, 9:07:04 pm`, in the server's local time.

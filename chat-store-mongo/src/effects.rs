@@ -7,9 +7,9 @@
 //!
 //! `docs/adr/0007-mongo-effects-are-helped.md` has the reasons.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 
-use chat_core::{RoomId, UserId};
+use chat_core::{Effect, Entry, EntryBody, EntryKind, RoomId, UserId};
 use futures_util::{StreamExt, TryStreamExt, future, stream};
 use mongodb::{
     bson::{Document, doc},
@@ -17,8 +17,8 @@ use mongodb::{
 };
 
 use crate::{
-    doc::{EntryDoc, Kind, RoomDoc},
-    store::Collections,
+    collections::Collections,
+    doc::{EntryDoc, RoomDoc, number},
 };
 
 /// How many effects are carried out at the same time.
@@ -82,27 +82,27 @@ impl Collections {
     }
 
     async fn apply_one(&self, entry: &EntryDoc) -> Result<()> {
-        let room = entry.room_id.as_str();
-        match (entry.kind, entry.target, &entry.user) {
-            (Kind::Edit, Some(target), _) => {
+        let (room, body) = (entry.room_id.as_str(), entry.body());
+        match body.as_ref().map_or(Effect::None, EntryBody::effect) {
+            Effect::Replace { target, text } => {
                 let message = doc! {
-                    "roomId": room, "seq": target, "kind": "message",
+                    "roomId": room, "seq": number(target), "kind": EntryKind::Message.name(),
                     "revision": { "$not": { "$gte": entry.seq } },
                 };
-                let text = entry.text.as_deref().unwrap_or_default();
                 let change = doc! { "$set": {
-                    "text": text, "editedAt": entry.at, "revision": entry.seq,
+                    "text": &**text, "editedAt": entry.at, "revision": entry.seq,
                 } };
                 self.messages.update_one(message, change).await.map(drop)
             }
-            (Kind::Delete, Some(target), _) => {
+            Effect::Erase { target } => {
                 // The room in each branch, or none of the indexes would serve it.
+                let target = number(target);
                 let message_and_edits = doc! { "roomId": room, "$or": [
                     { "roomId": room, "seq": target },
-                    { "roomId": room, "target": target, "kind": "edit" },
+                    { "roomId": room, "target": target, "kind": EntryKind::Edit.name() },
                 ] };
                 let change = doc! {
-                    "$set": { "kind": "deleted" },
+                    "$set": { "kind": EntryKind::Deleted.name() },
                     "$unset": { "text": "", "target": "", "editedAt": "", "revision": "" },
                 };
                 self.messages
@@ -110,15 +110,13 @@ impl Collections {
                     .await
                     .map(drop)
             }
-            (Kind::Joined, _, Some(user)) => {
-                self.set_member(&entry.room_id, user, true, entry.seq).await
-            }
-            (Kind::Left, _, Some(user)) => {
+            Effect::Admit { user } => self.set_member(&entry.room_id, user, true, entry.seq).await,
+            Effect::Dismiss { user } => {
                 self.set_member(&entry.room_id, user, false, entry.seq)
                     .await
             }
-            // A deletion has taken it back meanwhile.
-            _ => Ok(()),
+            // Perhaps because a deletion has taken it back meanwhile.
+            Effect::None => Ok(()),
         }
     }
 
@@ -148,36 +146,42 @@ async fn at_once(work: impl Iterator<Item = impl Future<Output = Result<()>>>) -
         .await
 }
 
-/// Shows entries of one room as the edits and deletions among them say. A page that is read while
-/// one of these is carried out may hold it and not its effect.
-pub(crate) fn overlay(page: &mut [EntryDoc]) {
-    let mut edits: HashMap<i64, usize> = HashMap::new();
-    let mut deleted = Vec::new();
-    for (at, entry) in page.iter().enumerate() {
-        match (entry.kind, entry.target) {
-            (Kind::Edit, Some(target)) => drop(edits.insert(target, at)),
-            (Kind::Delete, Some(target)) => deleted.push(target),
-            _ => {}
+/// The entries of a page of one room, as the edits and deletions among them say. A page that is read
+/// while one of these is carried out may hold it and not its effect.
+pub(crate) fn overlaid(page: Vec<EntryDoc>) -> Result<Vec<Arc<Entry>>> {
+    let mut revisions: Vec<_> = page.iter().map(|doc| doc.revision).collect();
+    let entries = page.into_iter().map(EntryDoc::entry);
+    let mut entries: Vec<Entry> = entries.collect::<Result<_>>()?;
+    for place in 0..entries.len() {
+        if entries[place].body.effect().target().is_none() {
+            continue;
         }
-    }
-    for (target, edit) in edits {
-        let (seq, at, text) = (page[edit].seq, page[edit].at, page[edit].text.clone());
-        let message = page.iter_mut().find(|it| it.seq == target);
-        if let Some(message) = message
-            && message.kind == Kind::Message
-            && message.revision < Some(seq)
-        {
-            message.text = text;
-            message.edited_at = Some(at);
-            message.revision = Some(seq);
-        }
-    }
-    for target in deleted {
-        for entry in page.iter_mut() {
-            let edit = entry.kind == Kind::Edit && entry.target == Some(target);
-            if edit || entry.seq == target {
-                entry.kind = Kind::Deleted;
+        let Entry {
+            seq,
+            author,
+            at,
+            body,
+            ..
+        } = entries[place].clone();
+        match body.effect() {
+            Effect::Replace { target, .. } => {
+                let revision = Some(number(seq));
+                if let Ok(message) = entries.binary_search_by_key(&target, |entry| entry.seq)
+                    && revisions[message] < revision
+                    && let Some(body) = body.effect().on(&entries[message], &author, at)
+                {
+                    (entries[message].body, revisions[message]) = (body, revision);
+                }
             }
+            Effect::Erase { .. } => {
+                for entry in &mut entries {
+                    if let Some(body) = body.effect().on(entry, &author, at) {
+                        entry.body = body;
+                    }
+                }
+            }
+            Effect::None | Effect::Admit { .. } | Effect::Dismiss { .. } => {}
         }
     }
+    Ok(entries.into_iter().map(Arc::new).collect())
 }

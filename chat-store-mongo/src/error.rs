@@ -1,32 +1,19 @@
 //! What a failure of MongoDB means to the engine.
 
-use std::{error, io, sync::Arc};
+use std::io;
 
 use chat_core::port::{AppendError, Appended, BackendError, BackendErrorKind, Retry};
 use mongodb::error::{Error, ErrorKind, InsertManyError, WriteFailure};
 
-/// An error of this backend.
-pub(crate) fn backend_error(
-    kind: BackendErrorKind,
-    retry: Retry,
-    operation: &'static str,
-    source: impl Into<Box<dyn error::Error + Send + Sync>>,
-) -> BackendError {
-    BackendError {
-        kind,
-        retry,
-        backend: "mongodb",
-        operation,
-        source: Some(source.into()),
-    }
-}
+/// How this backend is named in its errors.
+pub(crate) const BACKEND: &str = "mongodb";
 
 /// The error of an operation that the driver says has failed.
 ///
 /// A duplicate key is no failure: whoever may meet one asks [`duplicate`] first.
 pub(crate) fn classify(error: &Error, operation: &'static str) -> BackendError {
     let (kind, retry) = meaning(error);
-    backend_error(kind, retry, operation, said(error))
+    BackendError::new(BACKEND, kind, retry, operation, said(error))
 }
 
 /// What is wrong, in the words of the server or the driver, without the bytes of the answer.
@@ -55,13 +42,13 @@ fn said(error: &Error) -> String {
 /// The error of an operation that had no answer in time.
 pub(crate) fn timed_out(operation: &'static str, retry: Retry) -> BackendError {
     let reason = "no answer in time";
-    backend_error(BackendErrorKind::Timeout, retry, operation, reason)
+    BackendError::new(BACKEND, BackendErrorKind::Timeout, retry, operation, reason)
 }
 
 /// The error of an operation whose task ended before it did, as when the program ends.
 pub(crate) fn interrupted(operation: &'static str) -> BackendError {
     let (kind, retry) = (BackendErrorKind::Unavailable, Retry::IfIdempotent);
-    backend_error(kind, retry, operation, "the task was stopped")
+    BackendError::new(BACKEND, kind, retry, operation, "the task was stopped")
 }
 
 fn meaning(error: &Error) -> (BackendErrorKind, Retry) {
@@ -170,23 +157,6 @@ impl Taken {
 }
 
 pub(crate) const DUPLICATE_KEY: i32 = 11_000;
-
-/// The one failure of several entries, told to each of them.
-pub(crate) fn told_to_each(error: BackendError) -> impl FnMut() -> AppendError {
-    let source = error
-        .source
-        .map(Arc::<dyn error::Error + Send + Sync>::from);
-    move || {
-        let source = source.clone().map(|source| Box::new(source) as _);
-        AppendError::Backend(BackendError {
-            kind: error.kind,
-            retry: error.retry,
-            backend: error.backend,
-            operation: error.operation,
-            source,
-        })
-    }
-}
 
 /// The answer to one entry.
 pub(crate) type Answer = Result<Appended, AppendError>;

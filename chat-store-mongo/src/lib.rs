@@ -1,12 +1,16 @@
 #![doc = include_str!("../README.md")]
 
 mod append;
+mod collections;
 mod connect;
 mod doc;
 mod effects;
 mod error;
+mod log;
 pub mod old;
 mod plan;
+mod receipts;
+mod rooms;
 mod store;
 
 pub use connect::ConnectError;

@@ -6,13 +6,13 @@ use std::{
 };
 
 use chat_core::{
-    ClientMessageId, Entry, EntryBody, NewEntry, RoomId, Seq, UserId,
-    port::{AppendError, Appended, BackendErrorKind, Outcome, Retry},
+    ClientMessageId, Entry, NewEntry, RoomId, Seq, UserId,
+    port::{AppendError, Appended, BackendError, BackendErrorKind, Outcome, Retry},
 };
 
 use crate::{
     doc::EntryDoc,
-    error::{Answer, backend_error},
+    error::{Answer, BACKEND},
 };
 
 /// What is known of a room: its newest number, and the entries that have been read.
@@ -81,29 +81,15 @@ impl Known {
                 outcome: Outcome::Duplicate,
             }));
         }
-        let seq = self.head.next();
-        let Some(doc) = EntryDoc::of(&new, seq) else {
-            return Step::Answer(Err(refused("the store is older than this kind of entry")));
-        };
-        match &new.body {
-            EntryBody::Edit { target, text } => {
-                let Some(target) = self.own_message(*target, &new.author) else {
-                    return Step::Answer(Err(AppendError::NoTarget));
-                };
-                target.body = EntryBody::Message {
-                    text: Arc::clone(text),
-                    edited_at: Some(new.at),
-                };
+        let effect = new.body.effect();
+        if let Some(target) = effect.target() {
+            let from_target = self.entries.range_mut(target..).map(|(_, entry)| entry);
+            if !effect.change(&new.author, new.at, from_target) {
+                return Step::Answer(Err(AppendError::NoTarget));
             }
-            EntryBody::Delete { target } => {
-                let Some(message) = self.own_message(*target, &new.author) else {
-                    return Step::Answer(Err(AppendError::NoTarget));
-                };
-                message.body = EntryBody::Deleted;
-                self.delete_edits_of(*target);
-            }
-            _ => {}
         }
+        let seq = self.head.next();
+        let doc = EntryDoc::of(&new, seq);
         let entry = Arc::new(new.numbered(seq));
         self.head = seq;
         self.know(Arc::clone(&entry));
@@ -115,23 +101,16 @@ impl Known {
             },
         )
     }
-
-    fn own_message(&mut self, seq: Seq, by: &UserId) -> Option<&mut Entry> {
-        let entry = self.entries.get_mut(&seq)?;
-        let fits = entry.author == *by && matches!(entry.body, EntryBody::Message { .. });
-        fits.then(|| Arc::make_mut(entry))
-    }
-
-    fn delete_edits_of(&mut self, message: Seq) {
-        for entry in self.entries.values_mut() {
-            if matches!(entry.body, EntryBody::Edit { target, .. } if target == message) {
-                Arc::make_mut(entry).body = EntryBody::Deleted;
-            }
-        }
-    }
 }
 
 /// An entry that can't be stored, with the reason for the log.
 pub(crate) fn refused(reason: &'static str) -> AppendError {
-    backend_error(BackendErrorKind::Other, Retry::No, "append", reason).into()
+    BackendError::new(
+        BACKEND,
+        BackendErrorKind::Other,
+        Retry::No,
+        "append",
+        reason,
+    )
+    .into()
 }

@@ -1,17 +1,8 @@
-//! How connections are set up, and the versions of the schema.
+//! How connections are set up.
 
 use std::{path::Path, time::Duration};
 
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
-
-/// Marks a file as ours: "CHAT" in ASCII.
-pub(crate) const APPLICATION_ID: i64 = 0x4348_4154;
-
-/// What leads from one version of the schema to the next; a published one never changes.
-const MIGRATIONS: &[&str] = &[include_str!("schema.sql")];
-
-/// The version that this code reads and writes.
-pub(crate) const VERSION: usize = MIGRATIONS.len();
+use rusqlite::{Connection, OpenFlags};
 
 /// How long to wait for a lock that a foreign program holds on the file, such as a backup.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
@@ -85,18 +76,4 @@ pub(crate) fn probe(path: &Path, has_log: bool) -> rusqlite::Result<Connection> 
 /// A number that `SQLite` keeps about the file.
 pub(crate) fn number(connection: &Connection, pragma: &str) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, pragma, |row| row.get(0))
-}
-
-/// Brings the schema up to [`VERSION`], each step whole or not at all.
-pub(crate) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
-    let from = usize::try_from(number(connection, "user_version")?).unwrap_or(0);
-    for (version, script) in (1..).zip(MIGRATIONS).skip(from) {
-        let step = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        step.execute_batch(script)?;
-        step.pragma_update(None, "application_id", APPLICATION_ID)?;
-        step.pragma_update(None, "user_version", version)?;
-        step.commit()?;
-        tracing::info!(version, "schema brought up to date");
-    }
-    Ok(())
 }

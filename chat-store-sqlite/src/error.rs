@@ -39,7 +39,7 @@ impl Failure {
     /// The error of one operation that it makes fail.
     pub(crate) fn of(&self, operation: &'static str) -> BackendError {
         let (kind, retry) = classify(&self.error, self.stage);
-        backend_error(kind, retry, operation, Arc::clone(&self.error))
+        BackendError::new(BACKEND, kind, retry, operation, Arc::clone(&self.error))
     }
 
     /// Whether the connection goes on as if nothing had been. After anything else, a failed sync
@@ -52,21 +52,8 @@ impl Failure {
     }
 }
 
-/// An error of this backend.
-pub(crate) fn backend_error(
-    kind: BackendErrorKind,
-    retry: Retry,
-    operation: &'static str,
-    source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-) -> BackendError {
-    BackendError {
-        kind,
-        retry,
-        backend: "sqlite",
-        operation,
-        source: Some(source.into()),
-    }
-}
+/// How this backend is named in its errors.
+pub(crate) const BACKEND: &str = "sqlite";
 
 /// What kind of failure it is, and whether the call may be repeated.
 ///

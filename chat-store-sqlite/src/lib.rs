@@ -1,14 +1,16 @@
 #![doc = include_str!("../README.md")]
 
-mod append;
 mod connection;
 mod error;
-mod group;
+mod log;
 mod open;
-mod page;
 mod readers;
+mod receipts;
+mod rooms;
 mod row;
+mod schema;
 mod store;
+mod transaction;
 mod writer;
 
 pub use open::OpenError;

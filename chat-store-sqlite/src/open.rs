@@ -9,7 +9,10 @@ use std::{
 
 use rusqlite::{Connection, ErrorCode};
 
-use crate::connection::{self, APPLICATION_ID, VERSION};
+use crate::{
+    connection,
+    schema::{self, APPLICATION_ID, VERSION},
+};
 
 /// Why a file can't be opened, and what to do. A file that is refused is left as it was.
 #[derive(Debug, thiserror::Error)]
@@ -100,7 +103,7 @@ pub(crate) fn open(path: &Path) -> Result<Opened, OpenError> {
         check(&path)?;
     }
     let mut connection = connection::writer(&path).map_err(|error| failed(&path, error))?;
-    connection::migrate(&mut connection).map_err(|error| failed(&path, error))?;
+    schema::migrate(&mut connection).map_err(|error| failed(&path, error))?;
     Ok(Opened {
         path,
         connection,

@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 
 use crate::{
     connection,
-    error::{Failure, backend_error},
+    error::{BACKEND, Failure},
 };
 
 /// Reads that run at the same time; further ones wait.
@@ -49,7 +49,8 @@ impl Readers {
         T: Send + 'static,
     {
         let gone = |reason: &'static str| {
-            backend_error(
+            BackendError::new(
+                BACKEND,
                 BackendErrorKind::Unavailable,
                 Retry::Safe,
                 operation,

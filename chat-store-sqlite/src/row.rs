@@ -1,10 +1,14 @@
 //! Values as they stand in rows.
 
 use chat_core::{
-    ClientMessageId, Entry, EntryBody, Epoch, MessageId, NewEntry, Room, RoomId, Seq, UserId,
+    ClientMessageId, Entry, EntryBody, EntryKind, Epoch, FlatBody, MessageId, Room, RoomId, Seq,
+    UserId,
 };
 use chrono::{DateTime, Utc};
-use rusqlite::{Row, types::Type};
+use rusqlite::{
+    Row,
+    types::{Type, ValueRef},
+};
 use uuid::Uuid;
 
 /// Columns of an entry, in the order in which [`entry`] reads them.
@@ -16,15 +20,8 @@ macro_rules! entry_columns {
 }
 pub(crate) use entry_columns;
 
-pub(crate) const MESSAGE: i64 = 0;
-const EDIT: i64 = 1;
-const DELETE: i64 = 2;
-const DELETED: i64 = 3;
-const JOINED: i64 = 4;
-const LEFT: i64 = 5;
-
-/// The columns that an [`EntryBody`] becomes.
-#[derive(Debug, Default)]
+/// The columns of an entry's body.
+#[derive(Debug)]
 pub(crate) struct BodyColumns<'a> {
     pub(crate) kind: i64,
     pub(crate) target: Option<i64>,
@@ -34,43 +31,14 @@ pub(crate) struct BodyColumns<'a> {
 }
 
 impl<'a> BodyColumns<'a> {
-    /// `None` for a body that is newer than this store.
-    pub(crate) fn of(body: &'a EntryBody) -> Option<Self> {
-        let none = Self::default();
-        Some(match body {
-            EntryBody::Message { text, edited_at } => Self {
-                kind: MESSAGE,
-                text: Some(text),
-                edited_at: edited_at.map(|at| at.timestamp_micros()),
-                ..none
-            },
-            EntryBody::Edit { target, text } => Self {
-                kind: EDIT,
-                target: Some(number(*target)),
-                text: Some(text),
-                ..none
-            },
-            EntryBody::Delete { target } => Self {
-                kind: DELETE,
-                target: Some(number(*target)),
-                ..none
-            },
-            EntryBody::Deleted => Self {
-                kind: DELETED,
-                ..none
-            },
-            EntryBody::Joined { user } => Self {
-                kind: JOINED,
-                member: Some(user.as_str()),
-                ..none
-            },
-            EntryBody::Left { user } => Self {
-                kind: LEFT,
-                member: Some(user.as_str()),
-                ..none
-            },
-            _ => return None,
-        })
+    pub(crate) fn of(body: &'a FlatBody) -> Self {
+        Self {
+            kind: body.kind.number(),
+            target: body.target.map(number),
+            text: body.text.as_deref(),
+            member: body.user.as_ref().map(UserId::as_str),
+            edited_at: body.edited_at.map(|at| at.timestamp_micros()),
+        }
     }
 }
 
@@ -87,20 +55,6 @@ pub(crate) fn room(found: &Row<'_>) -> rusqlite::Result<Room> {
 /// A seq as a column; what is beyond the last one there can be is the last one.
 pub(crate) fn number(seq: Seq) -> i64 {
     i64::try_from(seq.0).unwrap_or(i64::MAX)
-}
-
-/// The precision that is kept.
-pub(crate) fn whole_micros(at: DateTime<Utc>) -> DateTime<Utc> {
-    DateTime::from_timestamp_micros(at.timestamp_micros()).unwrap_or(at)
-}
-
-/// An entry as it will be read: times in the precision that is kept.
-pub(crate) fn as_kept(mut entry: NewEntry) -> NewEntry {
-    entry.at = whole_micros(entry.at);
-    if let EntryBody::Message { edited_at, .. } = &mut entry.body {
-        *edited_at = edited_at.map(whole_micros);
-    }
-    entry
 }
 
 fn damaged<E>(column: usize, kind: Type) -> impl FnOnce(E) -> rusqlite::Error
@@ -148,25 +102,27 @@ pub(crate) fn entry(row: &Row<'_>, room: &RoomId) -> rusqlite::Result<Entry> {
 }
 
 fn body(row: &Row<'_>) -> rusqlite::Result<EntryBody> {
-    let target = || seq(row, 6);
-    let text = || row.get::<_, String>(7).map(Into::into);
-    let member = || id::<UserId>(row, 8);
-    Ok(match row.get(5)? {
-        MESSAGE => EntryBody::Message {
-            text: text()?,
-            edited_at: match row.get::<_, Option<i64>>(9)? {
-                Some(_) => Some(time(row, 9)?),
-                None => None,
-            },
-        },
-        EDIT => EntryBody::Edit {
-            target: target()?,
-            text: text()?,
-        },
-        DELETE => EntryBody::Delete { target: target()? },
-        DELETED => EntryBody::Deleted,
-        JOINED => EntryBody::Joined { user: member()? },
-        LEFT => EntryBody::Left { user: member()? },
-        kind => return Err(rusqlite::Error::IntegralValueOutOfRange(5, kind)),
-    })
+    let kind = row.get(5)?;
+    let flat = FlatBody {
+        kind: EntryKind::numbered(kind).ok_or(rusqlite::Error::IntegralValueOutOfRange(5, kind))?,
+        target: optional(row, 6, seq)?,
+        text: row.get::<_, Option<String>>(7)?.map(Into::into),
+        user: optional(row, 8, id)?,
+        edited_at: optional(row, 9, time)?,
+    };
+    flat.unflatten()
+        .ok_or("a field of its kind is missing")
+        .map_err(damaged(5, Type::Integer))
+}
+
+/// A column that may be empty.
+fn optional<T>(
+    row: &Row<'_>,
+    column: usize,
+    read: fn(&Row<'_>, usize) -> rusqlite::Result<T>,
+) -> rusqlite::Result<Option<T>> {
+    match row.get_ref(column)? {
+        ValueRef::Null => Ok(None),
+        _ => read(row, column).map(Some),
+    }
 }

@@ -4,13 +4,13 @@
 use std::{fs::File, io, path::PathBuf, thread};
 
 use chat_core::port::{BackendError, BackendErrorKind, Retry};
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     connection,
-    error::{Failure, backend_error},
-    group::{Group, OpenRooms},
+    error::{BACKEND, Failure},
+    transaction::{OpenRooms, Transaction},
 };
 
 /// Jobs that wait; a caller beyond them waits for room.
@@ -23,7 +23,7 @@ const GROUP_ENTRIES: usize = 4_000;
 /// A piece of work for the writer.
 trait Job: Send {
     fn entries(&self) -> usize;
-    fn run(&mut self, group: &mut Group<'_>) -> rusqlite::Result<()>;
+    fn run(&mut self, transaction: &mut Transaction<'_>) -> rusqlite::Result<()>;
     fn answer(self: Box<Self>, outcome: Result<(), &Failure>);
 }
 
@@ -37,16 +37,16 @@ struct Task<F, T> {
 
 impl<F, T> Job for Task<F, T>
 where
-    F: FnOnce(&mut Group<'_>) -> rusqlite::Result<T> + Send,
+    F: FnOnce(&mut Transaction<'_>) -> rusqlite::Result<T> + Send,
     T: Send,
 {
     fn entries(&self) -> usize {
         self.entries
     }
 
-    fn run(&mut self, group: &mut Group<'_>) -> rusqlite::Result<()> {
+    fn run(&mut self, transaction: &mut Transaction<'_>) -> rusqlite::Result<()> {
         if let Some(work) = self.work.take() {
-            self.result = Some(work(group)?);
+            self.result = Some(work(transaction)?);
         }
         Ok(())
     }
@@ -105,12 +105,18 @@ impl Writer {
         work: F,
     ) -> Result<T, BackendError>
     where
-        F: FnOnce(&mut Group<'_>) -> rusqlite::Result<T> + Send + 'static,
+        F: FnOnce(&mut Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
         T: Send + 'static,
     {
         let gone = |retry| {
             let reason = "the writer thread has ended";
-            backend_error(BackendErrorKind::Unavailable, retry, operation, reason)
+            BackendError::new(
+                BACKEND,
+                BackendErrorKind::Unavailable,
+                retry,
+                operation,
+                reason,
+            )
         };
         let (reply, answer) = oneshot::channel();
         let task = Task {
@@ -206,11 +212,10 @@ fn run<'a>(
     connection: &'a mut Connection,
     rooms: &'a mut OpenRooms,
     jobs: &mut [Box<dyn Job>],
-) -> rusqlite::Result<Transaction<'a>> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let mut group = Group::new(transaction, rooms);
+) -> rusqlite::Result<rusqlite::Transaction<'a>> {
+    let mut transaction = Transaction::begin(connection, rooms)?;
     for job in jobs {
-        job.run(&mut group)?;
+        job.run(&mut transaction)?;
     }
-    group.finish()
+    transaction.finish()
 }

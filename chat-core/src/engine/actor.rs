@@ -2,10 +2,10 @@
 
 use super::{ChatEngine, rooms::IfAbsent};
 use crate::{
+    body::EntryBody,
     error::Error,
     event::{MemberView, RoomView},
     ids::{ClientMessageId, RoomId, UserId},
-    log::EntryBody,
     presence::Presence,
     room::Membership,
 };

@@ -16,12 +16,12 @@ use tokio::{
 
 use super::{Shared, grown::CatchUp, rooms::LiveRoom};
 use crate::{
+    body::Effect,
     event::Event,
     frame::Frame,
     ids::{RoomId, UserId},
-    log::{EntryBody, Page, Seq},
+    log::{Page, Seq},
     port::{BackendError, Broker, Delivery, Hint, Topic},
-    receipt::Watermarks,
     room::Room,
 };
 
@@ -100,11 +100,7 @@ async fn follow(
                     .watermarks(&room, std::slice::from_ref(&user))
                     .await;
                 let now = shared.stored(now)?.first().copied().unwrap_or_default();
-                let was = Watermarks {
-                    delivered: was.delivered.min(now.delivered),
-                    read: was.read.min(now.read),
-                };
-                shared.tell_receipt(&live, &user, was, now);
+                shared.tell_receipt(&live, &user, was.meet(now), now);
             }
         }
         (Hint::Typing { room, user, active }, Some(listener)) => {
@@ -161,7 +157,7 @@ async fn before_joining(
     while at > Seq(1) {
         let page = shared.store.page(&room.id, Page::Before(at), PAGE).await?;
         for entry in page.iter().rev() {
-            if let EntryBody::Joined { user } = &entry.body {
+            if let Effect::Admit { user } = entry.body.effect() {
                 local.retain(|member| member != user);
             }
             at = entry.seq;

@@ -75,24 +75,6 @@ impl Reading {
     }
 }
 
-impl Page {
-    /// Which entries the page has in a log that ends at `head`.
-    fn of(self, head: Seq, limit: usize) -> RangeInclusive<Seq> {
-        let limit = u64::try_from(limit).unwrap_or(u64::MAX);
-        let ending = |end: u64| end.saturating_sub(limit).saturating_add(1)..=end;
-        let beginning =
-            |start: u64| start..=head.0.min(start.saturating_add(limit).saturating_sub(1));
-        let range = match self {
-            Self::Newest => ending(head.0),
-            Self::Before(seq) => ending(head.0.min(seq.0.saturating_sub(1))),
-            Self::After(seq) => beginning(seq.0.saturating_add(1)),
-            Self::Around(seq) if seq > head => ending(head.0),
-            Self::Around(seq) => beginning(seq.0.saturating_sub(limit / 2).max(1)),
-        };
-        Seq(*range.start())..=Seq(*range.end())
-    }
-}
-
 impl Shared {
     /// A page of a room's log, and where the log ended when it was read.
     pub(crate) async fn page(
@@ -103,7 +85,9 @@ impl Shared {
     ) -> Result<(Vec<Arc<Entry>>, Cursor), Error> {
         if self.windows.is_some() {
             let head = self.head(room).await?;
-            let entries = self.entries(room, head, page.of(head.seq, limit)).await?;
+            let entries = self
+                .entries(room, head, page.range(head.seq, limit))
+                .await?;
             return Ok((entries, head));
         }
         let entries = self.stored(self.store.page(&room.id, page, limit).await)?;

@@ -63,10 +63,7 @@ impl Shared {
         was: Watermarks,
         now: Watermarks,
     ) {
-        let was = Watermarks {
-            delivered: was.delivered.min(now.delivered),
-            read: was.read.min(now.read),
-        };
+        let was = was.meet(now);
         self.tell_receipt(room, user, was, now);
         let hint = Hint::Receipt {
             room: room.id.clone(),
@@ -87,10 +84,7 @@ impl Shared {
     ) {
         let mut told = room.told();
         let last = told.entry(user.clone()).or_default();
-        let now = Watermarks {
-            delivered: now.delivered.max(last.delivered),
-            read: now.read.max(last.read),
-        };
+        let now = now.join(*last);
         *last = now;
         let event = Event::Receipt {
             room: room.id.clone(),
@@ -124,11 +118,7 @@ impl Shared {
             let now = self.stored(self.store.watermarks(&room.id, &behind).await)?;
             for ((user, was), now) in behind.iter().zip(told).zip(now) {
                 if ahead(now, was) {
-                    let was = Watermarks {
-                        delivered: was.delivered.min(now.delivered),
-                        read: was.read.min(now.read),
-                    };
-                    self.tell_receipt(&room, user, was, now);
+                    self.tell_receipt(&room, user, was.meet(now), now);
                 }
             }
         }

@@ -17,8 +17,9 @@ use tokio::{
 
 use super::{Metrics, Shared, follow::Pages, grown::CatchUp, rooms::LiveRoom};
 use crate::{
+    body::Effect,
     ids::UserId,
-    log::{Entry, EntryBody},
+    log::Entry,
     port::{BackendError, Broker, Hint, Topic},
 };
 
@@ -119,7 +120,7 @@ pub(crate) fn announce(shared: &Shared, room: &LiveRoom, entry: &Entry) {
     };
     tell(shared, room, &hint);
     // Who left is no member any more, and has to learn it.
-    if let EntryBody::Left { user } = &entry.body {
+    if let Effect::Dismiss { user } = entry.body.effect() {
         publish(shared, vec![Topic::User(user.clone())], &hint);
     }
 }

@@ -10,10 +10,11 @@ use std::{
 
 use super::{Shared, follow, reading::Reading};
 use crate::{
+    body::{Effect, EntryBody},
     error::Error,
     hub::Hub,
     ids::{Epoch, RoomId, UserId},
-    log::{EntryBody, Seq},
+    log::Seq,
     port::{BackendError, Created},
     receipt::Watermarks,
     room::{NewRoom, Room},
@@ -68,14 +69,14 @@ impl LiveRoom {
             edit(&mut list);
             *members = list.into();
         };
-        match body {
-            EntryBody::Joined { user } => change(&|list| {
+        match body.effect() {
+            Effect::Admit { user } => change(&|list| {
                 if let Err(at) = list.binary_search(user) {
                     list.insert(at, user.clone());
                 }
             }),
-            EntryBody::Left { user } => change(&|list| list.retain(|member| member != user)),
-            _ => {}
+            Effect::Dismiss { user } => change(&|list| list.retain(|member| member != user)),
+            Effect::None | Effect::Replace { .. } | Effect::Erase { .. } => {}
         }
     }
 }

@@ -12,10 +12,11 @@ use super::{
     sequencer::{Append, Job},
 };
 use crate::{
+    body::EntryBody,
     error::Error,
     event::Sent,
     ids::{ClientMessageId, MessageId, RoomId, UserId},
-    log::{EntryBody, NewEntry, Seq},
+    log::{NewEntry, Seq},
     port::{Draft, Verdict},
 };
 

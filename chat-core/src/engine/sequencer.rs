@@ -20,11 +20,12 @@ use super::{
     send::Waiter,
 };
 use crate::{
+    body::{Effect, EntryBody},
     error::Error,
     event::{Event, Sent},
     frame::Frame,
     ids::RoomId,
-    log::{Entry, EntryBody, NewEntry, Page, Seq},
+    log::{Entry, NewEntry, Page, Seq},
     port::{AppendError, Appended, BackendError, Outcome, Retry},
 };
 
@@ -279,15 +280,14 @@ impl Sequencer {
             });
         }
         shared.metrics.fan_out.note(sessions);
-        match &entry.body {
-            // Who left is told so, as the last thing.
-            EntryBody::Left { user } => {
-                shared
-                    .hub
-                    .each(user, |link| link.send_entry(&room.id, entry.seq, &frame));
-            }
-            EntryBody::Message { .. } => shared.stop_typing(room, &entry.author),
-            _ => {}
+        // Who left is told so, as the last thing.
+        if let Effect::Dismiss { user } = entry.body.effect() {
+            shared
+                .hub
+                .each(user, |link| link.send_entry(&room.id, entry.seq, &frame));
+        }
+        if let EntryBody::Message { .. } = entry.body {
+            shared.stop_typing(room, &entry.author);
         }
     }
 

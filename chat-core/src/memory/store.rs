@@ -2,15 +2,16 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    ops::{Bound, Range},
+    ops::Bound,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use async_trait::async_trait;
 
 use crate::{
+    body::{Effect, EntryBody},
     ids::{ClientMessageId, MessageId, RoomId, UserId},
-    log::{Entry, EntryBody, NewEntry, Page, Seq},
+    log::{Entry, NewEntry, Page, Seq},
     port::{
         AppendError, Appended, BackendError, Change, Created, LogStore, Outcome, ReceiptStore,
         RoomStore,
@@ -103,19 +104,11 @@ impl Rooms {
                 outcome: Outcome::Duplicate,
             });
         }
-        match &new.body {
-            EntryBody::Edit { target, text } => {
-                let target = log.own_message(*target, &new.author)?;
-                Arc::make_mut(target).body = EntryBody::Message {
-                    text: Arc::clone(text),
-                    edited_at: Some(new.at),
-                };
-            }
-            EntryBody::Delete { target } => {
-                Arc::make_mut(log.own_message(*target, &new.author)?).body = EntryBody::Deleted;
-                log.delete_edits_of(*target);
-            }
-            _ => {}
+        let effect = new.body.effect();
+        if let Some(target) = effect.target()
+            && !effect.change(&new.author, new.at, log.from(target))
+        {
+            return Err(AppendError::NoTarget);
         }
         let at = log.entries.len();
         log.room.head = log.room.head.next();
@@ -123,10 +116,11 @@ impl Rooms {
         log.by_client_id.insert(key, at);
         let entry = Arc::new(new.numbered(log.room.head));
         log.entries.push(Arc::clone(&entry));
-        match &entry.body {
-            EntryBody::Joined { user } => self.join(&entry.room, user),
-            EntryBody::Left { user } => self.leave(&entry.room, user),
-            _ => {}
+        match entry.body.effect() {
+            Effect::Admit { user } => self.join(&entry.room, user),
+            Effect::Dismiss { user } => self.leave(&entry.room, user),
+            // Carried out above.
+            Effect::None | Effect::Replace { .. } | Effect::Erase { .. } => {}
         }
         Ok(Appended {
             entry,
@@ -136,35 +130,18 @@ impl Rooms {
 }
 
 impl Log {
-    fn own_message(&mut self, seq: Seq, by: &UserId) -> Result<&mut Arc<Entry>, AppendError> {
-        seq.0
-            .checked_sub(1)
-            .and_then(|at| self.entries.get_mut(usize::try_from(at).ok()?))
-            .filter(|entry| entry.author == *by && matches!(entry.body, EntryBody::Message { .. }))
-            .ok_or(AppendError::NoTarget)
+    /// The entries from this number on.
+    fn from(&mut self, seq: Seq) -> &mut [Arc<Entry>] {
+        let index = seq.0.checked_sub(1).and_then(|at| usize::try_from(at).ok());
+        let entries = index.and_then(|index| self.entries.get_mut(index..));
+        entries.unwrap_or_default()
     }
 
-    fn delete_edits_of(&mut self, message: Seq) {
-        for entry in &mut self.entries {
-            if matches!(entry.body, EntryBody::Edit { target, .. } if target == message) {
-                Arc::make_mut(entry).body = EntryBody::Deleted;
-            }
-        }
-    }
-
-    /// The indexes of a page.
-    fn range(&self, page: Page, limit: usize) -> Range<usize> {
-        let head = self.entries.len();
-        let upto = |seq: Seq| usize::try_from(seq.0).unwrap_or(usize::MAX);
-        let ending = |end: usize| end.saturating_sub(limit)..end;
-        let beginning = |start: usize| start..start.saturating_add(limit).min(head);
-        match page {
-            Page::Newest => ending(head),
-            Page::Before(seq) => ending(upto(seq).saturating_sub(1).min(head)),
-            Page::After(seq) => beginning(upto(seq).min(head)),
-            Page::Around(seq) if seq > self.room.head => ending(head),
-            Page::Around(seq) => beginning(upto(seq).saturating_sub(1).saturating_sub(limit / 2)),
-        }
+    fn page(&self, page: Page, limit: usize) -> &[Arc<Entry>] {
+        let range = page.range(self.room.head, limit);
+        let index = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        let (first, after) = (index(range.start().0 - 1), index(range.end().0));
+        self.entries.get(first..after).unwrap_or_default()
     }
 
     fn unread(&self, user: &UserId, read: Seq) -> u64 {
@@ -172,7 +149,7 @@ impl Log {
         let counts = |entry: &&Arc<Entry>| {
             entry.author != *user && matches!(entry.body, EntryBody::Message { .. })
         };
-        self.entries[self.range(Page::After(read), usize::MAX)]
+        self.page(Page::After(read), usize::MAX)
             .iter()
             .filter(counts)
             .take(cap)
@@ -304,7 +281,7 @@ impl LogStore for MemoryStore {
         let Some(log) = rooms.all.get(room) else {
             return Ok(Vec::new());
         };
-        Ok(log.entries[log.range(page, limit)].to_vec())
+        Ok(log.page(page, limit).to_vec())
     }
 
     async fn find(&self, room: &RoomId, id: MessageId) -> Result<Option<Arc<Entry>>, BackendError> {

@@ -1,6 +1,6 @@
 //! The one error of all backends.
 
-use std::{error, fmt};
+use std::{error, fmt, sync::Arc};
 
 /// What went wrong in a backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,8 +33,8 @@ pub enum Retry {
     IfIdempotent,
 }
 
-/// A failure of a store, a cache or a broker.
-#[derive(Debug)]
+/// A failure of a store, a cache, a broker or a moderator. Clones share the source.
+#[derive(Debug, Clone)]
 pub struct BackendError {
     /// What went wrong.
     pub kind: BackendErrorKind,
@@ -45,10 +45,27 @@ pub struct BackendError {
     /// Which operation, such as `append`.
     pub operation: &'static str,
     /// What the driver said.
-    pub source: Option<Box<dyn error::Error + Send + Sync>>,
+    pub source: Option<Arc<dyn error::Error + Send + Sync>>,
 }
 
 impl BackendError {
+    /// A failure with its cause: the driver's own error, or a sentence.
+    pub fn new(
+        backend: &'static str,
+        kind: BackendErrorKind,
+        retry: Retry,
+        operation: &'static str,
+        source: impl Into<Box<dyn error::Error + Send + Sync>>,
+    ) -> Self {
+        Self {
+            kind,
+            retry,
+            backend,
+            operation,
+            source: Some(Arc::from(source.into())),
+        }
+    }
+
     /// The failure of a call that only reads: whatever became of it, nothing was applied.
     #[must_use]
     pub fn of_a_read(mut self) -> Self {

@@ -109,7 +109,7 @@ pub struct Appended {
 }
 
 /// Why an entry was not appended. None of these leaves a trace or a gap.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum AppendError {
     /// The room doesn't exist.
     #[error("there is no such room")]

@@ -21,8 +21,9 @@ use uuid::Uuid;
 
 use super::store::StoreHarness;
 use crate::{
+    body::EntryBody,
     ids::{ClientMessageId, Epoch, MessageId, RoomId, UserId},
-    log::{EntryBody, NewEntry, Page, Seq},
+    log::{NewEntry, Page, Seq},
     memory::MemoryStore,
     port::{LogStore, RoomStore, Store},
     receipt::Mark,

@@ -21,9 +21,10 @@ use mongodb::{
 
 use super::OldMessage;
 use crate::{
+    collections::{Collections, within},
     doc::{EntryDoc, MESSAGES, RoomDoc, seq},
     error::{DUPLICATE_KEY, Taken},
-    store::{Collections, MongoStore, within},
+    store::MongoStore,
 };
 
 impl MongoStore {
@@ -188,10 +189,7 @@ impl Collections {
 
 fn update(message: &OldMessage, seq: Seq) -> Result<Document> {
     let id = message.entry.id.to_string();
-    let Some(entry) = EntryDoc::of(&message.entry, seq) else {
-        return Err(Error::custom("this is no message".to_owned()));
-    };
-    let mut fields = serialize_to_document(&entry)?;
+    let mut fields = serialize_to_document(&EntryDoc::of(&message.entry, seq))?;
     fields.remove("_id");
     fields.insert("id", id.as_str());
     if let Some(time) = &message.time {

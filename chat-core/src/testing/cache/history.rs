@@ -7,8 +7,9 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
+    body::EntryBody,
     ids::{ClientMessageId, Epoch, MessageId, RoomId},
-    log::{Cursor, Entry, EntryBody, Seq},
+    log::{Cursor, Entry, Seq},
     port::WINDOW,
 };
 

@@ -44,6 +44,7 @@
 mod append;
 mod duplicates;
 mod edits;
+mod effects;
 mod pages;
 mod receipts;
 mod restart;
@@ -65,8 +66,9 @@ use uuid::Uuid;
 
 use super::suite::suite;
 use crate::{
+    body::{Effect, EntryBody, EntryKind},
     ids::{ClientMessageId, Epoch, MessageId, RoomId, UserId},
-    log::{Entry, EntryBody, NewEntry, Page, Seq},
+    log::{Entry, NewEntry, Page, Seq},
     port::{AppendError, Appended, Change, Outcome, Store},
     receipt::{Mark, Watermarks},
     room::{Membership, NewRoom},
@@ -75,6 +77,7 @@ use crate::{
 use append::*;
 use duplicates::*;
 use edits::*;
+use effects::*;
 use pages::*;
 use receipts::*;
 use restart::*;
@@ -160,6 +163,13 @@ suite! {
     a_target_is_looked_for_in_its_room_only,
     an_edit_and_its_effect_appear_together,
     edits_racing_with_a_deletion_leave_no_text,
+    // Effects, for each kind of entry
+    an_entry_of_every_kind_is_kept_as_it_was_given,
+    an_entry_without_effect_changes_nothing_else,
+    replace_gives_its_target_another_text,
+    erase_leaves_nothing_of_its_target,
+    admit_makes_its_user_a_member,
+    dismiss_ends_the_membership_of_its_user,
     // Pages
     newest_ends_with_the_newest_entry,
     before_ends_just_below_its_number,

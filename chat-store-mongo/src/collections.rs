@@ -1,0 +1,97 @@
+//! The collections of a store, and how long a call on them may take.
+
+use chat_core::{
+    Entry,
+    port::{BackendError, Retry},
+};
+use futures_util::TryStreamExt;
+use mongodb::{
+    Collection, Database,
+    bson::{Document, doc},
+    error::Result as MongoResult,
+};
+use tokio::time::timeout;
+
+use crate::{
+    connect::LIMIT,
+    doc::{EntryDoc, MEMBERS, MESSAGES, MemberDoc, ROOMS, RoomDoc},
+    error,
+};
+
+/// The collections of a store.
+#[derive(Debug, Clone)]
+pub(crate) struct Collections {
+    pub(crate) messages: Collection<EntryDoc>,
+    pub(crate) rooms: Collection<RoomDoc>,
+    pub(crate) members: Collection<MemberDoc>,
+}
+
+impl Collections {
+    pub(crate) fn of(database: &Database) -> Self {
+        Self {
+            messages: database.collection(MESSAGES),
+            rooms: database.collection(ROOMS),
+            members: database.collection(MEMBERS),
+        }
+    }
+
+    /// Rooms, with their newest numbers.
+    pub(crate) async fn rooms(&self, filter: Document) -> MongoResult<Vec<RoomDoc>> {
+        let pipeline = [doc! { "$match": filter }]
+            .into_iter()
+            .chain(with_head("_id"));
+        let found = self.rooms.aggregate(pipeline).with_type().await?;
+        found.try_collect().await
+    }
+
+    /// Entries, in no order.
+    pub(crate) async fn entries(&self, filter: Document) -> MongoResult<Vec<Entry>> {
+        let found: Vec<EntryDoc> = self.messages.find(filter).await?.try_collect().await?;
+        found.into_iter().map(EntryDoc::entry).collect()
+    }
+}
+
+/// The answer of an operation, if there is one in time.
+///
+/// It runs in a task of its own, so that it goes on when nobody waits any more: the driver lets
+/// others wait for a connection, for seconds, after one who wanted it has gone away.
+pub(crate) async fn within<T: Send + 'static>(
+    operation: &'static str,
+    work: impl Future<Output = MongoResult<T>> + Send + 'static,
+) -> Result<T, BackendError> {
+    match tokio::spawn(timeout(LIMIT, work)).await {
+        Ok(Ok(answer)) => answer.map_err(|error| error::classify(&error, operation)),
+        Ok(Err(_)) => Err(error::timed_out(operation, Retry::IfIdempotent)),
+        Err(_) => Err(error::interrupted(operation)),
+    }
+}
+
+/// The same for an operation that changes nothing.
+pub(crate) async fn read<T: Send + 'static>(
+    operation: &'static str,
+    work: impl Future<Output = MongoResult<T>> + Send + 'static,
+) -> Result<T, BackendError> {
+    let answer = within(operation, work).await;
+    answer.map_err(BackendError::of_a_read)
+}
+
+/// A limit as a query has it.
+pub(crate) fn at_most(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
+/// Stages that join the newest entry of the room whose id is in `field`, as [`RoomDoc::newest`].
+pub(crate) fn with_head(field: &str) -> [Document; 1] {
+    [doc! { "$lookup": {
+        "from": MESSAGES,
+        "localField": field,
+        "foreignField": "roomId",
+        "pipeline": [
+            { "$match": { "seq": { "$gt": 0 } } },
+            { "$sort": { "seq": -1 } },
+            { "$limit": 1 },
+            { "$project": { "_id": 0, "seq": 1 } },
+        ],
+        "as": "newest",
+    } }]
+}

@@ -1,0 +1,124 @@
+//! How far each member has got.
+
+use async_trait::async_trait;
+use chat_core::{
+    EntryKind, Mark, RoomId, RoomKind, Seq, UserId, Watermarks,
+    port::{BackendError, Change, ReceiptStore},
+};
+use futures_util::TryStreamExt;
+use mongodb::{
+    bson::{Bson, doc},
+    error::Result as MongoResult,
+    options::ReturnDocument,
+};
+
+use crate::{
+    collections::{Collections, read, within},
+    doc::{MemberDoc, number},
+    store::MongoStore,
+};
+
+#[async_trait]
+impl ReceiptStore for MongoStore {
+    async fn advance(
+        &self,
+        room: &RoomId,
+        user: &UserId,
+        mark: Mark,
+        upto: Seq,
+    ) -> Result<Change<Watermarks>, BackendError> {
+        let (all, room, user) = (self.collections.clone(), room.clone(), user.clone());
+        let work = async move { all.advance(&room, &user, mark, upto).await };
+        within("advance", work).await
+    }
+
+    async fn watermarks(
+        &self,
+        room: &RoomId,
+        users: &[UserId],
+    ) -> Result<Vec<Watermarks>, BackendError> {
+        let names: Vec<_> = users.iter().map(UserId::as_str).collect();
+        let filter = doc! { "roomId": room.as_str(), "user": { "$in": names } };
+        let members = self.collections.members.clone();
+        let found: Vec<MemberDoc> = read("watermarks", async move {
+            members.find(filter).await?.try_collect().await
+        })
+        .await?;
+        let of = |user: &UserId| {
+            let member = found.iter().find(|member| member.user == *user);
+            member.map(MemberDoc::watermarks).unwrap_or_default()
+        };
+        Ok(users.iter().map(of).collect())
+    }
+}
+
+impl Collections {
+    async fn advance(
+        &self,
+        room: &RoomId,
+        user: &UserId,
+        mark: Mark,
+        upto: Seq,
+    ) -> MongoResult<Change<Watermarks>> {
+        let Some(found) = self.rooms(doc! { "_id": room.as_str() }).await?.pop() else {
+            return Ok(Change::Unchanged(Watermarks::default()));
+        };
+        let head = found.head();
+        let reached = number(upto.min(head));
+        let moved = |field: &str| doc! { "$max": [{ "$ifNull": [field, 0] }, reached] };
+        let mut marks = doc! { "delivered": moved("$delivered") };
+        if mark == Mark::Read {
+            marks.insert("read", moved("$read"));
+        }
+        let before = self
+            .members
+            .find_one_and_update(
+                doc! { "roomId": room.as_str(), "user": user.as_str() },
+                vec![doc! { "$set": marks }],
+            )
+            .upsert(true)
+            .return_document(ReturnDocument::Before)
+            .await?;
+        let from = before.map(|it| it.watermarks()).unwrap_or_default();
+        let to = from.advanced(mark, upto, head);
+        if from == to {
+            return Ok(Change::Unchanged(from));
+        }
+        // They have moved, whatever becomes of the dates.
+        if room.kind() == RoomKind::Direct
+            && let Err(error) = self.date_messages(room, user, from, to).await
+        {
+            tracing::warn!(%error, "messages are left without the date of their receipt");
+        }
+        Ok(Change::Moved { from, to })
+    }
+
+    /// Writes into messages when they were delivered and read, as the old server did.
+    async fn date_messages(
+        &self,
+        room: &RoomId,
+        reader: &UserId,
+        from: Watermarks,
+        to: Watermarks,
+    ) -> MongoResult<()> {
+        for (field, from, to) in [
+            ("deliveredAt", from.delivered, to.delivered),
+            ("readAt", from.read, to.read),
+        ] {
+            if from == to {
+                continue;
+            }
+            let messages = doc! {
+                "roomId": room.as_str(),
+                "seq": { "$gt": number(from), "$lte": number(to) },
+                "kind": EntryKind::Message.name(),
+                "from": { "$ne": reader.as_str() },
+                // A message of the old server may have one.
+                field: Bson::Null,
+            };
+            let now = doc! { "$currentDate": { field: true } };
+            self.messages.update_many(messages, now).await?;
+        }
+        Ok(())
+    }
+}

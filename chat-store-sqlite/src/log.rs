@@ -1,0 +1,228 @@
+//! Logs: appending entries, carrying out their effects, and reading pages.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chat_core::{
+    Effect, Entry, EntryBody, EntryKind, MessageId, NewEntry, Page, Room, RoomId, Seq,
+    port::{AppendError, Appended, BackendError, BackendErrorKind, LogStore, Outcome, Retry},
+};
+use rusqlite::{Connection, OptionalExtension, Statement};
+use uuid::Uuid;
+
+use crate::{
+    error::{BACKEND, Failure},
+    rooms,
+    row::{self, BodyColumns, entry_columns},
+    store::SqliteStore,
+    transaction::{OpenRoom, Transaction, stored_room},
+};
+
+type Answer = Result<Appended, AppendError>;
+
+impl Transaction<'_> {
+    fn append(&mut self, batch: Vec<NewEntry>) -> rusqlite::Result<Vec<Answer>> {
+        let Self { sql, rooms } = self;
+        let mut insert = sql.prepare_cached(
+            "INSERT INTO entry (room, seq, id, author, client_id, at, kind, target, text, member, \
+             edited_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
+             ON CONFLICT DO NOTHING",
+        )?;
+        batch
+            .into_iter()
+            .map(|new| match rooms.open(sql, &new.room)? {
+                Some(room) => append_one(sql, &mut insert, room, new.in_micros()),
+                None => Ok(Err(AppendError::NoRoom)),
+            })
+            .map(|answer| match answer {
+                Err(error) if error.sqlite_error().is_none() => {
+                    // An earlier row that it needs is damaged: nothing was written for it yet, and
+                    // the others of the transaction are none the worse.
+                    Ok(Err(Failure::before(error).of("append").into()))
+                }
+                answer => answer,
+            })
+            .collect()
+    }
+}
+
+fn append_one(
+    sql: &Connection,
+    insert: &mut Statement<'_>,
+    open: &mut OpenRoom,
+    new: NewEntry,
+) -> rusqlite::Result<Answer> {
+    let (number, seq) = (open.number, open.room.head.next());
+    // Looked for before the target is changed, and answered with after the duplicates: the retry of
+    // a deletion finds its target deleted.
+    let replaced = match new.body.effect().target() {
+        Some(target) => match what_becomes_of(sql, number, target, &new)? {
+            Some(body) => Some((target, body)),
+            None => return Ok(first(sql, number, &new)?.ok_or(AppendError::NoTarget)),
+        },
+        None => None,
+    };
+    let flat = new.body.flatten();
+    let body = BodyColumns::of(&flat);
+    let stored = insert.execute((
+        number,
+        row::number(seq),
+        new.id.0.as_bytes(),
+        new.author.as_str(),
+        new.client_id.as_str(),
+        new.at.timestamp_micros(),
+        body.kind,
+        body.target,
+        body.text,
+        body.member,
+        body.edited_at,
+    ))?;
+    if stored == 0 {
+        let other = || {
+            let (kind, retry) = (BackendErrorKind::Other, Retry::No);
+            BackendError::new(BACKEND, kind, retry, "append", "another entry has this id").into()
+        };
+        return Ok(first(sql, number, &new)?.ok_or_else(other));
+    }
+    if let Some((target, body)) = replaced {
+        rewrite(sql, "seq = ?2", number, target, &body)?;
+    }
+    match new.body.effect() {
+        Effect::None | Effect::Replace { .. } => {}
+        Effect::Erase { target } => {
+            // In the words of the index.
+            let replacements = format!("target = ?2 AND kind = {}", EntryKind::Edit.number());
+            rewrite(sql, &replacements, number, target, &EntryBody::Deleted)?;
+        }
+        Effect::Admit { user } => rooms::admit(sql, &new.room, user)?,
+        Effect::Dismiss { user } => rooms::dismiss(sql, &new.room, user)?,
+    }
+    open.room.head = seq;
+    Ok(Ok(Appended {
+        entry: Arc::new(new.numbered(seq)),
+        outcome: Outcome::Stored,
+    }))
+}
+
+/// What the target of an entry will say; `None` if the entry may not change it, or it isn't there.
+fn what_becomes_of(
+    sql: &Connection,
+    room: i64,
+    target: Seq,
+    new: &NewEntry,
+) -> rusqlite::Result<Option<EntryBody>> {
+    let target = sql
+        .prepare_cached(concat!(
+            "SELECT ",
+            entry_columns!(),
+            " FROM entry WHERE room = ?1 AND seq = ?2"
+        ))?
+        .query_row((room, row::number(target)), |found| {
+            row::entry(found, &new.room)
+        })
+        .optional()?;
+    let effect = new.body.effect();
+    Ok(target.and_then(|target| effect.on(&target, &new.author, new.at)))
+}
+
+/// Gives another body to the entries of a room that are `chosen` by a number, `?2`.
+fn rewrite(
+    sql: &Connection,
+    chosen: &str,
+    room: i64,
+    number: Seq,
+    body: &EntryBody,
+) -> rusqlite::Result<()> {
+    let flat = body.flatten();
+    let body = BodyColumns::of(&flat);
+    let update = format!(
+        "UPDATE entry SET kind = ?3, target = ?4, text = ?5, member = ?6, edited_at = ?7 \
+         WHERE room = ?1 AND {chosen}"
+    );
+    sql.prepare_cached(&update)?
+        .execute((
+            room,
+            row::number(number),
+            body.kind,
+            body.target,
+            body.text,
+            body.member,
+            body.edited_at,
+        ))
+        .map(drop)
+}
+
+/// The answer to the entry that came first with this client message id, if there is one.
+fn first(sql: &Connection, room: i64, new: &NewEntry) -> rusqlite::Result<Option<Appended>> {
+    let first: Option<Entry> = sql
+        .prepare_cached(concat!(
+            "SELECT ",
+            entry_columns!(),
+            " FROM entry WHERE room = ?1 AND author = ?2 AND client_id = ?3"
+        ))?
+        .query_row(
+            (room, new.author.as_str(), new.client_id.as_str()),
+            |found| row::entry(found, &new.room),
+        )
+        .optional()?;
+    Ok(first.map(|entry| Appended {
+        entry: Arc::new(entry),
+        outcome: Outcome::Duplicate,
+    }))
+}
+
+#[async_trait]
+impl LogStore for SqliteStore {
+    async fn append(&self, batch: Vec<NewEntry>) -> Vec<Answer> {
+        let entries = batch.len();
+        let work = |transaction: &mut Transaction<'_>| transaction.append(batch);
+        match self.writer.submit("append", entries, work).await {
+            Ok(answers) => answers,
+            Err(error) => vec![Err(error.into()); entries],
+        }
+    }
+
+    async fn page(
+        &self,
+        room: &RoomId,
+        page: Page,
+        limit: usize,
+    ) -> Result<Vec<Arc<Entry>>, BackendError> {
+        let room = room.clone();
+        let query = move |snapshot: &Connection| {
+            let Some((number, Room { head, .. })) = stored_room(snapshot, &room)? else {
+                return Ok(Vec::new());
+            };
+            let (first, last) = page.range(head, limit).into_inner();
+            snapshot
+                .prepare_cached(concat!(
+                    "SELECT ",
+                    entry_columns!(),
+                    " FROM entry WHERE room = ?1 AND seq BETWEEN ?2 AND ?3 ORDER BY seq"
+                ))?
+                .query_map((number, row::number(first), row::number(last)), |found| {
+                    row::entry(found, &room).map(Arc::new)
+                })?
+                .collect()
+        };
+        self.readers.read("page", query).await
+    }
+
+    async fn find(&self, room: &RoomId, id: MessageId) -> Result<Option<Arc<Entry>>, BackendError> {
+        let room = room.clone();
+        let query = move |snapshot: &Connection| {
+            snapshot
+                .prepare_cached(concat!(
+                    "SELECT ",
+                    entry_columns!(),
+                    " FROM entry JOIN room ON room.number = entry.room \
+                     WHERE entry.id = ?1 AND room.id = ?2"
+                ))?
+                .query_row((Uuid::as_bytes(&id.0), room.as_str()), |found| {
+                    row::entry(found, &room).map(Arc::new)
+                })
+                .optional()
+        };
+        self.readers.read("find", query).await
+    }
+}

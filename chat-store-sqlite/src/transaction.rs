@@ -1,0 +1,104 @@
+//! One transaction of the writer, and the rooms that it touches.
+
+use std::collections::{HashMap, hash_map::Entry as Slot};
+
+use chat_core::{Room, RoomId, Seq};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+
+use crate::row;
+
+/// A room as the jobs so far left it; its head is written when all jobs of a transaction are done.
+#[derive(Debug)]
+pub(crate) struct OpenRoom {
+    pub(crate) number: i64,
+    pub(crate) room: Room,
+    stored_head: Seq,
+}
+
+/// How many rooms a transaction begins with at most.
+const ROOMS: usize = 1_024;
+
+/// The rooms that lately got entries. Nobody else writes, so they are as stored between
+/// transactions; after one that failed they are not, and have to be forgotten.
+#[derive(Debug, Default)]
+pub(crate) struct OpenRooms(HashMap<RoomId, OpenRoom>);
+
+impl OpenRooms {
+    pub(crate) fn forget(&mut self) {
+        self.0.clear();
+    }
+
+    pub(crate) fn open(
+        &mut self,
+        connection: &Connection,
+        id: &RoomId,
+    ) -> rusqlite::Result<Option<&mut OpenRoom>> {
+        let slot = match self.0.entry(id.clone()) {
+            Slot::Occupied(known) => return Ok(Some(known.into_mut())),
+            Slot::Vacant(slot) => slot,
+        };
+        let found = stored_room(connection, id)?;
+        Ok(found.map(|(number, room)| {
+            slot.insert(OpenRoom {
+                number,
+                stored_head: room.head,
+                room,
+            })
+        }))
+    }
+}
+
+/// What the jobs of a transaction work on. An error that leaves a job undoes all of them, so a job
+/// answers what concerns it alone in its result.
+pub(crate) struct Transaction<'a> {
+    pub(crate) sql: rusqlite::Transaction<'a>,
+    pub(crate) rooms: &'a mut OpenRooms,
+}
+
+impl<'a> Transaction<'a> {
+    pub(crate) fn begin(
+        connection: &'a mut Connection,
+        rooms: &'a mut OpenRooms,
+    ) -> rusqlite::Result<Self> {
+        if rooms.0.len() > ROOMS {
+            rooms.forget();
+        }
+        let sql = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        Ok(Self { sql, rooms })
+    }
+
+    /// Gives what is left to be committed. Writes each head once, however many entries a room got.
+    pub(crate) fn finish(self) -> rusqlite::Result<rusqlite::Transaction<'a>> {
+        {
+            let mut update = self
+                .sql
+                .prepare_cached("UPDATE room SET head = ?2 WHERE number = ?1")?;
+            for open in self.rooms.0.values_mut() {
+                if open.room.head != open.stored_head {
+                    update.execute((open.number, row::number(open.room.head)))?;
+                    open.stored_head = open.room.head;
+                }
+            }
+        }
+        Ok(self.sql)
+    }
+}
+
+/// The room and its number, as committed.
+pub(crate) fn stored_room(
+    connection: &Connection,
+    id: &RoomId,
+) -> rusqlite::Result<Option<(i64, Room)>> {
+    connection
+        .prepare_cached("SELECT number, epoch, head, created_at FROM room WHERE id = ?1")?
+        .query_row([id.as_str()], |found| {
+            let room = Room {
+                id: id.clone(),
+                epoch: row::epoch(found, 1)?,
+                head: row::seq(found, 2)?,
+                created_at: row::time(found, 3)?,
+            };
+            Ok((found.get(0)?, room))
+        })
+        .optional()
+}
