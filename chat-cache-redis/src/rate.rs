@@ -79,16 +79,6 @@ impl RateCache for RedisCache {
 }
 
 #[cfg(test)]
-#[path = "../tests/common/mod.rs"]
-#[allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "they are for the tests in other crates too"
-)]
-mod common;
-
-#[cfg(test)]
 mod tests {
     use chat_core::{IdGen as _, RandomIds, UserId, rate::RateState};
     use proptest::{
@@ -97,7 +87,7 @@ mod tests {
         test_runner::{Config, TestRunner},
     };
 
-    use super::{common, *};
+    use super::*;
 
     /// Budgets expire by the server's clock, so they must be far longer than a case takes.
     const UNIT: Duration = Duration::from_secs(10);
@@ -118,7 +108,7 @@ mod tests {
 
     #[test]
     fn the_script_decides_as_the_policy_does() {
-        let Some(url) = common::redis_url() else {
+        let Some(url) = chat_testkit::service("REDIS_URL") else {
             return;
         };
         let runtime = tokio::runtime::Builder::new_current_thread()

@@ -1,10 +1,4 @@
 //! The cache and the broker on a real Redis keep their contracts.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test fails by panicking, and so do its helpers"
-)]
 
 use std::{
     sync::{
@@ -17,6 +11,7 @@ use std::{
 use async_trait::async_trait;
 use chat_cache_redis::{RedisBroker, RedisCache};
 use chat_core::{
+    IdGen as _, RandomIds,
     port::{Broker, Cache},
     testing::{
         Suite,
@@ -24,10 +19,8 @@ use chat_core::{
         cache::{self, CacheHarness},
     },
 };
+use chat_testkit::{service, turn};
 use futures_util::{StreamExt as _, stream};
-use tokio::sync::Mutex;
-
-mod common;
 
 /// How long calls may take, however busy the machine is.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -67,12 +60,15 @@ impl BrokerHarness for Brokers {
     }
 }
 
-/// Time counts in the cases, so one suite runs after the other.
-static TURN: Mutex<()> = Mutex::const_new(());
+/// A prefix for keys that no other test uses.
+fn prefix() -> String {
+    format!("test:{}", RandomIds.next())
+}
 
 /// Runs all cases, many at once, for most of their time is spent asleep.
 async fn run_all<H: ?Sized + 'static, T: AsRef<H>>(suite: &Suite<H>, fresh: impl AsyncFn() -> T) {
-    let _turn = TURN.lock().await;
+    // Time counts in the cases.
+    let _turn = turn().await;
     let cases = stream::iter(suite.names()).map(async |name| {
         let harness = fresh().await;
         let done = suite.run(name, harness.as_ref()).await;
@@ -86,7 +82,7 @@ async fn run_all<H: ?Sized + 'static, T: AsRef<H>>(suite: &Suite<H>, fresh: impl
 
 async fn check_cache(url: &str) {
     run_all(&cache::CASES, async || {
-        let prefix = common::prefix();
+        let prefix = prefix();
         let node = async || {
             let cache = RedisCache::connect_with(url, &prefix, PATIENCE).await;
             Arc::new(cache.unwrap())
@@ -102,7 +98,7 @@ async fn check_cache(url: &str) {
 
 async fn check_broker(url: &str) {
     run_all(&broker::CASES, async || {
-        let (url, prefix) = (url.to_owned(), common::prefix());
+        let (url, prefix) = (url.to_owned(), prefix());
         let harness: Box<dyn BrokerHarness> = Box::new(Brokers { url, prefix });
         harness
     })
@@ -111,28 +107,28 @@ async fn check_broker(url: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_cache_keeps_each_sentence_of_its_contract() {
-    if let Some(url) = common::redis_url() {
+    if let Some(url) = service("REDIS_URL") {
         check_cache(&url).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_broker_keeps_each_sentence_of_its_contract() {
-    if let Some(url) = common::redis_url() {
+    if let Some(url) = service("REDIS_URL") {
         check_broker(&url).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_cache_keeps_its_contract_on_a_cluster() {
-    if let Some(url) = common::cluster_url() {
+    if let Some(url) = service("REDIS_CLUSTER_URL") {
         check_cache(&url).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_broker_keeps_its_contract_on_a_cluster() {
-    if let Some(url) = common::cluster_url() {
+    if let Some(url) = service("REDIS_CLUSTER_URL") {
         check_broker(&url).await;
     }
 }

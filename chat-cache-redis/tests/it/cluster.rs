@@ -1,18 +1,11 @@
 //! What happens on a Redis Cluster when connections are lost, slots move and masters die.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::disallowed_methods,
-    reason = "a test fails by panicking, and so do its helpers; one measures how long a call waits"
-)]
 
 use std::{
     collections::BTreeSet,
     time::{Duration, Instant},
 };
 
-use chat_cache_redis::{PATIENCE, RedisBroker, RedisCache};
+use chat_cache_redis::{RedisBroker, RedisCache};
 use chat_core::{
     SessionId, UserId,
     port::{
@@ -21,11 +14,10 @@ use chat_core::{
     },
     rate::{Decision, RatePolicy},
 };
+use chat_testkit::{Redis, RedisCluster};
 use tokio::time::timeout;
 
-mod common;
-
-use common::{Cluster, Server};
+use crate::fails_soon;
 
 /// In this time all is heard again.
 const HEALED: Duration = Duration::from_secs(2);
@@ -51,7 +43,7 @@ fn channel(number: usize) -> String {
 }
 
 /// Two nodes, the second of which listens to all topics.
-async fn pair(cluster: &Cluster) -> (RedisBroker, RedisBroker) {
+async fn pair(cluster: &RedisCluster) -> (RedisBroker, RedisBroker) {
     let from = RedisBroker::connect(&cluster.url()).await.unwrap();
     let to = RedisBroker::connect(&cluster.url()).await.unwrap();
     for number in 0..TOPICS {
@@ -98,17 +90,6 @@ async fn heard(
     start.elapsed()
 }
 
-/// Calls that need these masters' slots fail, each in time.
-async fn fails_soon(call: impl Future<Output = Result<impl std::fmt::Debug, BackendError>>) {
-    let start = Instant::now();
-    let error = call.await.unwrap_err();
-    let took = start.elapsed();
-    // The machine may be busy.
-    assert!(took < PATIENCE + Duration::from_millis(150), "{took:?}");
-    let kinds = [BackendErrorKind::Unavailable, BackendErrorKind::Timeout];
-    assert!(kinds.contains(&error.kind), "{error:?}");
-}
-
 async fn acquire(cache: &RedisCache, number: usize) -> Result<Decision, BackendError> {
     let (action, user) = ("send", user(number));
     let interval = Duration::from_mins(1);
@@ -118,13 +99,13 @@ async fn acquire(cache: &RedisCache, number: usize) -> Result<Decision, BackendE
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_subscriptions_come_back_on_all_masters_and_each_gap_is_told() {
-    let Some(cluster) = Cluster::start() else {
+    let Some(cluster) = RedisCluster::start().await else {
         return;
     };
     let (from, to) = pair(&cluster).await;
     heard(&from, &to, 0..TOPICS, false).await;
     for _ in 0..5 {
-        for node in &cluster.0 {
+        for node in &cluster.masters {
             let killed = node.command("CLIENT KILL TYPE pubsub");
             assert!(killed.starts_with(':') && killed != ":0", "{killed}");
         }
@@ -135,7 +116,7 @@ async fn killed_subscriptions_come_back_on_all_masters_and_each_gap_is_told() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_topic_whose_slot_moves_to_another_master_is_heard_again() {
-    let Some(cluster) = Cluster::start() else {
+    let Some(cluster) = RedisCluster::start().await else {
         return;
     };
     let (from, to) = pair(&cluster).await;
@@ -149,7 +130,7 @@ async fn a_topic_whose_slot_moves_to_another_master_is_heard_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_a_master_is_dead_the_slots_of_the_others_go_on() {
-    let Some(mut cluster) = Cluster::start() else {
+    let Some(mut cluster) = RedisCluster::start().await else {
         return;
     };
     let (from, to) = pair(&cluster).await;
@@ -166,7 +147,7 @@ async fn while_a_master_is_dead_the_slots_of_the_others_go_on() {
             .all(|it| !it.is_empty())
     );
 
-    cluster.0[1].kill();
+    cluster.masters[1].kill();
     for _ in 0..10 {
         for number in &lost {
             let user = user(*number);
@@ -182,7 +163,7 @@ async fn while_a_master_is_dead_the_slots_of_the_others_go_on() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 
-    cluster.0[1].restart();
+    cluster.masters[1].restart();
     let took = heard(&from, &to, 0..TOPICS, true).await;
     assert!(took < 2 * HEALED, "{took:?}");
     // A master that comes back takes no writes for 2 s.
@@ -196,7 +177,7 @@ async fn while_a_master_is_dead_the_slots_of_the_others_go_on() {
 
 #[tokio::test]
 async fn the_url_must_say_whether_it_is_a_cluster() {
-    let (Some(cluster), Some(alone)) = (Cluster::start(), Server::start()) else {
+    let (Some(cluster), Some(alone)) = (RedisCluster::start().await, Redis::start().await) else {
         return;
     };
     for url in [
@@ -211,7 +192,7 @@ async fn the_url_must_say_whether_it_is_a_cluster() {
 #[tokio::test]
 async fn whose_lease_ended_on_living_masters_is_taken_while_another_is_dead() {
     const USERS: usize = 60;
-    let Some(mut cluster) = Cluster::start() else {
+    let Some(mut cluster) = RedisCluster::start().await else {
         return;
     };
     let cache = RedisCache::connect(&cluster.url()).await.unwrap();
@@ -221,7 +202,7 @@ async fn whose_lease_ended_on_living_masters_is_taken_while_another_is_dead() {
         cache.touch(&user(number), session, short).await.unwrap();
     }
     let dead = cluster.home("chat:{p0}:ends");
-    cluster.0[dead].kill();
+    cluster.masters[dead].kill();
     // All that can be taken, until for some calls there is nothing more.
     let (mut taken, mut idle) = (BTreeSet::new(), 0);
     while idle < 10 {

@@ -1,11 +1,4 @@
 //! Windows of history on a real Redis: damaged, flushed, stalled, dead, and what they hold.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::disallowed_methods,
-    reason = "a test fails by panicking, and so do its helpers; one measures how long a call waits"
-)]
 
 use std::{
     ops::RangeInclusive,
@@ -20,12 +13,9 @@ use chat_core::{
     memory::MemoryStore,
     port::{HistoryCache, LogStore, RoomStore},
 };
+use chat_testkit::{Redis, until};
 use chrono::DateTime;
 use uuid::Uuid;
-
-mod common;
-
-use common::Server;
 
 /// The key of the room of alice and bob.
 const KEY: &str = "chat:{h616c6963652c626f62}";
@@ -78,7 +68,7 @@ async fn extend(cache: &RedisCache, entries: &[Arc<Entry>]) {
 
 #[tokio::test]
 async fn what_is_no_history_is_not_there_and_is_filled_anew() {
-    let Some(server) = Server::start() else {
+    let Some(server) = Redis::start().await else {
         return;
     };
     let cache = RedisCache::connect(&server.url()).await.unwrap();
@@ -126,7 +116,7 @@ async fn what_is_no_history_is_not_there_and_is_filled_anew() {
 
 #[tokio::test]
 async fn a_window_lasts_an_hour_from_when_it_was_last_used() {
-    let Some(server) = Server::start() else {
+    let Some(server) = Redis::start().await else {
         return;
     };
     let cache = RedisCache::connect(&server.url()).await.unwrap();
@@ -152,7 +142,7 @@ async fn a_window_lasts_an_hour_from_when_it_was_last_used() {
 
 #[tokio::test]
 async fn of_long_messages_as_many_are_kept_as_fit() {
-    let Some(server) = Server::start() else {
+    let Some(server) = Redis::start().await else {
         return;
     };
     let cache = RedisCache::connect(&server.url()).await.unwrap();
@@ -176,7 +166,7 @@ async fn of_long_messages_as_many_are_kept_as_fit() {
 }
 
 /// A node on a store that others share.
-async fn node(server: &Server, store: &MemoryStore) -> Actor {
+async fn node(server: &Redis, store: &MemoryStore) -> Actor {
     let engine = ChatEngine::builder()
         .store(store.clone())
         .cache(RedisCache::connect(&server.url()).await.unwrap())
@@ -192,20 +182,9 @@ async fn node(server: &Server, store: &MemoryStore) -> Actor {
     engine.actor(UserId::new("alice").unwrap())
 }
 
-/// Waits until something is so, for up to 5 s.
-async fn until(mut so: impl AsyncFnMut() -> bool, what: &str) {
-    for _ in 0..500 {
-        if so().await {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("{what}: not within 5 s");
-}
-
 #[tokio::test]
 async fn two_nodes_read_what_the_store_says_whatever_happens_to_redis() {
-    let Some(mut server) = Server::start() else {
+    let Some(mut server) = Redis::start().await else {
         return;
     };
     let store = MemoryStore::default();
@@ -236,9 +215,9 @@ async fn two_nodes_read_what_the_store_says_whatever_happens_to_redis() {
         let window = cache.window(&room, at, at.seq..=at.seq);
         window.await.unwrap().is_some()
     };
-    until(async || stands(30).await, "the window").await;
+    until("the window is there", async || stands(30).await).await;
     nodes[0].send(&room, "m31").await.unwrap();
-    until(async || stands(31).await, "one more").await;
+    until("one more is in it", async || stands(31).await).await;
     assert_eq!(server.command(&format!("LLEN {KEY}")), ":32");
 
     nodes[0].edit(&room, Seq(3), "edited").await.unwrap();
@@ -246,7 +225,7 @@ async fn two_nodes_read_what_the_store_says_whatever_happens_to_redis() {
     nodes[1].delete(&room, Seq(3)).await.unwrap();
     reads_are_right("deleted").await;
     nodes[1].delete(&room, Seq(5)).await.unwrap();
-    until(async || stands(34).await, "the deletion").await;
+    until("the deletion is in it", async || stands(34).await).await;
     let alone = server.command(&format!("LLEN {KEY}"));
     assert_eq!(alone, ":2", "a label and the deletion: no text");
     reads_are_right("deleted").await;
@@ -273,6 +252,7 @@ async fn two_nodes_read_what_the_store_says_whatever_happens_to_redis() {
     nodes[1].send(&room, "while it is dead").await.unwrap();
     reads_are_right("dead").await;
     server.restart();
+    server.ready().await;
     let at = store.room(&room).await.unwrap().unwrap().head.0;
     let filled = async || {
         reads_are_right("back").await;
@@ -282,5 +262,5 @@ async fn two_nodes_read_what_the_store_says_whatever_happens_to_redis() {
             .is_ok()
             && stands(at).await
     };
-    until(filled, "a window again").await;
+    until("a window is there again", filled).await;
 }

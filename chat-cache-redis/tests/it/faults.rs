@@ -1,11 +1,4 @@
 //! What happens when Redis forgets, stalls, goes and comes back.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::disallowed_methods,
-    reason = "a test fails by panicking, and so do its helpers; one measures how long a call waits"
-)]
 
 use std::{
     io,
@@ -22,11 +15,10 @@ use chat_core::{
     },
     rate::{Decision, RatePolicy},
 };
+use chat_testkit::Redis;
 use tokio::time::timeout;
 
-mod common;
-
-use common::Server;
+use crate::fails_soon;
 
 const POLICY: RatePolicy = RatePolicy::Steady {
     interval: Duration::from_mins(1),
@@ -77,17 +69,6 @@ async fn lagged(broker: &RedisBroker) {
     }
 }
 
-/// Fails when the call does not fail, or not soon.
-async fn fails_soon<T: std::fmt::Debug>(call: impl Future<Output = Result<T, BackendError>>) {
-    let start = Instant::now();
-    let error = call.await.unwrap_err();
-    let took = start.elapsed();
-    // The machine may be busy.
-    assert!(took < PATIENCE + Duration::from_millis(150), "{took:?}");
-    let kinds = [BackendErrorKind::Unavailable, BackendErrorKind::Timeout];
-    assert!(kinds.contains(&error.kind), "{error:?}");
-}
-
 /// Waits until a call succeeds, for up to 5 s.
 async fn succeeds<T, E>(mut call: impl AsyncFnMut() -> Result<T, E>) -> T {
     let tries = async {
@@ -103,7 +84,7 @@ async fn succeeds<T, E>(mut call: impl AsyncFnMut() -> Result<T, E>) -> T {
 }
 
 /// Two nodes, the second of which listens.
-async fn pair(server: &Server) -> (RedisBroker, RedisBroker) {
+async fn pair(server: &Redis) -> (RedisBroker, RedisBroker) {
     let from = RedisBroker::connect(&server.url()).await.unwrap();
     let to = RedisBroker::connect(&server.url()).await.unwrap();
     to.subscribe(&topic()).await.unwrap();
@@ -112,7 +93,7 @@ async fn pair(server: &Server) -> (RedisBroker, RedisBroker) {
 
 #[tokio::test]
 async fn scripts_that_were_flushed_are_loaded_again() {
-    let Some(server) = Server::start() else {
+    let Some(server) = Redis::start().await else {
         return;
     };
     let cache = RedisCache::connect(&server.url()).await.unwrap();
@@ -124,7 +105,7 @@ async fn scripts_that_were_flushed_are_loaded_again() {
 
 #[tokio::test]
 async fn who_was_forgotten_is_online_again_with_the_next_renewal() {
-    let Some(server) = Server::start() else {
+    let Some(server) = Redis::start().await else {
         return;
     };
     let cache = RedisCache::connect(&server.url()).await.unwrap();
@@ -137,7 +118,7 @@ async fn who_was_forgotten_is_online_again_with_the_next_renewal() {
 
 #[tokio::test]
 async fn a_killed_subscription_comes_back_and_the_gap_is_told_once() {
-    let Some(server) = Server::start() else {
+    let Some(server) = Redis::start().await else {
         return;
     };
     let (from, to) = pair(&server).await;
@@ -152,7 +133,7 @@ async fn a_killed_subscription_comes_back_and_the_gap_is_told_once() {
 
 #[tokio::test]
 async fn what_is_no_hint_is_ignored() {
-    let Some(server) = Server::start() else {
+    let Some(server) = Redis::start().await else {
         return;
     };
     let (from, to) = pair(&server).await;
@@ -188,7 +169,7 @@ impl io::Write for Lines {
 
 #[tokio::test]
 async fn while_redis_is_dead_calls_fail_at_once_and_then_all_works_again() {
-    let Some(mut server) = Server::start() else {
+    let Some(mut server) = Redis::start().await else {
         return;
     };
     let lines = Lines::default();
@@ -223,6 +204,7 @@ async fn while_redis_is_dead_calls_fail_at_once_and_then_all_works_again() {
     );
 
     server.restart();
+    server.ready().await;
     let first = succeeds(async || acquire(&cache).await).await;
     assert_eq!(first, Decision::Allowed, "a fresh budget");
     assert_eq!(touch(&cache).await.unwrap(), Transition::BecameOnline);
@@ -245,7 +227,7 @@ async fn while_redis_is_dead_calls_fail_at_once_and_then_all_works_again() {
 
 #[tokio::test]
 async fn a_redis_that_stalls_costs_one_call_its_patience_and_the_others_nothing() {
-    let Some(server) = Server::start() else {
+    let Some(server) = Redis::start().await else {
         return;
     };
     let cache = RedisCache::connect(&server.url()).await.unwrap();
@@ -278,7 +260,7 @@ async fn a_redis_that_stalls_costs_one_call_its_patience_and_the_others_nothing(
 
 #[tokio::test]
 async fn away_is_told_once_a_second_however_many_subscribe() {
-    let Some(mut server) = Server::start() else {
+    let Some(mut server) = Redis::start().await else {
         return;
     };
     let broker = RedisBroker::connect(&server.url()).await.unwrap();
@@ -307,7 +289,7 @@ async fn away_is_told_once_a_second_however_many_subscribe() {
 
 #[tokio::test]
 async fn a_url_that_is_of_no_use_is_refused_with_its_reason() {
-    let Some(mut server) = Server::start() else {
+    let Some(mut server) = Redis::start().await else {
         return;
     };
     let kind = async |url: &str| RedisCache::connect(url).await.unwrap_err().kind;
