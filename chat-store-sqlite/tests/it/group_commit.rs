@@ -1,11 +1,4 @@
 //! Many appends, few syncs.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test fails by panicking, and so do its helpers"
-)]
-
-mod common;
 
 use std::{fs, path::Path};
 
@@ -14,8 +7,10 @@ use chat_core::{
     port::{AppendError, BackendErrorKind, LogStore, ReceiptStore, Retry},
 };
 use chat_store_sqlite::SqliteStore;
-use common::{append, log, message, room, store_with_room, user};
+use chat_testkit::log::{append, log, message, room, user};
 use rusqlite::Connection;
+
+use crate::store_with_room;
 
 /// Transactions in the write-ahead log. The last frame of each holds the size of the file after it
 /// (<https://sqlite.org/fileformat2.html#the_write_ahead_log>).
@@ -54,7 +49,7 @@ async fn appends_that_wait_are_committed_together() {
     // The one that the writer took before it was held up, and all others.
     let made = commits(&path) - before;
     assert!((1..=2).contains(&made), "{made} commits");
-    assert_eq!(log(&store).await.len(), 900);
+    assert_eq!(log(&store, &room()).await.len(), 900);
 }
 
 #[tokio::test]
@@ -92,7 +87,7 @@ async fn a_refused_job_does_not_spoil_its_group() {
     receipt.unwrap();
     let marks = store.watermarks(&room, &[bob]).await.unwrap();
     assert_eq!(marks[0].read, Seq(2));
-    assert_eq!(log(&store).await.len(), 2);
+    assert_eq!(log(&store, &room).await.len(), 2);
 }
 
 #[tokio::test]
@@ -116,7 +111,7 @@ async fn a_lock_that_another_program_keeps_is_a_time_out_and_nothing_is_stored()
         );
         assert!(std::error::Error::source(&error).is_some());
     }
-    assert!(log(&store).await.is_empty());
+    assert!(log(&store, &room()).await.is_empty());
     other.execute_batch("ROLLBACK").unwrap();
     append(&store, message(1, "one")).await.unwrap();
 }

@@ -1,14 +1,6 @@
 //! Real faults: a full disk, a disk that fails to sync, a process that is killed.
 //!
 //! Each needs a process of its own: a test that is otherwise ignored, in this program.
-#![cfg(unix)]
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test fails by panicking, and so do its helpers"
-)]
-
-mod common;
 
 use std::{
     collections::HashMap,
@@ -23,7 +15,20 @@ use chat_core::{
     port::{AppendError, BackendError, BackendErrorKind, LogStore, Outcome, ReceiptStore, Retry},
 };
 use chat_store_sqlite::SqliteStore;
-use common::{append, child_args, log, message, room, run_child, store_with_room, user};
+use chat_testkit::{
+    child,
+    log::{append, log, message, room, user},
+};
+
+use crate::store_with_room;
+
+/// Runs a child within `wrapper` and with a folder, and demands that it passes.
+fn run_child(wrapper: &[&str], test: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = child::within(wrapper, &format!("faults::{test}"));
+    child.env("CHAT_TEST_FOLDER", folder.path());
+    child::passes(child);
+}
 
 fn folder_from_parent() -> PathBuf {
     std::env::var_os("CHAT_TEST_FOLDER").unwrap().into()
@@ -52,7 +57,7 @@ async fn live_through_a_full_disk(kind: BackendErrorKind, make_room: impl FnOnce
 
     // Reading goes on, and writing is refused, again and again.
     for _ in 0..3 {
-        assert_eq!(log(&store).await.len() as u64, stored);
+        assert_eq!(log(&store, &room()).await.len() as u64, stored);
         let newest = store.page(&room(), Page::Newest, 1).await.unwrap();
         assert_eq!(newest[0].seq, Seq(stored));
         let (again, error) = fill(&store, refused).await;
@@ -76,7 +81,7 @@ async fn live_through_a_full_disk(kind: BackendErrorKind, make_room: impl FnOnce
         .unwrap();
     drop(store);
     let store = SqliteStore::open(&path).await.unwrap();
-    assert_eq!(log(&store).await.len() as u64, refused);
+    assert_eq!(log(&store, &room()).await.len() as u64, refused);
 }
 
 #[test]
@@ -91,15 +96,9 @@ fn a_full_disk_refuses_appends_until_there_is_room() {
         eprintln!("skipped: no user namespaces; the limit of file size stands in for it");
         return;
     }
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path().to_str().unwrap();
     let mount = "mount -t tmpfs -o size=4m tmpfs \"$CHAT_TEST_FOLDER\" && exec \"$@\"";
     let wrapper = [&own_mounts[..], &["sh", "-c", mount, "sh"]].concat();
-    run_child(
-        &wrapper,
-        "child_on_a_small_disk",
-        &[("CHAT_TEST_FOLDER", folder)],
-    );
+    run_child(&wrapper, "child_on_a_small_disk");
 }
 
 #[tokio::test]
@@ -113,15 +112,9 @@ async fn child_on_a_small_disk() {
 
 #[test]
 fn a_limit_of_file_size_refuses_appends_until_it_is_lifted() {
-    let folder = tempfile::tempdir().unwrap();
     let limit = "trap '' XFSZ && ulimit -S -f 20000 && exec \"$@\"";
-    let folder = folder.path().to_str().unwrap();
     let wrapper = ["sh", "-c", limit, "sh"];
-    run_child(
-        &wrapper,
-        "child_with_a_limit_of_file_size",
-        &[("CHAT_TEST_FOLDER", folder)],
-    );
+    run_child(&wrapper, "child_with_a_limit_of_file_size");
 }
 
 #[tokio::test]
@@ -146,8 +139,6 @@ fn what_a_failed_sync_left_open_is_settled_by_a_retry() {
         eprintln!("skipped: no strace to make a sync fail");
         return;
     }
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path().to_str().unwrap();
     let calls = "fsync,fdatasync";
     let wrapper = [
         "strace",
@@ -160,8 +151,7 @@ fn what_a_failed_sync_left_open_is_settled_by_a_retry() {
         "-e",
         &format!("inject={calls}:error=EIO:when=20..25"),
     ];
-    let env = [("CHAT_TEST_FOLDER", folder)];
-    run_child(&wrapper, "child_on_a_disk_that_fails_to_sync", &env);
+    run_child(&wrapper, "child_on_a_disk_that_fails_to_sync");
 }
 
 #[tokio::test]
@@ -176,15 +166,15 @@ async fn child_on_a_disk_that_fails_to_sync() {
                 panic!("{error}");
             };
             failures.push((error.kind, error.retry));
-            log(&store).await;
+            log(&store, &room()).await;
         }
-        assert_eq!(log(&store).await.len() as u64, number);
+        assert_eq!(log(&store, &room()).await.len() as u64, number);
     }
     let unknown = (BackendErrorKind::Unavailable, Retry::IfIdempotent);
     assert!(failures.contains(&unknown), "{failures:?}");
     drop(store);
     let store = SqliteStore::open(&path).await.unwrap();
-    assert_eq!(log(&store).await.len(), 50);
+    assert_eq!(log(&store, &room()).await.len(), 50);
 }
 
 #[test]
@@ -195,9 +185,7 @@ fn a_killed_process_loses_nothing_that_it_acknowledged() {
         .unwrap();
     let mut acked = HashMap::new();
     for round in 1..=5_u64 {
-        let args = child_args("child_that_is_killed");
-        let mut child = Command::new(&args[0])
-            .args(&args[1..])
+        let mut child = child::command("faults::child_that_is_killed")
             .env("CHAT_TEST_FOLDER", folder.path())
             .env("CHAT_TEST_FIRST", (round * 1_000_000).to_string())
             .stdout(Stdio::piped())
@@ -226,7 +214,7 @@ fn a_killed_process_loses_nothing_that_it_acknowledged() {
             let store = SqliteStore::open(folder.path().join("chat.db"))
                 .await
                 .unwrap();
-            log(&store).await
+            log(&store, &room()).await
         });
         let stored: HashMap<_, _> = log
             .iter()

@@ -1,9 +1,4 @@
 //! The store on `SQLite` keeps the contract.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test fails by panicking, and so do its helpers"
-)]
 
 use std::sync::{Arc, Mutex};
 

@@ -1,19 +1,13 @@
 //! Which files are opened, and what is said of those that aren't.
-#![cfg(unix)]
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test fails by panicking, and so do its helpers"
-)]
-
-mod common;
 
 use std::{fs, path::Path};
 
 use chat_core::port::LogStore;
 use chat_store_sqlite::{OpenError, SqliteStore};
-use common::{append, log, message, store_with_room};
+use chat_testkit::log::{append, log, message, room};
 use rusqlite::Connection;
+
+use crate::store_with_room;
 
 /// The folder's files and what is in them.
 fn contents(folder: &Path) -> Vec<(String, Vec<u8>)> {
@@ -61,7 +55,7 @@ async fn a_closed_store_leaves_one_whole_file_and_opens_again() {
     for number in 1..=3 {
         let store = store_with_room(&path).await;
         append(&store, message(number, "hello")).await.unwrap();
-        assert_eq!(log(&store).await.len() as u64, number);
+        assert_eq!(log(&store, &room()).await.len() as u64, number);
         drop(store);
         let files: Vec<_> = contents(folder.path())
             .into_iter()
@@ -79,7 +73,7 @@ async fn any_name_will_do() {
         for number in 1..=2 {
             let store = store_with_room(&path).await;
             append(&store, message(number, "hello")).await.unwrap();
-            assert_eq!(log(&store).await.len() as u64, number);
+            assert_eq!(log(&store, &room()).await.len() as u64, number);
         }
         assert!(path.is_file(), "{name}");
     }
@@ -97,7 +91,7 @@ async fn closing_waits_for_what_was_submitted() {
     drop(pending);
     drop(store);
     let store = SqliteStore::open(&path).await.unwrap();
-    assert_eq!(log(&store).await.len(), 500);
+    assert_eq!(log(&store, &room()).await.len(), 500);
 }
 
 #[tokio::test]
@@ -211,7 +205,9 @@ async fn a_file_that_is_cut_off_is_refused() {
     }
     fs::write(&path, &whole).unwrap();
     assert_eq!(
-        log(&SqliteStore::open(&path).await.unwrap()).await.len(),
+        log(&SqliteStore::open(&path).await.unwrap(), &room())
+            .await
+            .len(),
         1_000
     );
 }
