@@ -1,12 +1,4 @@
 //! Messages of the old server: what becomes of each, also while others write.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "a test fails by panicking, and so do its helpers"
-)]
-
-mod common;
 
 use std::sync::Arc;
 
@@ -18,12 +10,17 @@ use chat_store_mongo::{
     MongoStore,
     old::{OldServer, Unfit},
 };
-use common::{Database, append, documents, log, message, room, user};
+use chat_testkit::{
+    Database,
+    log::{append, log, message, new_room, room, user},
+};
 use mongodb::{
     IndexModel,
     bson::{self, Bson, Document, doc, oid::ObjectId},
 };
 use uuid::Uuid;
+
+use crate::{connect, documents};
 
 /// As the newest old server wrote it.
 fn old(number: u128, from: &str, to: &str, time: &str) -> Document {
@@ -91,7 +88,7 @@ async fn a_document_becomes_an_entry_where_it_stands_and_keeps_what_it_had() {
     let third = old(3, "bob", "alice", "3/1/2026, 1:00:02 pm");
     write(&database, vec![third, second.clone(), first.clone()]).await;
     let (store, source) = (
-        database.connect().await,
+        connect(&database).await,
         OldServer::connect(&database.uri).await.unwrap(),
     );
     assert_eq!(source.count().await.unwrap(), 3);
@@ -145,7 +142,7 @@ async fn messages_of_one_second_stand_as_they_were_inserted() {
         doc
     });
     write(&database, docs.collect()).await;
-    let store = database.connect().await;
+    let store = connect(&database).await;
     bring(&OldServer::connect(&database.uri).await.unwrap(), &store).await;
     let expected: Vec<_> = (1..=40).map(|number| format!("text {number}")).collect();
     assert_eq!(texts(&log(&store, &room()).await), expected);
@@ -171,10 +168,10 @@ async fn imports_and_a_server_that_writes_at_once_leave_no_gap_and_no_double() {
         doc
     });
     write(&database, docs.collect()).await;
-    let server = database.connect().await;
-    server.create_room(common::new_room(room())).await.unwrap();
+    let server = connect(&database).await;
+    server.create_room(new_room(room())).await.unwrap();
     let import = async || {
-        let store = database.connect().await;
+        let store = connect(&database).await;
         bring(&OldServer::connect(&database.uri).await.unwrap(), &store).await
     };
     let writing = async {

@@ -1,24 +1,20 @@
 //! Servers that don't answer, don't let us in, or stop in the middle.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test fails by panicking, and so do its helpers"
-)]
 
-mod common;
-
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use chat_core::port::{AppendError, BackendErrorKind, LogStore, Outcome, Retry, RoomStore};
 use chat_store_mongo::{ConnectError, MongoStore};
-use common::{Database, append, log, message, new_room, room};
+use chat_testkit::{
+    Database, Proxy, free_port,
+    log::{append, log, message, new_room, room, user},
+};
 use mongodb::bson::doc;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
-    sync::watch,
+    net::TcpListener,
     time::{Instant, timeout},
 };
+
+use crate::connect;
 
 /// In less than this there is an answer of some kind.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -30,9 +26,7 @@ async fn refused(uri: &str) -> ConnectError {
 
 #[tokio::test]
 async fn a_server_that_is_not_there_is_unreachable() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    drop(listener);
+    let port = free_port();
     let error = refused(&format!("mongodb://127.0.0.1:{port}/chat")).await;
     assert!(
         matches!(error, ConnectError::Unreachable { .. }),
@@ -109,7 +103,7 @@ async fn indexes_and_schema_are_made_at_start_and_a_second_start_changes_nothing
     let Some(database) = Database::new() else {
         return;
     };
-    database.connect().await;
+    connect(&database).await;
     let messages = database.collection("messages").await;
     let made = messages.list_index_names().await.unwrap();
     assert_eq!(
@@ -122,61 +116,28 @@ async fn indexes_and_schema_are_made_at_start_and_a_second_start_changes_nothing
             "pending"
         ]
     );
-    database.connect().await;
+    connect(&database).await;
     assert_eq!(messages.list_index_names().await.unwrap(), made);
 }
 
-/// A server that can be stopped, as a machine that hangs: connections stay, and nothing comes back.
-struct Stoppable {
-    uri: String,
-    running: watch::Sender<bool>,
-}
-
-impl Stoppable {
-    async fn before(database: &Database) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let (scheme, rest) = database.uri.split_once("://").unwrap();
-        let (host, path) = rest.split_once('/').unwrap();
-        let (login, host) = match host.rsplit_once('@') {
-            Some((login, host)) => (format!("{login}@"), host.to_owned()),
-            None => (String::new(), host.to_owned()),
-        };
-        // The members would name themselves, and be reached past the proxy.
-        let direct = match path {
-            _ if path.contains("directConnection") => "",
-            _ if path.contains('?') => "&directConnection=true",
-            _ => "?directConnection=true",
-        };
-        let uri = format!("{scheme}://{login}127.0.0.1:{port}/{path}{direct}");
-        let (running, wait) = watch::channel(true);
-        tokio::spawn(async move {
-            loop {
-                let (client, _) = listener.accept().await.unwrap();
-                let server = TcpStream::connect(&host).await.unwrap();
-                let ((from_client, to_client), (from_server, to_server)) =
-                    (client.into_split(), server.into_split());
-                tokio::spawn(pass(from_client, to_server, wait.clone()));
-                tokio::spawn(pass(from_server, to_client, wait.clone()));
-            }
-        });
-        Self { uri, running }
-    }
-}
-
-async fn pass(
-    mut from: impl AsyncReadExt + Unpin,
-    mut to: impl AsyncWriteExt + Unpin,
-    mut running: watch::Receiver<bool>,
-) {
-    let mut buffer = vec![0; 65_536];
-    while let Ok(count @ 1..) = from.read(&mut buffer).await {
-        if running.wait_for(|it| *it).await.is_err()
-            || to.write_all(&buffer[..count]).await.is_err()
-        {
-            return;
-        }
-    }
+/// A proxy before the server, and the address of the database through it.
+async fn way_to(database: &Database) -> (Proxy, String) {
+    let (scheme, rest) = database.uri.split_once("://").unwrap();
+    let (host, path) = rest.split_once('/').unwrap();
+    let (login, host) = match host.rsplit_once('@') {
+        Some((login, host)) => (format!("{login}@"), host),
+        None => (String::new(), host),
+    };
+    let server = tokio::net::lookup_host(host).await.unwrap().next().unwrap();
+    let proxy = Proxy::to(server).await;
+    // The members would name themselves, and be reached past the proxy.
+    let direct = match path {
+        _ if path.contains("directConnection") => "",
+        _ if path.contains('?') => "&directConnection=true",
+        _ => "?directConnection=true",
+    };
+    let uri = format!("{scheme}://{login}{}/{path}{direct}", proxy.address());
+    (proxy, uri)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -184,13 +145,13 @@ async fn while_a_server_hangs_errors_come_in_time_and_afterwards_nothing_is_lost
     let Some(database) = Database::new() else {
         return;
     };
-    let proxy = Stoppable::before(&database).await;
-    let store = Arc::new(MongoStore::connect(&proxy.uri).await.unwrap());
+    let (proxy, uri) = way_to(&database).await;
+    let store = MongoStore::connect(&uri).await.unwrap();
     store.create_room(new_room(room())).await.unwrap();
     append(&store, message(1, "one")).await.unwrap();
 
-    proxy.running.send_replace(false);
-    let (room, bob) = (room(), common::user("bob"));
+    proxy.hang();
+    let (room, bob) = (room(), user("bob"));
     let mut failures = Vec::new();
     // The first of these hangs, and the last ones find no server.
     for number in 2..=4 {
@@ -216,7 +177,7 @@ async fn while_a_server_hangs_errors_come_in_time_and_afterwards_nothing_is_lost
     }
     assert_eq!(failures[0].1, Retry::IfIdempotent);
 
-    proxy.running.send_replace(true);
+    proxy.heal();
     // As a client does, with the same client message ids, until it works.
     let again = async || {
         let batch = (1..=4).map(|number| message(number, "while it hangs"));

@@ -1,18 +1,7 @@
 //! A replica set of three that loses its primary while two nodes append.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "a test fails by panicking, and so do its helpers"
-)]
-
-mod common;
 
 use std::{
     collections::HashMap,
-    hash::{BuildHasher as _, RandomState},
-    net::TcpListener,
-    process::{Child, Command, Stdio},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -23,166 +12,18 @@ use std::{
 use chat_core::{
     EntryBody, NewEntry, Seq,
     port::{AppendError, Retry, RoomStore as _},
-    testing::service,
 };
 use chat_store_mongo::MongoStore;
-use common::{append, entry, log, message, new_room, room};
-use mongodb::{
-    Client,
-    bson::{Document, doc},
+use chat_testkit::{
+    ReplicaSet,
+    log::{append, entry, log, message, new_room, room},
+    turn, until,
 };
-use tempfile::TempDir;
-use tokio::{
-    sync::Mutex,
-    time::{Instant, timeout},
-};
+use mongodb::{Client, bson::doc};
+use tokio::time::{Instant, timeout};
 
 /// In less than this there is an answer of some kind.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// For what the servers need to start, to elect and to come back.
-const LONG: Duration = Duration::from_secs(30);
-
-/// Time counts, so one set runs after the other.
-static TURN: Mutex<()> = Mutex::const_new(());
-
-/// A set of three with quick elections; its members are killed when this is dropped.
-struct Set {
-    members: Vec<Member>,
-    uri: String,
-}
-
-struct Member {
-    command: Command,
-    process: Child,
-    uri: String,
-    _folder: TempDir,
-}
-
-impl Set {
-    async fn start() -> Option<Self> {
-        let program = service("MONGOD")?;
-        // All are taken before the first is let go, so none comes twice.
-        let ports = [(); 3].map(|()| free_port()).map(|(_, port)| port);
-        let members = ports.map(|port| Member::start(&program, port));
-        let hosts = ports.map(|port| format!("127.0.0.1:{port}"));
-        let set = Self {
-            members: members.into(),
-            uri: format!("mongodb://{}/chat?replicaSet=chat", hosts.join(",")),
-        };
-        let members = hosts.iter().zip(0..);
-        let members: Vec<_> = members
-            .map(|(host, at)| doc! { "_id": at, "host": host })
-            .collect();
-        let settings = doc! {
-            "electionTimeoutMillis": 2000, "heartbeatIntervalMillis": 200, "heartbeatTimeoutSecs": 2,
-        };
-        let set_up = doc! { "_id": "chat", "members": members, "settings": settings };
-        // Refused until all members answer, and when it was done before.
-        let done = async {
-            loop {
-                set.ask(0, doc! { "replSetInitiate": &set_up }).await;
-                let hello = set.ask(0, doc! { "hello": 1 }).await;
-                if hello.is_some_and(|it| it.contains_key("setName")) {
-                    return;
-                }
-            }
-        };
-        timeout(LONG, done).await.unwrap();
-        set.primary().await;
-        Some(set)
-    }
-
-    /// Waits until there is a primary, and gives its place.
-    async fn primary(&self) -> usize {
-        let found = async {
-            loop {
-                for at in 0..self.members.len() {
-                    let hello = self.ask(at, doc! { "hello": 1 }).await;
-                    if hello.is_some_and(|it| it.get_bool("isWritablePrimary").unwrap_or(false)) {
-                        return at;
-                    }
-                }
-            }
-        };
-        timeout(LONG, found).await.unwrap()
-    }
-
-    /// Asks one member; `None` when it refuses, or after a moment.
-    async fn ask(&self, member: usize, command: Document) -> Option<Document> {
-        let asked = async {
-            let client = Client::with_uri_str(&self.members[member].uri).await?;
-            client.database("admin").run_command(command).await
-        };
-        let answer = timeout(Duration::from_secs(1), asked).await.ok()?.ok();
-        if answer.is_none() {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        answer
-    }
-}
-
-/// Below the ports that systems give to outgoing connections: while a member is dead, one of those
-/// could take its place.
-fn free_port() -> (TcpListener, u16) {
-    loop {
-        let port = 20_000 + u16::try_from(RandomState::new().hash_one(0) % 12_000).unwrap();
-        if let Ok(taken) = TcpListener::bind(("127.0.0.1", port)) {
-            return (taken, port);
-        }
-    }
-}
-
-impl Member {
-    fn start(program: &str, port: u16) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let mut command = Command::new(program);
-        command
-            .args([
-                "--bind_ip",
-                "127.0.0.1",
-                "--replSet",
-                "chat",
-                "--nounixsocket",
-            ])
-            .args(["--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "64"])
-            .args(["--setParameter", "diagnosticDataCollectionEnabled=false"])
-            // A secondary that follows a primary that hangs looks for another one after this.
-            .args(["--setParameter", "oplogNetworkTimeoutBufferSeconds=1"])
-            .args(["--port", &port.to_string()])
-            .arg("--dbpath")
-            .arg(folder.path())
-            .stdout(Stdio::null());
-        Self {
-            process: command.spawn().unwrap(),
-            command,
-            uri: format!("mongodb://127.0.0.1:{port}/?directConnection=true"),
-            _folder: folder,
-        }
-    }
-
-    fn kill(&mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
-    }
-
-    fn restart(&mut self) {
-        self.process = self.command.spawn().unwrap();
-    }
-
-    fn signal(&self, signal: &str) {
-        let pid = self.process.id().to_string();
-        let sent = Command::new("kill").args(["-s", signal, &pid]).status();
-        assert!(sent.unwrap().success());
-    }
-}
-
-impl Drop for Member {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
 
 /// Two nodes that append to one room, each a message and an edit of it by turns, until they are
 /// stopped. What fails is sent again, as clients do, with the same client message id.
@@ -245,25 +86,24 @@ impl Traffic {
                 .map(|acked| acked.load(Ordering::Relaxed))
         };
         let before = seen();
-        let more = async {
-            while seen()
-                .iter()
-                .zip(before)
-                .any(|(now, before)| *now < before + 10)
-            {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        let done = timeout(LONG, more).await;
-        assert!(done.is_ok(), "no more acks: {before:?}, {:?}", seen());
+        until("each node has more acks", async || {
+            let mut both = seen().into_iter().zip(before);
+            both.all(|(now, before)| now >= before + 10)
+        })
+        .await;
     }
 
     /// Stops, and compares what was acked with what is there.
-    async fn check(self, set: &Set) {
+    async fn check(self, set: &ReplicaSet) {
         self.stop.store(true, Ordering::Relaxed);
         let mut nodes = Vec::new();
         for node in self.nodes {
-            nodes.push(timeout(LONG, node).await.unwrap().unwrap());
+            nodes.push(
+                timeout(chat_testkit::PATIENCE, node)
+                    .await
+                    .unwrap()
+                    .unwrap(),
+            );
         }
         let store = MongoStore::connect(&set.uri).await.unwrap();
         let log = log(&store, &room()).await;
@@ -321,15 +161,13 @@ async fn send(store: &MongoStore, new: &NewEntry, node: &mut Node) -> Seq {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_primary_that_steps_down_loses_and_doubles_nothing() {
-    let _turn = TURN.lock().await;
-    let Some(set) = Set::start().await else {
+    let _turn = turn().await;
+    let Some(set) = ReplicaSet::start().await else {
         return;
     };
     let traffic = Traffic::start(&set.uri).await;
     for _ in 0..2 {
-        let primary = set.primary().await;
-        let down = doc! { "replSetStepDown": 5, "secondaryCatchUpPeriodSecs": 2 };
-        assert!(set.ask(primary, down).await.is_some());
+        set.step_down().await;
         traffic.goes_on().await;
     }
     traffic.check(&set).await;
@@ -337,8 +175,8 @@ async fn a_primary_that_steps_down_loses_and_doubles_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_primary_that_is_killed_loses_and_doubles_nothing() {
-    let _turn = TURN.lock().await;
-    let Some(mut set) = Set::start().await else {
+    let _turn = turn().await;
+    let Some(mut set) = ReplicaSet::start().await else {
         return;
     };
     let traffic = Traffic::start(&set.uri).await;
@@ -352,8 +190,8 @@ async fn a_primary_that_is_killed_loses_and_doubles_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_primary_that_hangs_and_wakes_up_loses_and_doubles_nothing() {
-    let _turn = TURN.lock().await;
-    let Some(set) = Set::start().await else {
+    let _turn = turn().await;
+    let Some(set) = ReplicaSet::start().await else {
         return;
     };
     let traffic = Traffic::start(&set.uri).await;
@@ -368,8 +206,8 @@ async fn a_primary_that_hangs_and_wakes_up_loses_and_doubles_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_first_start_on_old_messages_needs_no_more_than_a_majority_of_the_members() {
-    let _turn = TURN.lock().await;
-    let Some(mut set) = Set::start().await else {
+    let _turn = turn().await;
+    let Some(mut set) = ReplicaSet::start().await else {
         return;
     };
     let client = Client::with_uri_str(&set.uri).await.unwrap();

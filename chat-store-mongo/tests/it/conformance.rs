@@ -1,18 +1,13 @@
 //! The store on `MongoDB` keeps the contract.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test fails by panicking, and so do its helpers"
-)]
-
-mod common;
 
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use chat_core::{memory::MemoryStore, port::Store, testing::store::StoreHarness};
 use chat_store_mongo::MongoStore;
-use common::Database;
+use chat_testkit::{Database, service};
+
+use crate::connect;
 
 /// Without a server the case runs on the store in memory, after a line that says so.
 struct Mongo {
@@ -24,7 +19,7 @@ struct Mongo {
 impl Mongo {
     async fn open(&self) {
         if let Some(database) = &self.database {
-            let store = database.connect().await;
+            let store = connect(database).await;
             *self.store.lock().unwrap() = Some(Arc::new(store));
         }
     }
@@ -60,7 +55,7 @@ chat_core::store_conformance!(fresh);
 
 #[test]
 fn random_commands_get_the_answers_of_the_memory_store() {
-    if common::server().is_some() {
+    if service("MONGODB_URI").is_some() {
         chat_core::testing::model::check(24, fresh);
     }
 }

@@ -1,16 +1,13 @@
 //! An address as Atlas gives it, which a name server resolves to the members of a replica set.
-#![cfg(unix)]
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod common;
-
-use std::{
-    io::Write as _, net::UdpSocket, os::unix::fs::MetadataExt as _, process::Command, thread,
-};
+use std::{io::Write as _, net::UdpSocket, os::unix::fs::MetadataExt as _, thread};
 
 use chat_core::port::RoomStore;
 use chat_store_mongo::MongoStore;
-use common::{Database, new_room, room};
+use chat_testkit::{
+    Database, child,
+    log::{new_room, room},
+};
 
 /// Where the test's own name server listens.
 const NAME_SERVER: &str = "127.0.53.53";
@@ -41,17 +38,12 @@ fn an_srv_address_leads_to_the_members_of_the_replica_set() {
 
     let mut settings = tempfile::NamedTempFile::new().unwrap();
     writeln!(settings, "nameserver {NAME_SERVER}").unwrap();
-    let this = std::env::current_exe().unwrap();
     let shell = r#"mount --bind "$0" /etc/resolv.conf && exec "$@""#;
-    let ended = Command::new("unshare")
-        .args(["--mount", "sh", "-c", shell])
-        .args([settings.path(), &this])
-        .args(["--exact", "child_with_a_name_server", "--ignored"])
-        .env("CHAT_TEST_DATABASE", &database.name)
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&ended.stdout);
-    assert!(ended.status.success(), "{said}");
+    let settings = settings.path().to_str().unwrap();
+    let wrapper = ["unshare", "--mount", "sh", "-c", shell, settings];
+    let mut resolving = child::within(&wrapper, "srv::child_with_a_name_server");
+    resolving.env("CHAT_TEST_DATABASE", &database.name);
+    child::passes(resolving);
 }
 
 #[tokio::test]

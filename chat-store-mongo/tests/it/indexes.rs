@@ -1,11 +1,4 @@
 //! What the store asks is answered by an index, however long a log is.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test fails by panicking, and so do its helpers"
-)]
-
-mod common;
 
 use std::collections::BTreeSet;
 
@@ -13,9 +6,14 @@ use chat_core::{
     EntryBody, Mark, Page, Seq,
     port::{LogStore, ReceiptStore, RoomStore},
 };
-use common::{Database, append, entry, message, new_room, room, user};
+use chat_testkit::{
+    Database,
+    log::{append, entry, message, new_room, room, user},
+};
 use futures_util::TryStreamExt;
 use mongodb::bson::{Document, doc};
+
+use crate::connect;
 
 /// The server itself writes down how it answers each command.
 #[tokio::test]
@@ -23,7 +21,7 @@ async fn nothing_that_a_store_does_reads_a_whole_collection() {
     let Some(database) = Database::new() else {
         return;
     };
-    let store = database.connect().await;
+    let store = connect(&database).await;
     store.create_room(new_room(room())).await.unwrap();
     for number in 1..=50 {
         append(&store, message(number, "text")).await.unwrap();

@@ -1,13 +1,4 @@
 //! Several nodes on one database, and nodes that die between two writes.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    reason = "a test fails by panicking, and so do its helpers"
-)]
-
-mod common;
 
 use std::{collections::HashMap, process::Stdio, sync::Arc, time::Duration};
 
@@ -16,13 +7,18 @@ use chat_core::{
     port::{LogStore, Outcome, ReceiptStore, RoomStore},
 };
 use chat_store_mongo::MongoStore;
-use common::{Database, append, documents, entry, log, message, new_room, room, user};
+use chat_testkit::{
+    Database, child,
+    log::{append, entry, log, message, new_room, room, user},
+};
 use mongodb::bson::{Bson, doc};
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::Command,
 };
 use uuid::Uuid;
+
+use crate::{connect, documents};
 
 const NODES: u64 = 3;
 const ROOMS: u64 = 5;
@@ -57,7 +53,7 @@ async fn nodes_that_append_to_the_same_rooms_at_once_leave_no_gap_and_no_double(
     };
     let mut nodes = Vec::new();
     for _ in 0..NODES {
-        nodes.push(Arc::new(database.connect().await));
+        nodes.push(Arc::new(connect(&database).await));
     }
     for number in 0..ROOMS {
         nodes[0].create_room(new_room(group(number))).await.unwrap();
@@ -81,7 +77,7 @@ async fn nodes_that_append_to_the_same_rooms_at_once_leave_no_gap_and_no_double(
 
     let mut logs = HashMap::new();
     for number in 0..ROOMS {
-        logs.insert(group(number), log(&nodes[0], &group(number)).await);
+        logs.insert(group(number), log(&*nodes[0], &group(number)).await);
     }
     let (mut stored, mut last) = (0, HashMap::new());
     for (sent, answer) in &answers {
@@ -111,7 +107,7 @@ async fn nobody_edits_a_message_that_another_node_has_just_deleted() {
     let Some(database) = Database::new() else {
         return;
     };
-    let (one, other) = (database.connect().await, database.connect().await);
+    let (one, other) = (connect(&database).await, connect(&database).await);
     one.create_room(new_room(room())).await.unwrap();
     for round in 0..30_u64 {
         let target = append(&one, message(round * 3 + 1, "secret"))
@@ -213,12 +209,11 @@ async fn a_node_killed_between_an_entry_and_its_effect_leaves_nothing_half_done(
     let Some(database) = Database::new() else {
         return;
     };
-    let store = database.connect().await;
+    let store = connect(&database).await;
     store.create_room(new_room(room())).await.unwrap();
     let mut found_open = 0;
     for run in 1..=12_u64 {
-        let mut node = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "node_that_is_killed", "--ignored", "--nocapture"])
+        let mut node = Command::from(child::command("nodes::node_that_is_killed"))
             .env("CHAT_TEST_NODE_URI", named(&database.uri, &database.name))
             .env("CHAT_TEST_NODE_RUN", run.to_string())
             .stdout(Stdio::piped())
@@ -290,7 +285,7 @@ async fn every_reader_finishes_what_a_crash_left_open() {
     let Some(database) = Database::new() else {
         return;
     };
-    let store = database.connect().await;
+    let store = connect(&database).await;
     store.create_room(new_room(room())).await.unwrap();
     let carol = user("carol");
     let target = Seq(1);
@@ -368,7 +363,7 @@ async fn every_reader_finishes_what_a_crash_left_open() {
     );
     undo().await;
     // As a new process, which reads nothing in particular.
-    database.connect().await;
+    connect(&database).await;
     assert!(
         documents(&database, doc! { "pending": true })
             .await
@@ -391,7 +386,7 @@ async fn messages_of_direct_rooms_keep_the_fields_of_the_old_server() {
     let Some(database) = Database::new() else {
         return;
     };
-    let store = database.connect().await;
+    let store = connect(&database).await;
     store.create_room(new_room(room())).await.unwrap();
     append(&store, message(1, "hello")).await.unwrap();
     let found = &documents(&database, doc! {}).await[0];
@@ -431,7 +426,7 @@ async fn documents_of_the_old_server_are_in_nobodys_way() {
     let mut other = old.clone();
     other.insert("_id", "y");
     messages.insert_many([old, other]).await.unwrap();
-    let store = database.connect().await;
+    let store = connect(&database).await;
     store.create_room(new_room(room())).await.unwrap();
     assert_eq!(log(&store, &room()).await.len(), 0);
     append(&store, message(1, "new")).await.unwrap();
@@ -443,7 +438,7 @@ async fn an_id_that_another_entry_has_is_refused_and_uses_up_nothing() {
     let Some(database) = Database::new() else {
         return;
     };
-    let store = database.connect().await;
+    let store = connect(&database).await;
     store.create_room(new_room(room())).await.unwrap();
     append(&store, message(1, "one")).await.unwrap();
     let mut same_id = message(2, "two");
