@@ -1,10 +1,6 @@
 //! REST, the old history endpoint, and what an operator asks for.
 
-#![expect(clippy::panic, reason = "a test fails by panicking")]
-
-mod common;
-
-use common::Server;
+use chat_testkit::Server;
 use serde_json::{Value, json};
 
 struct Caller<'a> {

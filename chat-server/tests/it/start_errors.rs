@@ -1,116 +1,29 @@
 //! The program against a MongoDB and a Redis that can't be used: one clear line, and exit code 1.
-#![cfg(unix)]
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
 
 use std::{
     io::Write as _,
     net::TcpListener,
     os::unix::fs::MetadataExt as _,
     path::PathBuf,
-    process::{Child, Command, Output, Stdio},
+    process::{Command, Output},
     time::Duration,
 };
 
-use chat_core::testing::service;
-use mongodb::{
-    Client,
-    bson::{Document, doc},
-};
-use tempfile::TempDir;
-use tokio::time::{Instant, timeout};
+use chat_testkit::{Mongod, Redis, free_port, program, service, until};
+use mongodb::bson::doc;
+use tokio::time::{Instant, sleep, timeout};
 
 /// In less than this the program has given up.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// For what a server needs to start.
-const LONG: Duration = Duration::from_secs(30);
-
 /// Stands in addresses, and must stand in no line.
 const PASSWORD: &str = "hunter2";
-
-/// A server of a test's own; it is killed when this is dropped.
-struct Server {
-    process: Child,
-    port: u16,
-    folder: TempDir,
-}
-
-impl Server {
-    /// Starts `program`, to whose arguments the port and the folder are added under these names.
-    fn start(mut command: Command, port: &str, folder: &str) -> Self {
-        let place = tempfile::tempdir().unwrap();
-        let free = free_port();
-        command
-            .args([port, &free.to_string(), folder])
-            .arg(place.path());
-        Self {
-            process: command.stdout(Stdio::null()).spawn().unwrap(),
-            port: free,
-            folder: place,
-        }
-    }
-
-    fn mongo(command: Command) -> Self {
-        let mut command = command;
-        command.args(["--bind_ip", "127.0.0.1", "--nounixsocket"]);
-        command.args(["--wiredTigerCacheSizeGB", "0.25"]);
-        Self::start(command, "--port", "--dbpath")
-    }
-
-    fn redis(options: &[&str]) -> Option<Self> {
-        let mut command = Command::new(service("REDIS_SERVER")?);
-        command
-            .args(["--bind", "127.0.0.1", "--save", ""])
-            .args(options);
-        Some(Self::start(command, "--port", "--dir"))
-    }
-
-    /// Runs commands on the database `admin`, waiting for the server and for each to be accepted.
-    async fn run(&self, login: &str, commands: &[Document]) {
-        let uri = format!("mongodb://{login}127.0.0.1:{}", self.port);
-        let client = Client::with_uri_str(uri).await.unwrap();
-        for command in commands {
-            let admin = client.database("admin");
-            timeout(LONG, admin.run_command(command.clone()))
-                .await
-                .unwrap()
-                .unwrap();
-        }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-/// Below the ports that systems give to outgoing connections, of which none must be in the way.
-fn free_port() -> u16 {
-    loop {
-        let port = rand::random_range(20_000..32_000);
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
-        }
-    }
-}
 
 /// The one line with which it refuses to start.
 async fn refusal(arguments: [&str; 4]) -> String {
     let folder = tempfile::tempdir().unwrap();
-    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_chat-server"));
-    command
-        .args(["--listen", "127.0.0.1:0"])
-        .args(arguments)
-        .current_dir(folder.path())
-        .env_clear()
-        .kill_on_drop(true);
-    let ended = timeout(PATIENCE, command.output()).await;
+    let mut command = program::command(folder.path(), &["--listen", "127.0.0.1:0"]);
+    let ended = timeout(PATIENCE, command.args(arguments).output()).await;
     let ended = ended.unwrap_or_else(|_| panic!("{arguments:?}: no end within {PATIENCE:?}"));
     let Output { status, stderr, .. } = ended.unwrap();
     let said = String::from_utf8(stderr).unwrap();
@@ -195,21 +108,16 @@ async fn an_address_of_atlas_that_no_name_server_knows_is_told_apart() {
 
 #[tokio::test]
 async fn mongodb_with_a_wrong_login_or_a_user_who_only_reads_is_told_apart() {
-    let Some(program) = service("MONGOD") else {
+    let Some(server) = Mongod::start(&["--auth"]).await else {
         return;
     };
-    let mut command = Command::new(program);
-    command.arg("--auth");
-    let server = Server::mongo(command);
     let root = doc! { "createUser": "root", "pwd": PASSWORD, "roles": ["root"] };
-    server.run("", &[root]).await;
+    server.run(root).await.unwrap();
     let role = doc! { "role": "read", "db": "chat" };
     let reader = doc! { "createUser": "reader", "pwd": PASSWORD, "roles": [role] };
-    server.run(&format!("root:{PASSWORD}@"), &[reader]).await;
-    let at = |login: &str| {
-        let port = server.port;
-        format!("mongodb://{login}127.0.0.1:{port}/chat?authSource=admin")
-    };
+    let login = format!("root:{PASSWORD}@");
+    server.run_as(&login, reader).await.unwrap();
+    let at = |login: &str| server.uri(login) + "?authSource=admin";
     let line = store(&at("root:wrong@")).await;
     says(&line, &["refused the name or the password", "correct them"]);
     let line = store(&at(&format!("reader:{PASSWORD}@"))).await;
@@ -225,12 +133,11 @@ async fn redis_with_a_wrong_login_or_a_user_who_only_reads_is_told_apart() {
          --user deaf on >{PASSWORD} ~* resetchannels +@all"
     );
     let options: Vec<_> = options.split_whitespace().collect();
-    let Some(server) = Server::redis(&options) else {
+    let Some(server) = Redis::start_with(&options).await else {
         return;
     };
-    let place = format!("127.0.0.1:{}", server.port);
+    let place = server.address().to_string();
     let at = |login: &str| format!("redis://{login}{place}");
-    answers(server.port).await;
     for login in ["", "default:wrong@", "nobody:wrong@"] {
         let line = cache(&at(login)).await;
         says(
@@ -244,36 +151,22 @@ async fn redis_with_a_wrong_login_or_a_user_who_only_reads_is_told_apart() {
     }
 }
 
-/// Waits until something listens.
-async fn answers(port: u16) {
-    let listens = async {
-        while tokio::net::TcpStream::connect(("127.0.0.1", port))
-            .await
-            .is_err()
-        {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    timeout(LONG, listens).await.unwrap();
-}
-
 #[tokio::test]
 async fn redis_without_memory_is_given_more() {
-    let Some(server) = Server::redis(&["--maxmemory", "1"]) else {
+    let Some(server) = Redis::start_with(&["--maxmemory", "1"]).await else {
         return;
     };
-    answers(server.port).await;
-    let place = format!("127.0.0.1:{}", server.port);
-    let line = cache(&format!("redis://{place}")).await;
+    let line = cache(&server.url()).await;
+    let place = server.address().to_string();
     says(&line, &["no room", "OOM", "more memory", &place]);
 }
 
 /// A disk of its own, which no other process sees, and which goes with the server.
 #[tokio::test]
 async fn mongodb_on_a_full_disk_is_given_some() {
-    let Some(program) = service("MONGOD") else {
+    if service("MONGOD").is_none() {
         return;
-    };
+    }
     let own_mounts = ["--user", "--map-root-user", "--mount"];
     let tried = Command::new("unshare")
         .args(own_mounts)
@@ -291,25 +184,15 @@ async fn mongodb_on_a_full_disk_is_given_some() {
     }
     let shell =
         r#"for folder; do :; done; mount -t tmpfs -o size=320m none "$folder" && exec "$@""#;
-    let mut command = Command::new("unshare");
-    command.args(own_mounts).args([
-        "sh",
-        "-c",
-        shell,
-        "sh",
-        &program,
-        // It ends the process when it finds no room for these.
-        "--setParameter",
-        "diagnosticDataCollectionEnabled=false",
-    ]);
-    let mut server = Server::mongo(command);
-    tokio::select! {
-        () = answers(server.port) => {}
-        () = ended(&mut server.process) => panic!("mongod has ended"),
-    }
-    server.run("", &[doc! { "ping": 1 }]).await;
-    let disk = PathBuf::from(format!("/proc/{}/root", server.process.id()));
-    let folder = server.folder.path().strip_prefix("/").unwrap();
+    let wrapper = [&["unshare"], &own_mounts[..], &["sh", "-c", shell, "sh"]].concat();
+    let mut server = Mongod::within(&wrapper, &[]).unwrap();
+    until("mongod answers", async || {
+        assert!(!server.has_ended(), "mongod has ended: {}", server.said());
+        server.run(doc! { "ping": 1 }).await.is_some()
+    })
+    .await;
+    let disk = PathBuf::from(format!("/proc/{}/root", server.pid()));
+    let folder = server.folder().strip_prefix("/").unwrap();
     let mut file = std::fs::File::create(disk.join(folder).join("filled")).unwrap();
     // While it makes its journal, it takes room and gives it back.
     let mut since = Instant::now();
@@ -317,16 +200,9 @@ async fn mongodb_on_a_full_disk_is_given_some() {
         if file.write_all(&[7; 4096]).is_ok() {
             since = Instant::now();
         } else {
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            sleep(Duration::from_millis(1)).await;
         }
     }
-    let line = store(&format!("mongodb://127.0.0.1:{}/chat", server.port)).await;
+    let line = store(&server.uri("")).await;
     says(&line, &["disk", "is full", "free some"]);
-}
-
-/// Waits for the end of a process. In this file it ends at once, or never.
-async fn ended(process: &mut Child) {
-    while process.try_wait().unwrap().is_none() {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
 }

@@ -2,29 +2,11 @@
 //!
 //! The servers are processes, started as people start them; `scripts/services` brings the databases.
 
-#![expect(
-    clippy::expect_used,
-    clippy::unwrap_used,
-    reason = "a test fails by panicking"
-)]
-
-#[path = "cluster/mod.rs"]
-mod cluster;
-mod common;
-
 use std::{collections::BTreeSet, path::Path, process::Stdio, time::Duration};
 
-use cluster::{
-    Node, PATIENCE,
-    mongo::{Database, ReplicaSet},
-    redis::Redis,
-    until,
-};
-use common::Client;
+use chat_testkit::{Client, Database, Node, PATIENCE, Redis, ReplicaSet, http, until};
 use serde_json::{Value, json};
 use tokio::{
-    io::AsyncWriteExt,
-    net::TcpStream,
     process::Command,
     time::{Instant, sleep, timeout},
 };
@@ -78,26 +60,17 @@ async fn send(client: &mut Client, text: &str, id: &str) -> Value {
 
 /// A page of one entry, by REST, which leaves no connection.
 async fn entries(node: &Node, page: &str) -> Value {
-    let mut tcp = TcpStream::connect(node.address()).await.unwrap();
-    let request = format!(
-        "GET /v1/rooms/{ROOM}/entries?{page}&limit=1 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
-         authorization: Bearer alice\r\n\r\n"
-    );
-    tcp.write_all(request.as_bytes()).await.unwrap();
-    let answer = common::read_to_end(&mut tcp).await;
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    assert!(head.starts_with("HTTP/1.1 200"), "{answer}");
-    serde_json::from_str(body).unwrap()
+    let request = format!("GET /v1/rooms/{ROOM}/entries?{page}&limit=1");
+    let alice = "authorization: Bearer alice\r\n";
+    let (status, _, body) = http::ask(node.address(), &request, alice, "").await;
+    assert_eq!(status, 200, "{body}");
+    serde_json::from_str(&body).unwrap()
 }
 
 /// The status of `/ready` and what it says.
 async fn ready(node: &Node) -> (u16, String) {
-    let mut tcp = TcpStream::connect(node.address()).await.unwrap();
-    let ask = b"GET /ready HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
-    tcp.write_all(ask).await.unwrap();
-    let answer = common::read_to_end(&mut tcp).await;
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    (head[9..12].parse().unwrap(), body.to_owned())
+    let (status, _, body) = http::ask(node.address(), "GET /ready", "", "").await;
+    (status, body)
 }
 
 /// Waits until the client is told that the user is so; it may be told again what it knows.
@@ -270,7 +243,7 @@ async fn a_user_has_one_budget_on_all_nodes() {
             assert_eq!(bob.say(ROOM, "mine is another").await, 6);
             return;
         }
-        let late = |node: &Node| node.0.said().contains("the cache fails");
+        let late = |node: &Node| node.said().contains("the cache fails");
         assert!(cluster.nodes.iter().any(late), "{codes:?}");
     }
     panic!("Redis was late each time");
@@ -283,7 +256,7 @@ async fn without_redis_a_node_is_ready_says_what_is_missing_and_takes_messages()
     };
     let mut alice = cluster.client(0, "alice").await;
     assert_eq!(alice.say(ROOM, "before").await, 1);
-    cluster.redis.0.kill();
+    cluster.redis.kill();
     let answer = timeout(SECOND, ready(&cluster.nodes[0])).await;
     let (status, said) = answer.expect("within a second");
     assert_eq!(status, 200, "{said}");
@@ -299,7 +272,7 @@ async fn without_redis_a_node_is_ready_says_what_is_missing_and_takes_messages()
         let sent = timeout(SECOND, alice.say(ROOM, "meanwhile")).await;
         assert_eq!(sent.expect("within a second"), seq);
     }
-    cluster.redis.0.restart();
+    cluster.redis.restart();
     until("nothing is missing", async || {
         ready(&cluster.nodes[0]).await == (200, "READY".to_owned())
     })
@@ -339,7 +312,7 @@ async fn resume_on_another_node_than_the_killed_one_gives_exactly_what_was_misse
         bob.say(ROOM, text).await;
         assert_eq!(alice.hear().await, text);
     }
-    cluster.nodes[0].0.kill();
+    cluster.nodes[0].kill();
     for text in ["three", "four", "five"] {
         bob.say(ROOM, text).await;
     }
@@ -489,7 +462,7 @@ async fn users_of_a_killed_node_are_gone_within_the_lease_on_every_other_node() 
         }
         // Some kills come just after a renewal, some just before one.
         sleep(REFRESH * run / 3).await;
-        cluster.nodes[2].0.kill();
+        cluster.nodes[2].kill();
         let killed = Instant::now();
         for watcher in [&mut alice, &mut carol] {
             while is_online(watcher, "bob").await {
@@ -504,7 +477,7 @@ async fn users_of_a_killed_node_are_gone_within_the_lease_on_every_other_node() 
             assert!(took < LEASE + REFRESH + GRACE, "{took:?}");
         }
         drop(bob);
-        cluster.nodes[2].0.restart();
+        cluster.nodes[2].restart();
         cluster.nodes[2].ready().await;
     }
 }

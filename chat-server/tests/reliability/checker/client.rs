@@ -12,20 +12,15 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{SinkExt, StreamExt};
+use chat_testkit::{Client as Connection, Closed};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use serde_json::{Value, json};
 use tokio::{
-    net::TcpStream,
     sync::watch,
     time::{Instant, interval, sleep, sleep_until, timeout},
 };
-use tokio_tungstenite::{WebSocketStream, client_async, tungstenite::Message};
 
 use super::history::{Client, Line, Marks, Op};
-
-/// Longer than anything here takes; only a failing test waits for it.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The server has it on its list if it is not given another one.
 pub(crate) const REFUSED_WORD: &str = "war";
@@ -97,9 +92,6 @@ enum Asked {
     Mark(String),
 }
 
-/// The connection is gone; with which code, if it was closed.
-struct Gone(Option<u16>);
-
 pub(crate) struct Device {
     run: Arc<Run>,
     number: Client,
@@ -157,11 +149,10 @@ impl Device {
     async fn connections(&mut self) {
         loop {
             let incarnation = *self.run.incarnation.borrow();
-            let silence = self.run.manner.silence;
-            if let Some(mut socket) = Socket::connect(self.address(), silence).await {
+            if let Some(mut socket) = self.dial().await {
                 self.link += 1;
-                let Err(Gone(code)) = self.talk(&mut socket, incarnation).await;
-                if let Some(code) = code {
+                let Err(closed) = self.talk(&mut socket, incarnation).await;
+                if let Closed::With(code) = closed {
                     let comes_back = self.run.manner.may_fail && (4000..4500).contains(&code);
                     assert!(comes_back, "the server closed: {code}");
                 }
@@ -179,11 +170,16 @@ impl Device {
         self.run.addresses[self.node % self.run.addresses.len()]
     }
 
+    async fn dial(&self) -> Option<Connection> {
+        let dialling = Connection::dial(self.address());
+        timeout(self.run.manner.silence, dialling).await.ok()?
+    }
+
     async fn talk(
         &mut self,
-        socket: &mut Socket,
+        socket: &mut Connection,
         incarnation: u32,
-    ) -> Result<std::convert::Infallible, Gone> {
+    ) -> Result<std::convert::Infallible, Closed> {
         let cursors: Vec<Value> = self
             .rooms
             .iter()
@@ -222,7 +218,7 @@ impl Device {
                 }
                 _ = pulse.tick() => {
                     if heard.elapsed() > silence {
-                        return Err(Gone(None));
+                        return Err(Closed::Abruptly);
                     }
                     last_id += 1;
                     socket.write([json!({ "id": last_id, "type": "ping" })]).await?;
@@ -289,11 +285,11 @@ impl Device {
 
     async fn send(
         &self,
-        socket: &mut Socket,
+        socket: &mut Connection,
         messages: Vec<Pending>,
         asked: &mut HashMap<u64, Asked>,
         last_id: &mut u64,
-    ) -> Result<(), Gone> {
+    ) -> Result<(), Closed> {
         let mut commands = Vec::new();
         for message in messages {
             *last_id += 1;
@@ -318,10 +314,10 @@ impl Device {
     /// States that all it has seen of a room is delivered, or read.
     async fn mark(
         &mut self,
-        socket: &mut Socket,
+        socket: &mut Connection,
         asked: &mut HashMap<u64, Asked>,
         last_id: &mut u64,
-    ) -> Result<(), Gone> {
+    ) -> Result<(), Closed> {
         let room = self.rooms[self.rng.random_range(0..self.rooms.len())]
             .0
             .clone();
@@ -344,15 +340,18 @@ impl Device {
     }
 
     /// Reads what was skipped; what comes meanwhile waits.
-    async fn page(&mut self, gap: &Value) -> Result<(), Gone> {
+    async fn page(&mut self, gap: &Value) -> Result<(), Closed> {
         let (room, to) = (&gap["room"], gap["to"].as_u64().unwrap());
         let mut after = gap["from"].as_u64().unwrap().saturating_sub(1);
-        let mut reader = Reader::connect(self.address(), &self.user).await;
+        let gone = |_| Closed::Abruptly;
+        let mut reader = self.dial().await.ok_or(Closed::Abruptly)?;
+        let hello = json!({ "type": "hello", "token": self.user });
+        reader.try_result(hello).await.map_err(gone)?;
         while after < to {
             let page = json!({ "after": after });
             let limit = (to - after).min(200);
             let ask = json!({ "type": "history", "room": room, "page": page, "limit": limit });
-            let page = reader.try_ask(ask).await.map_err(|_| Gone(None))?;
+            let page = reader.try_result(ask).await.map_err(gone)?;
             for line in page["entries"].as_array().unwrap() {
                 after = line["seq"].as_u64().unwrap();
                 self.receive(line);
@@ -377,7 +376,7 @@ impl Device {
         frame: &Value,
         asked: &mut HashMap<u64, Asked>,
         incarnation: u32,
-    ) -> Result<(), Gone> {
+    ) -> Result<(), Closed> {
         let client = self.number;
         match frame["type"].as_str().unwrap() {
             "entry" => self.receive(frame),
@@ -389,7 +388,9 @@ impl Device {
                 own: false,
             }),
             // To `hello`.
-            "error" if frame["id"] == 0 && self.run.manner.may_fail => return Err(Gone(None)),
+            "error" if frame["id"] == 0 && self.run.manner.may_fail => {
+                return Err(Closed::Abruptly);
+            }
             answer @ ("reply" | "error") => {
                 let Some(asked) = frame["id"].as_u64().and_then(|id| asked.remove(&id)) else {
                     return Ok(());
@@ -488,89 +489,4 @@ pub(crate) fn entry(value: &Value) -> (String, Line) {
         text: string(&value["body"]["text"]),
     };
     (string(&value["room"]), line)
-}
-
-/// Frames of JSON.
-struct Socket(WebSocketStream<TcpStream>);
-
-impl Socket {
-    async fn connect(address: SocketAddr, patience: Duration) -> Option<Self> {
-        let connecting = async {
-            let tcp = TcpStream::connect(address).await.ok()?;
-            tcp.set_nodelay(true).ok()?;
-            let url = format!("ws://{address}/v1/ws");
-            Some(Self(client_async(url, tcp).await.ok()?.0))
-        };
-        timeout(patience, connecting).await.ok()?
-    }
-
-    async fn write(&mut self, frames: impl IntoIterator<Item = Value>) -> Result<(), Gone> {
-        let writing = async {
-            for frame in frames {
-                self.0.feed(Message::text(frame.to_string())).await?;
-            }
-            self.0.flush().await
-        };
-        match timeout(PATIENCE, writing).await {
-            Ok(Ok(())) => Ok(()),
-            _ => Err(Gone(None)),
-        }
-    }
-
-    async fn read(&mut self) -> Result<Value, Gone> {
-        loop {
-            match self.0.next().await {
-                Some(Ok(Message::Text(text))) => return Ok(serde_json::from_str(&text).unwrap()),
-                Some(Ok(Message::Close(frame))) => {
-                    // None at all is 1005.
-                    return Err(Gone(Some(frame.map_or(1005, |frame| frame.code.into()))));
-                }
-                Some(Ok(_)) => {}
-                Some(Err(_)) | None => return Err(Gone(None)),
-            }
-        }
-    }
-}
-
-/// Asks one question after the other.
-pub(crate) struct Reader(Socket);
-
-impl Reader {
-    pub(crate) async fn connect(address: SocketAddr, user: &str) -> Self {
-        let retrying = async {
-            loop {
-                if let Some(socket) = Socket::connect(address, PATIENCE).await {
-                    break Self(socket);
-                }
-                sleep(Duration::from_millis(10)).await;
-            }
-        };
-        let mut reader = timeout(PATIENCE, retrying).await.expect("a server");
-        reader.ask(json!({ "type": "hello", "token": user })).await;
-        reader
-    }
-
-    pub(crate) async fn ask(&mut self, command: Value) -> Value {
-        let answer = self.try_ask(command).await;
-        answer.unwrap_or_else(|why| panic!("{why}"))
-    }
-
-    /// Or why there is no answer.
-    pub(crate) async fn try_ask(&mut self, mut command: Value) -> Result<Value, String> {
-        command["id"] = 1.into();
-        let asking = async {
-            let gone = |Gone(code)| format!("the connection is gone: {code:?}");
-            self.0.write([command]).await.map_err(gone)?;
-            loop {
-                let mut frame = self.0.read().await.map_err(gone)?;
-                match frame["type"].as_str() {
-                    Some("reply") => return Ok(frame["result"].take()),
-                    Some("error") => return Err(frame.to_string()),
-                    _ => {}
-                }
-            }
-        };
-        let late = |_| Err("no answer in time".to_owned());
-        timeout(PATIENCE, asking).await.unwrap_or_else(late)
-    }
 }

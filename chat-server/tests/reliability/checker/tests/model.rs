@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use proptest::{collection::vec, prelude::*};
 
-use super::checker::history::{Client, History, Line, Marks, Op, Room, View};
+use crate::checker::history::{Client, History, Line, Marks, Op, Room, View};
 
 /// The users of the clients: the last one is in no room.
 pub(crate) const CLIENTS: [&str; 5] = ["a", "a", "b", "c", "mallory"];

@@ -1,10 +1,8 @@
 //! Bad input costs at most its own connection, and gets a clear error.
 
-mod common;
-
 use std::time::Duration;
 
-use common::{Client, Closed, PATIENCE, Server, read_to_end};
+use chat_testkit::{Client, Closed, PATIENCE, Server, http::read_to_end};
 use futures_util::SinkExt;
 use proptest::{
     strategy::{Strategy, ValueTree},

@@ -1,15 +1,7 @@
 //! The old protocol's packets on plain sockets: what the npm client can't be made to do.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
-
-mod common;
-
 use chat_core::UserId;
-use common::{PATIENCE, Server};
+use chat_testkit::{PATIENCE, Server};
 use futures_util::{SinkExt, StreamExt, future::join_all};
 use serde_json::Value;
 use tokio::{net::TcpStream, time::timeout};

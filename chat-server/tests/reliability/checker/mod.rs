@@ -2,17 +2,11 @@
 //!
 //! Every room shows a dense number for each entry, so no search for a possible order is needed, as
 //! it is in checkers for general databases: all checks are walks over the history.
-#![allow(
-    dead_code,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "for tests, each of which uses a part of it"
-)]
 
 pub(crate) mod client;
 pub(crate) mod history;
 pub(crate) mod ring;
+mod tests;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},

@@ -1,7 +1,5 @@
 //! Where settings come from, and what a wrong one looks like.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::ffi::OsString;
 
 use chat_server::config::{Loaded, Origin, Request, TABLE, load};

@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use chat_testkit::{Database, Node, PATIENCE, Proxy, Redis, ReplicaSet, turn, until};
 use futures_util::future::select_all;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use tokio::{
@@ -18,27 +19,15 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use super::{
-    checker::{
-        Fault, Report, check,
-        client::{Device, Manner, Phase, Progress, REFUSED_WORD, Run},
-        history::History,
-        ring::Ring,
-    },
-    cluster::{
-        Node, PATIENCE,
-        mongo::{Database, ReplicaSet},
-        proxy::Proxy,
-        redis::Redis,
-        until,
-    },
+use crate::checker::{
+    Fault, Report, check,
+    client::{Device, Manner, Phase, Progress, REFUSED_WORD, Run},
+    history::History,
+    ring::Ring,
 };
 
 /// How long a node's users outlive it.
 pub(crate) const LEASE: Duration = Duration::from_secs(3);
-
-/// One scenario at a time: each takes all of the machine.
-static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 /// How large a run is.
 #[derive(Debug, Clone, Copy)]
@@ -155,7 +144,7 @@ impl Outcome {
 impl Stage {
     /// `None` when the scenario is to be left out.
     pub(crate) async fn set(scenario: &'static str, needs: Needs) -> Option<Self> {
-        let turn = TURN.lock().await;
+        let turn = turn().await;
         let scale = Scale::of_environment();
         let (store, uri, stray) = if needs.replica_set {
             let set = ReplicaSet::start().await?;
@@ -170,8 +159,8 @@ impl Stage {
         let (mut nodes, mut proxies) = (Vec::new(), Vec::new());
         for number in 0..scale.nodes {
             let cache = if needs.proxies {
-                let proxy = Proxy::to(redis.0.address()).await;
-                let url = format!("redis://{}", proxy.address);
+                let proxy = Proxy::to(redis.address()).await;
+                let url = format!("redis://{}", proxy.address());
                 proxies.push(proxy);
                 url
             } else {
@@ -209,7 +198,7 @@ impl Stage {
         let circle = Ring::open(nodes[0].address(), scale.rooms).await;
         let (phase, phases) = watch::channel(Phase::Load);
         let run = Arc::new(Run {
-            addresses: nodes.iter().map(Node::address).collect(),
+            addresses: nodes.iter().map(|node| node.address()).collect(),
             manner: Manner {
                 pause: scale.pause(),
                 // A node that waits for MongoDB answers nothing for up to 5 s; it isn't dead.

@@ -2,12 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    checker::{
-        Fault,
-        history::{Client, History, Line, Marks, Op},
-    },
-    model::{CLIENTS, OUTSIDER, ROOMS, members_among},
+use super::model::{CLIENTS, OUTSIDER, ROOMS, members_among};
+use crate::checker::{
+    Fault,
+    history::{Client, History, Line, Marks, Op},
 };
 
 /// Where the log of a room is told of: all its lines, and all the numbers in acks.

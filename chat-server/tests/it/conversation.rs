@@ -1,8 +1,6 @@
 //! Two people talk over the native protocol.
 
-mod common;
-
-use common::Server;
+use chat_testkit::{Closed, Server};
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -178,7 +176,7 @@ async fn stopping_closes_connections_with_a_code_that_means_come_back() {
     alice.say(&room, "last words").await;
     let (stopped, alice, bob, silent) =
         tokio::join!(server.stop(), alice.end(), bob.end(), silent.end());
-    let shutdown = (None, common::Closed::With(4000));
+    let shutdown = (None, Closed::With(4000));
     assert_eq!(
         (stopped, &alice, &bob, &silent),
         ((), &shutdown, &shutdown, &shutdown)

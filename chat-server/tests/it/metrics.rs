@@ -1,16 +1,8 @@
 //! What `GET /metrics` says of a server to which known things have happened.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
-
-mod common;
-
 use std::{collections::BTreeSet, time::Duration};
 
-use common::{Closed, PATIENCE, Server};
+use chat_testkit::{Closed, PATIENCE, Server};
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 
@@ -235,7 +227,7 @@ async fn names_and_kinds_are_those_that_are_documented() {
     let server = Server::start(&[]).await;
     let scrape = Scrape::of(&server).await;
     let families = scrape.families();
-    let documented = include_str!("../../docs/OPERATIONS.md");
+    let documented = include_str!("../../../docs/OPERATIONS.md");
     let table = documented.split("## Metrics").nth(1).expect("a chapter");
     let rows: Vec<_> = table
         .lines()
@@ -260,7 +252,7 @@ async fn the_dashboard_asks_for_figures_that_are_there_and_for_all_families() {
         .samples()
         .map(|(name, _)| name.split('{').next().unwrap())
         .collect();
-    let dashboard = include_str!("../../docs/grafana-dashboard.json");
+    let dashboard = include_str!("../../../docs/grafana-dashboard.json");
     let dashboard: Value = serde_json::from_str(dashboard).unwrap();
     let targets = dashboard["panels"].as_array().unwrap().iter();
     let targets = targets.flat_map(|panel| panel["targets"].as_array().into_iter().flatten());

@@ -4,14 +4,6 @@
 //! with an upgrade from one to the other, each on a server of its own. `npm ci` in `tests/socketio`
 //! comes first; where there is no Node, `CHAT_SKIP_NODE=1` leaves these tests out.
 
-#![expect(
-    clippy::expect_used,
-    clippy::unwrap_used,
-    reason = "a test fails by panicking"
-)]
-
-mod common;
-
 use std::{env, path::PathBuf, process::Stdio, time::Duration};
 
 use async_trait::async_trait;
@@ -22,7 +14,7 @@ use chat_core::{
     rate::RatePolicy,
 };
 use chat_server::config::Settings;
-use common::Server;
+use chat_testkit::Server;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::{Child, Command},

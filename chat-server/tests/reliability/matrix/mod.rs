@@ -3,30 +3,16 @@
 //! Each scenario is a test, and can be run alone. As they are, they are small enough for every change;
 //! `docs/RELIABILITY.md` says how to run them at full scale, and what came of it.
 
-#![expect(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    reason = "a test fails by panicking, and says what it measured"
-)]
-
-#[path = "../checker/mod.rs"]
-mod checker;
-#[path = "../cluster/mod.rs"]
-mod cluster;
 mod stage;
 
 use std::{net::SocketAddr, time::Duration};
 
+use chat_testkit::{Client, PATIENCE, Proxy};
 use serde_json::json;
 use tokio::time::{Instant, sleep, timeout};
 
-use self::{
-    checker::{Fault, client::Reader},
-    cluster::{PATIENCE, proxy::Proxy},
-    stage::{LEASE, Needs, Stage},
-};
+use self::stage::{LEASE, Needs, Stage};
+use crate::checker::Fault;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -56,10 +42,10 @@ async fn nodes_that_are_killed_break_no_promise() {
         let (on, others) = stage.addresses(victim);
         let watch = Watch::begin(on, &others).await;
         stage.fault();
-        stage.nodes[victim].0.kill();
+        stage.nodes[victim].kill();
         let gone = tokio::spawn(watch.gone(Instant::now()));
         stage.load(SECOND / 4).await;
-        stage.nodes[victim].0.restart();
+        stage.nodes[victim].restart();
         stage.healed().await;
         let gone = gone.await.unwrap();
         // The machine may be busy.
@@ -75,9 +61,9 @@ async fn a_node_that_was_stopped_breaks_no_promise_when_it_wakes() {
         return;
     };
     stage.fault();
-    stage.nodes[0].0.signal("STOP");
+    stage.nodes[0].signal("STOP");
     stage.load(stage.scale.part(30, 4 * SECOND)).await;
-    stage.nodes[0].0.signal("CONT");
+    stage.nodes[0].signal("CONT");
     stage.healed().await;
     stage.load(SECOND).await;
     stage.end().await;
@@ -90,8 +76,8 @@ async fn a_rolling_restart_breaks_no_promise() {
     };
     for node in 0..stage.nodes.len() {
         stage.fault();
-        stage.nodes[node].0.terminate().await;
-        stage.nodes[node].0.restart();
+        stage.nodes[node].terminate().await;
+        stage.nodes[node].restart();
         stage.healed().await;
         stage.load(stage.scale.part(15, SECOND / 2)).await;
     }
@@ -157,9 +143,9 @@ async fn without_redis(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_redis_that_is_killed_breaks_no_promise() {
-    let goes = async |stage: &mut Stage| stage.redis.0.kill();
+    let goes = async |stage: &mut Stage| stage.redis.kill();
     let comes_back = async |stage: &mut Stage| {
-        stage.redis.0.restart();
+        stage.redis.restart();
         stage.redis.ready().await;
     };
     without_redis("kill -9 of Redis", COMMON, goes, comes_back).await;
@@ -167,14 +153,14 @@ async fn a_redis_that_is_killed_breaks_no_promise() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_redis_that_stalls_breaks_no_promise() {
-    let goes = async |stage: &mut Stage| stage.redis.0.signal("STOP");
-    let comes_back = async |stage: &mut Stage| stage.redis.0.signal("CONT");
+    let goes = async |stage: &mut Stage| stage.redis.signal("STOP");
+    let comes_back = async |stage: &mut Stage| stage.redis.signal("CONT");
     without_redis("SIGSTOP of Redis", COMMON, goes, comes_back).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_redis_that_nobody_reaches_breaks_no_promise() {
-    let goes = async |stage: &mut Stage| stage.proxies.iter().for_each(Proxy::cut);
+    let goes = async |stage: &mut Stage| stage.proxies.iter().for_each(Proxy::hang);
     let comes_back = async |stage: &mut Stage| stage.proxies.iter().for_each(Proxy::heal);
     let scenario = "Redis cut off from all nodes";
     without_redis(scenario, PROXIES, goes, comes_back).await;
@@ -182,7 +168,7 @@ async fn a_redis_that_nobody_reaches_breaks_no_promise() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_redis_that_one_node_does_not_reach_breaks_no_promise() {
-    let goes = async |stage: &mut Stage| stage.proxies[0].cut();
+    let goes = async |stage: &mut Stage| stage.proxies[0].hang();
     let comes_back = async |stage: &mut Stage| stage.proxies[0].heal();
     let scenario = "Redis cut off from one node";
     without_redis(scenario, PROXIES, goes, comes_back).await;
@@ -222,8 +208,8 @@ async fn a_node_with_a_database_of_its_own_is_found_out() {
 
 /// Users on a node that is about to be killed, and somebody on each other node who asks for them.
 struct Watch {
-    users: Vec<Reader>,
-    watchers: Vec<Reader>,
+    users: Vec<Client>,
+    watchers: Vec<Client>,
 }
 
 const WATCHED: [&str; 3] = ["one who goes", "another who goes", "the last who goes"];
@@ -232,10 +218,10 @@ impl Watch {
     async fn begin(on: SocketAddr, others: &[SocketAddr]) -> Self {
         let (mut users, mut watchers) = (Vec::new(), Vec::new());
         for user in WATCHED {
-            users.push(Reader::connect(on, user).await);
+            users.push(Client::connect(on, user).await);
         }
         for other in others {
-            watchers.push(Reader::connect(*other, "watcher").await);
+            watchers.push(Client::connect(*other, "watcher").await);
         }
         let mut watch = Self { users, watchers };
         for watcher in &mut watch.watchers {
@@ -260,9 +246,9 @@ impl Watch {
 }
 
 /// How many of the watched are, or all while a busy Redis can't say.
-async fn online(watcher: &mut Reader) -> usize {
+async fn online(watcher: &mut Client) -> usize {
     let ask = json!({ "type": "presence", "users": WATCHED });
-    let Ok(answer) = watcher.try_ask(ask).await else {
+    let Ok(answer) = watcher.try_result(ask).await else {
         return WATCHED.len();
     };
     let users = answer["users"].as_array().unwrap().iter();

@@ -2,10 +2,11 @@
 
 use std::{collections::BTreeMap, net::SocketAddr};
 
+use chat_testkit::Client;
 use serde_json::json;
 
 use super::{
-    client::{Reader, entry, marks, string},
+    client::{entry, marks, string},
     history::{Line, Room, View},
 };
 
@@ -24,9 +25,9 @@ impl Ring {
         let mut rooms = BTreeMap::new();
         for number in 0..users {
             let members = vec![name(number, users), name(number + 1, users)];
-            let mut reader = Reader::connect(address, &members[0]).await;
+            let mut reader = Client::connect(address, &members[0]).await;
             let view = reader
-                .ask(json!({ "type": "open", "user": members[1] }))
+                .result(json!({ "type": "open", "user": members[1] }))
                 .await;
             let epoch = string(&view["room"]["epoch"]);
             rooms.insert(string(&view["room"]["id"]), Room { members, epoch });
@@ -56,9 +57,9 @@ impl Ring {
     pub(crate) async fn heads(&self, address: SocketAddr) -> BTreeMap<String, u64> {
         let mut heads = BTreeMap::new();
         for (name, room) in &self.rooms {
-            let mut reader = Reader::connect(address, &room.members[0]).await;
+            let mut reader = Client::connect(address, &room.members[0]).await;
             let view = reader
-                .ask(json!({ "type": "open", "user": room.members[1] }))
+                .result(json!({ "type": "open", "user": room.members[1] }))
                 .await;
             heads.insert(name.clone(), view["room"]["head"].as_u64().unwrap());
         }
@@ -70,9 +71,9 @@ impl Ring {
         let mut views = Vec::new();
         for (name, room) in &self.rooms {
             for (member, peer) in [(0, 1), (1, 0)] {
-                let mut reader = Reader::connect(address, &room.members[member]).await;
+                let mut reader = Client::connect(address, &room.members[member]).await;
                 let open = json!({ "type": "open", "user": room.members[peer] });
-                let view = reader.ask(open).await;
+                let view = reader.result(open).await;
                 let mut lines = Vec::new();
                 let mut epoch = string(&view["room"]["epoch"]);
                 loop {
@@ -80,7 +81,7 @@ impl Ring {
                     let ask = json!({
                         "type": "history", "room": name, "page": { "after": after }, "limit": 200,
                     });
-                    let page = reader.ask(ask).await;
+                    let page = reader.result(ask).await;
                     if page["epoch"] != *epoch {
                         epoch.push_str(", and another in its history");
                     }

@@ -1,11 +1,15 @@
 //! The checker accepts every history of a correct server, and none of them after a promise was
 //! broken in it.
 
+mod corruptions;
+mod model;
+
 use std::collections::BTreeMap;
 
 use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
 
-use super::{checker::check, corruptions::CORRUPTIONS, model::histories};
+use self::{corruptions::CORRUPTIONS, model::histories};
+use super::check;
 
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(48) })]

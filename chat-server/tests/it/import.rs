@@ -1,31 +1,23 @@
 //! Moving from the old server: the program, a real MongoDB, and messages as the old server wrote them.
-#![cfg(unix)]
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "a test fails by panicking, and so do its helpers"
-)]
-
-#[path = "cluster/mod.rs"]
-mod cluster;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
-    process::{Output, Stdio},
+    process::Output,
     time::Duration,
 };
 
+use chat_testkit::{
+    Database, PATIENCE, http,
+    program::{self, Greeted},
+};
 use chrono::{DateTime, FixedOffset};
-use cluster::{PATIENCE, mongo::Database};
 use mongodb::{
-    Client, Collection, IndexModel,
+    Collection, IndexModel,
     bson::{self, Document, doc, oid::ObjectId},
 };
 use serde_json::Value;
 use tokio::{
-    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
-    net::TcpStream,
     process::{Child, Command},
     time::{sleep, timeout},
 };
@@ -39,8 +31,7 @@ const ZONE: (&str, i32) = ("IST-5:30", 5 * 3_600 + 1_800);
 
 /// The documents themselves.
 async fn messages(database: &Database) -> Collection<Document> {
-    let client = Client::with_uri_str(&database.uri).await.unwrap();
-    client.default_database().unwrap().collection("messages")
+    database.collection("messages").await
 }
 
 /// A message, as a client of the old server got it.
@@ -124,22 +115,14 @@ async fn old_deployment(database: &Database) -> Rooms {
     rooms
 }
 
-fn program(folder: &Path, args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_chat-server"));
-    command
-        .args(args)
-        .current_dir(folder)
-        .env_clear()
-        .env("TZ", ZONE.0)
-        .kill_on_drop(true)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+fn command(folder: &Path, args: &[&str]) -> Command {
+    let mut command = program::command(folder, args);
+    command.env("TZ", ZONE.0);
     command
 }
 
 async fn run(folder: &Path, args: &[&str]) -> Output {
-    let output = program(folder, args).output();
+    let output = command(folder, args).output();
     timeout(PATIENCE, output).await.unwrap().unwrap()
 }
 
@@ -160,42 +143,29 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-/// A server on this store, and where it listens.
-async fn serve(folder: &Path, store: &str) -> (Child, String) {
-    let mut child = program(folder, &["--listen", "127.0.0.1:0", "--store", store])
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    loop {
-        let line = timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap();
-        if let Some((_, rest)) = line.unwrap().split_once("http://") {
-            let address = rest.split(' ').next().unwrap().to_owned();
-            return (child, address);
-        }
-    }
+/// A server on this store.
+async fn serve(folder: &Path, store: &str) -> Greeted {
+    program::greeted(command(folder, &["--store", store])).await
 }
 
-async fn get(address: &str, user: &str, path: &str) -> Value {
-    let mut tcp = TcpStream::connect(address).await.unwrap();
-    let request = format!(
-        "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {user}\r\n\r\n"
+async fn get(server: &Greeted, user: &str, path: &str) -> Value {
+    let (request, login) = (
+        format!("GET {path}"),
+        format!("authorization: Bearer {user}\r\n"),
     );
-    tcp.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    tcp.read_to_string(&mut answer).await.unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    assert!(head.starts_with("HTTP/1.1 200"), "{path}: {answer}");
-    serde_json::from_str(body).unwrap()
+    let (status, _, body) = http::ask(server.address, &request, &login, "").await;
+    assert_eq!(status, 200, "{path}: {body}");
+    serde_json::from_str(&body).unwrap()
 }
 
 /// Starts a server on the store, and compares what its clients see with what was said.
 async fn check(folder: &Path, store: &str, rooms: &Rooms) {
-    let (mut server, address) = serve(folder, store).await;
+    let mut server = serve(folder, store).await;
     for (room, said) in rooms {
         let (one, other) = room.split_once(',').unwrap();
         // In the old form.
         let path = format!("/lastmessages?from={one}&to={other}&limit=25");
-        let last = get(&address, one, &path).await;
+        let last = get(&server, one, &path).await;
         let last = last.as_array().unwrap();
         let expected = &said[said.len().saturating_sub(25)..];
         assert_eq!(last.len(), expected.len());
@@ -221,7 +191,7 @@ async fn check(folder: &Path, store: &str, rooms: &Rooms) {
         let mut log = Vec::new();
         loop {
             let path = format!("/v1/rooms/{room}/entries?after={}&limit=200", log.len());
-            let page = get(&address, one, &path).await;
+            let page = get(&server, one, &path).await;
             let entries = page["entries"].as_array().unwrap();
             log.extend(entries.iter().cloned());
             if entries.is_empty() {
@@ -237,7 +207,7 @@ async fn check(folder: &Path, store: &str, rooms: &Rooms) {
     }
     // Receipts, as one user sees them in the list of rooms.
     for user in (0..USERS).map(|user| format!("user{user}")) {
-        let listed = get(&address, &user, "/v1/rooms?limit=200").await;
+        let listed = get(&server, &user, "/v1/rooms?limit=200").await;
         for membership in listed["rooms"].as_array().unwrap() {
             let said = &rooms[membership["id"].as_str().unwrap()];
             let upto = |reached: fn(&Said) -> bool| {
@@ -259,7 +229,7 @@ async fn check(folder: &Path, store: &str, rooms: &Rooms) {
         }
     }
     // Until it is gone, it has the file for itself.
-    server.kill().await.unwrap();
+    server.process.kill().await.unwrap();
 }
 
 #[tokio::test]
@@ -385,7 +355,7 @@ async fn an_import_says_from_where_into_what_and_in_which_zone() {
         let zone = "times are read in TZ=IST-5:30, today UTC+05:30";
         assert!(said.lines().any(|line| line == zone), "{said}");
     }
-    let mut nowhere = program(folder.path(), &["import", "--from", &old.uri, "--dry-run"]);
+    let mut nowhere = command(folder.path(), &["import", "--from", &old.uri, "--dry-run"]);
     let output = timeout(PATIENCE, nowhere.env("TZ", "Asia/Nowhere").output()).await;
     let output = output.unwrap().unwrap();
     let told = text(&output.stderr);
@@ -405,7 +375,7 @@ async fn killed(
 ) -> usize {
     let mut in_the_middle = 0;
     for run in 1..=10 {
-        let mut child = program(folder, &["import", "--from", from, "--store", store])
+        let mut child = command(folder, &["import", "--from", from, "--store", store])
             .spawn()
             .unwrap();
         timeout(PATIENCE, moment(&mut child, run)).await.unwrap();
@@ -480,7 +450,7 @@ async fn an_import_that_cannot_begin_says_why_in_one_line() {
     };
     let folder = tempfile::tempdir().unwrap();
     let from = old.uri.clone();
-    let (_child, _) = serve(folder.path(), "sqlite:taken.db").await;
+    let _server = serve(folder.path(), "sqlite:taken.db").await;
     let nobody = "mongodb://127.0.0.1:1/chat";
     for (args, code, says) in [
         (vec!["--from", nobody], 1, "from: MongoDB does not answer"),

@@ -3,25 +3,12 @@
 //! `CRASH_KILLS` says how often, `CRASH_SEED` makes other random choices. The moments are random
 //! whatever the seed; the verdict must not be.
 
-#![expect(
-    clippy::expect_used,
-    clippy::unwrap_used,
-    reason = "a test fails by panicking"
-)]
-
-#[path = "../checker/mod.rs"]
-mod checker;
-mod checker_tests;
-#[path = "../cluster/mod.rs"]
-mod cluster;
-mod corruptions;
-mod model;
-
 use std::{
     sync::{Arc, Mutex, atomic::AtomicU64},
     time::Duration,
 };
 
+use chat_testkit::{Node, PATIENCE, turn};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use tokio::{
     sync::watch,
@@ -29,14 +16,11 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use self::{
-    checker::{
-        check,
-        client::{self, Device, Manner, PATIENCE, Phase, Progress, Run},
-        history::History,
-        ring::Ring,
-    },
-    cluster::Node,
+use crate::checker::{
+    check,
+    client::{self, Device, Manner, Phase, Progress, Run},
+    history::History,
+    ring::Ring,
 };
 
 const USERS: usize = 8;
@@ -48,6 +32,7 @@ fn variable(name: &str, default: u64) -> u64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_acked_message_survives_kill_9_once_and_in_order() {
+    let _turn = turn().await;
     let kills = u32::try_from(variable("CRASH_KILLS", 50)).unwrap();
     let seed = variable("CRASH_SEED", 1);
     println!("CRASH_SEED={seed} CRASH_KILLS={kills}");
@@ -61,6 +46,7 @@ async fn every_acked_message_survives_kill_9_once_and_in_order() {
         "--frame-rate",
         "10000/1s",
     ]);
+    server.ready().await;
 
     let circle = Ring::open(server.address(), USERS).await;
     let (phase, phases) = watch::channel(Phase::Load);
@@ -109,9 +95,9 @@ async fn every_acked_message_survives_kill_9_once_and_in_order() {
             sleep(Duration::from_millis(rng.random_range(20..150))).await;
         }
         killed_at = Some(Instant::now());
-        server.0.kill();
+        server.kill();
         incarnation.send_replace(current + 1);
-        server.0.restart();
+        server.restart();
     }
 
     let drained = settle(&run, &phase, &circle).await;
@@ -120,8 +106,9 @@ async fn every_acked_message_survives_kill_9_once_and_in_order() {
         ended.unwrap();
     }
     // What counts is what a fresh start finds.
-    server.0.kill();
-    server.0.restart();
+    server.kill();
+    server.restart();
+    server.ready().await;
     let views = circle.read(server.address()).await;
     let history = History {
         clients,

@@ -3,8 +3,6 @@
 //! `tests/golden/commands.jsonl` is what clients send, `tests/golden/frames.jsonl` what they get;
 //! one frame a line. `docs/PROTOCOL.md` shows each of them.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 use chat_core::{
@@ -17,7 +15,7 @@ use chat_server::decode;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-const PROTOCOL: &str = include_str!("../../docs/PROTOCOL.md");
+const PROTOCOL: &str = include_str!("../../../docs/PROTOCOL.md");
 
 fn user(name: &str) -> UserId {
     UserId::new(name).unwrap()

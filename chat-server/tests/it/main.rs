@@ -1,0 +1,23 @@
+//! The server as its users meet it: over each protocol, as a program, and as one of several nodes.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, and so do its helpers"
+)]
+
+mod config;
+mod conversation;
+mod engineio;
+mod faults;
+mod golden;
+#[cfg(unix)]
+mod import;
+mod metrics;
+mod nodes;
+#[cfg(unix)]
+mod process;
+mod rest;
+mod socketio;
+#[cfg(unix)]
+mod start_errors;
