@@ -1,18 +1,12 @@
 //! The program from outside: real processes, against the real server in a process of its own.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "the helpers of tests are tests"
-)]
-
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     process::{Output, Stdio},
     time::Duration,
 };
 
-use chat_server::config::{Request, load};
+use chat_testkit::{Node, free_port};
 use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines},
@@ -22,77 +16,18 @@ use tokio::{
 
 const LONG: Duration = Duration::from_mins(1);
 
-/// Where the server process finds its command line.
-const ARGS: &str = "CHAT_TEST_SERVER";
-
-#[test]
-#[ignore = "the server that the other tests start and kill"]
-fn server() {
-    let args = std::env::var(ARGS).unwrap();
-    let args = std::iter::once("chat-server")
-        .chain(args.split(' '))
-        .map(Into::into);
-    let Ok(Request::Serve(loaded)) = load(args, std::iter::empty(), None) else {
-        panic!("wrong arguments");
-    };
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(async {
-        let started = chat_server::start::start(&loaded.settings).await.unwrap();
-        let never = std::future::pending();
-        chat_server::run(started.listener, started.engine, loaded.settings, never)
-            .await
-            .unwrap();
-    });
+/// A server on a file.
+async fn serve(args: &[&str]) -> Node {
+    let node = Node::start(&[&["--store", "sqlite:chat.db"], args].concat());
+    node.ready().await;
+    node
 }
 
-struct Server {
-    port: u16,
-    args: String,
-    process: Child,
-    _files: tempfile::TempDir,
-}
-
-impl Server {
-    fn start(args: &str) -> Self {
-        let files = tempfile::tempdir().unwrap();
-        let database: PathBuf = files.path().join("chat.db");
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = free.local_addr().unwrap().port();
-        drop(free);
-        let args = format!(
-            "--listen 127.0.0.1:{port} --store sqlite:{} {args}",
-            database.display()
-        );
-        Self {
-            port,
-            process: Self::spawn(&args),
-            args,
-            _files: files,
-        }
-    }
-
-    fn spawn(args: &str) -> Child {
-        Command::new(std::env::current_exe().unwrap())
-            .args(["--ignored", "--exact", "server"])
-            .env(ARGS, args.trim_end())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap()
-    }
-
-    /// `kill -9`, and another on the same port and database.
-    async fn crash(&mut self) {
-        self.process.kill().await.unwrap();
-        self.process = Self::spawn(&self.args);
-    }
-
-    fn cli(&self, args: &str) -> Command {
-        let mut command = cli(args);
-        command.env("CHAT_SERVER", format!("http://127.0.0.1:{}", self.port));
-        command
-    }
+/// The program, which is to talk to this server.
+fn cli_of(server: &Node, args: &str) -> Command {
+    let mut command = cli(args);
+    command.env("CHAT_SERVER", format!("http://{}", server.address()));
+    command
 }
 
 fn cli(args: &str) -> Command {
@@ -178,10 +113,10 @@ impl Script {
 
 #[tokio::test]
 async fn two_scripts_chat_and_see_what_becomes_of_a_message() {
-    let server = Server::start("--rate-limit off");
-    let mut bob = Script::start(server.cli("bob alice --json --follow"));
+    let server = serve(&["--rate-limit", "off"]).await;
+    let mut bob = Script::start(cli_of(&server, "bob alice --json --follow"));
     assert_eq!(bob.next("connected").await["room"], "alice,bob");
-    let mut alice = Script::start(server.cli("alice bob --json"));
+    let mut alice = Script::start(cli_of(&server, "alice bob --json"));
     // A device that comes and goes within a moment is not told of.
     while bob.next("presence").await["online"] != true {}
     alice.say("hello").await;
@@ -217,16 +152,17 @@ async fn two_scripts_chat_and_see_what_becomes_of_a_message() {
 #[tokio::test]
 async fn killing_the_server_loses_repeats_and_reorders_nothing() {
     const MESSAGES: u64 = 60;
-    let mut server = Server::start("--rate-limit off");
-    let mut bob = Script::start(server.cli("bob alice --json --follow"));
+    let mut server = serve(&["--rate-limit", "off"]).await;
+    let mut bob = Script::start(cli_of(&server, "bob alice --json --follow"));
     bob.next("connected").await;
-    let mut alice = Script::start(server.cli("alice bob --json"));
+    let mut alice = Script::start(cli_of(&server, "alice bob --json"));
     for n in 1..=MESSAGES {
         alice.say(&n.to_string()).await;
         if n % 20 == 0 {
             // Now some are stored, one is on its way, and some wait.
             while alice.next("sent").await["seq"] != n - 15 {}
-            server.crash().await;
+            server.kill();
+            server.restart();
         }
     }
     for n in 1..=MESSAGES {
@@ -237,7 +173,7 @@ async fn killing_the_server_loses_repeats_and_reorders_nothing() {
         );
     }
     assert_eq!(alice.finish().await, 0);
-    let past = run(server.cli("bob alice --json --last 200"), "").await;
+    let past = run(cli_of(&server, "bob alice --json --last 200"), "").await;
     let past = String::from_utf8(past.stdout).unwrap();
     let count = past
         .lines()
@@ -248,8 +184,8 @@ async fn killing_the_server_loses_repeats_and_reorders_nothing() {
 
 #[tokio::test]
 async fn a_refusal_is_told_with_its_wait_and_in_the_exit_code() {
-    let server = Server::start("--rate-limit 2/60s --mute 5s");
-    let output = run(server.cli("alice bob --json"), "one\ntwo\nthree\n").await;
+    let server = serve(&["--rate-limit", "2/60s", "--mute", "5s"]).await;
+    let output = run(cli_of(&server, "alice bob --json"), "one\ntwo\nthree\n").await;
     assert_eq!(output.status.code(), Some(1));
     let lines = String::from_utf8(output.stdout).unwrap();
     let error = lines
@@ -262,14 +198,14 @@ async fn a_refusal_is_told_with_its_wait_and_in_the_exit_code() {
         (&"rate_limited".into(), &"three".into())
     );
     assert!(error["retry_after_ms"].as_u64().unwrap() > 4_000);
-    let output = run(server.cli("bob alice --json"), "{\"shout\":1}\n").await;
+    let output = run(cli_of(&server, "bob alice --json"), "{\"shout\":1}\n").await;
     assert_eq!(output.status.code(), Some(1), "so is what is no command");
 }
 
 #[tokio::test]
 async fn a_pipe_shows_plain_lines_and_nothing_that_a_terminal_obeys() {
-    let server = Server::start("--rate-limit off");
-    let output = run(server.cli("alice bob"), "evil\u{202e}text\n/quit\n").await;
+    let server = serve(&["--rate-limit", "off"]).await;
+    let output = run(cli_of(&server, "alice bob"), "evil\u{202e}text\n/quit\n").await;
     assert_eq!(output.status.code(), Some(0));
     let shown = String::from_utf8(output.stdout).unwrap();
     assert!(
@@ -278,7 +214,7 @@ async fn a_pipe_shows_plain_lines_and_nothing_that_a_terminal_obeys() {
     );
     assert!(shown.contains(" alice: /quit [SENT]\n"), "{shown}");
     assert!(!shown.contains('\u{1b}'), "{shown}");
-    let output = run(server.cli("bob alice --json"), "").await;
+    let output = run(cli_of(&server, "bob alice --json"), "").await;
     let lines = String::from_utf8(output.stdout).unwrap();
     assert!(lines.contains(r"evil\u202etext") && !lines.contains('\u{202e}'));
 }
@@ -303,26 +239,17 @@ async fn wrong_usage_is_explained_and_exits_with_2() {
 
 #[tokio::test]
 async fn without_a_server_a_script_gives_up_and_a_web_server_is_none() {
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = nobody.local_addr().unwrap();
-    drop(nobody);
-    let output = run(
-        cli(&format!(
-            "alice bob --json --patience 1 --server http://{address}"
-        )),
-        "hello\n",
-    )
-    .await;
+    let nobody = format!("http://127.0.0.1:{}", free_port());
+    let alone = cli(&format!("alice bob --json --patience 1 --server {nobody}"));
+    let output = run(alone, "hello\n").await;
     assert_eq!(output.status.code(), Some(1));
     let told = String::from_utf8(output.stderr).unwrap();
     assert!(told.contains("no connection"), "{told}");
     let lines = String::from_utf8(output.stdout).unwrap();
     assert!(lines.contains(r#""type":"disconnected""#), "{lines}");
 
-    let server = Server::start("");
-    let mut ready = Script::start(server.cli("alice bob --json"));
-    ready.next("connected").await;
-    let url = format!("http://127.0.0.1:{}/elsewhere", server.port);
+    let server = serve(&[]).await;
+    let url = format!("http://{}/elsewhere", server.address());
     let output = run(cli(&format!("alice bob --json --server {url}")), "").await;
     assert_eq!(output.status.code(), Some(1));
     let told = String::from_utf8(output.stderr).unwrap();

@@ -9,7 +9,7 @@ use proptest::{
 
 #[expect(unreachable_pub, reason = "public for the fuzzer's programs")]
 #[expect(clippy::expect_used, reason = "to panic is how a target fails")]
-#[path = "../../fuzz/targets.rs"]
+#[path = "../../../fuzz/targets.rs"]
 mod targets;
 
 /// Bytes that mean something to a decoder, and bytes that mean nothing.

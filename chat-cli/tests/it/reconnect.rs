@@ -1,11 +1,4 @@
 //! A client whose connection breaks at every point still sees and sends everything once, in order.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "the helpers of tests are tests"
-)]
-
-mod common;
 
 use std::{
     collections::HashSet,
@@ -21,11 +14,12 @@ use chat_core::{
     Answer, ChatEngine, Command, Config, EntryBody, Frame, IdGen as _, Mark, Page, RandomIds,
     Reply, Request, RoomId, Seq, SessionId, UserId, rate::RatePolicy,
 };
-use common::{Faults, Server};
 use futures_util::{SinkExt as _, StreamExt as _};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
+
+use crate::breaking::{Faults, Server};
 
 const MESSAGES: usize = 8;
 

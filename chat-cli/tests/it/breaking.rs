@@ -1,12 +1,8 @@
 //! The real engine behind real sockets, with connections that break where a test says.
-#![allow(dead_code, reason = "each test program uses a part of it")]
 
 use std::{
     net::SocketAddr,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::{Arc, Mutex},
 };
 
 use chat_core::{
@@ -24,7 +20,6 @@ pub(crate) type Faults = Box<dyn FnMut() -> bool + Send>;
 
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
-    pub(crate) connections: Arc<AtomicU32>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -39,12 +34,9 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let faults = Arc::new(Mutex::new(faults));
-        let connections = Arc::new(AtomicU32::new(0));
-        let count = Arc::clone(&connections);
         let task = tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                count.fetch_add(1, Ordering::Relaxed);
                 let (engine, faults) = (engine.clone(), Arc::clone(&faults));
                 tokio::spawn(async move {
                     // `None`: it broke, and the socket is dropped as it is.
@@ -52,11 +44,7 @@ impl Server {
                 });
             }
         });
-        Self {
-            address,
-            connections,
-            task,
-        }
+        Self { address, task }
     }
 
     pub(crate) fn url(&self) -> String {
