@@ -1,34 +1,25 @@
 //! The load generator against the real server and the bare relay: counts, never times.
 #![expect(
-    clippy::unwrap_used,
     clippy::panic,
-    reason = "a test fails by panicking"
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, and so do its helpers"
 )]
 
-use std::{future::pending, net::SocketAddr, process::Stdio};
+use std::process::Stdio;
 
-use chat_server::{
-    config::Settings,
-    start::{Started, start},
-};
+use chat_testkit::{Server, program};
 use futures_util::future::join_all;
 use serde_json::Value;
 use tokio::process::Command;
 
-/// A server without limits, as the generator wants it; it ends with the test.
-async fn server() -> SocketAddr {
-    with(&[("rate-limit", "off"), ("frame-rate", "1000000/1s")]).await
+/// A server without limits, as the generator wants it.
+async fn server() -> Server {
+    Server::start(&[("frame-rate", "1000000/1s")]).await
 }
 
-async fn with(settings: &[(&str, &str)]) -> SocketAddr {
-    let all = [&[("listen", "127.0.0.1:0"), ("store", "memory")], settings].concat();
-    let settings = Settings::with(&all).unwrap();
-    let Started {
-        listener, engine, ..
-    } = start(&settings).await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(chat_server::run(listener, engine, settings, pending()));
-    address
+/// Where it is, for the generator.
+fn url(server: &Server) -> String {
+    format!("http://{}", server.address)
 }
 
 /// Runs the generator; gives whether it was content, its line and its table.
@@ -69,7 +60,8 @@ async fn every_message_that_is_sent_is_acknowledged_and_received() {
     ];
     let runs = modes.into_iter().flat_map(|(args, devices)| {
         ["native", "socketio"].map(|protocol| async move {
-            let url = format!("http://{}", server().await);
+            let server = server().await;
+            let url = url(&server);
             let all = format!("{args} --seconds 0.5 --url {url} --protocol {protocol}");
             let line = load(&all).await;
             let sent = figure(&line, "sent");
@@ -87,11 +79,10 @@ async fn every_message_that_is_sent_is_acknowledged_and_received() {
 async fn every_connection_of_a_storm_settles() {
     for protocol in ["native", "socketio"] {
         // The list of all has to be of all: a server of its own.
-        let url = format!("http://{}", server().await);
-        let line = load(&format!(
-            "storm --count 20 --url {url} --protocol {protocol}"
-        ))
-        .await;
+        let server = server().await;
+        let url = url(&server);
+        let args = format!("storm --count 20 --url {url} --protocol {protocol}");
+        let line = load(&args).await;
         assert_eq!(figure(&line, "settled"), 20, "{line}");
         let bytes = figure(&line, "bytes_received");
         assert!(protocol == "native" || bytes > 20 * 20 * 7, "{line}");
@@ -100,7 +91,8 @@ async fn every_connection_of_a_storm_settles() {
 
 #[tokio::test]
 async fn idle_connections_stay() {
-    let url = format!("http://{}", server().await);
+    let server = server().await;
+    let url = url(&server);
     for protocol in ["native", "socketio"] {
         let args = format!("idle --count 20 --seconds 0.1 --url {url} --protocol {protocol}");
         assert_eq!(figure(&load(&args).await, "connected"), 20);
@@ -109,7 +101,8 @@ async fn idle_connections_stay() {
 
 #[tokio::test]
 async fn whoever_comes_back_gets_all_that_was_missed() {
-    let url = format!("http://{}", server().await);
+    let server = server().await;
+    let url = url(&server);
     let line = load(&format!("resume --count 10 --missed 7 --url {url}")).await;
     assert_eq!(figure(&line, "caught_up"), 10, "{line}");
     assert_eq!(figure(&line, "entries"), 70, "{line}");
@@ -118,8 +111,8 @@ async fn whoever_comes_back_gets_all_that_was_missed() {
 #[tokio::test]
 async fn what_a_server_refuses_is_missing() {
     // More than the 40 that the generator may need to find out that messages arrive.
-    let settings = [("rate-limit", "41/60s")];
-    let url = format!("http://{}", with(&settings).await);
+    let server = Server::start(&[("rate-limit", "41/60s")]).await;
+    let url = url(&server);
     let args = format!("pairs --count 1 --rate 200 --seconds 0.5 --patience 5 --url {url}");
     let (succeeded, line, _) = run(&args).await;
     assert!(!succeeded, "{line}");
@@ -141,32 +134,10 @@ async fn a_server_that_is_started_is_measured() {
     assert!(line["memory_kib_each"].is_number(), "{line}");
 }
 
-/// What `cargo test --workspace` built beside the generator; tests of this crate alone don't build it.
-#[cfg(target_os = "linux")]
-fn chat_server() -> Option<String> {
-    use std::{
-        io::{self, Write},
-        path::Path,
-    };
-    let path = Path::new(env!("CARGO_BIN_EXE_chat-load")).with_file_name("chat-server");
-    if path.exists() {
-        return Some(path.display().to_string());
-    }
-    let required = std::env::var_os("CHAT_REQUIRE_SERVICES").is_some();
-    assert!(!required, "{} is not there", path.display());
-    // Past the capture of a test's output.
-    drop(writeln!(
-        io::stderr(),
-        "LEFT OUT: there is no {}",
-        path.display()
-    ));
-    None
-}
-
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn pages_come_whole_from_a_store_that_was_filled() {
-    let Some(server) = chat_server() else { return };
+    let server = program::path().display();
     for cold in ["", " --cold"] {
         let args = format!(
             "history --count 3 --messages 1000 --seconds 0.5 --rate 40{cold} --server {server}"
@@ -181,7 +152,7 @@ async fn pages_come_whole_from_a_store_that_was_filled() {
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn speakers_are_heard_in_all_their_rooms() {
-    let Some(server) = chat_server() else { return };
+    let server = program::path().display();
     // One has no room of their own.
     let args = format!("rooms --count 9 --messages 20 --seconds 0.3 --server {server}");
     let line = load(&args).await;
@@ -192,7 +163,7 @@ async fn speakers_are_heard_in_all_their_rooms() {
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn a_server_starts_again_after_a_stop_and_after_a_kill() {
-    let Some(server) = chat_server() else { return };
+    let server = program::path().display();
     let args = format!("start --count 1 --messages 1000 --cold --server {server}");
     let line = load(&args).await;
     for name in ["after_a_stop_ms", "after_a_kill_ms"] {
