@@ -1,5 +1,5 @@
 //! What each decoder must hold, whatever bytes come in; run by libFuzzer (`scripts/fuzz`), and
-//! briefly by every `scripts/test` (`chat-cli/tests/decoders.rs`).
+//! briefly by every `scripts/test` (`chat-cli/tests/it/decoders.rs`).
 
 use std::{fmt::Debug, str::from_utf8, sync::LazyLock};
 

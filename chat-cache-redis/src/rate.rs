@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn the_script_decides_as_the_policy_does() {
-        let Some(url) = chat_testkit::service("REDIS_URL") else {
+        let Some(url) = chat_core::testing::service("REDIS_URL") else {
             return;
         };
         let runtime = tokio::runtime::Builder::new_current_thread()
