@@ -123,17 +123,10 @@ impl Sender {
         drop(self.queue.reserve_many(RESERVE + page).await);
     }
 
-    /// An entry for which there is [`space`](Self::space), or a word about the connection.
+    /// Queues an entry for which there is [`space`](Self::space), or a change of the connection.
     pub(crate) fn push(&self, event: ClientEvent) {
         // Full only when nobody has read 1,024 events, or closed: then nobody misses it.
         let _ = self.queue.try_send(event);
-    }
-
-    /// Something that is stale soon.
-    pub(crate) fn push_ephemeral(&self, event: Event) {
-        if self.space() > 0 {
-            self.push(ClientEvent::Event(event));
-        }
     }
 
     /// The last word, which is heard when this is dropped.

@@ -15,8 +15,8 @@ const BURST: u32 = 10;
 pub(super) struct Pace(Instant);
 
 impl Pace {
-    pub(super) fn new() -> Self {
-        Self(Instant::now())
+    pub(super) fn new(now: Instant) -> Self {
+        Self(now)
     }
 
     /// When a frame may go, if not now.
@@ -37,7 +37,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn no_second_holds_more_than_the_server_allows() {
-        let mut pace = Pace::new();
+        let mut pace = Pace::new(Instant::now());
         let mut sent = Vec::new();
         while sent.len() < 300 {
             let now = Instant::now();

@@ -4,8 +4,11 @@ mod args;
 mod conversation;
 mod input;
 mod output;
+mod peer;
+mod receipts;
 mod shown;
 mod terminal;
+mod view;
 
 use std::{
     io::{self, BufRead as _, IsTerminal as _, Write as _},
@@ -19,11 +22,12 @@ use clap::{CommandFactory as _, Parser as _, error::ErrorKind};
 use tokio::sync::mpsc;
 
 use args::Args;
-use conversation::{Conversation, Outcome};
+use conversation::Conversation;
 use input::{Input, Syntax};
 use output::Output;
 use shown::Style;
 use terminal::Terminal;
+use view::{Outcome, Reader, Topic};
 
 /// Lines of input that may wait.
 const INPUTS: usize = 64;
@@ -53,63 +57,65 @@ pub(crate) fn run() -> ExitCode {
 }
 
 async fn chat(args: Args, room: RoomId) -> ExitCode {
-    let token = args.me.as_str();
-    let (client, events) = match Client::connect(&args.server, token) {
+    let client = match Client::connect(&args.server, args.me.as_str()) {
         Ok(client) => client,
         Err(error) => {
             let _ = writeln!(io::stderr(), "chat-cli: {error}");
             return ExitCode::from(2);
         }
     };
-    let (sender, inputs) = mpsc::channel(INPUTS);
-    let is_terminal = !args.json && io::stdin().is_terminal() && io::stdout().is_terminal();
-    let colours = io::stdout().is_terminal()
-        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-        && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
-    let style = Style { colours };
-    let output = if is_terminal {
-        let about = format!(
-            "{} and {} at {} (/help shows the commands)",
-            args.me,
-            args.peer,
-            clean(&args.server)
-        );
-        let _ = writeln!(io::stdout(), "{}", style.dim(&about));
-        match Terminal::open(&clean(args.peer.as_str()), style, sender) {
-            Ok(terminal) => Output::Terminal(terminal, style),
-            Err(error) => return failed(&format!("the terminal can't be used: {error}")),
-        }
+    let reader = if args.json {
+        Reader::Script
+    } else if io::stdin().is_terminal() && io::stdout().is_terminal() {
+        Reader::Person
     } else {
-        let (syntax, output) = if args.json {
-            (Syntax::Json, Output::Json)
-        } else {
-            (Syntax::Plain, Output::Plain(style))
-        };
-        thread::spawn(move || read_lines(&sender, syntax));
-        output
+        Reader::Pipe
     };
-    let patience = (!is_terminal).then(|| args.patience());
-    let conversation = Conversation {
-        client,
-        events,
-        inputs,
-        output,
+    let (sender, inputs) = mpsc::channel(INPUTS);
+    let output = match open(&args, reader, sender) {
+        Ok(output) => output,
+        Err(error) => return failed(&format!("the terminal can't be used: {error}")),
+    };
+    let topic = Topic {
+        patience: (reader != Reader::Person).then(|| args.patience()),
         me: args.me,
         peer: args.peer,
         room,
+        reader,
         last: usize::from(args.last),
-        patience,
         follow: args.follow,
     };
-    match conversation.run().await {
+    match Conversation::new(topic, client, inputs, output).run().await {
         Ok(Outcome::Left) => ExitCode::SUCCESS,
         Ok(Outcome::Unsent(1)) => failed("one message was not sent"),
         Ok(Outcome::Unsent(count)) => failed(&format!("{count} messages were not sent")),
         Ok(Outcome::Lost(reason)) => failed(&reason),
-        // Whoever read the output has gone.
+        // The program that read the output has gone.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => failed(&error.to_string()),
     }
+}
+
+/// Opens the output, and begins to read the input.
+fn open(args: &Args, reader: Reader, inputs: mpsc::Sender<Input>) -> rustyline::Result<Output> {
+    let style = Style::of_environment();
+    let (syntax, output) = match reader {
+        Reader::Person => {
+            let about = format!(
+                "{} and {} at {} (/help shows the commands)",
+                args.me,
+                args.peer,
+                clean(&args.server)
+            );
+            let _ = writeln!(io::stdout(), "{}", style.dim(&about));
+            let terminal = Terminal::open(&clean(args.peer.as_str()), style, inputs)?;
+            return Ok(Output::Terminal(terminal, style));
+        }
+        Reader::Pipe => (Syntax::Plain, Output::Plain(style)),
+        Reader::Script => (Syntax::Json, Output::Json),
+    };
+    thread::spawn(move || read_lines(&inputs, syntax));
+    Ok(output)
 }
 
 fn failed(why: &str) -> ExitCode {

@@ -5,8 +5,8 @@ use std::io::{self, Write as _};
 use chat_core::UserId;
 
 use super::{
-    shown::{Shown, Style},
-    terminal::{Status, Terminal},
+    shown::{Shown, Status, Style},
+    terminal::Terminal,
 };
 
 /// The terminal, or standard output.
@@ -36,14 +36,6 @@ impl Output {
         if let Self::Terminal(terminal, _) = self {
             terminal.status(status).await;
         }
-    }
-
-    pub(crate) fn is_json(&self) -> bool {
-        matches!(self, Self::Json)
-    }
-
-    pub(crate) fn is_terminal(&self) -> bool {
-        matches!(self, Self::Terminal(..))
     }
 }
 

@@ -1,6 +1,10 @@
 //! What the program shows: as a line for people, or as JSON for scripts.
 
-use std::{fmt::Write as _, sync::Arc};
+use std::{
+    fmt::Write as _,
+    io::{self, IsTerminal as _},
+    sync::Arc,
+};
 
 use chat_cli::clean;
 use chat_core::{
@@ -106,6 +110,14 @@ impl State {
     }
 }
 
+/// What the status line of a terminal says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Status {
+    Nothing,
+    Typing,
+    Offline,
+}
+
 /// Colours, or none.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Style {
@@ -113,6 +125,14 @@ pub(crate) struct Style {
 }
 
 impl Style {
+    /// Colours on a terminal that has some, unless `NO_COLOR` is set.
+    pub(crate) fn of_environment() -> Self {
+        let colours = io::stdout().is_terminal()
+            && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+            && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+        Self { colours }
+    }
+
     fn paint(self, code: &str, text: &str) -> String {
         if self.colours {
             format!("\x1b[{code}m{text}\x1b[0m")

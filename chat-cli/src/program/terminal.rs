@@ -29,21 +29,13 @@ use unicode_width::UnicodeWidthStr as _;
 
 use super::{
     input::{Input, Syntax, read},
-    shown::Style,
+    shown::{Status, Style},
 };
 
 const PROMPT: &str = "> ";
 
 /// Up a row and down again: nothing, but the prompt is painted anew.
 const REPAINT: &str = "\x1b[1A\n";
-
-/// What the status line says; the texts are made once, so that all take one row.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Status {
-    Nothing,
-    Typing,
-    Offline,
-}
 
 /// The screen as the conversation sees it.
 #[derive(Debug)]

@@ -1,0 +1,318 @@
+//! The handle: what a program asks of its client.
+
+use std::{
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use chat_core::{
+    ClientMessageId, Command, HistoryPage, IdGen, Mark, Membership, Page, Presence, Reply, RoomId,
+    RoomView, Sent, Seq, UserId,
+};
+use tokio::{
+    sync::{Semaphore, mpsc, oneshot, watch},
+    time::Instant,
+};
+
+use super::{
+    marks::Marks,
+    request::{Message, Op, Question},
+};
+use crate::error::{ClientError, RequestError};
+
+/// Commands that may wait for an answer.
+const QUEUE: u32 = 1_000;
+
+/// Typing notices and the like that may wait for the client's task.
+const SPARE: usize = 64;
+
+/// How long a question waits for its answer, through reconnects.
+const ANSWER: Duration = Duration::from_secs(15);
+
+/// Why the client has ended, once it has.
+pub(super) type Ended = watch::Receiver<Option<ClientError>>;
+
+/// The outcome of a command that reached no task any more.
+fn ended(end: &Ended) -> RequestError {
+    let error = end.borrow().clone();
+    RequestError::Ended(error.unwrap_or(ClientError::Finished))
+}
+
+/// A user's connection to a chat server, which keeps itself alive.
+///
+/// A task behind it holds one connection. When it is lost, the task waits (full-jitter exponential
+/// back-off, at most 30 s), connects again, resumes every room where it was, and sends again what
+/// was not answered. What that means:
+///
+/// - Every entry of every room of the user, from the time the client first connects, comes out of
+///   [`Events`] once and in order, or [`ClientEvent::Skipped`] or [`Reset`](ClientEvent::Reset)
+///   says why not.
+/// - Every message is stored once, in the order of the calls, however often the connection breaks;
+///   one is on its way at a time.
+/// - At most 1,000 commands wait for an answer, connected or not; one more is
+///   [`RequestError::QueueFull`].
+/// - A connection on which nothing came for 45 s (a ping is sent after 30 s), or no answer for 30 s,
+///   counts as lost.
+///
+/// Clones are handles to the same connection. It ends when the last is dropped, or by
+/// [`close`](Self::close), or when the server closes it with a code of 4500 or above.
+///
+/// ```no_run
+/// use chat_cli::{Client, ClientEvent};
+/// use chat_core::UserId;
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let (client, mut events) = Client::connect("http://127.0.0.1:5000", "alice")?;
+/// let view = client.open(&UserId::new("bob")?).await?;
+/// let sent = client.send(&view.room.id, "hello").await?;
+/// while let Some(event) = events.next().await {
+///     if matches!(event, ClientEvent::Entry(entry) if entry.seq == sent.seq) {
+///         break;
+///     }
+/// }
+/// client.close().await;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Client {
+    ops: mpsc::Sender<Op>,
+    permits: Arc<Semaphore>,
+    marks: Arc<Marks>,
+    ids: Arc<dyn IdGen>,
+    end: Ended,
+}
+
+impl Client {
+    /// A handle, and the other end of its queue.
+    pub(super) fn new(
+        marks: Arc<Marks>,
+        ids: Arc<dyn IdGen>,
+        end: Ended,
+    ) -> (Self, mpsc::Receiver<Op>) {
+        let (ops, incoming) = mpsc::channel(QUEUE as usize + SPARE);
+        let client = Self {
+            ops,
+            permits: Arc::new(Semaphore::new(QUEUE as usize)),
+            marks,
+            ids,
+            end,
+        };
+        (client, incoming)
+    }
+
+    /// Queues a message; it is sent as soon as there is a connection, in the order of the calls.
+    ///
+    /// The result resolves when it is stored or refused, however long that takes. Dropping the
+    /// result does not take the message back.
+    pub fn send(&self, room: &RoomId, text: impl Into<String>) -> Sending {
+        let (room, text) = (room.clone(), text.into());
+        self.queue(|client_id| Command::Send {
+            room,
+            text,
+            client_id,
+        })
+    }
+
+    /// Queues another text for one of the user's own messages, as [`send`](Self::send) does.
+    pub fn edit(&self, room: &RoomId, target: Seq, text: impl Into<String>) -> Sending {
+        let (room, text) = (room.clone(), text.into());
+        self.queue(|client_id| Command::Edit {
+            room,
+            target,
+            text,
+            client_id,
+        })
+    }
+
+    /// Queues the removal of one of the user's own messages, as [`send`](Self::send) does.
+    pub fn delete(&self, room: &RoomId, target: Seq) -> Sending {
+        let room = room.clone();
+        self.queue(|client_id| Command::Delete {
+            room,
+            target,
+            client_id,
+        })
+    }
+
+    fn queue(&self, command: impl FnOnce(Option<ClientMessageId>) -> Command) -> Sending {
+        let (done, answer) = oneshot::channel();
+        let client_id = ClientMessageId::new(self.ids.next().to_string()).ok();
+        if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
+            // The queue holds more than there are permits, so it has room, unless the task ended;
+            // then `done` is dropped and the answer says so.
+            let _ = self.ops.try_send(Op::Send(Message {
+                command: command(client_id.clone()),
+                done,
+                tries: 0,
+                _permit: permit,
+            }));
+        } else {
+            let _ = done.send(Err(RequestError::QueueFull));
+        }
+        Sending {
+            client_id,
+            answer,
+            end: self.end.clone(),
+        }
+    }
+
+    /// Opens the direct room with a user, making it if need be.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError`]; [`TimedOut`](RequestError::TimedOut) after 15 s, connected or not.
+    /// The same holds for every question below.
+    ///
+    /// Cancel safe, as is every question: dropped, its answer is thrown away.
+    pub async fn open(&self, user: &UserId) -> Result<RoomView, RequestError> {
+        match self.ask(Command::Open { user: user.clone() }).await? {
+            Reply::Room(view) => Ok(view),
+            _ => Err(RequestError::Mismatch),
+        }
+    }
+
+    /// One page of the user's rooms in ascending order, and whether there are more.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError`].
+    pub async fn rooms(
+        &self,
+        after: Option<&RoomId>,
+        limit: Option<usize>,
+    ) -> Result<(Vec<Membership>, bool), RequestError> {
+        let after = after.cloned();
+        match self.ask(Command::Rooms { after, limit }).await? {
+            Reply::Rooms { rooms, more } => Ok((rooms, more)),
+            _ => Err(RequestError::Mismatch),
+        }
+    }
+
+    /// A page of a room's log; 50 entries by default, at most 200.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError`].
+    pub async fn history(
+        &self,
+        room: &RoomId,
+        page: Page,
+        limit: Option<usize>,
+    ) -> Result<HistoryPage, RequestError> {
+        let room = room.clone();
+        match self.ask(Command::History { room, page, limit }).await? {
+            Reply::History(page) => Ok(page),
+            _ => Err(RequestError::Mismatch),
+        }
+    }
+
+    /// Whether users are online; at most 100, answered in the order asked.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError`].
+    pub async fn presence(&self, users: &[UserId]) -> Result<Vec<Presence>, RequestError> {
+        let users = users.to_vec();
+        match self.ask(Command::Presence { users }).await? {
+            Reply::Presence { users } => Ok(users),
+            _ => Err(RequestError::Mismatch),
+        }
+    }
+
+    /// Everybody who is online, in ascending order.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError`].
+    pub async fn online(&self) -> Result<Vec<UserId>, RequestError> {
+        match self.ask(Command::Online).await? {
+            Reply::Online { users } => Ok(users),
+            _ => Err(RequestError::Mismatch),
+        }
+    }
+
+    async fn ask(&self, command: Command) -> Result<Reply, RequestError> {
+        let permit = Arc::clone(&self.permits)
+            .try_acquire_owned()
+            .map_err(|_| RequestError::QueueFull)?;
+        let (done, answer) = oneshot::channel();
+        let _ = self.ops.try_send(Op::Ask(Question {
+            command,
+            done,
+            deadline: Instant::now() + ANSWER,
+            _permit: permit,
+        }));
+        answer.await.unwrap_or_else(|_| Err(ended(&self.end)))
+    }
+
+    /// States that everything in a room up to `seq` has been received, or read.
+    ///
+    /// The highest statement is sent as soon as there is a connection, and again until answered.
+    pub fn mark(&self, room: &RoomId, mark: Mark, seq: Seq) {
+        self.marks.raise(room, mark, seq);
+    }
+
+    /// Says that the user is typing: at most once in 3 s, and never later than now.
+    pub fn typing(&self, room: &RoomId) {
+        let _ = self.ops.try_send(Op::Typing(room.clone()));
+    }
+
+    /// Waits until every command so far has its answer. Cancel safe.
+    pub async fn flush(&self) {
+        let _ = self.permits.acquire_many(QUEUE).await;
+    }
+
+    /// Closes the connection at once and ends the client; what waits is not sent any more.
+    ///
+    /// [`flush`](Self::flush) first, with a time limit of your own, to send what waits. Receipts
+    /// are sent if there is a connection. Cancel safe: the client ends all the same.
+    pub async fn close(&self) {
+        if self.ops.send(Op::Close).await.is_ok() {
+            self.ops.closed().await;
+        }
+    }
+}
+
+/// The answer to a message, to be awaited, or dropped if it doesn't matter.
+///
+/// Cancel safe: it can be polled in a `select!` by reference, and dropping it takes nothing back.
+///
+/// # Errors
+///
+/// [`RequestError::Refused`] with [`retry_after`](RequestError::retry_after) when the server
+/// does not take it; [`QueueFull`](RequestError::QueueFull) when 1,000 commands wait.
+pub struct Sending {
+    client_id: Option<ClientMessageId>,
+    answer: oneshot::Receiver<Result<Sent, RequestError>>,
+    end: Ended,
+}
+
+impl Sending {
+    /// The id that marks the message's [`Entry`](chat_core::Entry) as this one.
+    pub fn client_id(&self) -> Option<&ClientMessageId> {
+        self.client_id.as_ref()
+    }
+}
+
+impl Future for Sending {
+    type Output = Result<Sent, RequestError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.answer)
+            .poll(context)
+            .map(|answer| answer.unwrap_or_else(|_| Err(ended(&self.end))))
+    }
+}
+
+impl fmt::Debug for Sending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sending")
+            .field("client_id", &self.client_id)
+            .finish_non_exhaustive()
+    }
+}

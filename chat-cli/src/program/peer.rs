@@ -1,0 +1,83 @@
+//! Whether the other is there, as people are told. No input or output.
+
+use std::time::Duration;
+
+use chat_core::Presence;
+use tokio::time::Instant;
+
+/// How long the other has to be away before it is shown: a device that changes networks, or a
+/// server that starts again, is soon back.
+const LASTS: Duration = Duration::from_secs(2);
+
+/// What has been shown of the other, and what is shown if it lasts.
+#[derive(Debug, Default)]
+pub(crate) struct Peer {
+    shown: Option<Presence>,
+    away: Option<(Instant, Presence)>,
+}
+
+impl Peer {
+    /// The other came or went; gives back what is to be shown at once.
+    pub(crate) fn changed(&mut self, now: Instant, presence: Presence) -> Option<Presence> {
+        self.away = None;
+        if presence.online || self.shown.is_none() {
+            return self.show(presence);
+        }
+        self.away = Some((now + LASTS, presence));
+        None
+    }
+
+    /// Gives the presence back unless it is the one shown last.
+    pub(crate) fn show(&mut self, presence: Presence) -> Option<Presence> {
+        if self.shown.as_ref() == Some(&presence) {
+            return None;
+        }
+        self.shown = Some(presence.clone());
+        Some(presence)
+    }
+
+    /// When [`lasted`](Self::lasted) is due.
+    pub(crate) fn alarm(&self) -> Option<Instant> {
+        self.away.as_ref().map(|(when, _)| *when)
+    }
+
+    /// The other has stayed away.
+    pub(crate) fn lasted(&mut self) -> Option<Presence> {
+        let (_, presence) = self.away.take()?;
+        self.show(presence)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chat_core::UserId;
+
+    fn bob(online: bool) -> Presence {
+        Presence {
+            user: UserId::new("bob").unwrap(),
+            online,
+            last_seen: None,
+        }
+    }
+
+    #[test]
+    fn who_is_back_within_a_moment_was_never_away() {
+        let now = Instant::now();
+        let mut peer = Peer::default();
+        assert_eq!(peer.changed(now, bob(true)), Some(bob(true)));
+        assert_eq!(peer.changed(now, bob(false)), None);
+        assert_eq!(peer.alarm(), Some(now + LASTS));
+        assert_eq!(peer.changed(now, bob(true)), None, "it was shown so");
+        assert_eq!(peer.alarm(), None);
+        assert_eq!(peer.changed(now, bob(false)), None);
+        assert_eq!(peer.lasted(), Some(bob(false)));
+        assert_eq!(peer.lasted(), None);
+    }
+
+    #[test]
+    fn that_the_other_is_not_there_is_shown_at_the_start() {
+        let mut peer = Peer::default();
+        assert_eq!(peer.changed(Instant::now(), bob(false)), Some(bob(false)));
+    }
+}
