@@ -1,8 +1,8 @@
-//! The engine inside an existing axum service, with the service's own addresses and rules.
+//! The engine inside an existing axum service, with the service's own routes and rules.
 //!
 //!     cargo run -p examples --example axum_chat
 //!
-//! It serves on a free port, talks to itself as a browser would, and ends.
+//! It serves on a free port, sends itself the requests of two browsers, and ends.
 
 #![allow(clippy::print_stdout, reason = "an example shows what it does")]
 
@@ -29,8 +29,8 @@ fn refused(error: impl Into<chat_core::Error>) -> Refused {
     (StatusCode::UNPROCESSABLE_ENTITY, Json((&error).into()))
 }
 
-/// `POST /users/{from}/messages/{to}` with the text as body. A real service would take `from` from
-/// its own login.
+/// `POST /users/{from}/messages/{to}`, with the text as the body. A real service would take `from`
+/// from its own login.
 async fn send(
     State(engine): State<ChatEngine>,
     Path((from, to)): Path<(String, String)>,
@@ -47,13 +47,13 @@ async fn send(
     Ok(Json(sent))
 }
 
-/// `GET /users/{user}/events`: everything that concerns the user, as server-sent events.
+/// `GET /users/{user}/events`: the user's events, as server-sent events.
 async fn events(
     State(engine): State<ChatEngine>,
     Path(user): Path<String>,
 ) -> Result<Sse<impl Stream<Item = Result<SseEvent, Infallible>>>, Refused> {
     let user = UserId::new(user).map_err(refused)?;
-    // The session lives in the stream, and ends with the browser's connection.
+    // The stream owns the session, so the session ends with the browser's connection.
     let session = engine.connect(user).await.map_err(refused)?;
     Ok(Sse::new(stream::unfold(session, async |session| {
         let event: Event = session.next_event().await?;
@@ -74,7 +74,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let address = listener.local_addr()?;
     tokio::spawn(async move { axum::serve(listener, service).await });
 
-    // Bob's browser listens; the answer's head says that he is connected.
+    // Bob's browser receives events; once it has the head of the answer, bob is connected.
     let mut bob = BufReader::new(TcpStream::connect(address).await?);
     bob.write_all(b"GET /users/bob/events HTTP/1.1\r\nhost: example\r\n\r\n")
         .await?;
@@ -92,7 +92,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut answer = String::new();
     alice.read_to_string(&mut answer).await?;
     println!(
-        "alice is told: {}",
+        "alice receives: {}",
         answer.lines().last().unwrap_or_default()
     );
 
@@ -100,6 +100,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         line.clear();
         bob.read_line(&mut line).await?;
     }
-    println!("bob is told: {}", line.trim_end());
+    println!("bob receives: {}", line.trim_end());
     Ok(())
 }

@@ -1,9 +1,9 @@
-//! A bot that answers everybody who writes to it, on the reconnecting client.
+//! A bot that answers every message to it, built on the reconnecting client.
 //!
 //!     cargo run -p examples --example bot
 //!
-//! It starts a server of its own on a free port, has a conversation, and ends. Against a server
-//! that runs, only the address is another.
+//! It starts a server of its own on a free port, has a conversation, and ends. Against a running
+//! server, only the address differs.
 
 #![allow(clippy::print_stdout, reason = "an example shows what it does")]
 
@@ -14,7 +14,7 @@ use chat_server::{
     start::{Started, start},
 };
 
-/// Answers until the connection ends.
+/// Answers messages until the client is closed.
 async fn run(bot: Client, mut events: Events, name: UserId) {
     while let Some(event) = events.next().await {
         let Some((entry, text)) = message(&event) else {
@@ -31,7 +31,7 @@ async fn run(bot: Client, mut events: Events, name: UserId) {
             }
             _ => "I can add: try `add 2 3`.".to_owned(),
         };
-        // A refusal, such as a rate limit, says how long to wait.
+        // A refusal by a rate limit says how long to wait.
         if let Err(error) = bot.send(&entry.room, answer).await {
             println!("the bot may not answer: {error}");
         }
@@ -64,7 +64,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let name = UserId::new("calculator")?;
     let (bot, mut bot_events) = Client::connect(&url, name.as_str())?;
-    // What comes from here on is told as events; what was sent before stands in the history.
+    // From here on messages come as events; earlier ones are in the history.
     while !matches!(bot_events.next().await, Some(ClientEvent::Connected { .. })) {}
     tokio::spawn(run(bot, bot_events, name.clone()));
 

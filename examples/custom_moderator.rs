@@ -1,8 +1,8 @@
-//! A moderator of one's own beside the word list that comes with the engine.
+//! A custom moderator, after the word list that comes with the engine.
 //!
 //!     cargo run -p examples --example custom_moderator
 //!
-//! It shows what is let through, masked and refused, and ends.
+//! It shows which texts are allowed, masked and refused, and ends.
 
 #![allow(clippy::print_stdout, reason = "an example shows what it does")]
 
@@ -15,7 +15,7 @@ use chat_core::{
     port::{BackendError, Draft, Moderator, Verdict},
 };
 
-/// Refuses texts in capitals. A real one might ask a service: the engine waits for the answer.
+/// Refuses texts in capitals. A moderator may also call a service: the engine waits for its answer.
 #[derive(Debug)]
 struct NoShouting;
 
@@ -42,7 +42,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .moderator(WordList::new(["darn"])?.action(Action::Mask))
         .moderation(Link {
             timeout: Duration::from_millis(200),
-            // If it doesn't answer, let the text through.
+            // If the moderator doesn't answer in time, allow the text.
             on_failure: FailurePolicy::Open,
             ..Link::new(NoShouting)
         })

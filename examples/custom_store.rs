@@ -1,11 +1,11 @@
-//! A store of one's own, proven by the conformance suite: a journal file in front of memory.
+//! A custom store, proven by the conformance suite: a journal file in front of the store in memory.
 //!
 //!     cargo run -p examples --example custom_store
 //!
-//! It runs every case of the suite against the store, prints how many hold, and ends.
+//! It runs every case of the suite against the store, prints how many pass, and ends.
 //!
-//! Each change is written to a file before it is applied, so that opening the file again repeats
-//! it all. In a crate of its own the suite would run under `cargo test`, with one line:
+//! Each change is written to a file before it is applied, so that opening the file again replays
+//! all of them. In a crate of its own the suite would run under `cargo test`, with one line:
 //! `chat_core::store_conformance!(fresh);`
 
 #![allow(clippy::print_stdout, reason = "an example shows what it does")]
@@ -41,7 +41,7 @@ enum Record {
 #[derive(Debug)]
 struct JournalStore {
     memory: MemoryStore,
-    /// Held from the write until the change is applied, so that both have one order.
+    /// Locked from the write until the change is applied, so that both happen in the same order.
     journal: tokio::sync::Mutex<File>,
 }
 
@@ -69,7 +69,7 @@ impl JournalStore {
     }
 }
 
-/// Writes a record for good; what fails has not been applied.
+/// Writes a record durably. A change whose record could not be written is not applied.
 fn write(journal: &mut File, record: &Record) -> Result<(), BackendError> {
     let written = serde_json::to_string(record)
         .map_err(std::io::Error::from)
@@ -219,7 +219,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
     println!(
-        "{} cases of the contract hold, {failed} don't",
+        "{} cases of the contract pass, {failed} fail",
         names.len() - failed
     );
     if failed > 0 {

@@ -19,7 +19,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let bob = engine.connect(UserId::new("bob")?).await?;
     let room = alice.open(bob.user()).await?.room.id;
 
-    // A message is stored for good when `send` returns.
+    // When `send` returns, the message is durable.
     let sent = alice.send(&room, "Shall we meet at noon?").await?;
     println!("alice's message is number {} of {room}", sent.seq);
 
@@ -31,7 +31,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     bob.typing(&room).await?;
     bob.send(&room, "With pleasure.").await?;
 
-    // Alice is told of everything in order: her own entry, the receipt, typing, the answer.
+    // Alice receives her own entry, the receipt, the typing notice and the answer, in this order.
     while let Some(event) = alice.next_event().await {
         match event {
             Event::Receipt { user, now, .. } => println!("{user} has read up to {}", now.read),
