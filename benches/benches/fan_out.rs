@@ -14,7 +14,7 @@ use std::{sync::Arc, time::Duration};
 use benches::{TEXT, user};
 use chat_core::{
     ChatEngine, Config, Connect, Event, Frame, Outbox, OutboxLimits, Outgoing, RoomId, Session,
-    UserId, port::Transport,
+    Transport, UserId,
 };
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use tokio::runtime::Builder;

@@ -11,9 +11,8 @@ use std::{hint::black_box, sync::Arc};
 
 use benches::Messages;
 use chat_core::{
-    ChatEngine, Connect, Cursor, Outbox, OutboxLimits, RoomCursor, Seq,
-    memory::MemoryStore,
-    port::{Store, Transport},
+    ChatEngine, Connect, Cursor, Outbox, OutboxLimits, RoomCursor, Seq, Transport,
+    memory::MemoryStore, port::Store,
 };
 use chat_store_sqlite::SqliteStore;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};

@@ -13,9 +13,8 @@ use std::sync::Arc;
 
 use benches::{Stock, TEXT, measuring, scatter};
 use chat_core::{
-    ChatEngine, Config, Connect, NewBody, Outbox, OutboxLimits, Responder, RoomId, Session, UserId,
-    memory::MemoryStore,
-    port::{Store, Transport},
+    ChatEngine, Config, Connect, NewBody, Outbox, OutboxLimits, Responder, RoomId, Session,
+    Transport, UserId, memory::MemoryStore, port::Store,
 };
 use chat_store_sqlite::SqliteStore;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};

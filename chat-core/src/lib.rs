@@ -15,43 +15,29 @@
 
 pub mod port;
 
-mod body;
-mod command;
 mod engine;
-mod error;
-mod event;
-mod frame;
-mod hub;
-mod ids;
-mod log;
 pub mod memory;
 pub mod metrics;
+mod model;
 pub mod moderation;
-mod outbox;
-mod presence;
 pub mod rate;
-mod receipt;
-mod room;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
-mod text;
 mod time;
+mod wire;
 
-pub use body::{Effect, EntryBody, EntryKind, FlatBody};
-pub use command::{Command, Request, RoomCursor};
 pub use engine::{
-    Actor, BuildError, ChatEngine, ChatEngineBuilder, Config, Connect, Health, LocalSession,
-    NewBody, Responder, Session,
+    Actor, BuildError, ChatEngine, ChatEngineBuilder, Config, Connect, Greeting, Health,
+    LocalSession, NewBody, Outbox, OutboxLimits, Responder, Session, Transport, TrySendError,
 };
-pub use error::{CloseReason, Error, ErrorBody, ErrorCode};
-pub use event::{
-    Answer, Event, GapReason, HistoryPage, MemberView, Outgoing, Reply, RoomView, Sent,
+pub use model::{
+    ClientMessageId, Cursor, Effect, Entry, EntryBody, EntryKind, Epoch, FlatBody, InvalidId, Mark,
+    Membership, MessageId, NewEntry, NewRoom, Page, Presence, Room, RoomId, RoomKind, Seq,
+    SessionId, UNREAD_CAP, UserId, Watermarks,
 };
-pub use frame::Frame;
-pub use ids::{ClientMessageId, Epoch, InvalidId, MessageId, RoomId, RoomKind, SessionId, UserId};
-pub use log::{Cursor, Entry, NewEntry, Page, Seq};
-pub use outbox::{Outbox, OutboxLimits};
-pub use presence::Presence;
-pub use receipt::{Mark, Watermarks};
-pub use room::{Membership, NewRoom, Room, UNREAD_CAP};
 pub use time::{Clock, CountingIds, IdGen, ManualClock, RandomIds, SystemClock};
+pub use wire::{
+    Answer, Ask, CloseReason, Command, Done, Error, ErrorBody, ErrorCode, Event, Frame, GapReason,
+    HistoryPage, MemberView, OnlineUsers, Outgoing, Pong, PresenceOfUsers, Reply, Request, Resumed,
+    RoomCursor, RoomList, RoomView, Sent, Welcome, command,
+};

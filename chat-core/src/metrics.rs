@@ -10,8 +10,8 @@ use std::{
 };
 
 use crate::{
-    error::{CloseReason, ErrorCode},
     port::BackendErrorKind,
+    wire::{CloseReason, ErrorCode},
 };
 
 /// A number that only grows.

@@ -4,7 +4,8 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use chat_core::{
-    Answer, Command, ErrorBody, ErrorCode, Event, Outgoing, Page, Reply, Request, RoomId,
+    Answer, Command, ErrorBody, ErrorCode, Event, Outgoing, Page, Reply, Request, RoomId, RoomList,
+    Welcome, command,
 };
 use tokio::time::Instant;
 
@@ -155,11 +156,11 @@ impl<'a> Connection<'a> {
         self.space = space;
         match input {
             Input::Opened => {
-                let hello = Command::Hello {
+                let hello = command::Hello {
                     token: self.lasting.token.clone(),
                     cursors: self.lasting.rooms.resume(),
                 };
-                self.write(now, hello, Awaited::Hello);
+                self.write(now, hello.into(), Awaited::Hello);
             }
             Input::Frame(frame) => {
                 self.heard = now;
@@ -291,7 +292,7 @@ impl<'a> Connection<'a> {
             let last = self.lasting.typed.get(&room);
             if last.is_none_or(|last| *last + TYPING <= now) {
                 self.lasting.typed.insert(room.clone(), now);
-                return Some((Command::Typing { room }, Awaited::Typing));
+                return Some((command::Typing { room }.into(), Awaited::Typing));
             }
         }
         if let Some(listing) = self.listing.take() {
@@ -305,12 +306,12 @@ impl<'a> Connection<'a> {
                 self.notify(Some(notice));
             }
             let (room, seq) = self.lasting.rooms.behind()?;
-            let command = Command::History {
+            let command = command::History {
                 room: room.clone(),
                 page: Page::After(seq),
                 limit: Some(PAGE),
             };
-            return Some((command, Awaited::Page(room)));
+            return Some((command.into(), Awaited::Page(room)));
         }
         None
     }
@@ -389,7 +390,7 @@ impl<'a> Connection<'a> {
             return Ok(());
         };
         match (awaited, result) {
-            (Awaited::Hello, Ok(Reply::Welcome { user, session })) => {
+            (Awaited::Hello, Ok(Reply::Welcome(Welcome { user, session }))) => {
                 self.welcomed = true;
                 self.listing = Some(listing(None));
                 self.lasting.was_connected = true;
@@ -398,7 +399,7 @@ impl<'a> Connection<'a> {
             }
             (Awaited::Hello, Ok(_)) => return Err(End::lost("no welcome")),
             (Awaited::Hello, Err(error)) => return Err(End::refused(error)),
-            (Awaited::Listing, Ok(Reply::Rooms { rooms, more })) => {
+            (Awaited::Listing, Ok(Reply::Rooms(RoomList { rooms, more }))) => {
                 for member in &rooms {
                     let notice = self.lasting.rooms.learn(&member.room);
                     self.notify(notice);
@@ -446,7 +447,7 @@ impl<'a> Connection<'a> {
 /// A page of the listing of the user's rooms.
 fn listing(after: Option<RoomId>) -> Command {
     let limit = Some(PAGE);
-    Command::Rooms { after, limit }
+    command::Rooms { after, limit }.into()
 }
 
 #[cfg(test)]

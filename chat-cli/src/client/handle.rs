@@ -10,8 +10,8 @@ use std::{
 };
 
 use chat_core::{
-    ClientMessageId, Command, HistoryPage, IdGen, Mark, Membership, Page, Presence, Reply, RoomId,
-    RoomView, Sent, Seq, UserId,
+    Ask, ClientMessageId, Command, HistoryPage, IdGen, Mark, Page, Presence, RoomId, RoomList,
+    RoomView, Sent, Seq, UserId, command,
 };
 use tokio::{
     sync::{Semaphore, mpsc, oneshot, watch},
@@ -111,31 +111,40 @@ impl Client {
     /// result does not take the message back.
     pub fn send(&self, room: &RoomId, text: impl Into<String>) -> Sending {
         let (room, text) = (room.clone(), text.into());
-        self.queue(|client_id| Command::Send {
-            room,
-            text,
-            client_id,
+        self.queue(|client_id| {
+            command::Send {
+                room,
+                text,
+                client_id,
+            }
+            .into()
         })
     }
 
     /// Queues another text for one of the user's own messages, as [`send`](Self::send) does.
     pub fn edit(&self, room: &RoomId, target: Seq, text: impl Into<String>) -> Sending {
         let (room, text) = (room.clone(), text.into());
-        self.queue(|client_id| Command::Edit {
-            room,
-            target,
-            text,
-            client_id,
+        self.queue(|client_id| {
+            command::Edit {
+                room,
+                target,
+                text,
+                client_id,
+            }
+            .into()
         })
     }
 
     /// Queues the removal of one of the user's own messages, as [`send`](Self::send) does.
     pub fn delete(&self, room: &RoomId, target: Seq) -> Sending {
         let room = room.clone();
-        self.queue(|client_id| Command::Delete {
-            room,
-            target,
-            client_id,
+        self.queue(|client_id| {
+            command::Delete {
+                room,
+                target,
+                client_id,
+            }
+            .into()
         })
     }
 
@@ -170,10 +179,7 @@ impl Client {
     ///
     /// Cancel safe, as is every question: dropped, its answer is thrown away.
     pub async fn open(&self, user: &UserId) -> Result<RoomView, RequestError> {
-        match self.ask(Command::Open { user: user.clone() }).await? {
-            Reply::Room(view) => Ok(view),
-            _ => Err(RequestError::Mismatch),
-        }
+        self.ask(command::Open { user: user.clone() }).await
     }
 
     /// One page of the user's rooms in ascending order, and whether there are more.
@@ -185,12 +191,9 @@ impl Client {
         &self,
         after: Option<&RoomId>,
         limit: Option<usize>,
-    ) -> Result<(Vec<Membership>, bool), RequestError> {
+    ) -> Result<RoomList, RequestError> {
         let after = after.cloned();
-        match self.ask(Command::Rooms { after, limit }).await? {
-            Reply::Rooms { rooms, more } => Ok((rooms, more)),
-            _ => Err(RequestError::Mismatch),
-        }
+        self.ask(command::Rooms { after, limit }).await
     }
 
     /// A page of a room's log; 50 entries by default, at most 200.
@@ -205,10 +208,7 @@ impl Client {
         limit: Option<usize>,
     ) -> Result<HistoryPage, RequestError> {
         let room = room.clone();
-        match self.ask(Command::History { room, page, limit }).await? {
-            Reply::History(page) => Ok(page),
-            _ => Err(RequestError::Mismatch),
-        }
+        self.ask(command::History { room, page, limit }).await
     }
 
     /// Whether users are online; at most 100, answered in the order asked.
@@ -218,10 +218,7 @@ impl Client {
     /// [`RequestError`].
     pub async fn presence(&self, users: &[UserId]) -> Result<Vec<Presence>, RequestError> {
         let users = users.to_vec();
-        match self.ask(Command::Presence { users }).await? {
-            Reply::Presence { users } => Ok(users),
-            _ => Err(RequestError::Mismatch),
-        }
+        Ok(self.ask(command::Presence { users }).await?.users)
     }
 
     /// Everybody who is online, in ascending order.
@@ -230,24 +227,23 @@ impl Client {
     ///
     /// [`RequestError`].
     pub async fn online(&self) -> Result<Vec<UserId>, RequestError> {
-        match self.ask(Command::Online).await? {
-            Reply::Online { users } => Ok(users),
-            _ => Err(RequestError::Mismatch),
-        }
+        Ok(self.ask(command::Online {}).await?.users)
     }
 
-    async fn ask(&self, command: Command) -> Result<Reply, RequestError> {
+    /// Asks the server, and waits for the reply that the table of commands names.
+    async fn ask<C: Ask>(&self, command: C) -> Result<C::Reply, RequestError> {
         let permit = Arc::clone(&self.permits)
             .try_acquire_owned()
             .map_err(|_| RequestError::QueueFull)?;
         let (done, answer) = oneshot::channel();
         let _ = self.ops.try_send(Op::Ask(Question {
-            command,
+            command: command.into(),
             done,
             deadline: Instant::now() + ANSWER,
             _permit: permit,
         }));
-        answer.await.unwrap_or_else(|_| Err(ended(&self.end)))
+        let reply = answer.await.unwrap_or_else(|_| Err(ended(&self.end)))?;
+        C::reply(reply).ok_or(RequestError::Mismatch)
     }
 
     /// States that everything in a room up to `seq` has been received, or read.

@@ -5,7 +5,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use chat_core::{Command, Mark, RoomId, Seq, Watermarks};
+use chat_core::{Command, Mark, RoomId, Seq, Watermarks, command};
 use tokio::sync::Notify;
 
 /// What the user has received and read, and how much of it the server knows.
@@ -54,12 +54,12 @@ impl Marks {
         };
         state.told = state.told.advanced(mark, seq, Seq::MAX);
         let room = room.clone();
-        let command = Command::Receipt {
+        let command = command::Receipt {
             room: room.clone(),
             mark,
             seq,
         };
-        Some((room, command))
+        Some((room, command.into()))
     }
 
     /// The server has answered; a refusal (not a member any more) is not repeated.
@@ -98,11 +98,12 @@ mod tests {
         let receipt = |mark, seq| {
             Some((
                 room.clone(),
-                Command::Receipt {
+                command::Receipt {
                     room: room.clone(),
                     mark,
                     seq: Seq(seq),
-                },
+                }
+                .into(),
             ))
         };
         assert_eq!(marks.next(), None);

@@ -6,7 +6,8 @@ use std::{
 };
 
 use chat_core::{
-    Answer, ChatEngine, CloseReason, Command, Connect, Frame, Outbox, OutboxLimits, Request,
+    Answer, ChatEngine, CloseReason, Command, Connect, Frame, Greeting, Outbox, OutboxLimits,
+    Request, Welcome, command,
 };
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -65,7 +66,7 @@ async fn serve(stream: TcpStream, engine: ChatEngine, faults: &Mutex<Faults>) ->
         }
     };
     step()?;
-    let Command::Hello { token, cursors } = hello.command else {
+    let Command::Hello(command::Hello { token, cursors }) = hello.command else {
         return None;
     };
     let Ok(user) = token.parse() else {
@@ -73,10 +74,15 @@ async fn serve(stream: TcpStream, engine: ChatEngine, faults: &Mutex<Faults>) ->
         return None;
     };
     let outbox = Outbox::new(OutboxLimits::default());
+    let (id, name) = (hello.id, chat_core::UserId::clone(&user));
+    let greeting = Greeting::new(move |session| {
+        let user = name;
+        Answer::new(id, Ok(Welcome { user, session }.into())).into()
+    });
     let connect = Connect {
         user,
         cursors,
-        request: Some(hello.id),
+        greeting: Some(greeting),
     };
     let session = match engine.connect_with(connect, Arc::clone(&outbox) as _).await {
         Ok(session) => session,
@@ -96,7 +102,7 @@ async fn serve(stream: TcpStream, engine: ChatEngine, faults: &Mutex<Faults>) ->
             message = socket.next() => match message?.ok()? {
                 Message::Text(text) => {
                     step()?;
-                    session.handle(serde_json::from_str(&text).ok()?).await;
+                    session.dispatch(serde_json::from_str(&text).ok()?).await;
                     step()?;
                 }
                 Message::Close(_) => return Some(()),

@@ -12,7 +12,7 @@ use std::{
 use chat_cli::{Client, ClientError, ClientEvent, Events, RequestError};
 use chat_core::{
     Answer, ChatEngine, Command, Config, EntryBody, Frame, IdGen as _, Mark, Page, RandomIds,
-    Reply, Request, RoomId, Seq, SessionId, UserId, rate::RatePolicy,
+    Reply, Request, RoomId, RoomList, Seq, SessionId, UserId, Welcome, command, rate::RatePolicy,
 };
 use futures_util::{SinkExt as _, StreamExt as _};
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
@@ -301,15 +301,15 @@ async fn a_message_that_a_busy_server_puts_off_is_sent_again_when_it_says_so() {
             let said = socket.next().await.unwrap().unwrap().into_text().unwrap();
             let Request { id, command } = serde_json::from_str(&said).unwrap();
             let result = match command {
-                Command::Hello { .. } => Ok(Reply::Welcome {
+                Command::Hello(_) => Ok(Reply::Welcome(Welcome {
                     user: user("alice"),
                     session: SessionId(RandomIds.next()),
-                }),
-                Command::Send {
+                })),
+                Command::Send(command::Send {
                     room,
                     text,
                     client_id,
-                } => {
+                }) => {
                     let client_id = client_id.unwrap();
                     sends.push((client_id.clone(), tokio::time::Instant::now()));
                     if sends.len() == 1 {
@@ -320,10 +320,10 @@ async fn a_message_that_a_busy_server_puts_off_is_sent_again_when_it_says_so() {
                         sent.map(Reply::Sent)
                     }
                 }
-                _ => Ok(Reply::Rooms {
+                _ => Ok(Reply::Rooms(RoomList {
                     rooms: Vec::new(),
                     more: false,
-                }),
+                })),
             };
             let answer = Frame::from(Answer::new(id, result));
             let answer = Message::text(answer.json().to_string());
@@ -385,10 +385,10 @@ async fn a_connection_without_a_sign_of_life_is_given_up() {
         let mut socket = tokio_tungstenite::accept_async(stream).await.unwrap();
         let hello = socket.next().await.unwrap().unwrap().into_text().unwrap();
         let hello: Request = serde_json::from_str(&hello).unwrap();
-        let result = Reply::Welcome {
+        let result = Reply::Welcome(Welcome {
             user: user("alice"),
             session: SessionId(RandomIds.next()),
-        };
+        });
         let welcome = Frame::from(Answer::Reply {
             id: hello.id,
             result,

@@ -1,19 +1,12 @@
 //! Putting an engine together.
 
-use std::sync::{Arc, atomic::AtomicBool};
+use std::sync::Arc;
 
-use tokio::sync::watch;
-
-use super::{
-    ChatEngine, Config, Shared, backlog::Backlog, outage::Outage, presence::Moved, relay::Relay,
-    rooms::Rooms, typing::Typists, windows::Windows,
-};
+use super::config::Config;
 use crate::{
-    hub::Hub,
-    memory::{MemoryCache, MemoryStore},
-    moderation::{Chain, Link},
+    moderation::Link,
     port::{Broker, Cache, Moderator, Store},
-    time::{Clock, IdGen, RandomIds, SystemClock},
+    time::{Clock, IdGen},
 };
 
 /// Why an engine can't be built.
@@ -36,13 +29,13 @@ pub enum BuildError {
 /// Puts an engine together; every part that isn't given is the in-memory one.
 #[derive(Debug, Default)]
 pub struct ChatEngineBuilder {
-    store: Option<Arc<dyn Store>>,
-    cache: Option<Arc<dyn Cache>>,
-    broker: Option<Arc<dyn Broker>>,
-    moderation: Vec<Link>,
-    clock: Option<Arc<dyn Clock>>,
-    ids: Option<Arc<dyn IdGen>>,
-    config: Config,
+    pub(super) store: Option<Arc<dyn Store>>,
+    pub(super) cache: Option<Arc<dyn Cache>>,
+    pub(super) broker: Option<Arc<dyn Broker>>,
+    pub(super) moderation: Vec<Link>,
+    pub(super) clock: Option<Arc<dyn Clock>>,
+    pub(super) ids: Option<Arc<dyn IdGen>>,
+    pub(super) config: Config,
 }
 
 impl ChatEngineBuilder {
@@ -102,54 +95,10 @@ impl ChatEngineBuilder {
         self
     }
 
-    /// Starts the engine on the current tokio runtime.
-    ///
-    /// # Errors
-    ///
-    /// [`BuildError`] names the setting that makes no sense.
-    pub fn build(self) -> Result<ChatEngine, BuildError> {
+    /// Checks that an engine can be built from this, here.
+    pub(super) fn check(&self) -> Result<(), BuildError> {
         tokio::runtime::Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
-        check(&self.config)?;
-        let clock = self
-            .clock
-            .unwrap_or_else(|| Arc::new(SystemClock::default()));
-        let (relay, outbound) = match self.broker {
-            Some(broker) => {
-                let (relay, outbound) = Relay::new(Arc::clone(&broker));
-                (Some(relay), Some((broker, outbound)))
-            }
-            None => (None, None),
-        };
-        let (windows, writes) = relay.as_ref().map(|_| Windows::new()).unzip();
-        let shared = Shared {
-            store: self
-                .store
-                .unwrap_or_else(|| Arc::new(MemoryStore::default())),
-            cache: self
-                .cache
-                .unwrap_or_else(|| Arc::new(MemoryCache::new(Arc::clone(&clock)))),
-            local_limits: MemoryCache::new(Arc::clone(&clock)),
-            relay,
-            windows,
-            moderation: Chain::new(self.moderation),
-            clock,
-            ids: self.ids.unwrap_or_else(|| Arc::new(RandomIds)),
-            config: self.config,
-            metrics: Arc::default(),
-            hub: Hub::default(),
-            rooms: Rooms::default(),
-            typists: Typists::default(),
-            backlog: Backlog::default(),
-            store_outage: Outage::new("the store fails; what it can't take is refused"),
-            cache_outage: Outage::new(
-                "the cache fails; limits are this node's own, and nobody knows who is online",
-            ),
-            presence_moved: Moved::default(),
-            leases_in_doubt: AtomicBool::new(false),
-            presence_changes: watch::Sender::new(0),
-            draining: AtomicBool::new(false),
-        };
-        Ok(ChatEngine::start(Arc::new(shared), outbound, writes))
+        check(&self.config)
     }
 }
 

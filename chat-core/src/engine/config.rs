@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::{outbox::OutboxLimits, rate::RatePolicy};
+use super::deliver::outbox::OutboxLimits;
+use crate::rate::RatePolicy;
 
 /// All settings of an engine.
 ///
@@ -75,6 +76,25 @@ impl Default for Config {
             resume_max: 300,
             append_queue: 8_192,
             position_check: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Config {
+    /// How many items a page has: what is asked within what is allowed.
+    pub(crate) fn page_limit(&self, asked: Option<usize>) -> usize {
+        asked
+            .unwrap_or(self.history_page)
+            .clamp(1, self.history_max)
+    }
+
+    /// What may be sent again to one connection, all rooms together: half of its outbox, since the
+    /// connection is not read meanwhile.
+    pub(crate) fn resume_budget(&self) -> OutboxLimits {
+        let OutboxLimits { frames, bytes } = self.outbox;
+        OutboxLimits {
+            frames: frames / 2,
+            bytes: bytes / 2,
         }
     }
 }

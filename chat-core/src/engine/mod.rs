@@ -1,119 +1,56 @@
-//! The engine: one use case a file.
+//! The engine's public face. Acts are in `acts`, the way of a message through `log` and `deliver`.
 
-mod actor;
-mod backlog;
+mod acts;
+mod assembly;
 mod builder;
 mod config;
-mod follow;
-mod grown;
-mod handle;
-mod history;
-mod limits;
+mod deliver;
+mod dispatch;
+mod exposition;
+mod log;
 mod metrics;
-mod outage;
+mod nodes;
+mod parts;
 mod presence;
-mod reading;
-mod receipts;
-mod relay;
-mod resume;
-mod rooms;
-mod send;
-mod sequencer;
-mod session;
-mod typing;
-mod windows;
+mod read;
+mod shutdown;
+mod state;
+mod tasks;
+mod watched;
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use tokio::sync::{mpsc, oneshot, watch};
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio::sync::watch;
 
-pub(crate) use self::metrics::Metrics;
+use self::parts::Parts;
 pub use self::{
-    actor::Actor,
+    acts::{
+        actor::Actor,
+        connect::{Connect, Greeting},
+        send::NewBody,
+        session::{LocalSession, Session},
+    },
     builder::{BuildError, ChatEngineBuilder},
     config::Config,
-    send::{NewBody, Responder},
-    session::{Connect, LocalSession, Session},
-};
-use self::{
-    backlog::Backlog,
-    grown::{CatchUp, TOLD},
-    outage::Outage,
-    presence::{Departure, Moved},
-    relay::{Outbound, Relay},
-    rooms::Rooms,
-    sequencer::Job,
-    typing::Typists,
-    windows::{Windows, Write},
+    deliver::{
+        outbox::{Outbox, OutboxLimits},
+        transport::{Transport, TrySendError},
+    },
+    log::queue::Responder,
 };
 use crate::{
-    error::{CloseReason, Error},
-    hub::Hub,
-    ids::{RoomId, UserId},
-    memory::MemoryCache,
-    moderation::Chain,
-    port::{BackendError, Broker, Cache, Store, Transport},
-    room::Room,
-    time::{Clock, IdGen},
+    metrics::Family,
+    model::{Room, RoomId, UserId},
+    port::BackendError,
+    wire::{CloseReason, Error},
 };
 
-/// What all parts of an engine share.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) store: Arc<dyn Store>,
-    pub(crate) cache: Arc<dyn Cache>,
-    /// Limits while the cache can't be reached.
-    pub(crate) local_limits: MemoryCache,
-    pub(crate) relay: Option<Relay>,
-    /// With other nodes only.
-    pub(crate) windows: Option<Windows>,
-    pub(crate) moderation: Chain,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) ids: Arc<dyn IdGen>,
-    pub(crate) config: Config,
-    pub(crate) metrics: Arc<Metrics>,
-    pub(crate) hub: Hub,
-    pub(crate) rooms: Rooms,
-    pub(crate) typists: Typists,
-    pub(crate) backlog: Backlog,
-    pub(crate) store_outage: Outage,
-    pub(crate) cache_outage: Outage,
-    pub(crate) presence_moved: Moved,
-    /// The cache may lack a lease, or have one that is to end.
-    pub(crate) leases_in_doubt: AtomicBool,
-    pub(crate) presence_changes: watch::Sender<u64>,
-    draining: AtomicBool,
-}
-
-impl Shared {
-    /// Passes on what the store answered, and logs when it goes or is back.
-    pub(crate) fn stored<T>(&self, answer: Result<T, BackendError>) -> Result<T, BackendError> {
-        self.store_outage
-            .note(self.clock.monotonic(), answer.as_ref().err());
-        answer
-    }
-
-    /// Passes on what the cache answered, and logs when it goes or is back.
-    pub(crate) fn cached<T>(&self, answer: Result<T, BackendError>) -> Result<T, BackendError> {
-        self.cache_outage
-            .note(self.clock.monotonic(), answer.as_ref().err());
-        answer
-    }
-}
-
-/// What the backends say when they are asked for a sign of life.
+/// The answers of the backends when they are asked for a sign of life.
 #[derive(Debug)]
 pub struct Health {
     /// Without the store, nothing can be sent or read.
     pub store: Result<(), BackendError>,
-    /// Without the cache, limits are the node's own and nobody knows who is online.
+    /// Without the cache, limits are the node's own and no node knows who is online.
     pub cache: Result<(), BackendError>,
 }
 
@@ -145,56 +82,26 @@ pub struct Health {
 /// ```
 #[derive(Debug, Clone)]
 pub struct ChatEngine {
-    pub(crate) shared: Arc<Shared>,
-    sequencer: mpsc::Sender<Job>,
-    grown: mpsc::Sender<CatchUp>,
-    departures: mpsc::Sender<Departure>,
-    _stop: Arc<DropGuard>,
+    parts: Arc<Parts>,
+}
+
+impl ChatEngineBuilder {
+    /// Starts the engine on the current tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`] names the setting that makes no sense.
+    pub fn build(self) -> Result<ChatEngine, BuildError> {
+        self.check()?;
+        let parts = assembly::assemble(self);
+        Ok(ChatEngine { parts })
+    }
 }
 
 impl ChatEngine {
     /// Begins to put an engine together.
     pub fn builder() -> ChatEngineBuilder {
         ChatEngineBuilder::default()
-    }
-
-    /// Starts the background tasks on the current runtime.
-    fn start(
-        shared: Arc<Shared>,
-        relay: Option<(Arc<dyn Broker>, mpsc::Receiver<Outbound>)>,
-        writes: Option<mpsc::Receiver<Write>>,
-    ) -> Self {
-        let stop = CancellationToken::new();
-        let (sequencer, jobs) = mpsc::channel(shared.config.append_queue);
-        let (departures, departed) = mpsc::channel(65_536);
-        let (grown, told) = mpsc::channel(TOLD);
-        tokio::spawn(sequencer::run(Arc::clone(&shared), jobs, told));
-        tokio::spawn(
-            stop.clone()
-                .run_until_cancelled_owned(presence::run(Arc::clone(&shared), departed)),
-        );
-        tokio::spawn(
-            stop.clone()
-                .run_until_cancelled_owned(typing::run(Arc::clone(&shared))),
-        );
-        if let Some((broker, outbound)) = relay {
-            let metrics = Arc::clone(&shared.metrics);
-            let sending = relay::send(Arc::clone(&broker), outbound, metrics);
-            tokio::spawn(stop.clone().run_until_cancelled_owned(sending));
-            let receiving = follow::run(Arc::clone(&shared), broker, grown.clone());
-            tokio::spawn(stop.clone().run_until_cancelled_owned(receiving));
-        }
-        if let Some(writes) = writes {
-            let keeping = windows::run(Arc::clone(&shared), writes);
-            tokio::spawn(stop.clone().run_until_cancelled_owned(keeping));
-        }
-        Self {
-            shared,
-            sequencer,
-            grown,
-            departures,
-            _stop: Arc::new(stop.drop_guard()),
-        }
     }
 
     /// Connects a device in this process: commands go in, [`next_event`](LocalSession::next_event)
@@ -210,12 +117,47 @@ impl ChatEngine {
         Ok(LocalSession::new(session, outbox))
     }
 
+    /// Connects a device through a transport of your own.
+    ///
+    /// When this returns, the rooms named in [`Connect::cursors`] are caught up: everything that was
+    /// missed, or an [`Event::Gap`](crate::Event::Gap), has gone out before
+    /// [`Event::Resumed`](crate::Event::Resumed) and anything newer. With more rooms than the transport
+    /// holds frames, it has to be read meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooManySessions`], [`Error::ShuttingDown`], or a backend's failure.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped call leaves no device connected.
+    pub async fn connect_with(
+        &self,
+        connect: Connect,
+        transport: Arc<dyn Transport>,
+    ) -> Result<Session, Error> {
+        acts::connect::connect(&self.parts, connect, transport).await
+    }
+
     /// Everything that `user` may do, without a connection.
     pub fn actor(&self, user: UserId) -> Actor {
         Actor {
-            engine: self.clone(),
+            parts: Arc::clone(&self.parts),
             user,
         }
+    }
+
+    /// Closes every device of `user` that is connected to this node, for this reason, after what is queued
+    /// for it. The devices may connect again at once; their login is the place to refuse them.
+    ///
+    /// Returns the number of devices that were closed.
+    pub fn disconnect(&self, user: &UserId, reason: CloseReason) -> usize {
+        let mut closed = 0;
+        self.parts.hub.each(user, |device| {
+            device.close(reason);
+            closed += 1;
+        });
+        closed
     }
 
     /// Makes a group room with its first members; the room that has this id already stays as it is.
@@ -224,86 +166,76 @@ impl ChatEngine {
     ///
     /// [`Error::InvalidId`] for the id of a direct room, or a backend's failure.
     pub async fn create_group(&self, id: RoomId, members: Vec<UserId>) -> Result<Room, Error> {
-        if id.pair().is_some() {
-            return Err(crate::ids::InvalidId::NotAPair.into());
-        }
-        let room = self.shared.create_room(id, members).await?;
-        self.shared.store.room(&room.id).await?.ok_or(Error::NoRoom)
+        acts::members::create_group(&self.parts, id, members).await
     }
 
-    /// Who is online, each once, in ascending order; at most 10,000.
+    /// The users who are online, each once, in ascending order; at most 10,000.
     ///
     /// # Errors
     ///
     /// A backend's failure.
     pub async fn online(&self) -> Result<Vec<UserId>, Error> {
-        const MAX: usize = 10_000;
-        Ok(self.shared.cached(self.shared.cache.online(MAX).await)?)
+        acts::presence::online(&self.parts).await
+    }
+
+    /// A counter that moves when a user came online or went, at most once in
+    /// [`presence_window`](Config::presence_window).
+    pub fn presence_changes(&self) -> watch::Receiver<u64> {
+        self.parts.presence.subscribe()
     }
 
     /// Asks the store and the cache for a sign of life.
     pub async fn health(&self) -> Health {
-        let Shared { store, cache, .. } = &*self.shared;
+        let Parts { store, cache, .. } = &*self.parts;
         // Any question will do.
         let nobody: Vec<UserId> = UserId::new("nobody").into_iter().collect();
         let rooms = store.rooms_with(&nobody, None, 1);
         let (store, cache) = tokio::join!(rooms, cache.presence(&nobody));
         Health {
-            store: self.shared.stored(store).map(drop),
-            cache: self.shared.cached(cache).map(drop),
+            store: store.map(drop),
+            cache: cache.map(drop),
         }
     }
 
-    /// A counter that moves when somebody came online or went, at most once in
-    /// [`presence_window`](Config::presence_window).
-    pub fn presence_changes(&self) -> watch::Receiver<u64> {
-        self.shared.presence_changes.subscribe()
+    /// The figures of this engine, for monitoring. They cost the same however many rooms and sessions
+    /// there are.
+    pub fn metrics(&self) -> Vec<Family> {
+        exposition::families(&self.parts)
+    }
+
+    /// An empty outbox for a device, with the limits of the settings; what waits in it is seen in
+    /// the [metrics](Self::metrics).
+    pub fn outbox(&self) -> Arc<Outbox> {
+        let Parts {
+            config, metrics, ..
+        } = &*self.parts;
+        Outbox::watched(config.outbox, Some(Arc::clone(metrics)))
     }
 
     /// The settings.
     pub fn config(&self) -> &Config {
-        &self.shared.config
+        &self.parts.config
     }
 
-    /// Stops: refuses new sessions, closes all with [`CloseReason::Shutdown`], spread out so that
-    /// they don't all come back at once, and waits until what was accepted is stored.
+    /// Drains the engine: refuses new sessions, closes all others with [`CloseReason::Shutdown`], spread
+    /// out so that they don't all come back at once, and waits until what was accepted is stored.
     ///
     /// Returns when all sessions are gone, or after `within` and a second.
     pub async fn drain(&self, within: Duration) {
-        /// How fast connections are closed: 1,000 a second, which is 10,000 in 10 s.
-        const BETWEEN: Duration = Duration::from_millis(1);
-        const FLUSH: Duration = Duration::from_secs(1);
-        self.shared.draining.store(true, Ordering::Release);
-        let closing = async {
-            let links = self.shared.hub.links();
-            let many = u32::try_from(links.len()).unwrap_or(u32::MAX).max(1);
-            let between = BETWEEN.min(within / 2 / many);
-            for link in links {
-                link.close(CloseReason::Shutdown);
-                tokio::time::sleep(between).await;
-            }
-            while !self.shared.hub.is_empty() {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        let flushing = async {
-            let (flushed, done) = oneshot::channel();
-            if self.sequencer.send(Job::Flush(flushed)).await.is_ok() {
-                done.await.ok();
-            }
-        };
-        let deadline = tokio::time::Instant::now() + within;
-        if tokio::time::timeout_at(deadline, closing).await.is_err() {
-            tracing::warn!("some connections did not end in time");
-        }
-        // Also when the connections took all the time, what is queued gets a moment.
-        let deadline = deadline.max(tokio::time::Instant::now() + FLUSH);
-        if tokio::time::timeout_at(deadline, flushing).await.is_err() {
-            tracing::warn!("the store did not take in time what was accepted");
-        }
+        shutdown::drain(&self.parts, within).await;
     }
 
-    fn is_draining(&self) -> bool {
-        self.shared.draining.load(Ordering::Acquire)
+    /// Closes the engine for good: [drains](Self::drain) it within 10 s, stores what is queued however long
+    /// that takes, stops the background tasks and drops the store, the cache and the broker. When this
+    /// returns, a file that the store had open can be opened again.
+    ///
+    /// What is asked of the engine afterwards, also through its clones, is refused with
+    /// [`Error::ShuttingDown`] or as an unavailable store.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped call leaves the engine draining; call it again.
+    pub async fn close(&self) {
+        shutdown::close(&self.parts).await;
     }
 }

@@ -156,7 +156,7 @@ impl Broker for MemoryBroker {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::UserId;
+    use crate::model::UserId;
 
     #[tokio::test]
     async fn a_node_that_is_gone_or_listens_no_more_leaves_nothing_behind() {

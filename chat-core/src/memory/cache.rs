@@ -11,9 +11,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::windows::Windows;
 use crate::{
-    ids::{SessionId, UserId},
+    model::{Presence, SessionId, UserId},
     port::{BackendError, PresenceCache, RateCache, RateKey, Transition},
-    presence::Presence,
     rate::{Decision, RatePolicy, RateState},
     time::{Clock, SystemClock},
 };

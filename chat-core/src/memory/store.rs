@@ -9,15 +9,14 @@ use std::{
 use async_trait::async_trait;
 
 use crate::{
-    body::{Effect, EntryBody},
-    ids::{ClientMessageId, MessageId, RoomId, UserId},
-    log::{Entry, NewEntry, Page, Seq},
+    model::{
+        ClientMessageId, Effect, Entry, EntryBody, Mark, Membership, MessageId, NewEntry, NewRoom,
+        Page, Room, RoomId, Seq, UNREAD_CAP, UserId, Watermarks,
+    },
     port::{
         AppendError, Appended, BackendError, Change, Created, LogStore, Outcome, ReceiptStore,
         RoomStore,
     },
-    receipt::{Mark, Watermarks},
-    room::{Membership, NewRoom, Room, UNREAD_CAP},
 };
 
 /// A store that forgets everything when it is dropped; clones share it.

@@ -11,8 +11,7 @@ use async_trait::async_trait;
 
 use super::cache::{MemoryCache, lock};
 use crate::{
-    ids::{Epoch, RoomId},
-    log::{Cursor, Entry, Seq},
+    model::{Cursor, Entry, Epoch, RoomId, Seq},
     port::{BackendError, HistoryCache, WINDOW},
 };
 
@@ -171,7 +170,7 @@ mod tests {
     use super::*;
     use crate::{
         EntryBody, ManualClock, MessageId,
-        ids::{ClientMessageId, UserId},
+        model::{ClientMessageId, UserId},
     };
 
     fn cursor(seq: u64) -> Cursor {

@@ -9,7 +9,7 @@
 use unicode_normalization::char::{compose, decompose_compatible, is_combining_mark};
 
 use super::look_alike::look_alike;
-use crate::text::is_invisible;
+use crate::model::text::is_invisible;
 
 /// A folded character and the original one that it comes from.
 #[derive(Debug, Clone, Copy)]

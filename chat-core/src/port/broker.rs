@@ -6,11 +6,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::BackendError;
-use crate::{
-    ids::{Epoch, RoomId, UserId},
-    log::Seq,
-    receipt::Watermarks,
-};
+use crate::model::{Epoch, RoomId, Seq, UserId, Watermarks};
 
 /// What a node listens to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

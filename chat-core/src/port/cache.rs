@@ -6,9 +6,7 @@ use async_trait::async_trait;
 
 use super::BackendError;
 use crate::{
-    ids::{Epoch, RoomId, SessionId, UserId},
-    log::{Cursor, Entry, Seq},
-    presence::Presence,
+    model::{Cursor, Entry, Epoch, Presence, RoomId, Seq, SessionId, UserId},
     rate::{Decision, RatePolicy},
 };
 

@@ -13,19 +13,19 @@
 //!
 //! Each sentence of a contract is a case of the conformance suite, `chat_core::testing`.
 
+mod authenticator;
 mod broker;
 mod cache;
 mod error;
-mod guard;
+mod moderator;
 mod pointer;
 mod store;
-mod transport;
 
+pub use authenticator::{Authenticator, Unauthenticated};
 pub use broker::{Broker, Delivery, Hint, Topic};
 pub use cache::{Cache, HistoryCache, PresenceCache, RateCache, RateKey, Transition, WINDOW};
 pub use error::{BackendError, BackendErrorKind, Retry};
-pub use guard::{Authenticator, Draft, Moderator, Unauthenticated, Verdict};
+pub use moderator::{Draft, Moderator, Verdict};
 pub use store::{
     AppendError, Appended, Change, Created, LogStore, Outcome, ReceiptStore, RoomStore, Store,
 };
-pub use transport::{Transport, TrySendError};

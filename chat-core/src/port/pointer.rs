@@ -9,17 +9,14 @@ use async_trait::async_trait;
 use super::{
     AppendError, Appended, Authenticator, BackendError, Broker, Change, Created, Delivery, Draft,
     Hint, HistoryCache, LogStore, Moderator, PresenceCache, RateCache, RateKey, ReceiptStore,
-    RoomStore, Topic, Transition, Transport, TrySendError, Unauthenticated, Verdict,
+    RoomStore, Topic, Transition, Unauthenticated, Verdict,
 };
 use crate::{
-    error::CloseReason,
-    frame::Frame,
-    ids::{Epoch, MessageId, RoomId, SessionId, UserId},
-    log::{Cursor, Entry, NewEntry, Page, Seq},
-    presence::Presence,
+    model::{
+        Cursor, Entry, Epoch, Mark, Membership, MessageId, NewEntry, NewRoom, Page, Presence, Room,
+        RoomId, Seq, SessionId, UserId, Watermarks,
+    },
     rate::{Decision, RatePolicy},
-    receipt::{Mark, Watermarks},
-    room::{Membership, NewRoom, Room},
 };
 
 macro_rules! ports_through {
@@ -214,16 +211,6 @@ macro_rules! ports_through {
         impl<T: Authenticator + ?Sized> Authenticator for $pointer<T> {
             async fn authenticate(&self, token: &str) -> Result<UserId, Unauthenticated> {
                 (**self).authenticate(token).await
-            }
-        }
-
-        impl<T: Transport + ?Sized> Transport for $pointer<T> {
-            fn try_send(&self, frame: Frame) -> Result<(), TrySendError> {
-                (**self).try_send(frame)
-            }
-
-            fn close(&self, reason: CloseReason) {
-                (**self).close(reason);
             }
         }
     };

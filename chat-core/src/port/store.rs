@@ -5,11 +5,9 @@ use std::{fmt, sync::Arc};
 use async_trait::async_trait;
 
 use super::BackendError;
-use crate::{
-    ids::{MessageId, RoomId, UserId},
-    log::{Entry, NewEntry, Page, Seq},
-    receipt::{Mark, Watermarks},
-    room::{Membership, NewRoom, Room},
+use crate::model::{
+    Entry, Mark, Membership, MessageId, NewEntry, NewRoom, Page, Room, RoomId, Seq, UserId,
+    Watermarks,
 };
 
 /// Everything durable. Implemented by having the three parts.

@@ -12,10 +12,8 @@ use uuid::Uuid;
 
 use super::suite::suite;
 use crate::{
-    ids::{Epoch, RoomId, UserId},
-    log::Seq,
+    model::{Epoch, RoomId, Seq, UserId, Watermarks},
     port::{Broker, Delivery, Hint, Topic},
-    receipt::Watermarks,
 };
 
 /// Nodes that nobody else talks to.

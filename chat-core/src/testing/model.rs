@@ -21,13 +21,12 @@ use uuid::Uuid;
 
 use super::store::StoreHarness;
 use crate::{
-    body::EntryBody,
-    ids::{ClientMessageId, Epoch, MessageId, RoomId, UserId},
-    log::{NewEntry, Page, Seq},
     memory::MemoryStore,
+    model::{
+        ClientMessageId, EntryBody, Epoch, Mark, MessageId, NewEntry, NewRoom, Page, RoomId, Seq,
+        UserId,
+    },
     port::{LogStore, RoomStore, Store},
-    receipt::Mark,
-    room::NewRoom,
 };
 
 /// Tries `cases` random sequences of up to 60 commands, each on a fresh store.

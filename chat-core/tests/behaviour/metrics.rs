@@ -10,9 +10,9 @@ use std::{
 };
 
 use chat_core::{
-    ChatEngine, Command, Connect, Outbox, Page, Request, RoomId, UserId,
+    ChatEngine, Connect, Outbox, Page, Request, RoomId, Transport, UserId, command,
     metrics::Figures,
-    port::{BackendErrorKind, Retry, Transport},
+    port::{BackendErrorKind, Retry},
     testing::{Fault, Method},
 };
 use tracing::{
@@ -179,7 +179,7 @@ async fn a_message_can_be_followed_from_command_to_ack_without_its_text() {
     let _listening = tracing::subscriber::set_default(log.clone());
     let engine = ChatEngine::builder().config(unlimited()).build().unwrap();
     let bob = engine.connect(user("bob")).await.unwrap();
-    let send = |room: RoomId, text: &str| Command::Send {
+    let send = |room: RoomId, text: &str| command::Send {
         room,
         text: text.to_owned(),
         client_id: None,
@@ -187,7 +187,7 @@ async fn a_message_can_be_followed_from_command_to_ack_without_its_text() {
     let to = |peer: UserId| RoomId::direct(bob.user(), &peer).unwrap();
     for (id, text) in [(1, "a secret"), (2, "")] {
         let command = send(to(user("alice")), text);
-        bob.handle(Request { id, command }).await;
+        bob.dispatch(Request::new(id, command)).await;
     }
     next_entry(&bob).await;
     let lines = log.0.lines.lock().unwrap();

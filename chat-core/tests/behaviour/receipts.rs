@@ -56,13 +56,13 @@ async fn reading_on_one_device_clears_the_unread_count_on_all() {
         alice.send(&room, text).await.unwrap();
     }
     bob.send(&room, "my own don't count").await.unwrap();
-    assert_eq!(bob.rooms(None, None).await.unwrap().0[0].unread, 2);
+    assert_eq!(bob.rooms(None, None).await.unwrap().rooms[0].unread, 2);
     engine
         .actor(user("bob"))
         .receipt(&room, Mark::Read, Seq(1))
         .await
         .unwrap();
-    assert_eq!(bob.rooms(None, None).await.unwrap().0[0].unread, 1);
+    assert_eq!(bob.rooms(None, None).await.unwrap().rooms[0].unread, 1);
     next_matching(&bob, |event| {
         matches!(event, Event::Receipt { user, now, .. }
             if user.as_str() == "bob" && now.read == Seq(1))

@@ -4,7 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use crate::common::{client_id, direct, engine, next_entry, pending, seqs, text, unlimited, user};
 use chat_core::{
-    ChatEngine, Config, EntryBody, Error, ErrorCode, NewBody, Page, Responder, RoomId, Seq,
+    ChatEngine, Config, EntryBody, Error, ErrorCode, NewBody, Page, Responder, RoomId, RoomList,
+    Seq,
     moderation::{Matching, WordList},
 };
 use tokio::sync::mpsc;
@@ -136,7 +137,7 @@ async fn a_message_to_somebody_offline_is_there_when_they_come() {
         .await
         .unwrap();
     let bob = engine.connect(user("bob")).await.unwrap();
-    let (rooms, more) = bob.rooms(None, None).await.unwrap();
+    let RoomList { rooms, more } = bob.rooms(None, None).await.unwrap();
     assert_eq!((rooms.len(), rooms[0].unread, more), (1, 1, false));
     let page = bob
         .history(&rooms[0].room.id, Page::Newest, None)
@@ -199,7 +200,7 @@ async fn an_edit_makes_no_room() {
     let alice = engine.actor(user("alice"));
     let edited = alice.edit(&direct("alice", "bob"), Seq(1), "hi").await;
     assert_eq!(edited.unwrap_err().code(), ErrorCode::NoRoom);
-    assert_eq!(alice.rooms(None, None).await.unwrap().0, []);
+    assert_eq!(alice.rooms(None, None).await.unwrap().rooms, []);
 }
 
 #[tokio::test]
@@ -300,7 +301,10 @@ async fn nobody_can_fill_the_store_with_rooms() {
     mallory.open(&user("user7")).await.unwrap();
     tokio::time::advance(error.retry_after().unwrap()).await;
     mallory.open(&user("one more")).await.unwrap();
-    assert_eq!(mallory.rooms(None, Some(200)).await.unwrap().0.len(), 31);
+    assert_eq!(
+        mallory.rooms(None, Some(200)).await.unwrap().rooms.len(),
+        31
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -312,7 +316,7 @@ async fn a_message_that_is_refused_makes_no_room() {
         .send(&direct("alice", "bob"), "war")
         .await
         .unwrap_err();
-    assert!(alice.rooms(None, None).await.unwrap().0.is_empty());
+    assert!(alice.rooms(None, None).await.unwrap().rooms.is_empty());
 }
 
 #[tokio::test]

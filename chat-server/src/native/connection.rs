@@ -3,8 +3,8 @@
 use std::{convert::Infallible, future::Future, io, pin::pin, sync::Arc};
 
 use chat_core::{
-    Answer, CloseReason, Command, Connect, Error, ErrorBody, Frame, Outbox, Session,
-    port::{Transport, Unauthenticated},
+    Answer, CloseReason, Command, Connect, Error, ErrorBody, Frame, Greeting, Outbox, Session,
+    Transport, Welcome, command::Hello, port::Unauthenticated,
 };
 use hyper::upgrade::OnUpgrade;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -91,7 +91,7 @@ impl Connection {
         loop {
             let text = self.next().await?;
             match decode(&text) {
-                Ok(request) => self.writing(Box::pin(session.handle(request))).await?,
+                Ok(request) => self.writing(Box::pin(session.dispatch(request))).await?,
                 Err((id, error)) => self.refuse(id, &error)?,
             }
         }
@@ -116,7 +116,7 @@ impl Connection {
         let request =
             decode(&text).map_err(|(id, error)| self.end(id, &error, CloseReason::BadRequest))?;
         let id = Some(request.id);
-        let Command::Hello { token, cursors } = request.command else {
+        let Command::Hello(Hello { token, cursors }) = request.command else {
             let reason = "the first command has to be hello".to_owned();
             return Err(self.end(
                 id,
@@ -129,10 +129,15 @@ impl Connection {
             .writing(auth.authenticate(&token))
             .await?
             .map_err(|error| self.end(id, &error.into(), CloseReason::Unauthenticated))?;
+        let (request, name) = (request.id, user.clone());
+        let greeting = Greeting::new(move |session| {
+            let user = name;
+            Answer::new(request, Ok(Welcome { user, session }.into())).into()
+        });
         let connect = Connect {
             user,
             cursors,
-            request: id,
+            greeting: Some(greeting),
         };
         let engine = self.app.engine.clone();
         let transport = Arc::clone(&self.outbox);

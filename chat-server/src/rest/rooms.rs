@@ -4,9 +4,8 @@ use axum::{
     Json,
     extract::{Query, rejection::QueryRejection},
 };
-use chat_core::{ErrorBody, Membership, RoomId, RoomView, UserId};
-use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use chat_core::{ErrorBody, RoomId, RoomList, RoomView, UserId};
+use serde::Deserialize;
 
 use super::caller::{Caller, Named};
 use crate::http::failure::Failure;
@@ -17,15 +16,6 @@ pub(super) struct RoomsQuery {
     after: Option<String>,
     /// At most so many. Default 50, at most 200.
     limit: Option<usize>,
-}
-
-/// Rooms of the caller.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct RoomList {
-    /// In ascending order of id.
-    rooms: Vec<Membership>,
-    /// Whether there are more after the last one.
-    more: bool,
 }
 
 /// Lists the caller's rooms.
@@ -40,8 +30,7 @@ pub(super) async fn rooms(
 ) -> Result<Json<RoomList>, Failure> {
     let Query(RoomsQuery { after, limit }) = query?;
     let after = after.map(RoomId::new).transpose()?;
-    let (rooms, more) = caller.rooms(after.as_ref(), limit).await?;
-    Ok(Json(RoomList { rooms, more }))
+    Ok(Json(caller.rooms(after.as_ref(), limit).await?))
 }
 
 /// Opens the direct room with a user, making it if need be.

@@ -6,10 +6,11 @@
 use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 use chat_core::{
-    Answer, ClientMessageId, CloseReason, Command, Cursor, Entry, EntryBody, Epoch, Error,
+    Answer, ClientMessageId, CloseReason, Command, Cursor, Done, Entry, EntryBody, Epoch, Error,
     ErrorBody, ErrorCode, Event, Frame, GapReason, HistoryPage, Mark, MemberView, Membership,
-    MessageId, Outgoing, Page, Presence, Reply, Request, Room, RoomCursor, RoomId, RoomView, Sent,
-    Seq, SessionId, UserId, Watermarks,
+    MessageId, OnlineUsers, Outgoing, Page, Pong, Presence, PresenceOfUsers, Reply, Request,
+    Resumed, Room, RoomCursor, RoomId, RoomList, RoomView, Sent, Seq, SessionId, UserId,
+    Watermarks, Welcome, command,
 };
 use chat_server::decode;
 use chrono::{DateTime, Utc};
@@ -52,58 +53,70 @@ fn commands() -> Vec<Command> {
         room: room.clone(),
         cursor: cursor(7),
     };
-    let history = |page| Command::History {
+    let history = |page| command::History {
         room: room.clone(),
         page,
         limit: Some(20),
     };
     vec![
-        Command::Hello {
+        command::Hello {
             token: "alice".to_owned(),
             cursors: vec![resume.clone()],
-        },
-        Command::Open { user: user("bob") },
-        Command::Rooms {
+        }
+        .into(),
+        command::Open { user: user("bob") }.into(),
+        command::Rooms {
             after: Some(room.clone()),
             limit: Some(50),
-        },
-        Command::Send {
+        }
+        .into(),
+        command::Send {
             room: room.clone(),
             text: text.clone(),
             client_id: Some(client_id()),
-        },
-        Command::Edit {
+        }
+        .into(),
+        command::Edit {
             room: room.clone(),
             target: Seq(7),
             text,
             client_id: Some(client_id()),
-        },
-        Command::Delete {
+        }
+        .into(),
+        command::Delete {
             room: room.clone(),
             target: Seq(7),
             client_id: Some(client_id()),
-        },
-        history(Page::Newest),
-        history(Page::Before(Seq(7))),
-        history(Page::After(Seq(7))),
-        history(Page::Around(Seq(7))),
-        Command::Resume(resume),
-        Command::Receipt {
+        }
+        .into(),
+        history(Page::Newest).into(),
+        history(Page::Before(Seq(7))).into(),
+        history(Page::After(Seq(7))).into(),
+        history(Page::Around(Seq(7))).into(),
+        command::Resume {
+            room: resume.room,
+            cursor: resume.cursor,
+        }
+        .into(),
+        command::Receipt {
             room: room.clone(),
             mark: Mark::Delivered,
             seq: Seq(7),
-        },
-        Command::Receipt {
+        }
+        .into(),
+        command::Receipt {
             room: room.clone(),
             mark: Mark::Read,
             seq: Seq(7),
-        },
-        Command::Typing { room },
-        Command::Presence {
+        }
+        .into(),
+        command::Typing { room }.into(),
+        command::Presence {
             users: vec![user("bob"), user("carol")],
-        },
-        Command::Online,
-        Command::Ping,
+        }
+        .into(),
+        command::Online {}.into(),
+        command::Ping {}.into(),
     ]
 }
 
@@ -147,10 +160,10 @@ fn replies() -> Vec<Reply> {
         last_seen: Some(at(9)),
     };
     vec![
-        Reply::Welcome {
+        Reply::Welcome(Welcome {
             user: user("alice"),
             session: SessionId(uuid(0x5e)),
-        },
+        }),
         Reply::Room(RoomView {
             room: log(),
             members: vec![MemberView {
@@ -158,14 +171,14 @@ fn replies() -> Vec<Reply> {
                 watermarks: marks(),
             }],
         }),
-        Reply::Rooms {
+        Reply::Rooms(RoomList {
             rooms: vec![Membership {
                 room: log(),
                 watermarks: marks(),
                 unread: 2,
             }],
             more: false,
-        },
+        }),
         Reply::Sent(Sent {
             room: room(),
             id: MessageId(uuid(7)),
@@ -179,16 +192,16 @@ fn replies() -> Vec<Reply> {
             older: true,
             newer: false,
         }),
-        Reply::Resumed { cursor: cursor(7) },
+        Reply::Resumed(Resumed { cursor: cursor(7) }),
         Reply::Receipt(marks()),
-        Reply::Presence {
+        Reply::Presence(PresenceOfUsers {
             users: vec![online(), gone],
-        },
-        Reply::Online {
+        }),
+        Reply::Online(OnlineUsers {
             users: vec![user("alice"), user("bob")],
-        },
-        Reply::Ok,
-        Reply::Pong,
+        }),
+        Reply::Ok(Done {}),
+        Reply::Pong(Pong {}),
     ]
 }
 

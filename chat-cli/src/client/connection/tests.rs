@@ -1,8 +1,8 @@
 use super::*;
 
 use chat_core::{
-    ClientMessageId, Entry, EntryBody, Epoch, HistoryPage, IdGen as _, Mark, MessageId, RandomIds,
-    Room, Sent, Seq, SessionId, UserId,
+    ClientMessageId, Entry, EntryBody, Epoch, HistoryPage, IdGen as _, Mark, MessageId,
+    OnlineUsers, RandomIds, Room, RoomList, Sent, Seq, SessionId, UserId, Welcome, command,
 };
 use chrono::DateTime;
 use rand::{SeedableRng as _, rngs::StdRng};
@@ -24,11 +24,12 @@ fn room() -> RoomId {
 }
 
 fn send(text: &str) -> Command {
-    Command::Send {
+    command::Send {
         room: room(),
         text: text.to_owned(),
         client_id: None,
     }
+    .into()
 }
 
 fn message(text: &str) -> (Op, oneshot::Receiver<Result<Sent, RequestError>>) {
@@ -114,15 +115,15 @@ fn emitted(actions: Vec<Action>) -> Vec<ClientEvent> {
 fn welcomed(lasting: &mut Lasting, now: Instant) -> Connection<'_> {
     let mut connection = Connection::new(lasting, now);
     let hello = connection.step(now, SPACE, Input::Opened).unwrap();
-    assert!(matches!(&written(hello)[..], [(1, Command::Hello { token, .. })] if token == "alice"));
-    let welcome = Reply::Welcome {
+    assert!(matches!(&written(hello)[..], [(1, Command::Hello(hello))] if hello.token == "alice"));
+    let welcome = Reply::Welcome(Welcome {
         user: UserId::new("alice").unwrap(),
         session: SessionId(RandomIds.next()),
-    };
+    });
     let actions = connection.step(now, SPACE, reply(1, welcome)).unwrap();
     assert_eq!(written(actions), [(2, listing(None))]);
     let rooms = Vec::new();
-    let empty = reply(2, Reply::Rooms { rooms, more: false });
+    let empty = reply(2, Reply::Rooms(RoomList { rooms, more: false }));
     assert_eq!(connection.step(now, SPACE, empty).unwrap(), []);
     connection
 }
@@ -153,10 +154,10 @@ fn a_message_without_an_answer_is_sent_again_on_the_next_connection() {
     for _ in 0..2 {
         let mut connection = Connection::new(&mut lasting, now);
         connection.step(now, SPACE, Input::Opened).unwrap();
-        let welcome = Reply::Welcome {
+        let welcome = Reply::Welcome(Welcome {
             user: UserId::new("alice").unwrap(),
             session: SessionId(RandomIds.next()),
-        };
+        });
         let actions = connection.step(now, SPACE, reply(1, welcome)).unwrap();
         assert_eq!(written(actions)[0].1, send("one"));
         connection.lost();
@@ -191,19 +192,24 @@ fn questions_that_a_connection_left_open_are_asked_again_in_their_order() {
     let later = now + Duration::from_secs(15);
     let mut answers = Vec::new();
     let mut connection = welcomed(&mut lasting, now);
-    for command in [Command::Online, Command::Presence { users: Vec::new() }] {
+    let users = Vec::new();
+    let commands: [Command; 2] = [
+        command::Online {}.into(),
+        command::Presence { users }.into(),
+    ];
+    for command in commands {
         let (op, answer) = question(command, later);
         connection.step(now, SPACE, Input::Op(op)).unwrap();
         answers.push(answer);
     }
     connection.lost();
-    let (op, mut late) = question(Command::Ping, now + Duration::from_secs(1));
+    let (op, mut late) = question(command::Ping {}.into(), now + Duration::from_secs(1));
     lasting.queue(op);
     let mut connection = welcomed_with(&mut lasting, now, 3);
     now_is(&mut connection, now + Duration::from_secs(1));
     assert_eq!(late.try_recv().unwrap(), Err(RequestError::TimedOut));
     let users = vec![UserId::new("bob").unwrap()];
-    let online = Reply::Online { users };
+    let online = Reply::Online(OnlineUsers { users });
     connection
         .step(now, SPACE, reply(2, online.clone()))
         .unwrap();
@@ -214,14 +220,14 @@ fn questions_that_a_connection_left_open_are_asked_again_in_their_order() {
 fn welcomed_with(lasting: &mut Lasting, now: Instant, questions: usize) -> Connection<'_> {
     let mut connection = Connection::new(lasting, now);
     connection.step(now, SPACE, Input::Opened).unwrap();
-    let welcome = Reply::Welcome {
+    let welcome = Reply::Welcome(Welcome {
         user: UserId::new("alice").unwrap(),
         session: SessionId(RandomIds.next()),
-    };
+    });
     let actions = connection.step(now, SPACE, reply(1, welcome)).unwrap();
     let commands: Vec<_> = written(actions).into_iter().map(|(_, c)| c).collect();
-    assert_eq!(commands[0], Command::Online);
-    assert!(matches!(commands[1], Command::Presence { .. }));
+    assert_eq!(commands[0], command::Online {}.into());
+    assert!(matches!(commands[1], Command::Presence(_)));
     assert_eq!(commands.len(), questions + 1, "and the listing");
     connection
 }
@@ -267,7 +273,7 @@ fn entries_are_paged_only_while_the_consumer_has_room() {
     let (mut lasting, now) = (lasting(), Instant::now());
     let mut connection = welcomed(&mut lasting, now);
     let epoch = Epoch(RandomIds.next());
-    let (op, _answer) = question(Command::Online, now + Duration::from_secs(15));
+    let (op, _answer) = question(command::Online {}.into(), now + Duration::from_secs(15));
     connection.step(now, SPACE, Input::Op(op)).unwrap();
     let room = Room {
         id: room(),
@@ -289,12 +295,12 @@ fn entries_are_paged_only_while_the_consumer_has_room() {
     assert_eq!(connection.step(now, 0, live(2)).unwrap(), []);
     assert!(connection.is_stalled(PAGE - 1) && !connection.is_stalled(PAGE));
     let actions = connection.step(now, SPACE, Input::Tick).unwrap();
-    let history = Command::History {
+    let history = command::History {
         room: tests::room(),
         page: Page::After(Seq(1)),
         limit: Some(PAGE),
     };
-    assert_eq!(written(actions), [(4, history)]);
+    assert_eq!(written(actions), [(4, history.into())]);
     let page = HistoryPage {
         epoch,
         entries: vec![entry(2)],
@@ -313,12 +319,12 @@ fn the_last_receipts_are_sent_before_parting() {
     let marks = Arc::clone(&lasting.marks);
     let mut connection = welcomed(&mut lasting, now);
     marks.raise(&room(), Mark::Read, Seq(3));
-    let receipt = Command::Receipt {
+    let receipt = command::Receipt {
         room: room(),
         mark: Mark::Read,
         seq: Seq(3),
     };
-    assert_eq!(written(connection.farewell(now)), [(3, receipt)]);
+    assert_eq!(written(connection.farewell(now)), [(3, receipt.into())]);
 }
 
 #[test]

@@ -7,9 +7,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    body::EntryBody,
-    ids::{ClientMessageId, Epoch, MessageId, RoomId},
-    log::{Cursor, Entry, Seq},
+    model::{ClientMessageId, Cursor, Entry, EntryBody, Epoch, MessageId, RoomId, Seq},
     port::WINDOW,
 };
 

@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use tokio::task::JoinSet;
 
 use super::suite::suite;
-use crate::{ids::UserId, port::Cache};
+use crate::{model::UserId, port::Cache};
 
 use history::*;
 use presence::*;

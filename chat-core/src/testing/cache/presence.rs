@@ -6,7 +6,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
 use super::*;
-use crate::{ids::SessionId, port::Transition, presence::Presence};
+use crate::{
+    model::{Presence, SessionId},
+    port::Transition,
+};
 
 fn device(number: u128) -> SessionId {
     SessionId(Uuid::from_u128(number))

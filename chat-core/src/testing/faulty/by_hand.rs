@@ -12,7 +12,8 @@ use super::{
 };
 use crate::{
     CloseReason, Frame,
-    port::{BackendErrorKind, Broker, Delivery, Transport, TrySendError},
+    engine::{Transport, TrySendError},
+    port::{BackendErrorKind, Broker, Delivery},
 };
 
 impl<T: Broker, H: Hooks> Faulty<T, H> {

@@ -66,12 +66,11 @@ use uuid::Uuid;
 
 use super::suite::suite;
 use crate::{
-    body::{Effect, EntryBody, EntryKind},
-    ids::{ClientMessageId, Epoch, MessageId, RoomId, UserId},
-    log::{Entry, NewEntry, Page, Seq},
+    model::{
+        ClientMessageId, Effect, Entry, EntryBody, EntryKind, Epoch, Mark, Membership, MessageId,
+        NewEntry, NewRoom, Page, RoomId, Seq, UserId, Watermarks,
+    },
     port::{AppendError, Appended, Change, Outcome, Store},
-    receipt::{Mark, Watermarks},
-    room::{Membership, NewRoom},
 };
 
 use append::*;

@@ -1,7 +1,7 @@
 //! How far each member has got.
 
 use super::*;
-use crate::receipt::Mark::{Delivered, Read};
+use crate::model::Mark::{Delivered, Read};
 
 fn marks(delivered: u64, read: u64) -> Watermarks {
     Watermarks {

@@ -1,7 +1,7 @@
 //! What a store has stored is there when it is opened again.
 
 use super::*;
-use crate::{port::Created, room::Room};
+use crate::{model::Room, port::Created};
 
 /// All that can be read of two rooms.
 #[derive(Debug, PartialEq)]

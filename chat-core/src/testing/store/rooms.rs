@@ -1,7 +1,7 @@
 //! Rooms and who is in them.
 
 use super::*;
-use crate::{port::Created, room::Room};
+use crate::{model::Room, port::Created};
 
 fn new_room(name: &str, members: Vec<UserId>) -> NewRoom {
     NewRoom {

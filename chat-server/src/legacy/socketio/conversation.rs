@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use chat_core::{
     Actor, ChatEngine, ClientMessageId, Clock, CloseReason, Connect, EntryBody, Error, ErrorBody,
     Event, Frame, IdGen, Mark, MessageId, NewBody, Outbox, Outgoing, Responder, RoomId, Sent,
-    Session, UserId, port::Transport,
+    Session, Transport, UserId,
 };
 use serde_json::json;
 use socketioxide::extract::AckSender;

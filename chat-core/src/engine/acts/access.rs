@@ -1,0 +1,79 @@
+//! Access: may this user do this here. The one place that decides it.
+
+use std::sync::Arc;
+
+use super::limits::Limits;
+use crate::{
+    engine::{read::directory::Directory, state::rooms::LiveRoom},
+    model::{Epoch, NewRoom, RoomId, UserId},
+    port::BackendError,
+    rate::RatePolicy,
+    time::{Clock, IdGen},
+    wire::Error,
+};
+
+#[derive(Debug)]
+pub(crate) struct Access {
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) limits: Arc<Limits>,
+    /// How often a user may make a direct room.
+    pub(crate) room_limit: Option<RatePolicy>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ids: Arc<dyn IdGen>,
+}
+
+/// What to do about a direct room that doesn't exist yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum IfAbsent {
+    Create,
+    Refuse,
+}
+
+impl Access {
+    /// The room, if `user` may be in it.
+    ///
+    /// Members of a room may do everything in it; to all others it doesn't exist.
+    pub(crate) async fn enter(
+        &self,
+        user: &UserId,
+        id: &RoomId,
+        if_absent: IfAbsent,
+    ) -> Result<Arc<LiveRoom>, Error> {
+        if id.pair().is_some_and(|pair| !pair.contains(user)) {
+            return Err(Error::NoRoom);
+        }
+        let room = match self.directory.room(id).await? {
+            Some(room) => room,
+            None if if_absent == IfAbsent::Create => {
+                let members = id.pair().ok_or(Error::NoRoom)?.to_vec();
+                self.limits
+                    .charge("room", user, self.room_limit.as_ref())
+                    .await?;
+                self.create_room(id.clone(), members).await?
+            }
+            None => return Err(Error::NoRoom),
+        };
+        if self.directory.is_member(&room, user).await? {
+            Ok(room)
+        } else {
+            Err(Error::NoRoom)
+        }
+    }
+
+    /// Makes a room with these members; the room that has this id already stays as it is.
+    pub(crate) async fn create_room(
+        &self,
+        id: RoomId,
+        mut members: Vec<UserId>,
+    ) -> Result<Arc<LiveRoom>, BackendError> {
+        members.sort();
+        members.dedup();
+        let new = NewRoom {
+            id,
+            epoch: Epoch(self.ids.next()),
+            members,
+            created_at: self.clock.now(),
+        };
+        self.directory.create(new).await
+    }
+}

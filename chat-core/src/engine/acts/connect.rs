@@ -1,0 +1,125 @@
+//! Connecting a device, and catching it up on the rooms it names.
+
+use std::{fmt, sync::Arc};
+
+use super::{
+    act::{Act, Answering},
+    actor::Actor,
+    session::Session,
+};
+use crate::{
+    engine::{
+        deliver::{device::Device, transport::Transport},
+        parts::Parts,
+    },
+    model::{SessionId, UserId},
+    wire::{
+        Error, Event, Frame, Pong, RoomCursor,
+        command::{Hello, Ping},
+    },
+};
+
+/// Who connects, and from where they left off.
+#[derive(Debug)]
+pub struct Connect {
+    /// The user.
+    pub user: UserId,
+    /// The rooms to resume; each is caught up, and then live.
+    pub cursors: Vec<RoomCursor>,
+    /// The frame that is sent before anything else once the session is accepted. Default: none.
+    pub greeting: Option<Greeting>,
+}
+
+impl Connect {
+    /// Connects with nothing to resume.
+    pub fn new(user: UserId) -> Self {
+        Self {
+            user,
+            cursors: Vec::new(),
+            greeting: None,
+        }
+    }
+}
+
+/// Makes the first frame of a session, which may name the session.
+pub struct Greeting(Box<dyn FnOnce(SessionId) -> Frame + Send>);
+
+impl Greeting {
+    /// A greeting that `make` makes.
+    pub fn new(make: impl FnOnce(SessionId) -> Frame + Send + 'static) -> Self {
+        Self(Box::new(make))
+    }
+}
+
+impl fmt::Debug for Greeting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Greeting")
+    }
+}
+
+/// Connects a device: [`ChatEngine::connect_with`](crate::ChatEngine::connect_with) is the contract.
+pub(crate) async fn connect(
+    parts: &Arc<Parts>,
+    connect: Connect,
+    transport: Arc<dyn Transport>,
+) -> Result<Session, Error> {
+    if parts.is_draining() {
+        return Err(Error::ShuttingDown);
+    }
+    let Connect {
+        user,
+        cursors,
+        greeting,
+    } = connect;
+    let id = SessionId(parts.ids.next());
+    let device = Arc::new(Device::new(id, user.clone(), transport));
+    // Live entries wait from before the first one can come: nothing falls between.
+    for cursor in &cursors {
+        device.begin_catch_up(&cursor.room);
+    }
+    let first = greeting.map(|Greeting(make)| make(id));
+    let max = parts.config.sessions_per_user;
+    let add = || parts.hub.add(Arc::clone(&device), max, first);
+    let added = match &parts.listening {
+        Some(listening) => listening.listen(&user, add).await?,
+        None => add(),
+    };
+    if !added {
+        return Err(Error::TooManySessions { max });
+    }
+    let actor = Actor {
+        parts: Arc::clone(parts),
+        user,
+    };
+    let session = Session::new(actor, device);
+    // `drain` may have begun since, and listed the sessions before this one was there.
+    if parts.is_draining() {
+        return Err(Error::ShuttingDown);
+    }
+    parts.leases.touch(&session.device).await;
+    let mut budget = parts.config.resume_budget();
+    for cursor in cursors {
+        // However quick the store: the transport's reader has its turn between two rooms.
+        tokio::task::yield_now().await;
+        let room = cursor.room.clone();
+        let resumed = |cursor| Some(Event::Resumed { room, cursor }.into());
+        match session.catch_up(&cursor, &mut budget, resumed).await {
+            Ok(_) => {}
+            Err(Error::NoRoom) => session.send(Event::Closed { room: cursor.room }.into()),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(session)
+}
+
+impl Act for Hello {
+    async fn act(self, _: &Session, answer: Answering<Self>) {
+        answer.give(Err(Error::BadRequest("hello has been said".to_owned())));
+    }
+}
+
+impl Act for Ping {
+    async fn act(self, _: &Session, answer: Answering<Self>) {
+        answer.give(Ok(Pong {}));
+    }
+}

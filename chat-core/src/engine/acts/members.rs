@@ -1,0 +1,50 @@
+//! Making groups, and adding and removing their members.
+
+use super::{access::IfAbsent, actor::Actor};
+use crate::{
+    engine::parts::Parts,
+    model::{EntryBody, InvalidId, Room, RoomId, UserId},
+    wire::Error,
+};
+
+/// Makes a group with its first members; the room that has this id already stays as it is.
+pub(crate) async fn create_group(
+    parts: &Parts,
+    id: RoomId,
+    members: Vec<UserId>,
+) -> Result<Room, Error> {
+    if id.pair().is_some() {
+        return Err(InvalidId::NotAPair.into());
+    }
+    let room = parts.access.create_room(id, members).await?;
+    parts.store.room(&room.id).await?.ok_or(Error::NoRoom)
+}
+
+impl Actor {
+    /// Makes `user` a member of a group that this user is in.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoRoom`] for a direct room as well, or a backend's failure.
+    pub async fn add_member(&self, room: &RoomId, user: UserId) -> Result<(), Error> {
+        self.change_members(room, EntryBody::Joined { user }).await
+    }
+
+    /// Ends the membership of `user`, who may be the one who acts, in a group that this user is in.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoRoom`] for a direct room as well, or a backend's failure.
+    pub async fn remove_member(&self, room: &RoomId, user: UserId) -> Result<(), Error> {
+        self.change_members(room, EntryBody::Left { user }).await
+    }
+
+    async fn change_members(&self, room: &RoomId, body: EntryBody) -> Result<(), Error> {
+        if room.pair().is_some() {
+            return Err(Error::NoRoom);
+        }
+        let access = &self.parts.access;
+        let live = access.enter(&self.user, room, IfAbsent::Refuse).await?;
+        self.append(live, body).await.map(drop)
+    }
+}

@@ -1,0 +1,18 @@
+//! What users can do: one use case per file, named as its command.
+
+pub(crate) mod access;
+pub(crate) mod act;
+pub(crate) mod actor;
+pub(crate) mod connect;
+mod history;
+pub(crate) mod limits;
+pub(crate) mod members;
+mod open;
+pub(crate) mod presence;
+mod receipt;
+mod resume;
+pub(crate) mod review;
+mod rooms;
+pub(crate) mod send;
+pub(crate) mod session;
+pub(crate) mod typing;

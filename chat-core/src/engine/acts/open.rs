@@ -1,0 +1,65 @@
+//! Opening a direct room, and viewing a room.
+
+use super::{
+    access::IfAbsent,
+    act::{Act, Answering},
+    actor::Actor,
+    session::Session,
+};
+use crate::{
+    engine::parts::Parts,
+    model::{RoomId, UserId},
+    wire::{Error, MemberView, RoomView, command::Open},
+};
+
+/// How many members a [`RoomView`] lists.
+const MEMBERS_SHOWN: usize = 200;
+
+impl Actor {
+    /// Opens the direct room with `peer`, making it if need be.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidId`] when `peer` is the user, or a backend's failure.
+    pub async fn open(&self, peer: &UserId) -> Result<RoomView, Error> {
+        let id = RoomId::direct(&self.user, peer)?;
+        let access = &self.parts.access;
+        access.enter(&self.user, &id, IfAbsent::Create).await?;
+        self.view(&id).await
+    }
+
+    /// A room that the user is in, with its members, and which of them are online as far as is known.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoRoom`], or a backend's failure.
+    pub async fn view(&self, id: &RoomId) -> Result<RoomView, Error> {
+        let Parts {
+            access,
+            store,
+            leases,
+            ..
+        } = &*self.parts;
+        let live = access.enter(&self.user, id, IfAbsent::Refuse).await?;
+        let room = store.room(id).await?.ok_or(Error::NoRoom)?;
+        let members = live.members();
+        let members = &members[..members.len().min(MEMBERS_SHOWN)];
+        let presence = leases.as_known(members).await;
+        let watermarks = store.watermarks(id, members).await?;
+        let members = presence
+            .into_iter()
+            .zip(watermarks)
+            .map(|(presence, watermarks)| MemberView {
+                presence,
+                watermarks,
+            })
+            .collect();
+        Ok(RoomView { room, members })
+    }
+}
+
+impl Act for Open {
+    async fn act(self, by: &Session, answer: Answering<Self>) {
+        answer.give(by.open(&self.user).await);
+    }
+}

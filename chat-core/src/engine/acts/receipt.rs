@@ -1,0 +1,57 @@
+//! Receipts: a member states how far a room has been received or read, and the other members are sent it.
+
+use super::{
+    access::IfAbsent,
+    act::{Act, Answering},
+    actor::Actor,
+    session::Session,
+};
+use crate::{
+    engine::{deliver::notify, parts::Parts, state::rooms::LiveRoom},
+    model::{Mark, RoomId, Seq, Watermarks},
+    port::{Change, Hint},
+    wire::{Error, command::Receipt},
+};
+
+impl Actor {
+    /// States that everything up to and including `upto` has been received, or read; gives the
+    /// user's watermarks as they stand then.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoRoom`], or a backend's failure.
+    pub async fn receipt(&self, room: &RoomId, mark: Mark, upto: Seq) -> Result<Watermarks, Error> {
+        let Parts { access, store, .. } = &*self.parts;
+        let live = access.enter(&self.user, room, IfAbsent::Refuse).await?;
+        match store.advance(room, &self.user, mark, upto).await? {
+            Change::Unchanged(now) => {
+                // A node that died before it announced the receipt may have stored it.
+                let announced = live.announced().get(&self.user).copied();
+                if announced.is_none_or(|announced| now.is_ahead_of(announced)) {
+                    self.announce_receipt(&live, announced.unwrap_or(now), now);
+                }
+                Ok(now)
+            }
+            Change::Moved { from, to } => {
+                self.announce_receipt(&live, from, to);
+                Ok(to)
+            }
+        }
+    }
+
+    fn announce_receipt(&self, room: &LiveRoom, was: Watermarks, now: Watermarks) {
+        let was = was.meet(now);
+        notify::receipt(&self.parts.hub, room, &self.user, was, now);
+        self.parts.hints.to_members(room, || Hint::Receipt {
+            room: room.id.clone(),
+            user: self.user.clone(),
+            was,
+        });
+    }
+}
+
+impl Act for Receipt {
+    async fn act(self, by: &Session, answer: Answering<Self>) {
+        answer.give(by.receipt(&self.room, self.mark, self.seq).await);
+    }
+}

@@ -1,0 +1,42 @@
+//! Listing the rooms of a user.
+
+use super::{
+    act::{Act, Answering},
+    actor::Actor,
+    session::Session,
+};
+use crate::{
+    model::RoomId,
+    wire::{Error, RoomList, command::Rooms},
+};
+
+impl Actor {
+    /// One page of the user's rooms in ascending order of id, from the first one after `after`. Default 50
+    /// rooms, at most 200.
+    ///
+    /// # Errors
+    ///
+    /// A backend's failure.
+    pub async fn rooms(
+        &self,
+        after: Option<&RoomId>,
+        limit: Option<usize>,
+    ) -> Result<RoomList, Error> {
+        let limit = self.parts.config.page_limit(limit);
+        let one_more = limit.saturating_add(1);
+        let mut rooms = self
+            .parts
+            .store
+            .rooms_of(&self.user, after, one_more)
+            .await?;
+        let more = rooms.len() > limit;
+        rooms.truncate(limit);
+        Ok(RoomList { rooms, more })
+    }
+}
+
+impl Act for Rooms {
+    async fn act(self, by: &Session, answer: Answering<Self>) {
+        answer.give(by.rooms(self.after.as_ref(), self.limit).await);
+    }
+}

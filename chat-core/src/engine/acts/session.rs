@@ -1,0 +1,109 @@
+//! The session: one connected device.
+
+use std::{ops::Deref, sync::Arc};
+
+use super::actor::Actor;
+use crate::{
+    engine::{
+        deliver::{device::Device, outbox::Outbox},
+        presence::leases::Departure,
+    },
+    model::SessionId,
+    wire::{CloseReason, Event, Frame, Outgoing},
+};
+
+/// One connected device of a user: everything an [`Actor`] can do, and events through its
+/// transport. It receives what happens in every room of its user.
+///
+/// Dropping it disconnects.
+#[derive(Debug)]
+pub struct Session {
+    actor: Actor,
+    pub(crate) device: Arc<Device>,
+}
+
+impl Session {
+    /// The session of a device that the hub has.
+    pub(crate) fn new(actor: Actor, device: Arc<Device>) -> Self {
+        actor.parts.metrics.sessions.up();
+        Self { actor, device }
+    }
+
+    /// The id of this session.
+    pub fn id(&self) -> SessionId {
+        self.device.session
+    }
+
+    /// Ends the connection for this reason, after what is queued.
+    pub fn close(&self, reason: CloseReason) {
+        self.device.close(reason);
+    }
+
+    pub(crate) fn send(&self, frame: Frame) {
+        self.device.send(frame);
+    }
+}
+
+impl Deref for Session {
+    type Target = Actor;
+
+    fn deref(&self) -> &Actor {
+        &self.actor
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let parts = &self.actor.parts;
+        parts.hub.remove(&self.device);
+        parts.metrics.sessions.down();
+        let departure = Departure {
+            user: self.device.user.clone(),
+            session: self.device.session,
+        };
+        if parts.departures.try_send(departure).is_err() {
+            // The lease ends by itself.
+            tracing::debug!("too many departures at once");
+        }
+    }
+}
+
+/// A [`Session`] in this process, whose events are read here.
+#[derive(Debug)]
+pub struct LocalSession {
+    session: Session,
+    outbox: Arc<Outbox>,
+}
+
+impl LocalSession {
+    pub(crate) fn new(session: Session, outbox: Arc<Outbox>) -> Self {
+        Self { session, outbox }
+    }
+
+    /// Waits for the next event; `None` when the session is closed.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped call loses nothing.
+    pub async fn next_event(&self) -> Option<Event> {
+        let mut frames = Vec::with_capacity(1);
+        loop {
+            if self.outbox.recv_many(&mut frames, 1).await.is_some() {
+                return None;
+            }
+            for frame in frames.drain(..) {
+                if let Outgoing::Event(event) = frame.outgoing() {
+                    return Some(event.clone());
+                }
+            }
+        }
+    }
+}
+
+impl Deref for LocalSession {
+    type Target = Session;
+
+    fn deref(&self) -> &Session {
+        &self.session
+    }
+}

@@ -1,0 +1,224 @@
+//! Assembly: makes the parts of an engine from what the builder was given, and starts the tasks.
+
+use std::sync::{Arc, atomic::AtomicBool};
+
+use tokio::sync::mpsc;
+
+use super::{
+    acts::{access::Access, limits::Limits, review::Review, typing::Typing},
+    builder::ChatEngineBuilder,
+    deliver::hub::Hub,
+    log::{
+        follower::{Follower, Followers},
+        lagging::{CatchUps, Lagging},
+        publish::Publisher,
+        queue::AppendQueue,
+        sequencer::Sequencer,
+    },
+    metrics::Metrics,
+    nodes::{hints_in::HintsIn, hints_out, listen::Listening},
+    parts::Parts,
+    presence::{PresenceTask, changes::PresenceChanges, leases::Leases},
+    read::{directory::Directory, shared_reads::SharedReads, windows},
+    state::{
+        admission::Admission, hints::Hints, moved::Moved, outage::Outage, rooms::Rooms,
+        typists::Typists, window_writes::WindowWrites,
+    },
+    tasks::Tasks,
+    watched::Watched,
+};
+use crate::{
+    memory::{MemoryCache, MemoryStore},
+    moderation::Chain,
+    port::{Cache, Store},
+    time::{RandomIds, SystemClock},
+};
+
+/// How many devices that have gone may wait for the end of their leases; of more, the leases end by
+/// themselves.
+const DEPARTURES: usize = 65_536;
+
+/// The list of followers: everything that happens after a commit, in the order in which it is called. A new
+/// one is a line here and a file of its own.
+fn followers(
+    metrics: &Arc<Metrics>,
+    typing: &Arc<Typing>,
+    windows: Option<&WindowWrites>,
+    hints: &Hints,
+) -> Followers {
+    let mut followers: Vec<Box<dyn Follower>> = vec![
+        Box::new(Arc::clone(metrics)),
+        Box::new(Arc::clone(typing)),
+        Box::new(hints.clone()),
+    ];
+    if let Some(windows) = windows {
+        followers.push(Box::new(windows.clone()));
+    }
+    followers.into()
+}
+
+/// Makes the parts and starts the tasks, on the current runtime.
+#[expect(clippy::too_many_lines, reason = "it is a list of parts")]
+pub(super) fn assemble(builder: ChatEngineBuilder) -> Arc<Parts> {
+    let ChatEngineBuilder {
+        store,
+        cache,
+        broker,
+        moderation,
+        clock,
+        ids,
+        config,
+    } = builder;
+    let clock = clock.unwrap_or_else(|| Arc::new(SystemClock::default()));
+    let ids = ids.unwrap_or_else(|| Arc::new(RandomIds));
+    let metrics = Arc::<Metrics>::default();
+    let tasks = Tasks::default();
+
+    let store = store.unwrap_or_else(|| Arc::new(MemoryStore::default()));
+    let outage = Outage::new("the store fails; what it can't take is refused");
+    let watched_store = Arc::new(Watched::new(store, outage, Arc::clone(&clock)));
+    let store: Arc<dyn Store> = Arc::clone(&watched_store) as _;
+
+    let cache = cache.unwrap_or_else(|| Arc::new(MemoryCache::new(Arc::clone(&clock))));
+    let outage =
+        Outage::new("the cache fails; limits are this node's own, and nobody knows who is online");
+    let watched_cache = Arc::new(Watched::new(cache, outage, Arc::clone(&clock)));
+    let cache: Arc<dyn Cache> = Arc::clone(&watched_cache) as _;
+
+    let hub = Arc::<Hub>::default();
+    // Hints and windows are for other nodes, which only a broker reaches.
+    let (hints, outbound) = Hints::new(broker.is_some(), Arc::clone(&metrics));
+    let (windows, window_writes) = broker.as_ref().map(|_| WindowWrites::queue()).unzip();
+    let directory = Arc::new(Directory {
+        store: Arc::clone(&store),
+        hub: Arc::clone(&hub),
+        hints: hints.clone(),
+        rooms: Rooms::default(),
+    });
+    let (catch_ups, lagging) = CatchUps::queue();
+    let listening = broker.as_ref().map(|broker| {
+        let (broker, directory) = (Arc::clone(broker), Arc::clone(&directory));
+        Arc::new(Listening::new(broker, directory, catch_ups.clone()))
+    });
+
+    let typing = Arc::new(Typing {
+        typists: Typists::default(),
+        hub: Arc::clone(&hub),
+        hints: hints.clone(),
+        clock: Arc::clone(&clock),
+        throttle: config.typing_throttle,
+        expiry: config.typing_expiry,
+    });
+    tasks.spawn_until_stop(Arc::clone(&typing).run());
+
+    let moved = Arc::<Moved>::default();
+    let leases = Arc::new(Leases::new(
+        Arc::clone(&cache),
+        Arc::clone(&hub),
+        Arc::clone(&moved),
+        config.presence_lease,
+    ));
+    let presence = Arc::new(PresenceChanges::new(
+        Arc::clone(&cache),
+        Arc::clone(&directory),
+        hints.clone(),
+        moved,
+    ));
+    let (departures, departed) = mpsc::channel(DEPARTURES);
+    let (task_leases, task_presence) = (Arc::clone(&leases), Arc::clone(&presence));
+    let keeper = PresenceTask::new(task_leases, task_presence, listening.clone(), &config);
+    tasks.spawn_until_stop(keeper.run(departed));
+
+    let admission = Arc::<Admission>::default();
+    let (jobs, waiting) = mpsc::channel(config.append_queue);
+    let publisher = Publisher {
+        store: Arc::clone(&store),
+        hub: Arc::clone(&hub),
+        followers: followers(&metrics, &typing, windows.as_ref(), &hints),
+    };
+    let sequencer = Sequencer::new(
+        Arc::clone(&clock),
+        Arc::clone(&metrics),
+        Arc::clone(&admission),
+        hints.clone(),
+        publisher,
+        Lagging::new(Arc::clone(&directory), lagging),
+    );
+    // It ends by itself, after what is queued is stored.
+    tasks.spawn(sequencer.run(waiting));
+    let queue = AppendQueue {
+        jobs,
+        admission,
+        clock: Arc::clone(&clock),
+        metrics: Arc::clone(&metrics),
+    };
+
+    if let Some(broker) = broker {
+        let sending = hints_out::run(Arc::clone(&broker), outbound, Arc::clone(&metrics));
+        tasks.spawn_until_stop(sending);
+        let receiving = HintsIn {
+            broker,
+            cache: Arc::clone(&cache),
+            hub: Arc::clone(&hub),
+            directory: Arc::clone(&directory),
+            catch_ups,
+            leases: Arc::clone(&leases),
+            presence: Arc::clone(&presence),
+            metrics: Arc::clone(&metrics),
+            check_every: config.position_check,
+        };
+        tasks.spawn_until_stop(receiving.run());
+    }
+    if let Some(writes) = window_writes {
+        tasks.spawn_until_stop(windows::run(Arc::clone(&cache), writes));
+    }
+
+    let limits = Arc::new(Limits {
+        cache: Arc::clone(&cache),
+        local: MemoryCache::new(Arc::clone(&clock)),
+    });
+    let access = Access {
+        directory: Arc::clone(&directory),
+        limits: Arc::clone(&limits),
+        room_limit: config.room_limit,
+        clock: Arc::clone(&clock),
+        ids: Arc::clone(&ids),
+    };
+    let review = Review {
+        limits,
+        moderation: Chain::new(moderation),
+        send_limit: config.send_limit,
+        max_chars: config.text_chars,
+        max_bytes: config.text_bytes,
+    };
+    let reads = SharedReads {
+        store: Arc::clone(&store),
+        cache: Arc::clone(&cache),
+        windows,
+        metrics: Arc::clone(&metrics),
+    };
+    Arc::new(Parts {
+        config,
+        clock,
+        ids,
+        metrics,
+        store,
+        watched_store,
+        cache,
+        watched_cache,
+        hub,
+        directory,
+        reads,
+        access,
+        review,
+        queue,
+        typing,
+        leases,
+        presence,
+        departures,
+        hints,
+        listening,
+        tasks,
+        draining: AtomicBool::new(false),
+    })
+}

@@ -1,0 +1,151 @@
+//! One connected device: the way to its transport, and the gate that holds live entries of a room back
+//! while the room is caught up.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use super::transport::{Transport, TrySendError};
+use crate::{
+    model::{RoomId, Seq, SessionId, UserId},
+    wire::{CloseReason, Event, Frame, Outgoing},
+};
+
+/// The device of one session.
+#[derive(Debug)]
+pub(crate) struct Device {
+    pub(crate) session: SessionId,
+    pub(crate) user: UserId,
+    transport: Arc<dyn Transport>,
+    /// The gates of the rooms that are being caught up, or were.
+    gates: Mutex<HashMap<RoomId, Gate>>,
+}
+
+/// Whether live entries of a room that is resumed may pass.
+#[derive(Debug)]
+enum Gate {
+    /// They wait until the room is caught up.
+    Waiting(Vec<Frame>),
+    /// Those up to this number have been sent already: the store had them before they were published.
+    Past(Seq),
+}
+
+/// How many live entries of a room may wait for its catch-up; with more the device is closed as slow.
+const WAITING_MAX: usize = 1_024;
+
+impl Device {
+    pub(crate) fn new(session: SessionId, user: UserId, transport: Arc<dyn Transport>) -> Self {
+        Self {
+            session,
+            user,
+            transport,
+            gates: Mutex::default(),
+        }
+    }
+
+    fn gates(&self) -> MutexGuard<'_, HashMap<RoomId, Gate>> {
+        self.gates.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends anything but a room's entries. A device whose transport is full is closed as slow, unless the
+    /// frame may be dropped.
+    pub(crate) fn send(&self, frame: Frame) {
+        let ephemeral = frame.is_ephemeral();
+        match self.transport.try_send(frame) {
+            Ok(()) | Err(TrySendError::Closed) => {}
+            Err(TrySendError::Full) if ephemeral => {}
+            Err(TrySendError::Full) => {
+                tracing::info!(user = %self.user, session = %self.session, "closing a slow consumer");
+                self.close(CloseReason::Slow);
+            }
+        }
+    }
+
+    /// Sends an entry, or keeps it until its room is caught up.
+    pub(crate) fn send_entry(&self, room: &RoomId, seq: Seq, frame: &Frame) {
+        // The lock is held while sending, so that an entry can't overtake the end of a catch-up.
+        let mut gates = self.gates();
+        match gates.get_mut(room) {
+            None => self.send(frame.clone()),
+            Some(Gate::Past(at)) if seq <= *at => {}
+            Some(Gate::Past(_)) => {
+                gates.remove(room);
+                self.send(frame.clone());
+            }
+            Some(Gate::Waiting(frames)) if frames.len() < WAITING_MAX => {
+                frames.push(frame.clone());
+            }
+            Some(Gate::Waiting(_)) => self.close(CloseReason::Slow),
+        }
+    }
+
+    /// From now on live entries of this room wait; those that wait already stay.
+    pub(crate) fn begin_catch_up(&self, room: &RoomId) {
+        let mut gates = self.gates();
+        if !matches!(gates.get(room), Some(Gate::Waiting(_))) {
+            gates.insert(room.clone(), Gate::Waiting(Vec::new()));
+        }
+    }
+
+    /// Sends what was missed, up to `reached`, then what waited, then `last`; gives the position.
+    pub(crate) fn end_catch_up(
+        &self,
+        room: &RoomId,
+        missed: impl IntoIterator<Item = Frame>,
+        reached: Seq,
+        last: impl FnOnce(Seq) -> Option<Frame>,
+    ) -> Seq {
+        let mut gates = self.gates();
+        for frame in missed {
+            self.send(frame);
+        }
+        let mut at = reached;
+        let waiting = match gates.remove(room) {
+            Some(Gate::Waiting(frames)) => frames,
+            Some(Gate::Past(_)) | None => Vec::new(),
+        };
+        for frame in waiting {
+            if let Outgoing::Event(Event::Entry(entry)) = frame.outgoing()
+                && entry.seq > at
+            {
+                at = entry.seq;
+                self.send(frame);
+            }
+        }
+        gates.insert(room.clone(), Gate::Past(at));
+        if let Some(frame) = last(at) {
+            self.send(frame);
+        }
+        at
+    }
+
+    /// Gives up a catch-up that has not ended when the guard is dropped.
+    pub(crate) fn abandon_unless_ended<'a>(&'a self, room: &'a RoomId) -> Unfinished<'a> {
+        Unfinished { device: self, room }
+    }
+
+    pub(crate) fn close(&self, reason: CloseReason) {
+        self.transport.close(reason);
+    }
+}
+
+/// A catch-up that may be dropped half-way, with the future that carries it out.
+#[must_use]
+pub(crate) struct Unfinished<'a> {
+    device: &'a Device,
+    room: &'a RoomId,
+}
+
+impl Drop for Unfinished<'_> {
+    /// What waits is sent as if the catch-up had never begun.
+    fn drop(&mut self) {
+        let mut gates = self.device.gates();
+        if let Some(Gate::Waiting(frames)) = gates.get_mut(self.room) {
+            for frame in std::mem::take(frames) {
+                self.device.send(frame);
+            }
+            gates.remove(self.room);
+        }
+    }
+}

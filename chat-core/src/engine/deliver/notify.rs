@@ -1,0 +1,111 @@
+//! Notifying the devices of this node of what is no entry of a log: receipts, typing and presence.
+
+use super::hub::Hub;
+use crate::{
+    engine::state::rooms::LiveRoom,
+    model::{Presence, UserId, Watermarks},
+    wire::{Event, Frame},
+};
+
+/// Sends the members of a room how far one of them has received and read.
+///
+/// The watermarks that members see never go back: of two receipts that were stored one after the other,
+/// the second may get here first.
+pub(crate) fn receipt(hub: &Hub, room: &LiveRoom, user: &UserId, was: Watermarks, now: Watermarks) {
+    let mut announced = room.announced();
+    let last = announced.entry(user.clone()).or_default();
+    let now = now.join(*last);
+    *last = now;
+    let frame = Frame::from(Event::Receipt {
+        room: room.id.clone(),
+        user: user.clone(),
+        was,
+        now,
+    });
+    for member in &*room.members() {
+        hub.each(member, |device| device.send(frame.clone()));
+    }
+}
+
+/// Sends the other members of a room that one of them is typing, or has stopped.
+pub(crate) fn typing(hub: &Hub, room: &LiveRoom, user: &UserId, active: bool) {
+    let frame = Frame::from(Event::Typing {
+        room: room.id.clone(),
+        user: user.clone(),
+        active,
+    });
+    for member in room.members().iter().filter(|member| *member != user) {
+        hub.each(member, |device| device.send(frame.clone()));
+    }
+}
+
+/// Sends these users how another user is.
+pub(crate) fn presence<'a>(
+    hub: &Hub,
+    listeners: impl IntoIterator<Item = &'a UserId>,
+    presence: Presence,
+) {
+    let frame = Frame::from(Event::Presence(presence));
+    for listener in listeners {
+        hub.each(listener, |device| device.send(frame.clone()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{
+        engine::{
+            deliver::{
+                device::Device,
+                outbox::{Outbox, OutboxLimits},
+            },
+            state::rooms::Rooms,
+        },
+        model::{Epoch, Room, RoomId, Seq, SessionId},
+        wire::Outgoing,
+    };
+
+    #[tokio::test]
+    async fn watermarks_as_members_see_them_never_go_back() {
+        let (alice, bob) = (UserId::new("alice").unwrap(), UserId::new("bob").unwrap());
+        let hub = Hub::default();
+        let outbox = Outbox::new(OutboxLimits::default());
+        let watching = Device::new(
+            SessionId(Uuid::nil()),
+            alice.clone(),
+            Arc::clone(&outbox) as _,
+        );
+        assert!(hub.add(Arc::new(watching), 1, None));
+        let room = Room {
+            id: RoomId::direct(&alice, &bob).unwrap(),
+            epoch: Epoch(Uuid::nil()),
+            head: Seq(6),
+            created_at: chrono::DateTime::UNIX_EPOCH,
+        };
+        let members = vec![alice, bob.clone()];
+        let room = Rooms::default().insert(&room, room.head, members, |_| true);
+        let at = |seq| Watermarks {
+            delivered: Seq(seq),
+            read: Seq(seq),
+        };
+        // Two of bob's devices; the receipt that was stored second is sent first.
+        receipt(&hub, &room, &bob, at(5), at(6));
+        receipt(&hub, &room, &bob, at(0), at(5));
+        let mut frames = Vec::new();
+        outbox.recv_many(&mut frames, 9).await;
+        let seen: Vec<_> = frames
+            .iter()
+            .map(|frame| match frame.outgoing() {
+                Outgoing::Event(Event::Receipt { was, now, .. }) => (*was, *now),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        // Nothing between the first and the last is left out either.
+        assert_eq!(seen, [(at(5), at(6)), (at(0), at(6))]);
+    }
+}

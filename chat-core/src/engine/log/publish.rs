@@ -1,0 +1,95 @@
+//! Publishing: entries go out to the devices of this node, room by room in the order of their numbers.
+//!
+//! Only the sequencer's task publishes, so that order needs no lock.
+
+use std::sync::Arc;
+
+use super::follower::Followers;
+use crate::{
+    engine::{
+        deliver::{device::Device, hub::Hub},
+        state::rooms::LiveRoom,
+    },
+    model::{Effect, Entry, Page, Seq},
+    port::Store,
+    wire::{Event, Frame},
+};
+
+#[derive(Debug)]
+pub(crate) struct Publisher {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) followers: Followers,
+}
+
+/// How far a room could be published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub(crate) enum Reached {
+    /// As far as it was to be.
+    Wanted,
+    /// The store does not show all of it. After a fail-over it may not show for a moment what it has.
+    Less,
+    /// The store could not be read.
+    Unreadable,
+}
+
+impl Publisher {
+    /// Publishes an entry, after those before it that have not been published yet.
+    pub(crate) async fn publish(&self, room: &Arc<LiveRoom>, entry: &Arc<Entry>) -> Reached {
+        let mut reached = Reached::Wanted;
+        if entry.seq > room.published().next() {
+            reached = self.publish_up_to(room, Seq(entry.seq.0 - 1)).await;
+        }
+        self.publish_if_next(room, entry);
+        reached
+    }
+
+    /// Publishes what the store has up to `head`, in order.
+    pub(crate) async fn publish_up_to(&self, room: &Arc<LiveRoom>, head: Seq) -> Reached {
+        const PAGE: usize = 200;
+        while room.published() < head {
+            let page = Page::After(room.published());
+            match self.store.page(&room.id, page, PAGE).await {
+                Ok(entries) if entries.is_empty() => return Reached::Less,
+                Ok(entries) => {
+                    for entry in entries {
+                        self.send(room, &entry);
+                    }
+                }
+                Err(_) => return Reached::Unreadable,
+            }
+        }
+        Reached::Wanted
+    }
+
+    /// Publishes an entry if it is the next one of its room.
+    pub(crate) fn publish_if_next(&self, room: &Arc<LiveRoom>, entry: &Arc<Entry>) {
+        if entry.seq == room.published().next() {
+            self.send(room, entry);
+        }
+    }
+
+    /// Sends an entry to all devices of all members: one frame, encoded once.
+    fn send(&self, room: &Arc<LiveRoom>, entry: &Arc<Entry>) {
+        room.set_published(entry.seq);
+        room.apply(&entry.body);
+        let members = room.members();
+        let frame = Frame::from(Event::Entry(Arc::clone(entry)));
+        let mut devices = 0;
+        for member in &*members {
+            self.hub.each(member, |device| {
+                device.send_entry(&room.id, entry.seq, &frame);
+                devices += 1;
+            });
+        }
+        // A member who has left is sent this as the last entry.
+        if let Effect::Dismiss { user } = entry.body.effect() {
+            let last = |device: &Device| device.send_entry(&room.id, entry.seq, &frame);
+            self.hub.each(user, last);
+        }
+        for follower in &*self.followers {
+            follower.published(room, entry, devices);
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! The sequencer: the one task that appends to the logs and publishes from them.
+//!
+//! It drains the queue and hands what it finds to the store as one batch (group commit); the senders are
+//! answered when the store has it for good; then the entries are published, room by room in the order of
+//! their numbers.
+
+use std::{pin::pin, sync::Arc};
+
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{MissedTickBehavior, interval},
+};
+use tracing::Instrument;
+
+use super::{
+    healing::{Healing, RECHECK},
+    lagging::Lagging,
+    publish::Publisher,
+    queue::{Append, Job, Waiter},
+};
+use crate::{
+    engine::{
+        metrics::Metrics,
+        state::{
+            admission::{Admission, BATCH},
+            hints::Hints,
+            rooms::LiveRoom,
+        },
+    },
+    model::NewEntry,
+    port::{AppendError, Appended, BackendError, Outcome, Retry},
+    time::Clock,
+    wire::{Error, Sent},
+};
+
+#[derive(Debug)]
+pub(crate) struct Sequencer {
+    clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
+    admission: Arc<Admission>,
+    publisher: Publisher,
+    lagging: Lagging,
+    healing: Healing,
+}
+
+impl Sequencer {
+    pub(crate) fn new(
+        clock: Arc<dyn Clock>,
+        metrics: Arc<Metrics>,
+        admission: Arc<Admission>,
+        hints: Hints,
+        publisher: Publisher,
+        lagging: Lagging,
+    ) -> Self {
+        let healing = Healing::new(Arc::clone(&publisher.store), hints);
+        Self {
+            clock,
+            metrics,
+            admission,
+            publisher,
+            lagging,
+            healing,
+        }
+    }
+
+    /// Runs until the last sender of jobs is gone, or the queue is closed.
+    pub(crate) async fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
+        let mut queued = Vec::new();
+        let mut recheck = interval(RECHECK);
+        recheck.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                count = jobs.recv_many(&mut queued, BATCH) => {
+                    if count == 0 {
+                        return;
+                    }
+                    self.work(&mut queued, &mut jobs).await;
+                    if jobs.is_empty() {
+                        self.admission.caught_up();
+                    }
+                }
+                Some(read) = self.lagging.next() => {
+                    self.lagging.publish(read, &self.publisher, &mut self.healing);
+                }
+                _ = recheck.tick(), if self.healing.is_needed() => {
+                    self.healing.recheck(&self.publisher).await;
+                    // However long that took, what is queued has its turn first.
+                    recheck.reset();
+                }
+            }
+        }
+    }
+
+    /// Carries out one batch of jobs.
+    async fn work(&mut self, queued: &mut Vec<Job>, jobs: &mut mpsc::Receiver<Job>) {
+        let mut batch = Vec::with_capacity(queued.len());
+        let mut waiting = Vec::with_capacity(queued.len());
+        let mut finished: Vec<oneshot::Sender<()>> = Vec::new();
+        for job in queued.drain(..) {
+            match job {
+                Job::Append(Append {
+                    room,
+                    entry,
+                    waiter,
+                }) => {
+                    batch.push(entry);
+                    waiting.push((room, waiter));
+                }
+                Job::Flush(done) => finished.push(done),
+                Job::Close(done) => {
+                    jobs.close();
+                    finished.push(done);
+                }
+            }
+        }
+        if !batch.is_empty() {
+            let answers = self.commit(batch).await;
+            for ((room, waiter), answer) in waiting.into_iter().zip(answers) {
+                self.settle(&room, waiter, answer).await;
+            }
+        }
+        for done in finished {
+            done.send(()).ok();
+        }
+    }
+
+    /// Has the store append a batch, and notes what that took.
+    async fn commit(&mut self, batch: Vec<NewEntry>) -> Vec<Result<Appended, AppendError>> {
+        let begun = self.clock.monotonic();
+        self.admission.begin(begun);
+        self.metrics.batch.note(batch.len());
+        let span = tracing::debug_span!("store_append", entries = batch.len());
+        let answers = self.append(batch).instrument(span).await;
+        let took = self.clock.monotonic().saturating_sub(begun);
+        self.admission.end(took);
+        self.metrics.append_time.note_time(took);
+        answers
+    }
+
+    /// Hands a batch to the store. Rooms that have grown elsewhere are published meanwhile.
+    async fn append(&mut self, batch: Vec<NewEntry>) -> Vec<Result<Appended, AppendError>> {
+        let store = Arc::clone(&self.publisher.store);
+        let mut answers = pin!(store.append(batch));
+        loop {
+            tokio::select! {
+                answers = &mut answers => return answers,
+                Some(read) = self.lagging.next() => {
+                    self.lagging.publish(read, &self.publisher, &mut self.healing);
+                }
+            }
+        }
+    }
+
+    /// Answers the sender of an entry, then publishes the entry.
+    async fn settle(
+        &mut self,
+        room: &Arc<LiveRoom>,
+        waiter: Waiter,
+        answer: Result<Appended, AppendError>,
+    ) {
+        self.metrics.appends.count((&answer).into());
+        match answer {
+            Ok(Appended { entry, outcome }) => {
+                let sent = Sent {
+                    room: entry.room.clone(),
+                    id: entry.id,
+                    seq: entry.seq,
+                    at: entry.at,
+                    duplicate: outcome == Outcome::Duplicate,
+                };
+                waiter.answer(&*self.clock, &self.metrics, Ok(sent));
+                let reached = self.publisher.publish(room, &entry).await;
+                self.healing.doubt_unless_reached(room, reached);
+                for follower in &*self.publisher.followers {
+                    follower.stored(room, &entry);
+                }
+            }
+            Err(error) => {
+                if let AppendError::Backend(BackendError {
+                    retry: Retry::IfIdempotent,
+                    ..
+                }) = &error
+                {
+                    self.healing.doubt(Arc::clone(room));
+                }
+                waiter.answer(&*self.clock, &self.metrics, Err(Error::from(error)));
+            }
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! Making up for hints that were lost, by comparing what this node has sent with what the store has.
+
+use crate::{
+    engine::{
+        deliver::notify,
+        log::lagging::CatchUps,
+        read::directory::{Directory, RoomsOf},
+    },
+    model::{UserId, Watermarks},
+    port::BackendError,
+};
+
+/// Compares what was published here with the heads in the store, for all rooms of the users of this node,
+/// and has rooms that lag behind caught up.
+pub(crate) async fn on_entries(
+    directory: &Directory,
+    catch_ups: &CatchUps,
+) -> Result<(), BackendError> {
+    const USERS: usize = 500;
+    let (store, hub) = (&directory.store, &directory.hub);
+    // A room whose last member here was removed on another node is in no user's list any more.
+    let mut unlisted = directory.rooms.groups_with(|member| hub.has(member));
+    for users in hub.users().chunks(USERS) {
+        let mut pages = RoomsOf::new(&**store, users);
+        while let Some(rooms) = pages.next().await? {
+            for room in rooms {
+                unlisted.remove(&room.id);
+                let live = directory.take_into_use(&room).await?;
+                if live.published() < room.head {
+                    catch_ups.catch_up(live, room.head).await;
+                }
+            }
+        }
+    }
+    for (id, live) in unlisted {
+        if let Some(room) = store.room(&id).await?
+            && live.published() < room.head
+        {
+            catch_ups.catch_up(live, room.head).await;
+        }
+    }
+    Ok(())
+}
+
+/// Sends the receipts that may have been missed, for entries that were sent to sessions of this node.
+pub(crate) async fn on_receipts(directory: &Directory) -> Result<(), BackendError> {
+    /// Of a larger room, the first members.
+    const MEMBERS: usize = 200;
+    let hub = &directory.hub;
+    for room in directory.rooms.all() {
+        let members = room.members();
+        if room.published() == room.since || !members.iter().any(|it| hub.has(it)) {
+            continue;
+        }
+        let all = members
+            .iter()
+            .map(|user| (user.clone(), room.announced_of(user)));
+        let behind = all.filter(|(_, announced)| announced.read < room.published());
+        let (behind, announced): (Vec<UserId>, Vec<Watermarks>) = behind.take(MEMBERS).unzip();
+        let now = directory.store.watermarks(&room.id, &behind).await?;
+        for ((user, was), now) in behind.iter().zip(announced).zip(now) {
+            if now.is_ahead_of(was) {
+                notify::receipt(hub, &room, user, was.meet(now), now);
+            }
+        }
+    }
+    Ok(())
+}

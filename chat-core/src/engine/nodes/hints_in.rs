@@ -1,0 +1,146 @@
+//! Following the hints of other nodes.
+//!
+//! A node knows for each room of its users what it has published, and reads the store whenever the
+//! numbers don't fit, after [`Delivery::Lagged`], again and again while the broker is away, and now
+//! and then in any case.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::{Instant, sleep_until};
+
+use super::catch_up;
+use crate::{
+    engine::{
+        deliver::{hub::Hub, notify},
+        log::lagging::CatchUps,
+        metrics::Metrics,
+        presence::{changes::PresenceChanges, leases::Leases},
+        read::directory::Directory,
+        state::rooms::LiveRoom,
+    },
+    model::UserId,
+    port::{BackendError, Broker, Cache, Delivery, Hint, Topic},
+};
+
+/// How soon a failure is made up for.
+const RETRY: Duration = Duration::from_secs(1);
+
+#[derive(Debug)]
+pub(crate) struct HintsIn {
+    pub(crate) broker: Arc<dyn Broker>,
+    pub(crate) cache: Arc<dyn Cache>,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) catch_ups: CatchUps,
+    pub(crate) leases: Arc<Leases>,
+    pub(crate) presence: Arc<PresenceChanges>,
+    pub(crate) metrics: Arc<Metrics>,
+    /// How often the store is asked whether a hint was lost.
+    pub(crate) check_every: Duration,
+}
+
+impl HintsIn {
+    /// Runs until the engine stops.
+    pub(crate) async fn run(self) {
+        let mut check = tokio::time::interval(self.check_every);
+        check.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        // What a failure kept from being followed is made up for later.
+        let mut missed = false;
+        let mut again = Instant::now();
+        loop {
+            let done = tokio::select! {
+                delivery = self.broker.next() => match self.metrics.heard(delivery) {
+                    Delivery::Hint { topic, hint } => self.follow(&topic, hint).await,
+                    Delivery::Lagged => self.catch_up_on_all().await,
+                    Delivery::Away => self.compare().await,
+                },
+                () = sleep_until(again), if missed => {
+                    missed = false;
+                    self.catch_up_on_all().await
+                }
+                _ = check.tick() => {
+                    if let Err(error) = self.broker.subscribe(&Topic::Online).await {
+                        tracing::debug!(%error, "hints about the online list are not received for now");
+                    }
+                    self.compare().await
+                }
+            };
+            if let Err(error) = done {
+                tracing::debug!(%error, "other nodes can't be followed for now");
+                missed = true;
+                again = Instant::now() + RETRY;
+            }
+        }
+    }
+
+    async fn compare(&self) -> Result<(), BackendError> {
+        catch_up::on_entries(&self.directory, &self.catch_ups).await
+    }
+
+    /// Makes up for lost hints of all kinds.
+    async fn catch_up_on_all(&self) -> Result<(), BackendError> {
+        // The cache may have been forgotten, and changes of presence may not have arrived here.
+        self.leases.doubt();
+        self.presence.online_changed();
+        self.compare().await?;
+        catch_up::on_receipts(&self.directory).await?;
+        self.presence.announce_again().await
+    }
+
+    /// Follows one hint, which is believed only as far as the store, or the cache, bears it out.
+    async fn follow(&self, topic: &Topic, hint: Hint) -> Result<(), BackendError> {
+        let Self { directory, hub, .. } = self;
+        let listener = match topic {
+            Topic::User(user) if hub.has(user) => Some(user),
+            _ => None,
+        };
+        match (hint, listener) {
+            (Hint::Online, _) => self.presence.online_changed(),
+            (Hint::Appended { room, seq, .. }, Some(_)) => {
+                if let Some(room) = directory.room(&room).await?
+                    && room.published() < seq
+                {
+                    self.catch_ups.catch_up(room, seq).await;
+                }
+            }
+            // A room in use is followed even while its user is just coming.
+            (Hint::Appended { room, seq, .. }, None) => {
+                if let Some(room) = directory.rooms.get(&room) {
+                    self.catch_ups.catch_up(room, seq).await;
+                }
+            }
+            (Hint::Receipt { room, user, was }, Some(listener)) => {
+                if let Some(live) = directory.room(&room).await?
+                    && self.is_the_one_to_follow(&live, listener, &user)
+                {
+                    let users = std::slice::from_ref(&user);
+                    let now = directory.store.watermarks(&room, users).await?;
+                    let now = now.first().copied().unwrap_or_default();
+                    notify::receipt(hub, &live, &user, was.meet(now), now);
+                }
+            }
+            (Hint::Typing { room, user, active }, Some(listener)) => {
+                if let Some(live) = directory.room(&room).await?
+                    && self.is_the_one_to_follow(&live, listener, &user)
+                {
+                    notify::typing(hub, &live, &user, active);
+                }
+            }
+            (Hint::Presence { user }, Some(listener)) => {
+                for presence in self.cache.presence(&[user]).await? {
+                    notify::presence(hub, [listener], presence);
+                }
+            }
+            (_, None) => {}
+        }
+        Ok(())
+    }
+
+    /// Whether a hint about what `user` does in a room is the one to follow: each member's topic carries
+    /// it, and all members here are notified at once. A user who is no member does nothing in the room.
+    fn is_the_one_to_follow(&self, room: &LiveRoom, listener: &UserId, user: &UserId) -> bool {
+        let members = room.members();
+        let first = members.iter().find(|member| self.hub.has(member));
+        first == Some(listener) && members.binary_search(user).is_ok()
+    }
+}

@@ -1,0 +1,179 @@
+//! The directory: takes rooms into use, from the store, when somebody asks for them or hears of them.
+
+use std::sync::Arc;
+
+use crate::{
+    engine::{
+        deliver::hub::Hub,
+        state::{
+            hints::Hints,
+            rooms::{LiveRoom, Rooms},
+        },
+    },
+    model::{Effect, NewRoom, Page, Room, RoomId, Seq, UserId},
+    port::{BackendError, Created, Store},
+};
+
+#[derive(Debug)]
+pub(crate) struct Directory {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) hints: Hints,
+    pub(crate) rooms: Rooms,
+}
+
+impl Directory {
+    /// The room with this id, from the store if it is not in use.
+    pub(crate) async fn room(&self, id: &RoomId) -> Result<Option<Arc<LiveRoom>>, BackendError> {
+        if let Some(room) = self.rooms.get(id) {
+            return Ok(Some(room));
+        }
+        let Some(room) = self.store.room(id).await? else {
+            return Ok(None);
+        };
+        self.take_into_use(&room).await.map(Some)
+    }
+
+    /// Makes a room with these members; the room that has this id already stays as it is.
+    pub(crate) async fn create(&self, new: NewRoom) -> Result<Arc<LiveRoom>, BackendError> {
+        let members = new.members.clone();
+        match self.store.create_room(new).await? {
+            Created::New(room) => Ok(self.insert(&room, room.head, members)),
+            Created::Existing(room) => self.take_into_use(&room).await,
+        }
+    }
+
+    /// Takes a room into use that somebody asks for, or that another node gave a hint of.
+    pub(crate) async fn take_into_use(&self, room: &Room) -> Result<Arc<LiveRoom>, BackendError> {
+        if let Some(room) = self.rooms.get(&room.id) {
+            return Ok(room);
+        }
+        let published = self.first_position(room).await?;
+        self.take_into_use_at(room, published).await
+    }
+
+    /// Takes a room into use whose entries up to `published` need not be sent to any session here.
+    pub(crate) async fn take_into_use_at(
+        &self,
+        room: &Room,
+        published: Seq,
+    ) -> Result<Arc<LiveRoom>, BackendError> {
+        if let Some(room) = self.rooms.get(&room.id) {
+            return Ok(room);
+        }
+        let members = self.members(&room.id).await?;
+        Ok(self.insert(room, published, members))
+    }
+
+    fn insert(&self, room: &Room, published: Seq, members: Vec<UserId>) -> Arc<LiveRoom> {
+        let is_here = |user: &UserId| self.hub.has(user);
+        self.rooms.insert(room, published, members, is_here)
+    }
+
+    /// All members of a room, as the store has them.
+    pub(crate) async fn members(&self, id: &RoomId) -> Result<Vec<UserId>, BackendError> {
+        const PAGE: usize = 1_000;
+        if let Some(pair) = id.pair() {
+            return Ok(pair.to_vec());
+        }
+        let mut members: Vec<UserId> = Vec::new();
+        loop {
+            let page = self.store.members(id, members.last(), PAGE).await?;
+            let done = page.len() < PAGE;
+            members.extend(page);
+            if done {
+                return Ok(members);
+            }
+        }
+    }
+
+    /// Whether a user is a member of a room in use.
+    pub(crate) async fn is_member(
+        &self,
+        room: &LiveRoom,
+        user: &UserId,
+    ) -> Result<bool, BackendError> {
+        // Hints about members of a group who come and go arrive here only while the node listens for one
+        // of them.
+        if self.hints.has_nodes() && room.id.pair().is_none() && !self.hub.has(user) {
+            return self.store.is_member(&room.id, user).await;
+        }
+        Ok(room.members().binary_search(user).is_ok())
+    }
+
+    /// The position from which the sessions of this node follow a room that it doesn't know yet.
+    ///
+    /// With other nodes, the rooms of a user who is here were noted when that user connected: this room
+    /// was made, or joined, since, and none of its entries has been published here.
+    async fn first_position(&self, room: &Room) -> Result<Seq, BackendError> {
+        if !self.hints.has_nodes() {
+            return Ok(room.head);
+        }
+        let mut here = self.members(&room.id).await?;
+        here.retain(|member| self.hub.has(member));
+        match room.id.pair() {
+            _ if here.is_empty() => Ok(room.head),
+            Some(_) => Ok(Seq::ZERO),
+            None => self.before_joining(room, here).await,
+        }
+    }
+
+    /// The position before the first of these users joined, searched from the end of the log.
+    async fn before_joining(
+        &self,
+        room: &Room,
+        mut users: Vec<UserId>,
+    ) -> Result<Seq, BackendError> {
+        const PAGE: usize = 200;
+        let mut at = room.head.next();
+        while at > Seq(1) {
+            let page = self.store.page(&room.id, Page::Before(at), PAGE).await?;
+            for entry in page.iter().rev() {
+                if let Effect::Admit { user } = entry.body.effect() {
+                    users.retain(|member| member != user);
+                }
+                at = entry.seq;
+                if users.is_empty() {
+                    return Ok(Seq(at.0 - 1));
+                }
+            }
+            if page.is_empty() {
+                break;
+            }
+        }
+        Ok(Seq::ZERO)
+    }
+}
+
+/// The rooms of some users, page by page.
+#[derive(Debug)]
+pub(crate) struct RoomsOf<'a> {
+    store: &'a dyn Store,
+    users: &'a [UserId],
+    last: Option<RoomId>,
+    done: bool,
+}
+
+impl<'a> RoomsOf<'a> {
+    pub(crate) fn new(store: &'a dyn Store, users: &'a [UserId]) -> Self {
+        Self {
+            store,
+            users,
+            last: None,
+            done: false,
+        }
+    }
+
+    /// The next page; `None` after the last one.
+    pub(crate) async fn next(&mut self) -> Result<Option<Vec<Room>>, BackendError> {
+        const PAGE: usize = 1_000;
+        if self.done {
+            return Ok(None);
+        }
+        let after = self.last.as_ref();
+        let rooms = self.store.rooms_with(self.users, after, PAGE).await?;
+        self.done = rooms.len() < PAGE;
+        self.last = rooms.last().map(|room| room.id.clone());
+        Ok(Some(rooms))
+    }
+}

@@ -1,0 +1,261 @@
+//! Decorators that are a store and a cache: they count each failure and log outages, so that no caller can
+//! forget to.
+//!
+//! The ports have no default methods, so a method that is missing here does not compile.
+
+use std::{
+    ops::RangeInclusive,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+
+use super::state::outage::Outage;
+use crate::{
+    model::{
+        Cursor, Entry, Epoch, Mark, Membership, MessageId, NewEntry, NewRoom, Page, Presence, Room,
+        RoomId, Seq, SessionId, UserId, Watermarks,
+    },
+    port::{
+        AppendError, Appended, BackendError, BackendErrorKind, Cache, Change, Created,
+        HistoryCache, LogStore, PresenceCache, RateCache, RateKey, ReceiptStore, Retry, RoomStore,
+        Store, Transition,
+    },
+    rate::{Decision, RatePolicy},
+    time::Clock,
+};
+
+/// A backend whose failures are counted and logged, until it is released.
+#[derive(Debug)]
+pub(crate) struct Watched<B: ?Sized> {
+    /// `None` once the engine is closed.
+    backend: RwLock<Option<Arc<B>>>,
+    outage: Outage,
+    clock: Arc<dyn Clock>,
+}
+
+impl<B: ?Sized + Send + Sync + 'static> Watched<B> {
+    pub(crate) fn new(backend: Arc<B>, outage: Outage, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            backend: RwLock::new(Some(backend)),
+            outage,
+            clock,
+        }
+    }
+
+    /// Whether the backend is away, and the failures so far.
+    pub(crate) fn outage(&self) -> &Outage {
+        &self.outage
+    }
+
+    /// Lets go of the backend, once the calls that are under way have ended.
+    pub(crate) async fn let_go(&self) {
+        const AGAIN: Duration = Duration::from_millis(5);
+        let mut backend = self
+            .backend
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        while let Some(shared) = backend.take_if(|backend| Arc::strong_count(backend) > 1) {
+            tokio::time::sleep(AGAIN).await;
+            backend = Some(shared);
+        }
+        if let Some(last) = backend {
+            // It may have files to close and threads to wait for.
+            tokio::task::spawn_blocking(|| drop(last)).await.ok();
+        }
+    }
+
+    fn backend(&self, operation: &'static str) -> Result<Arc<B>, BackendError> {
+        let backend = self.backend.read().unwrap_or_else(PoisonError::into_inner);
+        backend.clone().ok_or_else(|| closed(operation))
+    }
+
+    fn note(&self, failure: Option<&BackendError>) {
+        self.outage.note(self.clock.monotonic(), failure);
+    }
+
+    fn noted<T>(&self, answer: Result<T, BackendError>) -> Result<T, BackendError> {
+        self.note(answer.as_ref().err());
+        answer
+    }
+}
+
+/// The failure of a call to a backend that was released.
+fn closed(operation: &'static str) -> BackendError {
+    BackendError::new(
+        "engine",
+        BackendErrorKind::Unavailable,
+        Retry::Safe,
+        operation,
+        "the engine is closed",
+    )
+}
+
+/// Passes a call on to the backend, and notes how it ended.
+macro_rules! watch {
+    ($self:ident.$method:ident($($argument:expr),*)) => {
+        match $self.backend(stringify!($method)) {
+            Ok(backend) => $self.noted(backend.$method($($argument),*).await),
+            Err(closed) => Err(closed),
+        }
+    };
+}
+
+#[async_trait]
+impl RoomStore for Watched<dyn Store> {
+    async fn create_room(&self, room: NewRoom) -> Result<Created, BackendError> {
+        watch!(self.create_room(room))
+    }
+
+    async fn room(&self, id: &RoomId) -> Result<Option<Room>, BackendError> {
+        watch!(self.room(id))
+    }
+
+    async fn is_member(&self, id: &RoomId, user: &UserId) -> Result<bool, BackendError> {
+        watch!(self.is_member(id, user))
+    }
+
+    async fn members(
+        &self,
+        id: &RoomId,
+        after: Option<&UserId>,
+        limit: usize,
+    ) -> Result<Vec<UserId>, BackendError> {
+        watch!(self.members(id, after, limit))
+    }
+
+    async fn rooms_of(
+        &self,
+        user: &UserId,
+        after: Option<&RoomId>,
+        limit: usize,
+    ) -> Result<Vec<Membership>, BackendError> {
+        watch!(self.rooms_of(user, after, limit))
+    }
+
+    async fn rooms_with(
+        &self,
+        users: &[UserId],
+        after: Option<&RoomId>,
+        limit: usize,
+    ) -> Result<Vec<Room>, BackendError> {
+        watch!(self.rooms_with(users, after, limit))
+    }
+}
+
+#[async_trait]
+impl LogStore for Watched<dyn Store> {
+    async fn append(&self, batch: Vec<NewEntry>) -> Vec<Result<Appended, AppendError>> {
+        let Ok(store) = self.backend("append") else {
+            let refused = |_: &NewEntry| Err(closed("append").into());
+            return batch.iter().map(refused).collect();
+        };
+        let answers = store.append(batch).await;
+        self.note(answers.iter().find_map(|answer| match answer {
+            Err(AppendError::Backend(error)) => Some(error),
+            _ => None,
+        }));
+        answers
+    }
+
+    async fn page(
+        &self,
+        room: &RoomId,
+        page: Page,
+        limit: usize,
+    ) -> Result<Vec<Arc<Entry>>, BackendError> {
+        watch!(self.page(room, page, limit))
+    }
+
+    async fn find(&self, room: &RoomId, id: MessageId) -> Result<Option<Arc<Entry>>, BackendError> {
+        watch!(self.find(room, id))
+    }
+}
+
+#[async_trait]
+impl ReceiptStore for Watched<dyn Store> {
+    async fn advance(
+        &self,
+        room: &RoomId,
+        user: &UserId,
+        mark: Mark,
+        upto: Seq,
+    ) -> Result<Change<Watermarks>, BackendError> {
+        watch!(self.advance(room, user, mark, upto))
+    }
+
+    async fn watermarks(
+        &self,
+        room: &RoomId,
+        users: &[UserId],
+    ) -> Result<Vec<Watermarks>, BackendError> {
+        watch!(self.watermarks(room, users))
+    }
+}
+
+#[async_trait]
+impl PresenceCache for Watched<dyn Cache> {
+    async fn touch(
+        &self,
+        user: &UserId,
+        session: SessionId,
+        ttl: Duration,
+    ) -> Result<Transition, BackendError> {
+        watch!(self.touch(user, session, ttl))
+    }
+
+    async fn release(&self, user: &UserId, session: SessionId) -> Result<Transition, BackendError> {
+        watch!(self.release(user, session))
+    }
+
+    async fn presence(&self, users: &[UserId]) -> Result<Vec<Presence>, BackendError> {
+        watch!(self.presence(users))
+    }
+
+    async fn online(&self, limit: usize) -> Result<Vec<UserId>, BackendError> {
+        watch!(self.online(limit))
+    }
+
+    async fn take_expired(&self, limit: usize) -> Result<Vec<UserId>, BackendError> {
+        watch!(self.take_expired(limit))
+    }
+}
+
+#[async_trait]
+impl RateCache for Watched<dyn Cache> {
+    async fn acquire(&self, key: &RateKey, policy: &RatePolicy) -> Result<Decision, BackendError> {
+        watch!(self.acquire(key, policy))
+    }
+}
+
+#[async_trait]
+impl HistoryCache for Watched<dyn Cache> {
+    async fn window(
+        &self,
+        room: &RoomId,
+        at: Cursor,
+        range: RangeInclusive<Seq>,
+    ) -> Result<Option<Vec<Arc<Entry>>>, BackendError> {
+        watch!(self.window(room, at, range))
+    }
+
+    async fn fill(
+        &self,
+        room: &RoomId,
+        at: Cursor,
+        newest: &[Arc<Entry>],
+    ) -> Result<(), BackendError> {
+        watch!(self.fill(room, at, newest))
+    }
+
+    async fn extend(
+        &self,
+        room: &RoomId,
+        epoch: Epoch,
+        entries: &[Arc<Entry>],
+    ) -> Result<(), BackendError> {
+        watch!(self.extend(room, epoch, entries))
+    }
+}

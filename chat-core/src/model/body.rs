@@ -1,0 +1,459 @@
+//! What an entry says, what it does to its room, and how stores write it down: all that a kind of
+//! entry is, in one file.
+//!
+//! A new kind takes these steps, and the compiler asks for each of them:
+//!
+//! 1. a variant of [`EntryBody`], whose fields are its JSON on the wire and in cached windows;
+//! 2. an arm of [`EntryBody::effect`]: what it does beside standing in the log;
+//! 3. a variant of [`EntryKind`], and an arm each of [`EntryBody::flatten`] and [`FlatBody::unflatten`];
+//! 4. an example in [`EntryKind::example`], which the conformance suite gives to each store.
+//!
+//! Stores and caches know effects and flat bodies, so a new kind with an effect that exists needs no
+//! change in them.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    model::{Entry, Seq, UserId},
+    time::whole_micros,
+};
+
+/// What an entry says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum EntryBody {
+    /// A message, with the text it has now.
+    Message {
+        /// The text.
+        text: Arc<str>,
+        /// When it was last edited.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        edited_at: Option<DateTime<Utc>>,
+    },
+    /// The author gave the message `target` another text.
+    Edit {
+        /// The message.
+        target: Seq,
+        /// Its new text.
+        text: Arc<str>,
+    },
+    /// The author took the message `target` back; its text is gone from the store.
+    Delete {
+        /// The message.
+        target: Seq,
+    },
+    /// What is left of a message, or of an edit of it, after a [`Delete`](EntryBody::Delete).
+    Deleted,
+    /// `user` became a member of the group.
+    Joined {
+        /// The new member.
+        user: UserId,
+    },
+    /// `user` is a member no longer.
+    Left {
+        /// The former member.
+        user: UserId,
+    },
+}
+
+/// What an entry does to its room beside standing in the log. A store carries it out in one step
+/// with the entry.
+///
+/// A new effect is a change of every store, which is why it can be matched without a wildcard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect<'a> {
+    /// Nothing.
+    None,
+    /// The message `target`, which must be one of the entry's author, gets another text.
+    Replace {
+        /// The message.
+        target: Seq,
+        /// Its new text.
+        text: &'a Arc<str>,
+    },
+    /// Nothing is left of the message `target`, which must be one of the entry's author, nor of the
+    /// texts that it had.
+    Erase {
+        /// The message.
+        target: Seq,
+    },
+    /// `user` becomes a member, if they are none.
+    Admit {
+        /// The new member.
+        user: &'a UserId,
+    },
+    /// `user` is a member no longer, if they were one.
+    Dismiss {
+        /// The former member.
+        user: &'a UserId,
+    },
+}
+
+impl Effect<'_> {
+    /// The message that it changes. Without it, the entry is refused as
+    /// [`NoTarget`](crate::port::AppendError::NoTarget); so it is when
+    /// [`on`](Self::on) says `None` for it.
+    pub fn target(self) -> Option<Seq> {
+        match self {
+            Self::Replace { target, .. } | Self::Erase { target } => Some(target),
+            Self::None | Self::Admit { .. } | Self::Dismiss { .. } => None,
+        }
+    }
+
+    /// What `earlier`, an entry of the same room, says once an entry by `author`, made at `at`, has
+    /// had this effect. `None` if it stays as it is.
+    ///
+    /// This is the one place that says what may be edited and deleted, and what becomes of it.
+    /// [`Replace`](Self::Replace) changes its target alone; [`Erase`](Self::Erase) also changes the
+    /// entries that [replace](Self::Replace) the same target.
+    pub fn on(self, earlier: &Entry, author: &UserId, at: DateTime<Utc>) -> Option<EntryBody> {
+        let is_own_message =
+            || earlier.author == *author && matches!(earlier.body, EntryBody::Message { .. });
+        match self {
+            Self::Replace { target, text } => {
+                (earlier.seq == target && is_own_message()).then(|| EntryBody::Message {
+                    text: Arc::clone(text),
+                    edited_at: Some(at),
+                })
+            }
+            Self::Erase { target } => {
+                let replaces = matches!(
+                    earlier.body.effect(),
+                    Effect::Replace { target: replaced, .. } if replaced == target
+                );
+                let erased = replaces || earlier.seq == target && is_own_message();
+                erased.then_some(EntryBody::Deleted)
+            }
+            Self::None | Self::Admit { .. } | Self::Dismiss { .. } => None,
+        }
+    }
+
+    /// Carries out what it [changes](Self::on) in entries of the room that are held in memory: those
+    /// from its target on, in ascending order. `false`, and nothing is changed, when the first one is
+    /// no target for it.
+    pub fn change<'e>(
+        self,
+        author: &UserId,
+        at: DateTime<Utc>,
+        from_target: impl IntoIterator<Item = &'e mut Arc<Entry>>,
+    ) -> bool {
+        let mut entries = from_target.into_iter();
+        let Some((target, body)) = entries
+            .next()
+            .and_then(|target| self.on(target, author, at).map(|body| (target, body)))
+        else {
+            return false;
+        };
+        Arc::make_mut(target).body = body;
+        if let Self::Erase { .. } = self {
+            for entry in entries {
+                if let Some(body) = self.on(entry, author, at) {
+                    Arc::make_mut(entry).body = body;
+                }
+            }
+        }
+        true
+    }
+}
+
+impl EntryBody {
+    /// A message with this text, as it is first sent.
+    pub fn message(text: impl Into<Arc<str>>) -> Self {
+        Self::Message {
+            text: text.into(),
+            edited_at: None,
+        }
+    }
+
+    /// The text that it carries, of a message or an edit.
+    pub fn text(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Message { text, .. } | Self::Edit { text, .. } => Some(text),
+            Self::Delete { .. } | Self::Deleted | Self::Joined { .. } | Self::Left { .. } => None,
+        }
+    }
+
+    /// What it does beside standing in the log.
+    pub fn effect(&self) -> Effect<'_> {
+        match self {
+            Self::Edit { target, text } => Effect::Replace {
+                target: *target,
+                text,
+            },
+            Self::Delete { target } => Effect::Erase { target: *target },
+            Self::Joined { user } => Effect::Admit { user },
+            Self::Left { user } => Effect::Dismiss { user },
+            Self::Message { .. } | Self::Deleted => Effect::None,
+        }
+    }
+
+    /// Whether it changes what other entries say, or may have: an edit, a deletion, and what is left
+    /// of either.
+    pub fn changes_others(&self) -> bool {
+        self.effect().target().is_some() || *self == Self::Deleted
+    }
+
+    /// The body as the fields of a row or a document.
+    pub fn flatten(&self) -> FlatBody {
+        let flat = |kind| FlatBody {
+            kind,
+            text: None,
+            target: None,
+            user: None,
+            edited_at: None,
+        };
+        match self {
+            Self::Message { text, edited_at } => FlatBody {
+                text: Some(Arc::clone(text)),
+                edited_at: *edited_at,
+                ..flat(EntryKind::Message)
+            },
+            Self::Edit { target, text } => FlatBody {
+                target: Some(*target),
+                text: Some(Arc::clone(text)),
+                ..flat(EntryKind::Edit)
+            },
+            Self::Delete { target } => FlatBody {
+                target: Some(*target),
+                ..flat(EntryKind::Delete)
+            },
+            Self::Deleted => flat(EntryKind::Deleted),
+            Self::Joined { user } => FlatBody {
+                user: Some(user.clone()),
+                ..flat(EntryKind::Joined)
+            },
+            Self::Left { user } => FlatBody {
+                user: Some(user.clone()),
+                ..flat(EntryKind::Left)
+            },
+        }
+    }
+
+    /// The body with times in whole microseconds, the precision that every store keeps.
+    pub(super) fn in_micros(mut self) -> Self {
+        if let Self::Message { edited_at, .. } = &mut self {
+            *edited_at = edited_at.map(whole_micros);
+        }
+        self
+    }
+}
+
+/// A body as the fields of a row or a document: the form in which stores keep it.
+///
+/// A kind that needs to say more than its fields hold, such as "on" or "off", is stored under two
+/// [kinds](EntryKind).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FlatBody {
+    /// What the fields mean.
+    pub kind: EntryKind,
+    /// A text.
+    pub text: Option<Arc<str>>,
+    /// Another entry of the room.
+    pub target: Option<Seq>,
+    /// A user other than the author.
+    pub user: Option<UserId>,
+    /// When the text was last replaced.
+    pub edited_at: Option<DateTime<Utc>>,
+}
+
+impl FlatBody {
+    /// The body that these fields stand for; `None` when one of them is missing, as in a damaged row.
+    pub fn unflatten(self) -> Option<EntryBody> {
+        let Self {
+            kind,
+            text,
+            target,
+            user,
+            edited_at,
+        } = self;
+        Some(match kind {
+            EntryKind::Message => EntryBody::Message {
+                text: text?,
+                edited_at,
+            },
+            EntryKind::Edit => EntryBody::Edit {
+                target: target?,
+                text: text?,
+            },
+            EntryKind::Delete => EntryBody::Delete { target: target? },
+            EntryKind::Deleted => EntryBody::Deleted,
+            EntryKind::Joined => EntryBody::Joined { user: user? },
+            EntryKind::Left => EntryBody::Left { user: user? },
+        })
+    }
+}
+
+/// Under which number, or name, stores keep a body. Neither ever changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+#[repr(u8)]
+pub enum EntryKind {
+    /// [`EntryBody::Message`].
+    Message = 0,
+    /// [`EntryBody::Edit`], the one kind whose effect is [`Effect::Replace`].
+    Edit = 1,
+    /// [`EntryBody::Delete`].
+    Delete = 2,
+    /// [`EntryBody::Deleted`], which an [`Effect::Erase`] leaves.
+    Deleted = 3,
+    /// [`EntryBody::Joined`].
+    Joined = 4,
+    /// [`EntryBody::Left`].
+    Left = 5,
+}
+
+impl EntryKind {
+    /// All kinds, in the order of their numbers.
+    pub const ALL: &[Self] = &[
+        Self::Message,
+        Self::Edit,
+        Self::Delete,
+        Self::Deleted,
+        Self::Joined,
+        Self::Left,
+    ];
+
+    /// Its number, for stores that keep numbers.
+    pub const fn number(self) -> i64 {
+        self as i64
+    }
+
+    /// Its name, for stores that keep names; also the `kind` of the body in JSON, if it has one.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Message => "message",
+            Self::Edit => "edit",
+            Self::Delete => "delete",
+            Self::Deleted => "deleted",
+            Self::Joined => "joined",
+            Self::Left => "left",
+        }
+    }
+
+    /// The kind with this number; `None` for one that is newer than this code.
+    pub fn numbered(number: i64) -> Option<Self> {
+        let at = usize::try_from(number).ok()?;
+        Self::ALL.get(at).copied()
+    }
+
+    /// A body of this kind, which may be appended after a message by the same author, number 1.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn example(self, user: UserId) -> EntryBody {
+        let (target, text) = (Seq(1), || Arc::from("an example"));
+        match self {
+            Self::Message => EntryBody::message(text()),
+            Self::Edit => EntryBody::Edit {
+                target,
+                text: text(),
+            },
+            Self::Delete => EntryBody::Delete { target },
+            Self::Deleted => EntryBody::Deleted,
+            Self::Joined => EntryBody::Joined { user },
+            Self::Left => EntryBody::Left { user },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::model::{ClientMessageId, MessageId, RoomId};
+
+    fn user(name: &str) -> UserId {
+        UserId::new(name).unwrap()
+    }
+
+    fn entry(seq: u64, author: &str, body: EntryBody) -> Entry {
+        Entry {
+            room: RoomId::group("team").unwrap(),
+            seq: Seq(seq),
+            id: MessageId(Uuid::nil()),
+            author: user(author),
+            client_id: ClientMessageId::new("c").unwrap(),
+            at: DateTime::UNIX_EPOCH,
+            body,
+        }
+    }
+
+    fn edit(target: u64) -> EntryBody {
+        let (target, text) = (Seq(target), "new".into());
+        EntryBody::Edit { target, text }
+    }
+
+    #[test]
+    fn every_kind_is_kept_under_its_number_and_its_name() {
+        for kind in EntryKind::ALL {
+            let body = kind.example(user("bob"));
+            let flat = body.flatten();
+            assert_eq!(flat.kind, *kind);
+            assert_eq!(EntryKind::numbered(kind.number()), Some(*kind));
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.name());
+            assert_eq!(flat.unflatten(), Some(body));
+        }
+        let next = EntryKind::ALL.len();
+        assert_eq!(EntryKind::numbered(next.try_into().unwrap()), None);
+        assert_eq!(EntryKind::numbered(-1), None);
+    }
+
+    #[test]
+    fn numbers_and_names_of_kinds_stay() {
+        let names: Vec<_> = EntryKind::ALL.iter().map(|kind| kind.name()).collect();
+        let first = ["message", "edit", "delete", "deleted", "joined", "left"];
+        assert_eq!(names[..first.len()], first);
+    }
+
+    #[test]
+    fn a_flat_body_that_lacks_a_field_is_none() {
+        for kind in EntryKind::ALL {
+            let whole = kind.example(user("bob")).flatten();
+            let nothing = FlatBody {
+                text: None,
+                target: None,
+                user: None,
+                ..whole.clone()
+            };
+            let needs_nothing = nothing == whole;
+            assert_eq!(nothing.unflatten().is_some(), needs_nothing, "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn an_edit_changes_its_target_and_only_a_message_of_the_same_author() {
+        let (edit, at) = (edit(7), DateTime::UNIX_EPOCH);
+        let alice = user("alice");
+        let on = |earlier: &Entry| edit.effect().on(earlier, &alice, at);
+        let message = || EntryBody::message("old");
+        let new = EntryBody::Message {
+            text: "new".into(),
+            edited_at: Some(at),
+        };
+        assert_eq!(on(&entry(7, "alice", message())), Some(new));
+        assert_eq!(on(&entry(8, "alice", message())), None);
+        assert_eq!(on(&entry(7, "bob", message())), None);
+        assert_eq!(on(&entry(7, "alice", EntryBody::Deleted)), None);
+        assert_eq!(on(&entry(7, "alice", self::edit(7))), None);
+    }
+
+    #[test]
+    fn a_deletion_erases_its_target_and_the_edits_of_it() {
+        let (delete, at) = (EntryBody::Delete { target: Seq(7) }, DateTime::UNIX_EPOCH);
+        let alice = user("alice");
+        let on = |earlier: &Entry| delete.effect().on(earlier, &alice, at);
+        let message = || EntryBody::message("old");
+        let erased = Some(EntryBody::Deleted);
+        assert_eq!(on(&entry(7, "alice", message())), erased);
+        assert_eq!(on(&entry(9, "alice", edit(7))), erased);
+        assert_eq!(on(&entry(8, "alice", message())), None);
+        assert_eq!(on(&entry(9, "alice", edit(8))), None);
+        assert_eq!(on(&entry(7, "bob", message())), None);
+        assert_eq!(on(&entry(7, "alice", EntryBody::Deleted)), None);
+    }
+}

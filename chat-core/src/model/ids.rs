@@ -1,0 +1,377 @@
+//! Names of users, rooms, messages and sessions; a value that exists is valid.
+
+use std::{fmt, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::model::text;
+
+/// Why a name or an id was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidId {
+    /// Nothing in it.
+    #[error("{what} is empty")]
+    Empty {
+        /// What was being named.
+        what: &'static str,
+    },
+    /// Longer than allowed.
+    #[error("{what} is longer than {max} characters")]
+    TooLong {
+        /// What was being named.
+        what: &'static str,
+        /// The limit, in characters.
+        max: usize,
+    },
+    /// Holds a character that it may not hold.
+    #[error("{what} may not hold the character U+{:04X}", u32::from(*.found))]
+    Character {
+        /// What was being named.
+        what: &'static str,
+        /// The character.
+        found: char,
+    },
+    /// Begins or ends with a space.
+    #[error("{what} may not begin or end with a space")]
+    Padded {
+        /// What was being named.
+        what: &'static str,
+    },
+    /// A direct room with one user only.
+    #[error("a direct room needs two different users")]
+    SameUser,
+    /// The two names of a direct room stand in the wrong order, or there are more than two.
+    #[error("a direct room is named by its two users, sorted and joined by one comma")]
+    NotAPair,
+}
+
+/// Checks what user names and group names have in common, and gives the composed form.
+fn name(what: &'static str, text: &str) -> Result<Arc<str>, InvalidId> {
+    let name = text::nfc(text);
+    if name.is_empty() {
+        return Err(InvalidId::Empty { what });
+    }
+    if name.chars().count() > UserId::MAX_CHARS {
+        return Err(InvalidId::TooLong {
+            what,
+            max: UserId::MAX_CHARS,
+        });
+    }
+    let forbidden = |c: &char| {
+        *c == ',' || c.is_control() || text::is_invisible(*c) || (c.is_whitespace() && *c != ' ')
+    };
+    if let Some(found) = name.chars().find(forbidden) {
+        return Err(InvalidId::Character { what, found });
+    }
+    if name.starts_with(' ') || name.ends_with(' ') {
+        return Err(InvalidId::Padded { what });
+    }
+    Ok(name.into())
+}
+
+macro_rules! string_id {
+    ($type:ident, $parse:expr) => {
+        impl $type {
+            /// The text of it.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl std::str::FromStr for $type {
+            type Err = InvalidId;
+
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                $parse(text)
+            }
+        }
+
+        impl TryFrom<String> for $type {
+            type Error = InvalidId;
+
+            fn try_from(text: String) -> Result<Self, InvalidId> {
+                $parse(&text)
+            }
+        }
+    };
+}
+
+/// A user's name: 1 to 64 characters, no comma, nothing invisible, no space at either end.
+///
+/// Names are kept in their composed form (NFC) and told apart by case.
+///
+/// ```
+/// use chat_core::UserId;
+///
+/// assert_eq!(UserId::new("alice")?.as_str(), "alice");
+/// assert!(UserId::new("a,b").is_err());
+/// # Ok::<(), chat_core::InvalidId>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(value_type = String))]
+pub struct UserId(Arc<str>);
+
+impl UserId {
+    /// The longest name, in characters.
+    pub const MAX_CHARS: usize = 64;
+
+    /// Checks and composes a name.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidId`] says which rule it breaks.
+    pub fn new(text: impl AsRef<str>) -> Result<Self, InvalidId> {
+        name("a user name", text.as_ref()).map(Self)
+    }
+}
+
+string_id!(UserId, UserId::new);
+
+/// What kind of room an id names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RoomKind {
+    /// Two users, for ever the same two.
+    Direct,
+    /// Members who come and go.
+    Group,
+}
+
+/// A room: `alice,bob` for the direct room of two users, a name without a comma for a group.
+///
+/// Because no name holds a comma, two pairs of users never share an id and no group takes the id
+/// of a direct room.
+///
+/// ```
+/// use chat_core::{RoomId, UserId};
+///
+/// let room = RoomId::direct(&UserId::new("bob")?, &UserId::new("alice")?)?;
+/// assert_eq!(room.as_str(), "alice,bob");
+/// # Ok::<(), chat_core::InvalidId>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(value_type = String))]
+pub struct RoomId(Arc<str>);
+
+impl RoomId {
+    /// The direct room of two users, whichever is named first.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidId::SameUser`] when both are one.
+    pub fn direct(one: &UserId, other: &UserId) -> Result<Self, InvalidId> {
+        match one.cmp(other) {
+            std::cmp::Ordering::Less => Ok(Self(format!("{one},{other}").into())),
+            std::cmp::Ordering::Greater => Ok(Self(format!("{other},{one}").into())),
+            std::cmp::Ordering::Equal => Err(InvalidId::SameUser),
+        }
+    }
+
+    /// A group room; its name follows the rules of user names.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidId`] says which rule it breaks.
+    pub fn group(text: impl AsRef<str>) -> Result<Self, InvalidId> {
+        name("a group name", text.as_ref()).map(Self)
+    }
+
+    /// Reads an id of either kind, as it stands on the wire.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidId`] says which rule it breaks.
+    pub fn new(text: impl AsRef<str>) -> Result<Self, InvalidId> {
+        let text = text.as_ref();
+        match text.split_once(',') {
+            None => Self::group(text),
+            Some((one, other)) if !other.contains(',') => {
+                let room = Self::direct(&UserId::new(one)?, &UserId::new(other)?)?;
+                if room.as_str() == text::nfc(text) {
+                    Ok(room)
+                } else {
+                    Err(InvalidId::NotAPair)
+                }
+            }
+            Some(_) => Err(InvalidId::NotAPair),
+        }
+    }
+
+    /// Whether it is a direct room or a group.
+    pub fn kind(&self) -> RoomKind {
+        if self.0.contains(',') {
+            RoomKind::Direct
+        } else {
+            RoomKind::Group
+        }
+    }
+
+    /// The two users of a direct room, sorted; `None` for a group.
+    pub fn pair(&self) -> Option<[UserId; 2]> {
+        let (one, other) = self.0.split_once(',')?;
+        Some([UserId(one.into()), UserId(other.into())])
+    }
+
+    /// The other user of a direct room that `user` is in.
+    pub fn peer_of(&self, user: &UserId) -> Option<UserId> {
+        let [one, other] = self.pair()?;
+        if one == *user {
+            Some(other)
+        } else if other == *user {
+            Some(one)
+        } else {
+            None
+        }
+    }
+}
+
+string_id!(RoomId, RoomId::new);
+
+/// The sender's own id of a message, which makes a retry safe: 1 to 64 printable ASCII characters.
+///
+/// It is unique per room and sender, for ever; a second send with it answers with the first.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(value_type = String))]
+pub struct ClientMessageId(Arc<str>);
+
+impl ClientMessageId {
+    /// The longest id, in characters.
+    pub const MAX_CHARS: usize = 64;
+
+    /// Checks an id.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidId`] says which rule it breaks.
+    pub fn new(text: impl AsRef<str>) -> Result<Self, InvalidId> {
+        let what = "a client message id";
+        let text = text.as_ref();
+        if text.is_empty() {
+            return Err(InvalidId::Empty { what });
+        }
+        if let Some(found) = text.chars().find(|c| !c.is_ascii_graphic()) {
+            return Err(InvalidId::Character { what, found });
+        }
+        if text.len() > Self::MAX_CHARS {
+            return Err(InvalidId::TooLong {
+                what,
+                max: Self::MAX_CHARS,
+            });
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+string_id!(ClientMessageId, ClientMessageId::new);
+
+macro_rules! uuid_id {
+    ($(#[$doc:meta])* $type:ident) => {
+        $(#[$doc])*
+        #[derive(
+            Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+        )]
+        #[serde(transparent)]
+        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+        pub struct $type(pub Uuid);
+
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+uuid_id!(
+    /// The server's id of an entry (UUIDv7): unique everywhere, and no measure of order.
+    MessageId
+);
+uuid_id!(
+    /// One connected device of a user.
+    SessionId
+);
+uuid_id!(
+    /// One incarnation of a room's log. A room that lost its log gets another.
+    Epoch
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn names_that_could_be_mistaken_or_break_a_room_id_are_refused() {
+        for bad in [
+            "",
+            " bob",
+            "bob ",
+            "a,b",
+            "a\u{200b}b",
+            "a\u{202e}b",
+            "a\nb",
+            "a\u{1b}[31m",
+        ] {
+            assert!(UserId::new(bad).is_err(), "{bad:?}");
+        }
+        assert!(UserId::new("x".repeat(65)).is_err());
+        for good in [
+            "a",
+            "Zoë",
+            "O'Neil",
+            "李雷",
+            "anna maria",
+            "auth0|5f7c",
+            &"x".repeat(64),
+        ] {
+            assert!(UserId::new(good).is_ok(), "{good:?}");
+        }
+    }
+
+    #[test]
+    fn one_look_has_one_name() {
+        assert_eq!(UserId::new("e\u{301}"), UserId::new("\u{e9}"));
+    }
+
+    #[test]
+    fn a_room_id_on_the_wire_is_sorted_and_has_at_most_one_comma() {
+        assert!(RoomId::new("alice,bob").is_ok());
+        assert_eq!(RoomId::new("bob,alice"), Err(InvalidId::NotAPair));
+        assert_eq!(RoomId::new("a,b,c"), Err(InvalidId::NotAPair));
+        assert_eq!(RoomId::new("a,a"), Err(InvalidId::SameUser));
+        assert_eq!(
+            RoomId::new("general").map(|room| room.kind()),
+            Ok(RoomKind::Group)
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn two_pairs_of_users_never_share_a_room(
+            a in "[a-c]{1,3}", b in "[a-c]{1,3}", c in "[a-c]{1,3}", d in "[a-c]{1,3}"
+        ) {
+            prop_assume!(a != b && c != d);
+            let user = |name: &str| UserId::new(name).unwrap();
+            let one = RoomId::direct(&user(&a), &user(&b)).unwrap();
+            let other = RoomId::direct(&user(&c), &user(&d)).unwrap();
+            let same_pair = (a == c && b == d) || (a == d && b == c);
+            prop_assert_eq!(one == other, same_pair);
+            prop_assert_eq!(RoomId::new(one.as_str()), Ok(one.clone()));
+            prop_assert_eq!(one.peer_of(&user(&a)), Some(user(&b)));
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Rooms, and how a room looks to one of its members.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    model::{Cursor, Epoch, RoomId, Seq, UserId, Watermarks},
+    time::whole_micros,
+};
+
+/// A room as the store knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Room {
+    /// Its id, which also tells its kind.
+    pub id: RoomId,
+    /// The incarnation of its log.
+    pub epoch: Epoch,
+    /// The number of its newest entry; 0 when it has none.
+    pub head: Seq,
+    /// The server's clock when it was made.
+    pub created_at: DateTime<Utc>,
+}
+
+impl Room {
+    /// The position after its newest entry.
+    pub fn cursor(&self) -> Cursor {
+        Cursor {
+            epoch: self.epoch,
+            seq: self.head,
+        }
+    }
+}
+
+/// A room on its way to the store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewRoom {
+    /// Its id.
+    pub id: RoomId,
+    /// The epoch it gets, unless it exists already.
+    pub epoch: Epoch,
+    /// Its first members; for a direct room its two users.
+    pub members: Vec<UserId>,
+    /// The server's clock.
+    pub created_at: DateTime<Utc>,
+}
+
+impl NewRoom {
+    /// The room with its time in whole microseconds, the precision that every store keeps.
+    #[must_use]
+    pub fn in_micros(self) -> Self {
+        let created_at = whole_micros(self.created_at);
+        Self { created_at, ..self }
+    }
+}
+
+/// A room in somebody's list of rooms.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Membership {
+    /// The room.
+    #[serde(flatten)]
+    pub room: Room,
+    /// How far this member has received and read.
+    #[serde(flatten)]
+    pub watermarks: Watermarks,
+    /// How many messages of others stand after `read`; counting stops at [`UNREAD_CAP`].
+    pub unread: u64,
+}
+
+/// Where counting unread messages stops: an application shows "999+".
+pub const UNREAD_CAP: u64 = 1_000;

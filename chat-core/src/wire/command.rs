@@ -1,0 +1,230 @@
+//! The commands of the native protocol: **the table** in which each has its name, its fields and its reply.
+//!
+//! Everything else about a command follows from its row: the variant of [`Command`], its name on the wire,
+//! the engine's dispatch, and the typed [`Ask`] of a client. A new command is a row here and a file in
+//! `engine/acts/`.
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use super::reply::{
+    Done, HistoryPage, OnlineUsers, Pong, PresenceOfUsers, Reply, Resumed, RoomList, RoomView,
+    Sent, Welcome,
+};
+use crate::model::{ClientMessageId, Cursor, Mark, Page, RoomId, Seq, UserId, Watermarks};
+
+/// A command that has one kind of reply.
+pub trait Ask: Into<Command> + Serialize + DeserializeOwned {
+    /// The name of the command on the wire.
+    const NAME: &'static str;
+
+    /// What it is answered with when it was carried out.
+    type Reply: Into<Reply>;
+
+    /// Takes the reply to this command out of any reply; `None` for the reply to another command.
+    fn reply(any: Reply) -> Option<Self::Reply>;
+}
+
+/// Makes the types of all commands from the table. `$d` is a dollar sign for the macro within.
+macro_rules! commands {
+    (($d:tt) $(
+        $(#[$doc:meta])*
+        $name:ident = $wire:literal -> $variant:ident($reply:ty) {
+            $($(#[$field_doc:meta])* $field:ident: $type:ty,)*
+        }
+    )+) => {
+        $(
+            $(#[$doc])*
+            #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+            pub struct $name { $($(#[$field_doc])* pub $field: $type,)* }
+
+            impl From<$name> for Command {
+                fn from(command: $name) -> Self {
+                    Self::$name(command)
+                }
+            }
+
+            impl Ask for $name {
+                const NAME: &'static str = $wire;
+
+                type Reply = $reply;
+
+                fn reply(any: Reply) -> Option<$reply> {
+                    match any {
+                        Reply::$variant(reply) => Some(reply),
+                        _ => None,
+                    }
+                }
+            }
+        )+
+
+        /// Any command.
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(tag = "type")]
+        #[non_exhaustive]
+        pub enum Command {
+            $($(#[$doc])* #[serde(rename = $wire)] $name($name),)+
+        }
+
+        impl Command {
+            /// The names of all commands on the wire, in the order of the table.
+            pub const NAMES: &'static [&'static str] = &[$($wire),+];
+
+            /// The name of the command on the wire.
+            pub fn name(&self) -> &'static str {
+                match self { $(Self::$name(_) => $wire,)+ }
+            }
+        }
+
+        /// Matches a command against every row of the table: `$then` with `$it` bound to the command's own
+        /// type, whichever it is.
+        macro_rules! match_command {
+            ($d command:expr, $d it:ident => $d then:expr) => {
+                match $d command { $($crate::wire::Command::$name($d it) => $d then,)+ }
+            };
+        }
+        pub(crate) use match_command;
+    };
+}
+
+commands! { ($)
+    /// Says who is there: the first command of a connection, and only the first.
+    Hello = "hello" -> Welcome(Welcome) {
+        /// Proves who it is. With open authentication it is the user's name.
+        token: String,
+        /// The rooms to resume, each from where the client left off.
+        #[serde(default)]
+        cursors: Vec<RoomCursor>,
+    }
+
+    /// Opens the direct room with a user, making it if need be.
+    Open = "open" -> Room(RoomView) {
+        /// The other user.
+        user: UserId,
+    }
+
+    /// Lists the user's rooms, in ascending order of id.
+    Rooms = "rooms" -> Rooms(RoomList) {
+        /// Begin after this room.
+        #[serde(default)]
+        after: Option<RoomId>,
+        /// The most rooms to list. Default 50, at most 200.
+        #[serde(default)]
+        limit: Option<usize>,
+    }
+
+    /// Sends a message.
+    Send = "send" -> Sent(Sent) {
+        /// The room to send it to.
+        room: RoomId,
+        /// The text of the message.
+        text: String,
+        /// Makes a retry safe. Without one, a retry is another message.
+        #[serde(default)]
+        client_id: Option<ClientMessageId>,
+    }
+
+    /// Gives one of the user's messages another text.
+    Edit = "edit" -> Sent(Sent) {
+        /// The room of the message.
+        room: RoomId,
+        /// The number of the message.
+        target: Seq,
+        /// The new text.
+        text: String,
+        /// Makes a retry safe.
+        #[serde(default)]
+        client_id: Option<ClientMessageId>,
+    }
+
+    /// Takes one of the user's messages back.
+    Delete = "delete" -> Sent(Sent) {
+        /// The room of the message.
+        room: RoomId,
+        /// The number of the message.
+        target: Seq,
+        /// Makes a retry safe.
+        #[serde(default)]
+        client_id: Option<ClientMessageId>,
+    }
+
+    /// Reads a page of a room's log.
+    History = "history" -> History(HistoryPage) {
+        /// The room.
+        room: RoomId,
+        /// Which part of the log. Default: the newest entries.
+        #[serde(default = "newest")]
+        page: Page,
+        /// The most entries to read. Default 50, at most 200.
+        #[serde(default)]
+        limit: Option<usize>,
+    }
+
+    /// Asks for everything in a room after a cursor.
+    Resume = "resume" -> Resumed(Resumed) {
+        /// The room.
+        room: RoomId,
+        /// How far its log has been received.
+        #[serde(flatten)]
+        cursor: Cursor,
+    }
+
+    /// States how far a room has been received, or read.
+    Receipt = "receipt" -> Receipt(Watermarks) {
+        /// The room.
+        room: RoomId,
+        /// Received or read.
+        mark: Mark,
+        /// Up to and including this entry.
+        seq: Seq,
+    }
+
+    /// Says that the user is typing. Repeated while it lasts; it ends by itself.
+    Typing = "typing" -> Ok(Done) {
+        /// The room that the user is typing in.
+        room: RoomId,
+    }
+
+    /// Asks whether users are online.
+    Presence = "presence" -> Presence(PresenceOfUsers) {
+        /// The users, at most 100.
+        users: Vec<UserId>,
+    }
+
+    /// Asks for the list of all users who are online.
+    Online = "online" -> Online(OnlineUsers) {}
+
+    /// Asks for a sign of life.
+    Ping = "ping" -> Pong(Pong) {}
+}
+
+/// A command and the client's number for it, which the reply repeats.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// Any number; the reply carries it.
+    pub id: u64,
+    /// The command.
+    #[serde(flatten)]
+    pub command: Command,
+}
+
+impl Request {
+    /// The command under this number.
+    pub fn new(id: u64, command: impl Into<Command>) -> Self {
+        let command = command.into();
+        Self { id, command }
+    }
+}
+
+/// A position in one room.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoomCursor {
+    /// The room.
+    pub room: RoomId,
+    /// How far its log has been received.
+    #[serde(flatten)]
+    pub cursor: Cursor,
+}
+
+fn newest() -> Page {
+    Page::Newest
+}

@@ -1,0 +1,277 @@
+//! What can go wrong, each with a stable code, and why a connection is closed.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    model::InvalidId,
+    port::{AppendError, BackendError, BackendErrorKind, Retry, Unauthenticated},
+};
+
+macro_rules! codes {
+    ($(#[$doc:meta])* $type:ident { $($(#[$variant_doc:meta])* $variant:ident = $code:literal $name:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum $type { $($(#[$variant_doc])* $variant,)+ }
+
+        impl $type {
+            /// All of them, in the order of their numbers.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The number on the wire. A number that is retired is never given again.
+            pub const fn code(self) -> u16 {
+                match self { $(Self::$variant => $code,)+ }
+            }
+
+            /// The name on the wire.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+
+            /// The one with this number.
+            pub fn from_code(code: u16) -> Option<Self> {
+                match code { $($code => Some(Self::$variant),)+ _ => None }
+            }
+        }
+    };
+}
+
+codes! {
+    /// Stable codes of errors: 100 the request is wrong, 200 it is refused, 300 not now.
+    ErrorCode {
+        /// The frame is not what the protocol says.
+        BadRequest = 100 "bad_request",
+        /// No command has this type.
+        UnknownCommand = 101 "unknown_command",
+        /// A name or id breaks its rules.
+        InvalidId = 102 "invalid_id",
+        /// The text is empty or holds control characters.
+        InvalidText = 103 "invalid_text",
+        /// The text is too long.
+        TextTooLong = 104 "text_too_long",
+        /// The token proves nothing, or none was given.
+        Unauthenticated = 110 "unauthenticated",
+        /// There is no such room, or the user is not a member of it.
+        NoRoom = 200 "no_room",
+        /// There is no such message of this user.
+        NoMessage = 201 "no_message",
+        /// Too many requests; wait.
+        RateLimited = 210 "rate_limited",
+        /// Too many requests before; wait.
+        Muted = 211 "muted",
+        /// Moderation refused the text.
+        Moderated = 212 "moderated",
+        /// Too many connections of this user.
+        TooManySessions = 213 "too_many_sessions",
+        /// The store can't be reached; nothing was stored.
+        StoreUnavailable = 300 "store_unavailable",
+        /// The store is full; nothing was stored.
+        StoreFull = 301 "store_full",
+        /// It is not known whether it was stored: retry with the same client message id.
+        OutcomeUnknown = 302 "outcome_unknown",
+        /// The store doesn't keep up; nothing was stored. Wait.
+        Overloaded = 303 "overloaded",
+        /// Moderation gave no answer, and the engine is set to refuse then.
+        ModerationUnavailable = 304 "moderation_unavailable",
+        /// The server stops; reconnect.
+        ShuttingDown = 310 "shutting_down",
+        /// A fault of the server.
+        Internal = 399 "internal",
+    }
+}
+
+codes! {
+    /// Why a connection is closed. From 4000 on a client reconnects and resumes, from 4500 on it
+    /// doesn't, for it would be closed again.
+    CloseReason {
+        /// The server stops, or restarts.
+        Shutdown = 4000 "shutdown",
+        /// The client did not read fast enough.
+        Slow = 4001 "slow",
+        /// The client sent no sign of life.
+        Idle = 4002 "idle",
+        /// A fault of the server.
+        Internal = 4003 "internal",
+        /// Too many frames in too short a time.
+        Flood = 4004 "flood",
+        /// The client breaks the protocol.
+        BadRequest = 4500 "bad_request",
+        /// No valid token, or none in time.
+        Unauthenticated = 4501 "unauthenticated",
+        /// Too many connections of this user.
+        TooManySessions = 4502 "too_many_sessions",
+        /// The application closed it.
+        Finished = 4503 "finished",
+    }
+}
+
+impl CloseReason {
+    /// Whether the client should come back.
+    pub const fn reconnect(self) -> bool {
+        self.code() < 4500
+    }
+}
+
+/// Why a command was not carried out.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A frame that is not what the protocol says.
+    #[error("{0}")]
+    BadRequest(String),
+    /// A command that doesn't exist.
+    #[error("there is no command {0:?}")]
+    UnknownCommand(String),
+    /// A name or id that breaks its rules.
+    #[error(transparent)]
+    InvalidId(#[from] InvalidId),
+    /// An empty text, or one with control characters.
+    #[error("a text needs something visible, and no control characters but tabs and line breaks")]
+    InvalidText,
+    /// A text that is too long.
+    #[error("a text has at most {max_chars} characters and {max_bytes} bytes")]
+    TextTooLong {
+        /// The limit in characters.
+        max_chars: usize,
+        /// The limit in bytes of UTF-8.
+        max_bytes: usize,
+    },
+    /// A token that proves nothing.
+    #[error(transparent)]
+    Unauthenticated(#[from] Unauthenticated),
+    /// No such room, or not a member of it: the two are not told apart.
+    #[error("there is no such room, or you are not in it")]
+    NoRoom,
+    /// No such message of this user.
+    #[error("there is no such message of yours")]
+    NoMessage,
+    /// The budget is used up, and the user is muted from now on.
+    #[error("too many requests; wait {} s", retry_after.as_secs_f32().ceil())]
+    RateLimited {
+        /// How long to wait.
+        retry_after: Duration,
+        /// Set when this very request began a mute of this length.
+        muted_for: Option<Duration>,
+    },
+    /// Still muted.
+    #[error("you are muted; wait {} s", retry_after.as_secs_f32().ceil())]
+    Muted {
+        /// How long to wait.
+        retry_after: Duration,
+    },
+    /// Refused by moderation.
+    #[error("{reason}")]
+    Moderated {
+        /// A short sentence for the author.
+        reason: String,
+    },
+    /// Moderation failed, and the engine is set to refuse then.
+    #[error("the text could not be checked; try again")]
+    ModerationUnavailable,
+    /// Too many connections of this user.
+    #[error("at most {max} connections a user")]
+    TooManySessions {
+        /// The limit.
+        max: usize,
+    },
+    /// A backend failed.
+    #[error(transparent)]
+    Backend(BackendError),
+    /// The store doesn't keep up with what is waiting to be stored.
+    #[error("the server is overloaded; wait {} s", retry_after.as_secs_f32().ceil())]
+    Overloaded {
+        /// How long to wait, as far as the store's pace tells.
+        retry_after: Duration,
+    },
+    /// The engine stops.
+    #[error("the server is shutting down")]
+    ShuttingDown,
+}
+
+impl Error {
+    /// The stable code.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::BadRequest(_) => ErrorCode::BadRequest,
+            Self::UnknownCommand(_) => ErrorCode::UnknownCommand,
+            Self::InvalidId(_) => ErrorCode::InvalidId,
+            Self::InvalidText => ErrorCode::InvalidText,
+            Self::TextTooLong { .. } => ErrorCode::TextTooLong,
+            Self::Unauthenticated(_) => ErrorCode::Unauthenticated,
+            Self::NoRoom => ErrorCode::NoRoom,
+            Self::NoMessage => ErrorCode::NoMessage,
+            Self::RateLimited { .. } => ErrorCode::RateLimited,
+            Self::Muted { .. } => ErrorCode::Muted,
+            Self::Moderated { .. } => ErrorCode::Moderated,
+            Self::ModerationUnavailable => ErrorCode::ModerationUnavailable,
+            Self::TooManySessions { .. } => ErrorCode::TooManySessions,
+            Self::Backend(error) => match (error.kind, error.retry) {
+                (BackendErrorKind::Full, _) => ErrorCode::StoreFull,
+                (_, Retry::IfIdempotent) => ErrorCode::OutcomeUnknown,
+                (BackendErrorKind::Unavailable | BackendErrorKind::Timeout, _) => {
+                    ErrorCode::StoreUnavailable
+                }
+                _ => ErrorCode::Internal,
+            },
+            Self::Overloaded { .. } => ErrorCode::Overloaded,
+            Self::ShuttingDown => ErrorCode::ShuttingDown,
+        }
+    }
+
+    /// How long to wait before the same command has a chance, where that is known.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::RateLimited { retry_after, .. }
+            | Self::Muted { retry_after }
+            | Self::Overloaded { retry_after } => Some(*retry_after),
+            _ => None,
+        }
+    }
+}
+
+impl From<BackendError> for Error {
+    fn from(error: BackendError) -> Self {
+        Self::Backend(error)
+    }
+}
+
+impl From<AppendError> for Error {
+    fn from(error: AppendError) -> Self {
+        match error {
+            AppendError::NoRoom => Self::NoRoom,
+            AppendError::NoTarget => Self::NoMessage,
+            AppendError::Backend(error) => Self::Backend(error),
+        }
+    }
+}
+
+/// An [`Error`] as it stands on the wire.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ErrorBody {
+    /// The number of its [`ErrorCode`].
+    pub code: u16,
+    /// The name of its [`ErrorCode`].
+    pub name: String,
+    /// What to tell the user.
+    pub message: String,
+    /// How long to wait, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_ms: Option<u64>,
+}
+
+impl From<&Error> for ErrorBody {
+    fn from(error: &Error) -> Self {
+        Self {
+            code: error.code().code(),
+            name: error.code().name().to_owned(),
+            message: error.to_string(),
+            // Rounded up, so that a client that waits as told isn't refused again.
+            retry_after_ms: error
+                .retry_after()
+                .map(|wait| u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)),
+        }
+    }
+}

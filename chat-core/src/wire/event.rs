@@ -1,0 +1,74 @@
+//! What happens in the user's rooms and is sent to the user's devices.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Cursor, Entry, Epoch, Presence, RoomId, Seq, UserId, Watermarks};
+
+/// Why entries were skipped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GapReason {
+    /// More was missed than is sent again; the history has it.
+    TooMany,
+    /// The log began anew; drop what is known of the room.
+    NewEpoch,
+}
+
+/// Something that happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Event {
+    /// A room's log has grown. Entries of a room come in order of `seq`, each once.
+    Entry(Arc<Entry>),
+    /// Entries `from` to `to` were skipped; the history has them.
+    Gap {
+        /// The room.
+        room: RoomId,
+        /// The incarnation of the log that the numbers count in.
+        epoch: Epoch,
+        /// The first one skipped.
+        from: Seq,
+        /// The last one skipped.
+        to: Seq,
+        /// Why they were skipped.
+        reason: GapReason,
+    },
+    /// A room named in `hello` is caught up; what follows is live.
+    Resumed {
+        /// The room.
+        room: RoomId,
+        /// The position reached.
+        cursor: Cursor,
+    },
+    /// A room named in `hello` can't be resumed, for the user is not in it.
+    Closed {
+        /// The room.
+        room: RoomId,
+    },
+    /// A member has received or read more.
+    Receipt {
+        /// The room.
+        room: RoomId,
+        /// The member.
+        user: UserId,
+        /// How far they had got before.
+        was: Watermarks,
+        /// How far they have got.
+        #[serde(flatten)]
+        now: Watermarks,
+    },
+    /// A member is typing, or has stopped.
+    Typing {
+        /// The room.
+        room: RoomId,
+        /// The member; never the user who receives the event.
+        user: UserId,
+        /// Typing, or stopped.
+        active: bool,
+    },
+    /// Somebody the user shares a room with came online or went.
+    Presence(Presence),
+}

@@ -1,0 +1,16 @@
+//! The native protocol: commands come in; replies, errors and events go out, each as one frame of JSON.
+
+pub mod command;
+mod error;
+mod event;
+mod frame;
+mod reply;
+
+pub use command::{Ask, Command, Request, RoomCursor};
+pub use error::{CloseReason, Error, ErrorBody, ErrorCode};
+pub use event::{Event, GapReason};
+pub use frame::{Frame, Outgoing};
+pub use reply::{
+    Answer, Done, HistoryPage, MemberView, OnlineUsers, Pong, PresenceOfUsers, Reply, Resumed,
+    RoomList, RoomView, Sent, Welcome,
+};

@@ -1,0 +1,187 @@
+//! What a command is answered with: a reply, or the error that kept it from being carried out.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::error::{Error, ErrorBody};
+use crate::model::{
+    Cursor, Entry, Epoch, Membership, MessageId, Presence, Room, RoomId, Seq, SessionId, UserId,
+    Watermarks,
+};
+
+/// The answer to one command.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Answer {
+    /// The command was carried out.
+    Reply {
+        /// The command's number.
+        id: u64,
+        /// The result of the command.
+        result: Reply,
+    },
+    /// The command was not carried out.
+    Error {
+        /// The command's number; absent when it could not be read.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<u64>,
+        /// Why not.
+        error: ErrorBody,
+    },
+}
+
+impl Answer {
+    /// The answer to command `id`.
+    pub fn new(id: u64, result: Result<Reply, Error>) -> Self {
+        match result {
+            Ok(result) => Self::Reply { id, result },
+            Err(error) => Self::Error {
+                id: Some(id),
+                error: (&error).into(),
+            },
+        }
+    }
+}
+
+macro_rules! replies {
+    ($($(#[$doc:meta])* $variant:ident($type:ty),)+) => {
+        /// The reply to a command that was carried out.
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(tag = "kind", rename_all = "snake_case")]
+        #[non_exhaustive]
+        pub enum Reply { $($(#[$doc])* $variant($type),)+ }
+
+        $(impl From<$type> for Reply {
+            fn from(reply: $type) -> Self {
+                Self::$variant(reply)
+            }
+        })+
+    };
+}
+
+replies! {
+    /// To `hello`.
+    Welcome(Welcome),
+    /// To `open`.
+    Room(RoomView),
+    /// To `rooms`.
+    Rooms(RoomList),
+    /// To `send`, `edit` and `delete`: the entry is stored for good.
+    Sent(Sent),
+    /// To `history`.
+    History(HistoryPage),
+    /// To `resume`; what was missed has been sent as events before this reply.
+    Resumed(Resumed),
+    /// To `receipt`: the user's watermarks as they stand now.
+    Receipt(Watermarks),
+    /// To `presence`.
+    Presence(PresenceOfUsers),
+    /// To `online`.
+    Online(OnlineUsers),
+    /// To `typing`.
+    Ok(Done),
+    /// To `ping`.
+    Pong(Pong),
+}
+
+/// A connection that is accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Welcome {
+    /// The user that the token stands for.
+    pub user: UserId,
+    /// This connection.
+    pub session: SessionId,
+}
+
+/// One page of a user's rooms.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RoomList {
+    /// The rooms, in ascending order of id.
+    pub rooms: Vec<Membership>,
+    /// Whether there are more after the last one.
+    pub more: bool,
+}
+
+/// The end of a catch-up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resumed {
+    /// The position reached.
+    pub cursor: Cursor,
+}
+
+/// The presence of several users.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PresenceOfUsers {
+    /// In the order in which the users were named.
+    pub users: Vec<Presence>,
+}
+
+/// The users who are online.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OnlineUsers {
+    /// Each user once, in ascending order.
+    pub users: Vec<UserId>,
+}
+
+/// The command has had its effect, and there is nothing else to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Done {}
+
+/// The sign of life that was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pong {}
+
+/// A room with what a client needs to show it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct RoomView {
+    /// The room.
+    pub room: Room,
+    /// Its members, at most 200, and how far each has received and read.
+    pub members: Vec<MemberView>,
+}
+
+/// A member of a room.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct MemberView {
+    /// The user, and whether they are online.
+    #[serde(flatten)]
+    pub presence: Presence,
+    /// How far they have received and read.
+    #[serde(flatten)]
+    pub watermarks: Watermarks,
+}
+
+/// The place of an entry that is stored for good.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Sent {
+    /// The room.
+    pub room: RoomId,
+    /// The server's id of the entry.
+    pub id: MessageId,
+    /// The number of the entry in its room.
+    pub seq: Seq,
+    /// The server's clock when the entry was first accepted.
+    pub at: DateTime<Utc>,
+    /// Whether an earlier send with the same client message id had stored it already.
+    pub duplicate: bool,
+}
+
+/// A page of a room's log, in ascending order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct HistoryPage {
+    /// The incarnation of the log that the numbers count in.
+    pub epoch: Epoch,
+    /// The entries.
+    pub entries: Vec<Arc<Entry>>,
+    /// Whether there are entries before the first one.
+    pub older: bool,
+    /// Whether there are entries after the last one.
+    pub newer: bool,
+}
