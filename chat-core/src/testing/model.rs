@@ -2,7 +2,8 @@
 //! answers.
 
 use std::{
-    fmt::Debug,
+    fmt::{self, Debug},
+    hash::{BuildHasher, RandomState},
     pin::pin,
     sync::atomic::Ordering,
     task::{Context, Poll, Waker},
@@ -14,18 +15,16 @@ use proptest::{
     collection::vec,
     prelude::*,
     sample::select,
-    test_runner::{Config, TestCaseError, TestRunner},
+    test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner},
 };
 use proptest_state_machine::ReferenceStateMachine;
 use uuid::Uuid;
 
 use super::store::StoreHarness;
 use crate::{
+    ClientMessageId, EntryBody, Epoch, Mark, MessageId, NewEntry, NewRoom, Page, RoomId, Seq,
+    UserId,
     memory::MemoryStore,
-    model::{
-        ClientMessageId, EntryBody, Epoch, Mark, MessageId, NewEntry, NewRoom, Page, RoomId, Seq,
-        UserId,
-    },
     port::{LogStore, RoomStore, Store},
 };
 
@@ -40,16 +39,30 @@ use crate::{
 ///
 /// # Panics
 ///
-/// When an answer differs.
+/// When an answer differs, with at most 20 lines: the commands, the difference, and the seed with
+/// which [`check_seed`] tries the same commands again.
 pub fn check<H: StoreHarness>(cases: u32, fresh: impl AsyncFn() -> H) {
+    check_seed(RandomState::new().hash_one(cases), cases, fresh);
+}
+
+/// Tries the sequences that this seed stands for, as [`check`] does.
+///
+/// # Panics
+///
+/// As [`check`].
+pub fn check_seed<H: StoreHarness>(seed: u64, cases: u32, fresh: impl AsyncFn() -> H) {
     let config = Config {
         cases,
         failure_persistence: None,
         max_shrink_iters: 2_000,
         ..Config::default()
     };
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&seed.to_le_bytes());
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
     let commands = Reference::sequential_strategy(1..60);
-    let outcome = TestRunner::new(config).run(&commands, |(mut reference, commands, seen)| {
+    let mut runner = TestRunner::new_with_rng(config, rng);
+    let outcome = runner.run(&commands, |(mut reference, commands, seen)| {
         super::block_on(async {
             let harness = fresh().await;
             for command in commands {
@@ -72,17 +85,53 @@ pub fn check<H: StoreHarness>(cases: u32, fresh: impl AsyncFn() -> H) {
             same(&expected, &found, &Command::ReadAll)
         })
     });
-    if let Err(difference) = outcome {
-        panic!("{difference}");
+    match outcome {
+        Ok(()) => {}
+        Err(TestError::Fail(difference, (_, commands, _))) => {
+            panic!("{}", report(seed, cases, &commands, difference.message()))
+        }
+        Err(abort) => panic!("{abort}"),
     }
 }
 
+/// At most 20 lines, each short enough to be read.
+fn report(seed: u64, cases: u32, commands: &[Command], difference: &str) -> String {
+    const COMMANDS: usize = 10;
+    let mut lines = vec![format!(
+        "model::check_seed({seed}, {cases}, ..) found a difference; the commands:"
+    )];
+    let earlier = commands.len().saturating_sub(COMMANDS);
+    if earlier > 0 {
+        lines.push(format!("  ({earlier} before these)"));
+    }
+    let last = commands[earlier..].iter();
+    lines.extend(last.map(|command| format!("  {command}")));
+    lines.extend(difference.lines().map(str::to_owned));
+    for line in &mut lines {
+        if let Some((end, _)) = line.char_indices().nth(200) {
+            line.replace_range(end.., " ...");
+        }
+    }
+    lines.join("\n")
+}
+
+/// Shows where the answers part, in at most eight lines.
 fn same(expected: &str, found: &str, to: &Command) -> Result<(), TestCaseError> {
+    const SHOWN: usize = 3;
     if expected == found {
         return Ok(());
     }
+    let both = expected.lines().zip(found.lines());
+    let alike = both.take_while(|(one, other)| one == other).count();
+    let from_there = |answer: &str| {
+        let lines: Vec<_> = answer.lines().skip(alike).take(SHOWN).collect();
+        lines.join("\n  ")
+    };
     Err(TestCaseError::fail(format!(
-        "the answer to {to:?} is\n{found}\nand ought to be\n{expected}\n"
+        "the answer to {to}, from line {}:\n  {}\nought to be:\n  {}",
+        alike + 1,
+        from_there(found),
+        from_there(expected)
     )))
 }
 
@@ -100,6 +149,30 @@ enum Command {
     Watermarks(RoomId, Vec<UserId>),
     ReadAll,
     Reopen,
+}
+
+/// One line.
+impl fmt::Display for Command {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Create(new) => write!(f, "create_room {}: {:?}", new.id, new.members),
+            Self::Append(batch) => {
+                f.write_str("append")?;
+                for new in batch {
+                    let NewEntry {
+                        room,
+                        author,
+                        client_id,
+                        body,
+                        ..
+                    } = new;
+                    write!(f, " | {room} {author} {client_id} {body:?}")?;
+                }
+                Ok(())
+            }
+            other => Debug::fmt(other, f),
+        }
+    }
 }
 
 /// What a store answers, as text: it shows all, and errors need no equality.

@@ -186,13 +186,9 @@ impl Hooks for Refusing {
         hint: &Hint,
     ) -> Result<(), BackendError> {
         if *topic == self.0 {
-            return Err(BackendError {
-                kind: BackendErrorKind::Timeout,
-                retry: Retry::Safe,
-                backend: "refusing",
-                operation: "publish",
-                source: None,
-            });
+            let (kind, retry) = (BackendErrorKind::Timeout, Retry::Safe);
+            let why = "this topic is refused";
+            return Err(BackendError::new("refusing", kind, retry, "publish", why));
         }
         inner.publish(topic, hint).await
     }

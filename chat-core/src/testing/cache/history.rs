@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use chrono::{DateTime, TimeDelta};
 use uuid::Uuid;
 
-use super::*;
+use super::common::*;
 use crate::{
     model::{ClientMessageId, Cursor, Entry, EntryBody, Epoch, MessageId, RoomId, Seq},
     port::WINDOW,

@@ -5,31 +5,17 @@
     reason = "the cases share one vocabulary, and the table names them all"
 )]
 
+mod common;
 mod history;
 mod presence;
 mod rate;
 
-use std::{sync::Arc, time::Duration};
-
-use async_trait::async_trait;
-use tokio::task::JoinSet;
+pub use common::CacheHarness;
 
 use super::suite::suite;
-use crate::{model::UserId, port::Cache};
-
 use history::*;
 use presence::*;
 use rate::*;
-
-/// An empty cache, and power over its time.
-#[async_trait]
-pub trait CacheHarness: Send + Sync {
-    /// A link to the one cache; each call may give another node's.
-    async fn cache(&self) -> Arc<dyn Cache>;
-
-    /// Lets this much time pass: moves the clock, or sleeps. Cases ask for a few seconds in all.
-    async fn elapse(&self, time: Duration);
-}
 
 suite! { $ cache_conformance: cache, dyn CacheHarness;
     // Presence
@@ -76,15 +62,4 @@ suite! { $ cache_conformance: cache, dyn CacheHarness;
     an_edit_or_deletion_that_is_past_changes_nothing,
     windows_of_different_rooms_do_not_touch_each_other,
     a_window_has_no_hole_however_many_write_at_once,
-}
-
-/// Long enough for a few calls to a slow cache, short enough to be slept through.
-const UNIT: Duration = Duration::from_millis(500);
-/// A lease that doesn't end during a case.
-const LONG: Duration = Duration::from_hours(1);
-/// How many come at once.
-const CROWD: u128 = 50;
-
-fn user(name: &str) -> UserId {
-    UserId::new(name).unwrap()
 }

@@ -5,11 +5,8 @@ use std::collections::BTreeSet;
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 
-use super::*;
-use crate::{
-    model::{Presence, SessionId},
-    port::Transition,
-};
+use super::common::*;
+use crate::{Presence, SessionId, port::Transition};
 
 fn device(number: u128) -> SessionId {
     SessionId(Uuid::from_u128(number))

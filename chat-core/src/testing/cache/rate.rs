@@ -1,6 +1,6 @@
 //! Budgets: how many requests are allowed, and when the next one is.
 
-use super::*;
+use super::common::*;
 use crate::{
     port::RateKey,
     rate::{Decision, RatePolicy},

@@ -1,14 +1,11 @@
 //! The one table of the ports and their methods: a method that is added to a port gets a line here,
 //! or the crate doesn't compile.
 
-use std::{fmt, iter, ops::RangeInclusive, sync::Arc, time::Duration};
+use std::{fmt, ops::RangeInclusive, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
-use super::{
-    decorator::Faulty,
-    script::{Failure, Method},
-};
+use super::{decorator::Faulty, script::Method};
 use crate::{
     Cursor, Entry, Epoch, Mark, Membership, MessageId, NewEntry, NewRoom, Page, Presence, Room,
     RoomId, Seq, SessionId, UserId, Watermarks,
@@ -65,7 +62,7 @@ macro_rules! ports {
         )*
     };
     (@ $self:ident, $constant:ident, $method:ident($($arg:ident),*)) => {
-        ports!(@ $self, $constant, $method($($arg),*), failed = |error: &Failure<'_>| Err(error()))
+        ports!(@ $self, $constant, $method($($arg),*), failed = Err)
     };
     (@ $self:ident, $constant:ident, $method:ident($($arg:ident),*), failed = $failed:expr) => {{
         let failed = $failed;
@@ -92,9 +89,7 @@ ports! {
     LogStore {
         APPEND: append(batch: Vec<NewEntry>) -> Vec<Result<Appended, AppendError>>, failed = {
             let entries = batch.len();
-            move |error: &Failure<'_>| {
-                iter::repeat_with(|| Err(error().into())).take(entries).collect()
-            }
+            move |error: BackendError| vec![Err(error.into()); entries]
         };
         PAGE: page(room: &RoomId, page: Page, limit: usize)
             -> Result<Vec<Arc<Entry>>, BackendError>;

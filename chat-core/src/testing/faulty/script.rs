@@ -213,16 +213,17 @@ impl Script {
         &self,
         method: Method,
         call: impl Future<Output = A> + Send,
-        failed: impl FnOnce(&Failure<'_>) -> A + Send,
+        failed: impl FnOnce(BackendError) -> A + Send,
     ) -> A {
         let mut fault = self.take(method);
         loop {
             fault = match fault {
                 Fault::Pass => return call.await,
-                Fault::Refuse(kind, retry) => return failed(&|| error(method, kind, retry)),
+                Fault::Refuse(kind, retry) => return failed(error(method, kind, retry)),
                 Fault::LoseAnswer => {
                     call.await;
-                    return failed(&|| lost(method));
+                    let (kind, retry) = (BackendErrorKind::Timeout, Retry::IfIdempotent);
+                    return failed(error(method, kind, retry));
                 }
                 Fault::Hang => std::future::pending().await,
                 Fault::Panic => panic!("{} panics, as the script says", method.0),
@@ -253,25 +254,12 @@ impl Script {
     }
 }
 
-/// Makes the error of a call that failed.
-pub(super) type Failure<'a> = dyn Fn() -> BackendError + 'a;
-
 async fn give_way(times: u8) {
     for _ in 0..times {
         yield_now().await;
     }
 }
 
-fn lost(method: Method) -> BackendError {
-    error(method, BackendErrorKind::Timeout, Retry::IfIdempotent)
-}
-
 fn error(method: Method, kind: BackendErrorKind, retry: Retry) -> BackendError {
-    BackendError {
-        kind,
-        retry,
-        backend: "faulty",
-        operation: method.0,
-        source: None,
-    }
+    BackendError::new("faulty", kind, retry, method.0, "as the script says")
 }

@@ -2,7 +2,7 @@
 
 use tokio::task::yield_now;
 
-use super::*;
+use super::common::*;
 
 pub(super) async fn numbers_are_1_2_3_in_each_room(h: &dyn StoreHarness) {
     let rooms = [TestRoom::new(h, "one").await, TestRoom::new(h, "two").await];
@@ -357,21 +357,24 @@ pub(super) async fn a_dropped_append_leaves_all_or_nothing(h: &dyn StoreHarness)
 
 pub(super) async fn an_entry_is_found_by_its_id_in_its_room_only(h: &dyn StoreHarness) {
     let (one, two) = (TestRoom::new(h, "one").await, TestRoom::new(h, "two").await);
-    let entries = [
-        one.add("alice", text("hello")).await,
-        one.add("bob", joined("dave")).await,
-        one.add("bob", text("bye")).await,
-    ];
-    for entry in &entries {
-        let found = one.find(entry.id).await;
-        assert_eq!(
-            found.as_ref(),
-            Some(entry),
-            "the entry of this room with this id"
-        );
-        assert_eq!(two.find(entry.id).await, None, "it isn't in another room");
+    let mut entries = Vec::new();
+    for room in [&one, &two] {
+        entries.push(room.add("alice", text("hello")).await);
+        entries.push(room.add("bob", joined("dave")).await);
+        entries.push(room.add("bob", text("bye")).await);
+    }
+    for entry in entries {
+        for room in [&one, &two] {
+            let own = (entry.room == room.id).then_some(&entry);
+            let found = room.find(entry.id).await;
+            assert_eq!(
+                found.as_ref(),
+                own,
+                "the entry of this room with this id, and of no other room"
+            );
+        }
         let nowhere = one.store.find(&room_id("none"), entry.id).await;
-        assert_eq!(nowhere.unwrap(), None, "nor in a room that doesn't exist");
+        assert_eq!(nowhere.unwrap(), None, "nor of a room that doesn't exist");
     }
     assert_eq!(
         one.find(message_id()).await,

@@ -1,6 +1,6 @@
 //! A client message id is stored once for each author and room.
 
-use super::*;
+use super::common::*;
 
 pub(super) async fn a_retry_answers_with_the_first_entry(h: &dyn StoreHarness) {
     let room = TestRoom::new(h, "group").await;
@@ -100,6 +100,23 @@ pub(super) async fn retries_at_once_are_stored_once(h: &dyn StoreHarness) {
             );
         }
         assert_eq!(room.head().await, round, "it is stored once");
+    }
+}
+
+pub(super) async fn a_client_id_is_known_however_many_follow(h: &dyn StoreHarness) {
+    let room = TestRoom::new(h, "group").await;
+    let new = entry(&room.id, "alice", text("hello"));
+    let first = room.append(new.clone()).await.entry;
+    for _ in 0..3 {
+        // By the same author.
+        room.fill(700).await;
+        let again = room.append(retry_of(&new)).await;
+        assert_eq!(
+            again.outcome,
+            Outcome::Duplicate,
+            "a client message id is never forgotten"
+        );
+        assert_eq!(again.entry, first, "it answers with the first entry");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use tokio::task::yield_now;
 
-use super::*;
+use super::common::*;
 
 fn edited(text: &str, by: &Entry) -> EntryBody {
     EntryBody::Message {

@@ -1,6 +1,7 @@
 //! What each [`Effect`] does, for every kind of entry that has it: a new kind is tried here by itself.
 
-use super::*;
+use super::common::*;
+use crate::{Effect, EntryKind};
 
 /// A room with alice and bob, in which alice has written message 1 and bob message 2.
 async fn room(h: &dyn StoreHarness) -> TestRoom {

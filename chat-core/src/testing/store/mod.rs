@@ -42,6 +42,7 @@
 )]
 
 mod append;
+mod common;
 mod duplicates;
 mod edits;
 mod effects;
@@ -51,28 +52,9 @@ mod restart;
 mod rooms;
 mod unread;
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
-
-use async_trait::async_trait;
-use chrono::{DateTime, Utc};
-use tokio::sync::Barrier;
-use uuid::Uuid;
+pub use common::StoreHarness;
 
 use super::suite::suite;
-use crate::{
-    model::{
-        ClientMessageId, Effect, Entry, EntryBody, EntryKind, Epoch, Mark, Membership, MessageId,
-        NewEntry, NewRoom, Page, RoomId, Seq, UserId, Watermarks,
-    },
-    port::{AppendError, Appended, Change, Outcome, Store},
-};
-
 use append::*;
 use duplicates::*;
 use edits::*;
@@ -82,20 +64,6 @@ use receipts::*;
 use restart::*;
 use rooms::*;
 use unread::*;
-
-/// A store to be tested, empty at first; each case gets a harness of its own.
-#[async_trait]
-pub trait StoreHarness: Send + Sync + 'static {
-    /// The store.
-    fn store(&self) -> Arc<dyn Store>;
-
-    /// Closes the store and opens it again, as a restart of the program does; `store` gives the
-    /// new one from then on. False for a store that lives and dies with its process: what must
-    /// outlive a restart isn't tried then.
-    ///
-    /// Whoever calls it has dropped what [`store`](Self::store) gave before.
-    async fn reopen(&self) -> bool;
-}
 
 suite! {
     $ store_conformance: store, dyn StoreHarness;
@@ -116,6 +84,7 @@ suite! {
     rooms_of_a_user_have_their_heads_and_the_users_own_watermarks,
     rooms_with_users_come_once_in_ascending_order_with_their_heads,
     rooms_with_users_come_in_pages,
+    rooms_whose_names_begin_alike_share_nothing,
     names_are_told_apart_to_the_letter,
     // Unread
     unread_counts_messages_of_others_after_read,
@@ -144,6 +113,7 @@ suite! {
     a_client_id_belongs_to_one_author,
     a_client_id_belongs_to_one_room,
     a_client_id_is_told_apart_to_the_letter,
+    a_client_id_is_known_however_many_follow,
     a_client_id_counts_for_entries_of_all_kinds,
     a_duplicate_has_no_effects,
     a_retried_deletion_is_a_duplicate_too,
@@ -190,233 +160,12 @@ suite! {
     receipts_at_once_are_all_counted,
     watermarks_come_in_the_order_asked,
     watermarks_belong_to_one_room_and_one_user,
+    watermarks_outlive_joining_again,
     watermarks_outlive_leaving_and_coming_back,
     // Restart
     everything_is_there_after_a_restart,
     numbers_go_on_after_a_restart,
     duplicates_are_known_after_a_restart,
     a_room_is_the_same_after_a_restart,
-}
-
-fn user(name: &str) -> UserId {
-    UserId::new(name).expect("a valid name")
-}
-
-fn users<const N: usize>(names: [&str; N]) -> Vec<UserId> {
-    names.into_iter().map(user).collect()
-}
-
-fn room_id(name: &str) -> RoomId {
-    RoomId::new(name).expect("a valid room id")
-}
-
-fn client_id(text: &str) -> ClientMessageId {
-    ClientMessageId::new(text).expect("a valid client message id")
-}
-
-/// A number that no other call gives, so that ids differ.
-fn unique() -> u64 {
-    static NEXT: AtomicU64 = AtomicU64::new(1);
-    NEXT.fetch_add(1, Ordering::Relaxed)
-}
-
-fn message_id() -> MessageId {
-    MessageId(Uuid::from_u128(u128::from(unique())))
-}
-
-fn epoch() -> Epoch {
-    Epoch(Uuid::from_u128(u128::from(unique())))
-}
-
-/// A moment some milliseconds after a fixed one: no store is asked for more precision.
-fn time(millis: u64) -> DateTime<Utc> {
-    DateTime::UNIX_EPOCH + Duration::from_millis(1_767_225_600_000 + millis)
-}
-
-/// An entry with ids of its own.
-fn entry(room: &RoomId, author: &str, body: EntryBody) -> NewEntry {
-    let number = unique();
-    NewEntry {
-        room: room.clone(),
-        id: message_id(),
-        author: user(author),
-        client_id: client_id(&format!("c{number}")),
-        at: time(number),
-        body,
-    }
-}
-
-/// What a client sends again because it got no answer: the server gives it another id and time.
-fn retry_of(first: &NewEntry) -> NewEntry {
-    NewEntry {
-        id: message_id(),
-        at: time(unique()),
-        ..first.clone()
-    }
-}
-
-fn text(text: &str) -> EntryBody {
-    EntryBody::message(text)
-}
-
-fn edit(target: u64, text: &str) -> EntryBody {
-    EntryBody::Edit {
-        target: Seq(target),
-        text: text.into(),
-    }
-}
-
-fn delete(target: u64) -> EntryBody {
-    EntryBody::Delete {
-        target: Seq(target),
-    }
-}
-
-fn joined(name: &str) -> EntryBody {
-    EntryBody::Joined { user: user(name) }
-}
-
-fn left(name: &str) -> EntryBody {
-    EntryBody::Left { user: user(name) }
-}
-
-fn seqs<'a>(entries: impl IntoIterator<Item = &'a Arc<Entry>>) -> Vec<u64> {
-    entries.into_iter().map(|entry| entry.seq.0).collect()
-}
-
-fn bodies<'a>(entries: impl IntoIterator<Item = &'a Arc<Entry>>) -> Vec<EntryBody> {
-    let body = |entry: &Arc<Entry>| entry.body.clone();
-    entries.into_iter().map(body).collect()
-}
-
-/// Runs all these calls as tasks that begin together, and gives the answers in their order.
-async fn at_once<T, F>(calls: impl IntoIterator<Item = F>) -> Vec<T>
-where
-    T: Send + 'static,
-    F: Future<Output = T> + Send + 'static,
-{
-    let calls: Vec<F> = calls.into_iter().collect();
-    let start = Arc::new(Barrier::new(calls.len()));
-    let begin = |call: F| {
-        let start = Arc::clone(&start);
-        tokio::spawn(async move {
-            start.wait().await;
-            call.await
-        })
-    };
-    let tasks: Vec<_> = calls.into_iter().map(begin).collect();
-    let mut answers = Vec::new();
-    for task in tasks {
-        answers.push(task.await.expect("nothing panics"));
-    }
-    answers
-}
-
-/// A room of the store under test.
-#[derive(Clone)]
-struct TestRoom {
-    store: Arc<dyn Store>,
-    id: RoomId,
-}
-
-impl TestRoom {
-    /// A new room with alice, bob and carol in it.
-    async fn new(h: &dyn StoreHarness, name: &str) -> Self {
-        Self::with(h, name, users(["alice", "bob", "carol"])).await
-    }
-
-    async fn with(h: &dyn StoreHarness, name: &str, members: Vec<UserId>) -> Self {
-        let (store, id) = (h.store(), room_id(name));
-        let new = NewRoom {
-            id: id.clone(),
-            epoch: epoch(),
-            members,
-            created_at: time(0),
-        };
-        store.create_room(new).await.expect("a room is made");
-        Self { store, id }
-    }
-
-    async fn try_append(&self, new: NewEntry) -> Result<Appended, AppendError> {
-        let mut answers = self.store.append(vec![new]).await;
-        assert_eq!(answers.len(), 1, "each entry gets one answer");
-        answers.remove(0)
-    }
-
-    async fn append(&self, new: NewEntry) -> Appended {
-        self.try_append(new).await.expect("the entry is accepted")
-    }
-
-    /// Appends something new.
-    async fn add(&self, author: &str, body: EntryBody) -> Arc<Entry> {
-        let appended = self.append(entry(&self.id, author, body)).await;
-        assert_eq!(
-            appended.outcome,
-            Outcome::Stored,
-            "a new client message id is new"
-        );
-        appended.entry
-    }
-
-    /// Appends this many messages by alice in one batch.
-    async fn fill(&self, number: usize) {
-        let message = |n| entry(&self.id, "alice", text(&format!("text {n}")));
-        for answer in self.store.append((1..=number).map(message).collect()).await {
-            answer.expect("the message is accepted");
-        }
-    }
-
-    async fn page(&self, page: Page, limit: usize) -> Vec<Arc<Entry>> {
-        let entries = self.store.page(&self.id, page, limit).await;
-        entries.expect("the page is read")
-    }
-
-    /// Everything.
-    async fn log(&self) -> Vec<Arc<Entry>> {
-        self.page(Page::After(Seq::ZERO), 100_000).await
-    }
-
-    async fn at(&self, seq: u64) -> Arc<Entry> {
-        let mut page = self.page(Page::After(Seq(seq - 1)), 1).await;
-        assert_eq!(seqs(&page), [seq], "the entry stands in the log");
-        page.remove(0)
-    }
-
-    async fn find(&self, id: MessageId) -> Option<Arc<Entry>> {
-        let found = self.store.find(&self.id, id).await;
-        found.expect("the entry is looked for")
-    }
-
-    async fn head(&self) -> u64 {
-        let room = self.store.room(&self.id).await.expect("the room is read");
-        room.expect("the room exists").head.0
-    }
-
-    async fn members(&self) -> Vec<UserId> {
-        let members = self.store.members(&self.id, None, 1_000).await;
-        members.expect("the members are read")
-    }
-
-    async fn is_member(&self, name: &str) -> bool {
-        let member = self.store.is_member(&self.id, &user(name)).await;
-        member.expect("the member is looked for")
-    }
-
-    async fn receipt(&self, name: &str, mark: Mark, upto: u64) -> Change<Watermarks> {
-        let user = user(name);
-        let change = self.store.advance(&self.id, &user, mark, Seq(upto)).await;
-        change.expect("the receipt is stored")
-    }
-
-    async fn marks(&self, name: &str) -> Watermarks {
-        let marks = self.store.watermarks(&self.id, &users([name])).await;
-        marks.expect("the watermarks are read")[0]
-    }
-
-    /// This room in somebody's list.
-    async fn membership(&self, name: &str) -> Option<Membership> {
-        let rooms = self.store.rooms_of(&user(name), None, 1_000).await;
-        let rooms = rooms.expect("the rooms are read");
-        rooms.into_iter().find(|entry| entry.room.id == self.id)
-    }
+    what_was_answered_is_there_after_a_crash,
 }

@@ -1,6 +1,6 @@
 //! Pages of a log, at every edge.
 
-use super::*;
+use super::common::*;
 
 const BEYOND: [u64; 3] = [1_000_000, Seq::MAX.0, u64::MAX];
 

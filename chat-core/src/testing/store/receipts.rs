@@ -1,7 +1,7 @@
 //! How far each member has got.
 
-use super::*;
-use crate::model::Mark::{Delivered, Read};
+use super::common::*;
+use crate::Mark::{Delivered, Read};
 
 fn marks(delivered: u64, read: u64) -> Watermarks {
     Watermarks {
@@ -226,6 +226,23 @@ pub(super) async fn watermarks_belong_to_one_room_and_one_user(h: &dyn StoreHarn
         }
     );
     assert_eq!(room.marks("bob").await, marks(3, 3));
+}
+
+pub(super) async fn watermarks_outlive_joining_again(h: &dyn StoreHarness) {
+    let room = TestRoom::new(h, "group").await;
+    room.fill(5).await;
+    room.receipt("bob", Delivered, 4).await;
+    room.receipt("bob", Read, 3).await;
+    for author in ["bob", "alice"] {
+        room.add(author, joined("bob")).await;
+        assert_eq!(
+            room.marks("bob").await,
+            marks(4, 3),
+            "a member who joins again has read what they had read"
+        );
+    }
+    let listed = room.membership("bob").await.expect("a member");
+    assert_eq!(listed.watermarks, marks(4, 3), "also in the list of rooms");
 }
 
 pub(super) async fn watermarks_outlive_leaving_and_coming_back(h: &dyn StoreHarness) {

@@ -1,7 +1,11 @@
 //! What a store has stored is there when it is opened again.
 
-use super::*;
-use crate::{model::Room, port::Created};
+use std::sync::Mutex;
+
+use tokio::{task::yield_now, time::timeout};
+
+use super::common::*;
+use crate::{Room, port::Created};
 
 /// All that can be read of two rooms.
 #[derive(Debug, PartialEq)]
@@ -159,4 +163,62 @@ pub(super) async fn a_room_is_the_same_after_a_restart(h: &dyn StoreHarness) {
             "watermarks don't go back"
         );
     }
+}
+
+pub(super) async fn what_was_answered_is_there_after_a_crash(h: &dyn StoreHarness) {
+    let room = TestRoom::new(h, "group").await;
+    room.receipt("bob", Mark::Read, 0).await;
+    let answered = Arc::new(Mutex::new(Vec::new()));
+    let mut writers = JoinSet::new();
+    for writer in 0..4 {
+        let (room, answered) = (room.clone(), Arc::clone(&answered));
+        writers.spawn(async move {
+            loop {
+                let new = entry(&room.id, "alice", text(&format!("by {writer}")));
+                let Ok(appended) = room.try_append(new.clone()).await else {
+                    return;
+                };
+                answered.lock().unwrap().push((new, appended.entry));
+                yield_now().await;
+            }
+        });
+    }
+    let enough = async {
+        while answered.lock().unwrap().len() < 40 {
+            yield_now().await;
+        }
+    };
+    let enough = timeout(Duration::from_secs(30), enough).await;
+    enough.expect("some entries are answered");
+    room.receipt("bob", Mark::Read, 7).await;
+    // What is answered later may come too late for what is left.
+    let before = answered.lock().unwrap().clone();
+    let crashed = h.crash().await;
+    writers.shutdown().await;
+    if !crashed {
+        return;
+    }
+    let room = TestRoom {
+        store: h.store(),
+        id: room.id.clone(),
+    };
+    for (new, entry) in &before {
+        assert_eq!(
+            room.at(entry.seq.0).await,
+            *entry,
+            "what was answered is there after a crash"
+        );
+        let again = room.append(retry_of(new)).await;
+        assert_eq!(again.outcome, Outcome::Duplicate, "and a retry of it known");
+    }
+    let log = room.log().await;
+    let whole: Vec<u64> = (1..).take(log.len()).collect();
+    assert_eq!(seqs(&log), whole, "no crash leaves a hole");
+    assert_eq!(
+        room.marks("bob").await.read,
+        Seq(7),
+        "a receipt that was answered is there"
+    );
+    let next = room.add("bob", text("and on")).await;
+    assert_eq!(next.seq.0, log.len() as u64 + 1, "numbers go on");
 }

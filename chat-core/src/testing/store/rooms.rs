@@ -1,7 +1,7 @@
 //! Rooms and who is in them.
 
-use super::*;
-use crate::{model::Room, port::Created};
+use super::common::*;
+use crate::{Room, port::Created};
 
 fn new_room(name: &str, members: Vec<UserId>) -> NewRoom {
     NewRoom {
@@ -417,6 +417,31 @@ pub(super) async fn rooms_with_users_come_in_pages(h: &dyn StoreHarness) {
                 rest[..limit.min(rest.len())],
                 "at most {limit} rooms from the first one after {after:?}"
             );
+        }
+    }
+}
+
+pub(super) async fn rooms_whose_names_begin_alike_share_nothing(h: &dyn StoreHarness) {
+    let mut rooms = Vec::new();
+    for (name, messages) in ["team2", "team", "team_2", "tea"].into_iter().zip(1..) {
+        let room = TestRoom::with(h, name, users([name])).await;
+        room.fill(messages).await;
+        room.receipt(name, Mark::Read, 1).await;
+        let last = room.log().await.remove(messages - 1);
+        rooms.push((name, room, last));
+    }
+    for (name, room, last) in &rooms {
+        let own = users([*name]);
+        assert_eq!(room.members().await, own, "the members of this room");
+        assert_eq!(room.log().await.last(), Some(last), "the entries of it");
+        assert_eq!(Seq(room.head().await), last.seq, "its newest number");
+        for (other, _, entry) in &rooms {
+            let same = name == other;
+            assert_eq!(room.is_member(other).await, same, "{other} in {name}");
+            let found = room.find(entry.id).await;
+            assert_eq!(found.is_some(), same, "an entry of {other} in {name}");
+            let read = Seq(u64::from(same));
+            assert_eq!(room.marks(other).await.read, read, "{other} in {name}");
         }
     }
 }

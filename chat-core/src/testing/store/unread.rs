@@ -1,7 +1,7 @@
 //! How many messages somebody has not read.
 
-use super::*;
-use crate::model::UNREAD_CAP;
+use super::common::*;
+use crate::UNREAD_CAP;
 
 impl TestRoom {
     async fn unread(&self, name: &str) -> u64 {

@@ -1,7 +1,7 @@
 //! The store in memory with one thing broken: hooks that spoil what goes in or out.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{HashMap, HashSet, VecDeque},
     sync::{Arc, Mutex, MutexGuard},
 };
 
@@ -33,6 +33,8 @@ struct Notes {
     rooms: Vec<RoomId>,
     /// By a key that is too coarse, or for an answer that is out of date.
     first: HashMap<String, Arc<Entry>>,
+    /// The newest keys of these.
+    recent: VecDeque<String>,
     refused: HashSet<String>,
     /// As they were first stored.
     original: HashMap<(RoomId, Seq), EntryBody>,
@@ -60,6 +62,12 @@ impl BrokenStore {
 
     fn notes(&self) -> MutexGuard<'_, Notes> {
         self.notes.lock().unwrap()
+    }
+
+    fn rooms_that_begin_with(&self, prefix: &str) -> Vec<RoomId> {
+        let notes = self.notes();
+        let begins = |room: &&RoomId| room.as_str().starts_with(prefix);
+        notes.rooms.iter().filter(begins).cloned().collect()
     }
 
     /// A client message id that is in use nowhere.
@@ -124,9 +132,10 @@ impl BrokenStore {
             ClientIdForgetsTheAuthor => Some(format!("{room} {client_id}")),
             ClientIdForgetsTheRoom => Some(format!("{author} {client_id}")),
             ClientIdIgnoresCase => Some(format!("{room} {author} {client_id}").to_lowercase()),
-            DuplicateShowsTheOldText | DuplicateIsCheckedThenStored | RefusalUsesUpTheClientId => {
-                Some(format!("{room} {author} {client_id}"))
-            }
+            DuplicateShowsTheOldText
+            | DuplicateIsCheckedThenStored
+            | RefusalUsesUpTheClientId
+            | ClientIdsAreKeptFor64 => Some(format!("{room} {author} {client_id}")),
             _ => None,
         }
     }
@@ -155,7 +164,9 @@ impl BrokenStore {
                 });
             }
             (TextIsTrimmed, EntryBody::Message { text, .. }) => *text = text.trim().into(),
-            (DuplicateIsStored, _) => new.client_id = self.fresh_client_id(),
+            (DuplicateIsStored | ClientIdsAreKeptFor64, _) => {
+                new.client_id = self.fresh_client_id();
+            }
             (DuplicateIsCheckedThenStored, _) => {
                 yield_now().await;
                 new.client_id = self.fresh_client_id();
@@ -200,7 +211,7 @@ impl BrokenStore {
                 Arc::make_mut(&mut answer.entry).id = given.id;
             }
             (NumbersRace, Ok(answer)) => Arc::make_mut(&mut answer.entry).seq = head.next(),
-            (DuplicateIsStored, Ok(answer)) => {
+            (DuplicateIsStored | ClientIdsAreKeptFor64, Ok(answer)) => {
                 Arc::make_mut(&mut answer.entry).client_id = given.client_id.clone();
             }
             _ => {}
@@ -218,15 +229,28 @@ impl BrokenStore {
         let at = (entry.room.clone(), entry.seq);
         notes.original.insert(at, given.body.clone());
         if let Some(key) = key.filter(|_| self.fault != RefusalUsesUpTheClientId) {
-            notes.first.insert(key, Arc::clone(entry));
+            notes.first.insert(key.clone(), Arc::clone(entry));
+            notes.recent.push_back(key);
+            if self.fault == ClientIdsAreKeptFor64
+                && notes.recent.len() > 64
+                && let Some(oldest) = notes.recent.pop_front()
+            {
+                notes.first.remove(&oldest);
+            }
         }
         match &entry.body {
             EntryBody::Joined { user } => {
-                notes.former.remove(&(entry.room.clone(), user.clone()));
+                let member = (entry.room.clone(), user.clone());
+                if self.fault == JoiningForgetsReceipts {
+                    notes.marks.remove(&member);
+                }
+                notes.former.remove(&member);
             }
             EntryBody::Left { user } => {
                 let gone = (entry.room.clone(), user.clone());
-                notes.marks.remove(&gone);
+                if self.fault == LeavingForgetsReceipts {
+                    notes.marks.remove(&gone);
+                }
                 notes.former.insert(gone);
             }
             _ => {}
@@ -301,6 +325,14 @@ impl Hooks for BrokenStore {
                 members.extend(former.map(|(_, user)| user.clone()));
                 members.sort();
             }
+            (MembersTakeAPrefix, _) => {
+                for room in self.rooms_that_begin_with(id.as_str()) {
+                    members.extend(self.inner.members(&room, after, limit).await?);
+                }
+                members.sort();
+                members.dedup();
+                members.truncate(limit);
+            }
             (MembersIgnoreCase, _) => members.sort_by_key(|name| name.as_str().to_lowercase()),
             (MembersBeginWithAfter, Some(after)) if self.inner.is_member(id, after).await? => {
                 members.insert(0, after.clone());
@@ -329,7 +361,7 @@ impl Hooks for BrokenStore {
             {
                 entry.unread = self.unread(user, entry).await;
             }
-            if self.fault == LeavingForgetsReceipts {
+            if let LeavingForgetsReceipts | JoiningForgetsReceipts = self.fault {
                 let marks =
                     self.watermarks(&self.inner, &entry.room.id, std::slice::from_ref(user));
                 entry.watermarks = marks.await?[0];
@@ -452,9 +484,11 @@ impl Hooks for BrokenStore {
         id: MessageId,
     ) -> Result<Option<Arc<Entry>>, BackendError> {
         let mut rooms = vec![room.clone()];
-        if self.fault == FindLooksEverywhere {
-            rooms.extend(self.notes().rooms.iter().cloned());
-        }
+        rooms.extend(match self.fault {
+            FindLooksEverywhere => self.rooms_that_begin_with(""),
+            FindTakesAPrefix => self.rooms_that_begin_with(room.as_str()),
+            _ => Vec::new(),
+        });
         for room in &rooms {
             if let Some(entry) = self.inner.find(room, id).await? {
                 return Ok(Some(self.show(entry)));
@@ -482,7 +516,7 @@ impl Hooks for BrokenStore {
             ReceiptGoesBeyondTheHead => to = from.advanced(mark, upto, Seq::MAX),
             ReadWithoutDelivered => to.delivered = from.delivered,
             ReceiptsRace => yield_now().await,
-            LeavingForgetsReceipts => {}
+            LeavingForgetsReceipts | JoiningForgetsReceipts => {}
             ReceiptAlwaysMoves => {
                 return Ok(match change {
                     Change::Unchanged(to) => Change::Moved { from: to, to },
@@ -507,7 +541,8 @@ impl Hooks for BrokenStore {
             | ReceiptGoesBeyondTheHead
             | ReadWithoutDelivered
             | ReceiptsRace
-            | LeavingForgetsReceipts => {
+            | LeavingForgetsReceipts
+            | JoiningForgetsReceipts => {
                 let notes = self.notes();
                 let of = |user: &UserId| notes.marks.get(&(room.clone(), user.clone()));
                 marks = users

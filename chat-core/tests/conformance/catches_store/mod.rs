@@ -3,7 +3,7 @@
 mod broken;
 
 use std::{
-    panic::catch_unwind,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -45,6 +45,7 @@ faults! {
     FormerMembersAreListed: "joining_twice_and_leaving_twice_change_nothing",
     MembersIgnoreCase: "members_come_in_ascending_order",
     MembersBeginWithAfter: "members_come_in_pages",
+    MembersTakeAPrefix: "rooms_whose_names_begin_alike_share_nothing",
     RoomsAreUnordered: "rooms_of_a_user_come_in_ascending_order",
     RoomsExceedTheLimit: "rooms_of_a_user_come_in_pages",
     SharedRoomsRepeat: "rooms_with_users_come_once_in_ascending_order_with_their_heads",
@@ -69,6 +70,7 @@ faults! {
     RefusalTakesANumber: "a_refused_entry_leaves_no_trace_and_no_gap",
     RefusalUsesUpTheClientId: "a_refused_entry_leaves_no_trace_and_no_gap",
     FindLooksEverywhere: "an_entry_is_found_by_its_id_in_its_room_only",
+    FindTakesAPrefix: "rooms_whose_names_begin_alike_share_nothing",
     // Duplicates
     DuplicateIsStored: "a_retry_answers_with_the_first_entry",
     DuplicateAnswersTheRetry: "a_retry_answers_with_the_first_entry",
@@ -77,6 +79,7 @@ faults! {
     ClientIdForgetsTheAuthor: "a_client_id_belongs_to_one_author",
     ClientIdForgetsTheRoom: "a_client_id_belongs_to_one_room",
     ClientIdIgnoresCase: "a_client_id_is_told_apart_to_the_letter",
+    ClientIdsAreKeptFor64: "a_client_id_is_known_however_many_follow",
     DuplicateShowsTheOldText: "a_retry_answers_with_the_entry_as_it_stands_now",
     // Edits and deletions
     EditMissesItsTarget: "an_edit_gives_its_target_the_new_text",
@@ -100,16 +103,18 @@ faults! {
     ReadWithoutDelivered: "read_implies_delivered",
     ReceiptsRace: "receipts_at_once_are_all_counted",
     ReceiptAlwaysMoves: "a_receipt_that_moves_nothing_is_unchanged",
+    JoiningForgetsReceipts: "watermarks_outlive_joining_again",
     LeavingForgetsReceipts: "watermarks_outlive_leaving_and_coming_back",
     WatermarksAreReversed: "watermarks_come_in_the_order_asked",
     // Restart
     RestartForgetsAll: "everything_is_there_after_a_restart",
     RestartForgetsClientIds: "duplicates_are_known_after_a_restart",
+    CrashForgetsAll: "what_was_answered_is_there_after_a_crash",
 }
 
 struct Harness {
     fault: Fault,
-    /// Another after a restart that forgets.
+    /// The second one after a restart, or a crash, that forgets.
     stores: [Arc<Faulty<MemoryStore, BrokenStore>>; 2],
     open: AtomicUsize,
 }
@@ -140,6 +145,13 @@ impl StoreHarness for Harness {
             self.open.store(1, Ordering::Relaxed);
         }
         self.stores[0].hooks.restarted();
+        true
+    }
+
+    async fn crash(&self) -> bool {
+        if self.fault == CrashForgetsAll {
+            self.open.store(1, Ordering::Relaxed);
+        }
         true
     }
 }
@@ -183,4 +195,20 @@ fn random_commands_find_what_is_broken_too() {
         let check = || model::check(256, async || Harness::new(fault));
         assert!(catch_unwind(check).is_err(), "{fault:?} is not found");
     }
+}
+
+#[test]
+fn a_difference_is_told_in_20_lines_and_found_again_by_its_seed() {
+    let fresh = async || Harness::new(UnreadCountsDeleted);
+    let text = |check: &dyn Fn()| {
+        let panic = catch_unwind(AssertUnwindSafe(check)).unwrap_err();
+        *panic.downcast::<String>().unwrap()
+    };
+    let first = text(&|| model::check(256, fresh));
+    assert!(first.lines().count() <= 20, "{first}");
+    let call = first.strip_prefix("model::check_seed(").unwrap();
+    let (seed, _) = call.split_once(',').unwrap();
+    let seed: u64 = seed.parse().unwrap();
+    let second = text(&|| model::check_seed(seed, 256, fresh));
+    assert_eq!(first, second);
 }

@@ -1,0 +1,263 @@
+//! What the cases of a store share: the harness, short names for values, and a room to try.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+pub(super) use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use tokio::sync::Barrier;
+pub(super) use tokio::task::JoinSet;
+use uuid::Uuid;
+
+pub(super) use crate::{
+    ClientMessageId, Entry, EntryBody, Epoch, Mark, Membership, MessageId, NewEntry, NewRoom, Page,
+    RoomId, Seq, UserId, Watermarks,
+    port::{AppendError, Appended, Change, Outcome, Store},
+};
+
+/// A store to be tested, empty at first; each case gets a harness of its own.
+#[async_trait]
+pub trait StoreHarness: Send + Sync + 'static {
+    /// The store.
+    fn store(&self) -> Arc<dyn Store>;
+
+    /// Closes the store and opens it again, as a restart of the program does; `store` gives the
+    /// new one from then on. False for a store that lives and dies with its process: what must
+    /// outlive a restart isn't tried then.
+    ///
+    /// The caller has dropped what [`store`](Self::store) gave before.
+    async fn reopen(&self) -> bool;
+
+    /// Leaves the store as a crash of the program does and opens what is left: nothing is closed or
+    /// written first, also while calls are under way; `store` gives the new one from then on. What
+    /// the old one is asked from then on counts for nothing.
+    ///
+    /// False, as by default, for a store that can't: what must outlive a crash isn't tried then. A
+    /// copy of a store's files, as they lie there, is one way.
+    async fn crash(&self) -> bool {
+        false
+    }
+}
+
+pub(super) fn user(name: &str) -> UserId {
+    UserId::new(name).expect("a valid name")
+}
+
+pub(super) fn users<const N: usize>(names: [&str; N]) -> Vec<UserId> {
+    names.into_iter().map(user).collect()
+}
+
+pub(super) fn room_id(name: &str) -> RoomId {
+    RoomId::new(name).expect("a valid room id")
+}
+
+pub(super) fn client_id(text: &str) -> ClientMessageId {
+    ClientMessageId::new(text).expect("a valid client message id")
+}
+
+/// A number that no other call gives, so that ids differ.
+pub(super) fn unique() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+pub(super) fn message_id() -> MessageId {
+    MessageId(Uuid::from_u128(u128::from(unique())))
+}
+
+pub(super) fn epoch() -> Epoch {
+    Epoch(Uuid::from_u128(u128::from(unique())))
+}
+
+/// A moment some milliseconds after a fixed one: no store is asked for more precision.
+pub(super) fn time(millis: u64) -> DateTime<Utc> {
+    DateTime::UNIX_EPOCH + Duration::from_millis(1_767_225_600_000 + millis)
+}
+
+/// An entry with ids of its own.
+pub(super) fn entry(room: &RoomId, author: &str, body: EntryBody) -> NewEntry {
+    let number = unique();
+    NewEntry {
+        room: room.clone(),
+        id: message_id(),
+        author: user(author),
+        client_id: client_id(&format!("c{number}")),
+        at: time(number),
+        body,
+    }
+}
+
+/// What a client sends again because it got no answer: the server gives it another id and time.
+pub(super) fn retry_of(first: &NewEntry) -> NewEntry {
+    NewEntry {
+        id: message_id(),
+        at: time(unique()),
+        ..first.clone()
+    }
+}
+
+pub(super) fn text(text: &str) -> EntryBody {
+    EntryBody::message(text)
+}
+
+pub(super) fn edit(target: u64, text: &str) -> EntryBody {
+    EntryBody::Edit {
+        target: Seq(target),
+        text: text.into(),
+    }
+}
+
+pub(super) fn delete(target: u64) -> EntryBody {
+    EntryBody::Delete {
+        target: Seq(target),
+    }
+}
+
+pub(super) fn joined(name: &str) -> EntryBody {
+    EntryBody::Joined { user: user(name) }
+}
+
+pub(super) fn left(name: &str) -> EntryBody {
+    EntryBody::Left { user: user(name) }
+}
+
+pub(super) fn seqs<'a>(entries: impl IntoIterator<Item = &'a Arc<Entry>>) -> Vec<u64> {
+    entries.into_iter().map(|entry| entry.seq.0).collect()
+}
+
+pub(super) fn bodies<'a>(entries: impl IntoIterator<Item = &'a Arc<Entry>>) -> Vec<EntryBody> {
+    let body = |entry: &Arc<Entry>| entry.body.clone();
+    entries.into_iter().map(body).collect()
+}
+
+/// Runs all these calls as tasks that begin together, and gives the answers in their order.
+pub(super) async fn at_once<T, F>(calls: impl IntoIterator<Item = F>) -> Vec<T>
+where
+    T: Send + 'static,
+    F: Future<Output = T> + Send + 'static,
+{
+    let calls: Vec<F> = calls.into_iter().collect();
+    let start = Arc::new(Barrier::new(calls.len()));
+    let begin = |call: F| {
+        let start = Arc::clone(&start);
+        tokio::spawn(async move {
+            start.wait().await;
+            call.await
+        })
+    };
+    let tasks: Vec<_> = calls.into_iter().map(begin).collect();
+    let mut answers = Vec::new();
+    for task in tasks {
+        answers.push(task.await.expect("nothing panics"));
+    }
+    answers
+}
+
+/// A room of the store under test.
+#[derive(Clone)]
+pub(super) struct TestRoom {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) id: RoomId,
+}
+
+impl TestRoom {
+    /// A new room with alice, bob and carol in it.
+    pub(super) async fn new(h: &dyn StoreHarness, name: &str) -> Self {
+        Self::with(h, name, users(["alice", "bob", "carol"])).await
+    }
+
+    pub(super) async fn with(h: &dyn StoreHarness, name: &str, members: Vec<UserId>) -> Self {
+        let (store, id) = (h.store(), room_id(name));
+        let new = NewRoom {
+            id: id.clone(),
+            epoch: epoch(),
+            members,
+            created_at: time(0),
+        };
+        store.create_room(new).await.expect("a room is made");
+        Self { store, id }
+    }
+
+    pub(super) async fn try_append(&self, new: NewEntry) -> Result<Appended, AppendError> {
+        let mut answers = self.store.append(vec![new]).await;
+        assert_eq!(answers.len(), 1, "each entry gets one answer");
+        answers.remove(0)
+    }
+
+    pub(super) async fn append(&self, new: NewEntry) -> Appended {
+        self.try_append(new).await.expect("the entry is accepted")
+    }
+
+    /// Appends something new.
+    pub(super) async fn add(&self, author: &str, body: EntryBody) -> Arc<Entry> {
+        let appended = self.append(entry(&self.id, author, body)).await;
+        assert_eq!(
+            appended.outcome,
+            Outcome::Stored,
+            "a new client message id is new"
+        );
+        appended.entry
+    }
+
+    /// Appends this many messages by alice in one batch.
+    pub(super) async fn fill(&self, number: usize) {
+        let message = |n| entry(&self.id, "alice", text(&format!("text {n}")));
+        for answer in self.store.append((1..=number).map(message).collect()).await {
+            answer.expect("the message is accepted");
+        }
+    }
+
+    pub(super) async fn page(&self, page: Page, limit: usize) -> Vec<Arc<Entry>> {
+        let entries = self.store.page(&self.id, page, limit).await;
+        entries.expect("the page is read")
+    }
+
+    /// Everything.
+    pub(super) async fn log(&self) -> Vec<Arc<Entry>> {
+        self.page(Page::After(Seq::ZERO), 100_000).await
+    }
+
+    pub(super) async fn at(&self, seq: u64) -> Arc<Entry> {
+        let mut page = self.page(Page::After(Seq(seq - 1)), 1).await;
+        assert_eq!(seqs(&page), [seq], "the entry stands in the log");
+        page.remove(0)
+    }
+
+    pub(super) async fn find(&self, id: MessageId) -> Option<Arc<Entry>> {
+        let found = self.store.find(&self.id, id).await;
+        found.expect("the entry is looked for")
+    }
+
+    pub(super) async fn head(&self) -> u64 {
+        let room = self.store.room(&self.id).await.expect("the room is read");
+        room.expect("the room exists").head.0
+    }
+
+    pub(super) async fn members(&self) -> Vec<UserId> {
+        let members = self.store.members(&self.id, None, 1_000).await;
+        members.expect("the members are read")
+    }
+
+    pub(super) async fn is_member(&self, name: &str) -> bool {
+        let member = self.store.is_member(&self.id, &user(name)).await;
+        member.expect("the member is looked for")
+    }
+
+    pub(super) async fn receipt(&self, name: &str, mark: Mark, upto: u64) -> Change<Watermarks> {
+        let user = user(name);
+        let change = self.store.advance(&self.id, &user, mark, Seq(upto)).await;
+        change.expect("the receipt is stored")
+    }
+
+    pub(super) async fn marks(&self, name: &str) -> Watermarks {
+        let marks = self.store.watermarks(&self.id, &users([name])).await;
+        marks.expect("the watermarks are read")[0]
+    }
+
+    /// This room in somebody's list.
+    pub(super) async fn membership(&self, name: &str) -> Option<Membership> {
+        let rooms = self.store.rooms_of(&user(name), None, 1_000).await;
+        let rooms = rooms.expect("the rooms are read");
+        rooms.into_iter().find(|entry| entry.room.id == self.id)
+    }
+}
