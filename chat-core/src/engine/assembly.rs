@@ -5,9 +5,9 @@ use std::sync::{Arc, atomic::AtomicBool};
 use tokio::sync::mpsc;
 
 use super::{
-    acts::{access::Access, limits::Limits, review::Review, typing::Typing},
+    acts::{access::Access, limits::Limits, review::Review},
     builder::ChatEngineBuilder,
-    deliver::hub::Hub,
+    deliver::{hub::Hub, typing::Typing},
     log::{
         follower::{Follower, Followers},
         lagging::{CatchUps, Lagging},

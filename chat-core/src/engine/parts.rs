@@ -9,9 +9,9 @@ use std::sync::{
 use tokio::sync::mpsc;
 
 use super::{
-    acts::{access::Access, review::Review, typing::Typing},
+    acts::{access::Access, review::Review},
     config::Config,
-    deliver::hub::Hub,
+    deliver::{hub::Hub, typing::Typing},
     log::queue::AppendQueue,
     metrics::Metrics,
     nodes::listen::Listening,

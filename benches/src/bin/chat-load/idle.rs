@@ -7,7 +7,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::{task::JoinSet, time::sleep};
 
 use crate::{
-    AT_ONCE,
+    link::AT_ONCE,
     options::Options,
     protocol::{Client, Protocol},
     report::{Meter, Report, number},

@@ -20,6 +20,9 @@ use tokio::{
 
 use crate::frames::{self, Frame, Frames};
 
+/// How many clients connect at once where that is not what is measured.
+pub(crate) const AT_ONCE: usize = 256;
+
 thread_local! {
     /// What all connections read into, so that one that waits holds nothing.
     static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; 64 << 10]);

@@ -27,9 +27,6 @@ use crate::{
     server::Server,
 };
 
-/// How many connect at once where that is not what is measured.
-const AT_ONCE: usize = 256;
-
 /// On one thread, for the server needs the other processors.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {

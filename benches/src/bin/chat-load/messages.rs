@@ -24,8 +24,7 @@ use tokio::{
 };
 
 use crate::{
-    AT_ONCE,
-    link::Writer,
+    link::{AT_ONCE, Writer},
     options::Options,
     protocol::{Client, Heard, Protocol, Speech, words},
     report::{Clock, Meter, Report, Times, nanoseconds, number},

@@ -11,8 +11,7 @@ use tokio::{
 };
 
 use crate::{
-    AT_ONCE,
-    link::find,
+    link::{AT_ONCE, find},
     options::Options,
     protocol::{Client, Heard, Protocol, Speech, hello, number, refused, words},
     report::{Clock, Meter, Report, Times},

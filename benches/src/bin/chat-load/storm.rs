@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use crate::{
-    AT_ONCE,
+    link::AT_ONCE,
     options::Options,
     protocol::{Client, Protocol},
     report::{Clock, Meter, Report, Times},

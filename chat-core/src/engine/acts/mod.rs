@@ -15,4 +15,4 @@ pub(crate) mod review;
 mod rooms;
 pub(crate) mod send;
 pub(crate) mod session;
-pub(crate) mod typing;
+mod typing;

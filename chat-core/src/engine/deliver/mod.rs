@@ -5,3 +5,4 @@ pub(crate) mod hub;
 pub(crate) mod notify;
 pub(crate) mod outbox;
 pub(crate) mod transport;
+pub(crate) mod typing;
