@@ -9,7 +9,7 @@ use std::{
 use async_trait::async_trait;
 use chat_core::{
     IdGen, RandomIds,
-    port::{BackendError, Broker, Delivery, Hint, Retry, Topic},
+    port::{BackendError, Broker, Delivery, Hint, Inbox, Retry, Topic},
 };
 use fred::types::Message;
 use futures_util::{StreamExt as _, stream};
@@ -23,7 +23,6 @@ use uuid::Uuid;
 
 use crate::{
     client::PATIENCE,
-    inbox::Inbox,
     keys::Keys,
     servers::{Arrival, Servers},
 };

@@ -5,7 +5,6 @@ mod cache;
 mod client;
 mod error;
 mod history;
-mod inbox;
 mod keys;
 mod presence;
 mod rate;

@@ -87,11 +87,6 @@ pub trait IdGen: fmt::Debug + Send + Sync + 'static {
     fn next(&self) -> Uuid;
 }
 
-/// The precision that every store keeps.
-pub(crate) fn whole_micros(at: DateTime<Utc>) -> DateTime<Utc> {
-    DateTime::from_timestamp_micros(at.timestamp_micros()).unwrap_or(at)
-}
-
 /// `UUIDv7`: a time and 74 random bits, so ids of one node sort roughly by age.
 #[derive(Debug, Default)]
 pub struct RandomIds;

@@ -1,14 +1,12 @@
 //! Hints between the engines of one process.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use crate::port::{BackendError, Broker, Delivery, Hint, Inbox, Topic};
 use async_trait::async_trait;
-use tokio::sync::Notify;
-
-use crate::port::{BackendError, Broker, Delivery, Hint, Topic};
 
 /// What connects several engines in one process; cheap to clone.
 ///
@@ -39,7 +37,7 @@ struct Bus {
 impl MemoryBus {
     /// How many hints a node may leave unread; with one more, all of them become
     /// [`Delivery::Lagged`].
-    pub const CAPACITY: usize = 1024;
+    pub const CAPACITY: usize = Inbox::CAPACITY;
 
     /// A new node's link to the others.
     pub fn node(&self) -> MemoryBroker {
@@ -55,31 +53,6 @@ impl MemoryBus {
     /// Nothing panics under this lock, and if it did, the listeners would still be whole.
     fn lock(&self) -> MutexGuard<'_, Bus> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// What one node has not read yet.
-#[derive(Debug, Default)]
-struct Inbox {
-    unread: Mutex<VecDeque<Delivery>>,
-    filled: Notify,
-}
-
-impl Inbox {
-    fn put(&self, delivery: Delivery) {
-        let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
-        if unread.len() < MemoryBus::CAPACITY {
-            unread.push_back(delivery);
-        } else {
-            // Who must read the store anyway has no use for the older hints either.
-            *unread = VecDeque::from([Delivery::Lagged]);
-        }
-        self.filled.notify_one();
-    }
-
-    fn take(&self) -> Option<Delivery> {
-        let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
-        unread.pop_front()
     }
 }
 
@@ -144,12 +117,7 @@ impl Broker for MemoryBroker {
     }
 
     async fn next(&self) -> Delivery {
-        loop {
-            if let Some(delivery) = self.inbox.take() {
-                return delivery;
-            }
-            self.inbox.filled.notified().await;
-        }
+        self.inbox.next().await
     }
 }
 
@@ -190,6 +158,5 @@ mod tests {
         assert_eq!(slow.next().await, Delivery::Lagged);
         assert_eq!(slow.next().await, delivery);
         assert_eq!(slow.next().await, delivery);
-        assert_eq!(slow.inbox.take(), None);
     }
 }

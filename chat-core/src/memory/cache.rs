@@ -1,19 +1,19 @@
-//! Presence and budgets of one process, and the time for all that it caches.
+//! The cache in memory: presence, budgets and windows of one process, by one clock.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    ops::RangeInclusive,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use async_trait::async_trait;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
-use super::windows::Windows;
+use super::{budgets::Budgets, people::People, windows::Windows};
 use crate::{
-    model::{Presence, SessionId, UserId},
-    port::{BackendError, PresenceCache, RateCache, RateKey, Transition},
-    rate::{Decision, RatePolicy, RateState},
+    model::{Cursor, Entry, Epoch, Presence, RoomId, Seq, SessionId, UserId},
+    port::{BackendError, HistoryCache, PresenceCache, RateCache, RateKey, Transition},
+    rate::{Decision, RatePolicy},
     time::{Clock, SystemClock},
 };
 
@@ -39,10 +39,10 @@ use crate::{
 /// ```
 #[derive(Debug, Clone)]
 pub struct MemoryCache {
-    pub(super) clock: Arc<dyn Clock>,
+    clock: Arc<dyn Clock>,
     people: Arc<Mutex<People>>,
     budgets: Arc<Mutex<Budgets>>,
-    pub(super) windows: Arc<Mutex<Windows>>,
+    windows: Arc<Mutex<Windows>>,
 }
 
 impl MemoryCache {
@@ -51,7 +51,7 @@ impl MemoryCache {
     pub const LAST_SEEN: usize = 100_000;
 
     /// Of how many rooms it keeps the newest entries; of more, those used most recently.
-    pub const ROOMS: usize = 1_024;
+    pub const ROOMS: usize = Windows::ROOMS;
 
     /// An empty cache that reads the time from `clock`.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
@@ -88,99 +88,8 @@ impl Default for MemoryCache {
 }
 
 /// Nothing panics under these locks, and if it did, each value would still be whole.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Who is here, and who was. Between [`People::settle`] and the end of a call, exactly the users
-/// with a live lease are in `here`.
-#[derive(Debug, Default)]
-struct People {
-    /// When each device's lease ends.
-    here: BTreeMap<UserId, BTreeMap<SessionId, Duration>>,
-    /// When the last lease of each user in `here` ends.
-    ends: BTreeSet<(Duration, UserId)>,
-    last_seen: HashMap<UserId, DateTime<Utc>>,
-    /// The users in `last_seen`, oldest first.
-    by_age: BTreeSet<(DateTime<Utc>, UserId)>,
-    /// Those in `last_seen` whose last lease ran out, and nobody has been told yet.
-    expired: BTreeSet<UserId>,
-    /// The longest that `last_seen` may be.
-    max_last_seen: usize,
-}
-
-impl People {
-    fn remembering(max_last_seen: usize) -> Self {
-        Self {
-            max_last_seen,
-            ..Self::default()
-        }
-    }
-
-    /// Sends those away whose last lease has ended.
-    fn settle(&mut self, now: Duration, wall: DateTime<Utc>) {
-        while self.ends.first().is_some_and(|(end, _)| *end <= now) {
-            let Some((end, user)) = self.ends.pop_first() else {
-                return;
-            };
-            self.here.remove(&user);
-            let ago = TimeDelta::from_std(now.saturating_sub(end)).unwrap_or(TimeDelta::MAX);
-            let left = wall.checked_sub_signed(ago).unwrap_or(wall);
-            self.expired.insert(user.clone());
-            self.leave(user, left);
-        }
-    }
-
-    fn leave(&mut self, user: UserId, at: DateTime<Utc>) {
-        self.by_age.insert((at, user.clone()));
-        self.last_seen.insert(user, at);
-        if self.last_seen.len() > self.max_last_seen
-            && let Some((_, oldest)) = self.by_age.pop_first()
-        {
-            self.last_seen.remove(&oldest);
-            self.expired.remove(&oldest);
-        }
-    }
-
-    /// Gives or takes a lease.
-    fn set_lease(
-        &mut self,
-        user: &UserId,
-        session: SessionId,
-        until: Option<Duration>,
-        now: Duration,
-        wall: DateTime<Utc>,
-    ) -> Transition {
-        let mut leases = self.here.remove(user).unwrap_or_default();
-        let before = leases.values().max().copied();
-        if let Some(end) = before {
-            self.ends.remove(&(end, user.clone()));
-        }
-        leases.retain(|_, until| *until > now);
-        match until {
-            Some(until) => leases.insert(session, until),
-            None => leases.remove(&session),
-        };
-        let after = leases.values().max().copied();
-        if let Some(end) = after {
-            self.ends.insert((end, user.clone()));
-            self.here.insert(user.clone(), leases);
-        }
-        match (before, after) {
-            (None, Some(_)) => {
-                self.expired.remove(user);
-                if let Some(left) = self.last_seen.remove(user) {
-                    self.by_age.remove(&(left, user.clone()));
-                }
-                Transition::BecameOnline
-            }
-            (Some(_), None) => {
-                self.leave(user.clone(), wall);
-                Transition::BecameOffline
-            }
-            _ => Transition::Same,
-        }
-    }
 }
 
 #[async_trait]
@@ -223,102 +132,48 @@ impl PresenceCache for MemoryCache {
     }
 }
 
-#[derive(Debug, Default)]
-struct Budgets {
-    states: HashMap<RateKey, RateState>,
-    /// At how many states to forget those that say nothing.
-    sweep_at: usize,
-}
-
-impl Budgets {
-    /// Below this many states nothing is forgotten.
-    const KEEP: usize = 1024;
-
-    /// Forgets what says nothing. It happens each time the number has doubled, so a request pays
-    /// for a few states on average, and at most every second state is one to forget.
-    fn sweep(&mut self, now: Duration) {
-        if self.states.len() >= self.sweep_at.max(Self::KEEP) {
-            self.states.retain(|_, state| state.until() > now);
-            self.states.shrink_to(2 * self.states.len());
-            self.sweep_at = 2 * self.states.len();
-        }
-    }
-}
-
 #[async_trait]
 impl RateCache for MemoryCache {
     async fn acquire(&self, key: &RateKey, policy: &RatePolicy) -> Result<Decision, BackendError> {
         let mut budgets = lock(&self.budgets);
-        let now = self.clock.monotonic();
-        if let Some(state) = budgets.states.get_mut(key) {
-            return Ok(policy.decide(state, now));
-        }
-        budgets.sweep(now);
-        let mut state = RateState::default();
-        let decision = policy.decide(&mut state, now);
-        budgets.states.insert(key.clone(), state);
-        Ok(decision)
+        Ok(budgets.decide(key, policy, self.clock.monotonic()))
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::time::ManualClock;
-
-    const SECOND: Duration = Duration::from_secs(1);
-
-    fn cache() -> (Arc<ManualClock>, MemoryCache) {
-        let clock = Arc::new(ManualClock::default());
-        let cache = MemoryCache::new(Arc::<ManualClock>::clone(&clock));
-        (clock, cache)
+#[async_trait]
+impl HistoryCache for MemoryCache {
+    async fn window(
+        &self,
+        room: &RoomId,
+        at: Cursor,
+        range: RangeInclusive<Seq>,
+    ) -> Result<Option<Vec<Arc<Entry>>>, BackendError> {
+        let now = self.clock.monotonic();
+        Ok(lock(&self.windows).get(room, at, &range, now))
     }
 
-    fn user(number: usize) -> UserId {
-        UserId::new(format!("user {number:06}")).unwrap()
+    async fn fill(
+        &self,
+        room: &RoomId,
+        at: Cursor,
+        newest: &[Arc<Entry>],
+    ) -> Result<(), BackendError> {
+        let now = self.clock.monotonic();
+        lock(&self.windows).fill(room, at, newest, now);
+        Ok(())
     }
 
-    #[tokio::test]
-    async fn budgets_that_are_whole_again_are_forgotten() {
-        let (clock, cache) = cache();
-        let policy = RatePolicy::Steady {
-            interval: SECOND,
-            burst: 1,
-        };
-        for number in 0..5 * Budgets::KEEP {
-            if number % Budgets::KEEP == 0 {
-                clock.advance(SECOND);
-            }
-            let user = user(number);
-            let key = RateKey {
-                action: "send",
-                user,
-            };
-            let decision = cache.acquire(&key, &policy).await.unwrap();
-            assert_eq!(decision, Decision::Allowed);
-            assert!(lock(&cache.budgets).states.len() <= 2 * Budgets::KEEP);
-            let decision = cache.acquire(&key, &policy).await.unwrap();
-            let retry_after = SECOND;
-            assert_eq!(decision, Decision::Refused { retry_after });
+    async fn extend(
+        &self,
+        room: &RoomId,
+        epoch: Epoch,
+        entries: &[Arc<Entry>],
+    ) -> Result<(), BackendError> {
+        let (mut windows, now) = (lock(&self.windows), self.clock.monotonic());
+        for entry in entries {
+            let seq = entry.seq;
+            windows.extend(room, Cursor { epoch, seq }, entry, now);
         }
-    }
-
-    #[test]
-    fn of_too_many_who_left_the_oldest_are_forgotten() {
-        let mut people = People::remembering(2);
-        let (session, start) = (SessionId(uuid::Uuid::nil()), DateTime::UNIX_EPOCH);
-        for number in 1..=3 {
-            let end = SECOND * u32::try_from(number).unwrap();
-            people.set_lease(&user(number), session, Some(end), Duration::ZERO, start);
-        }
-        people.settle(SECOND * 2, start + SECOND * 2);
-        assert_eq!(people.last_seen.get(&user(1)), Some(&(start + SECOND)));
-        people.settle(SECOND * 9, start + SECOND * 9);
-        assert_eq!(people.last_seen.get(&user(1)), None);
-        assert_eq!(people.last_seen.get(&user(2)), Some(&(start + SECOND * 2)));
-        let kept = [people.last_seen.len(), people.by_age.len()];
-        assert_eq!(kept, [2; 2]);
-        assert_eq!(people.expired, BTreeSet::from([user(2), user(3)]));
-        assert!(people.here.is_empty() && people.ends.is_empty());
+        Ok(())
     }
 }

@@ -7,12 +7,9 @@ use std::{
     time::Duration,
 };
 
-use async_trait::async_trait;
-
-use super::cache::{MemoryCache, lock};
 use crate::{
-    model::{Cursor, Entry, Epoch, RoomId, Seq},
-    port::{BackendError, HistoryCache, WINDOW},
+    model::{Cursor, Entry, RoomId, Seq},
+    port::WINDOW,
 };
 
 /// How long a window is kept that nobody uses.
@@ -68,7 +65,10 @@ impl Window {
 }
 
 impl Windows {
-    fn get(
+    /// How many rooms have a window at most.
+    pub(super) const ROOMS: usize = 1_024;
+
+    pub(super) fn get(
         &mut self,
         room: &RoomId,
         at: Cursor,
@@ -86,10 +86,10 @@ impl Windows {
     /// Replaces what a room has, and forgets what nobody uses.
     fn put(&mut self, room: &RoomId, window: Window) {
         let now = window.used;
-        if self.0.insert(room.clone(), window).is_none() && self.0.len() > MemoryCache::ROOMS {
+        if self.0.insert(room.clone(), window).is_none() && self.0.len() > Self::ROOMS {
             self.0.retain(|_, window| window.used + UNUSED > now);
             let oldest = self.0.iter().min_by_key(|(_, window)| window.used);
-            if self.0.len() > MemoryCache::ROOMS
+            if self.0.len() > Self::ROOMS
                 && let Some(oldest) = oldest.map(|(room, _)| room.clone())
             {
                 self.0.remove(&oldest);
@@ -97,14 +97,14 @@ impl Windows {
         }
     }
 
-    fn fill(&mut self, room: &RoomId, at: Cursor, newest: &[Arc<Entry>], now: Duration) {
+    pub(super) fn fill(&mut self, room: &RoomId, at: Cursor, newest: &[Arc<Entry>], now: Duration) {
         let there = self.0.get(room).map(|window| window.at);
         if there.is_none_or(|there| there.epoch != at.epoch || there.seq <= at.seq) {
             self.put(room, Window::new(at, newest, now));
         }
     }
 
-    fn extend(&mut self, room: &RoomId, at: Cursor, entry: &Arc<Entry>, now: Duration) {
+    pub(super) fn extend(&mut self, room: &RoomId, at: Cursor, entry: &Arc<Entry>, now: Duration) {
         let window = self.0.get_mut(room);
         let window = window.filter(|window| window.at.epoch == at.epoch);
         if window
@@ -124,44 +124,6 @@ impl Windows {
     }
 }
 
-#[async_trait]
-impl HistoryCache for MemoryCache {
-    async fn window(
-        &self,
-        room: &RoomId,
-        at: Cursor,
-        range: RangeInclusive<Seq>,
-    ) -> Result<Option<Vec<Arc<Entry>>>, BackendError> {
-        let now = self.clock.monotonic();
-        Ok(lock(&self.windows).get(room, at, &range, now))
-    }
-
-    async fn fill(
-        &self,
-        room: &RoomId,
-        at: Cursor,
-        newest: &[Arc<Entry>],
-    ) -> Result<(), BackendError> {
-        let now = self.clock.monotonic();
-        lock(&self.windows).fill(room, at, newest, now);
-        Ok(())
-    }
-
-    async fn extend(
-        &self,
-        room: &RoomId,
-        epoch: Epoch,
-        entries: &[Arc<Entry>],
-    ) -> Result<(), BackendError> {
-        let (mut windows, now) = (lock(&self.windows), self.clock.monotonic());
-        for entry in entries {
-            let seq = entry.seq;
-            windows.extend(room, Cursor { epoch, seq }, entry, now);
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use chrono::DateTime;
@@ -169,8 +131,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        EntryBody, ManualClock, MessageId,
-        model::{ClientMessageId, UserId},
+        EntryBody, MessageId,
+        model::{ClientMessageId, Epoch, UserId},
     };
 
     fn cursor(seq: u64) -> Cursor {
@@ -196,34 +158,30 @@ mod tests {
         })
     }
 
-    #[tokio::test]
-    async fn a_window_is_forgotten_when_nobody_has_used_it_for_an_hour() {
-        let clock = Arc::new(ManualClock::default());
-        let cache = MemoryCache::new(Arc::<ManualClock>::clone(&clock));
-        let (room, seq) = (room(1), Seq(1));
-        let entries = [entry(&room, 1, "hello")];
-        cache.fill(&room, cursor(1), &entries).await.unwrap();
+    #[test]
+    fn a_window_is_forgotten_when_nobody_has_used_it_for_an_hour() {
+        let (mut windows, mut now) = (Windows::default(), Duration::ZERO);
+        let (room, range) = (room(1), Seq(1)..=Seq(1));
+        windows.fill(&room, cursor(1), &[entry(&room, 1, "hello")], now);
         for minutes in [59, 59, 60] {
-            let found = cache.window(&room, cursor(1), seq..=seq).await.unwrap();
-            assert!(found.is_some());
-            clock.advance(Duration::from_mins(minutes));
+            assert!(windows.get(&room, cursor(1), &range, now).is_some());
+            now += Duration::from_mins(minutes);
         }
-        let found = cache.window(&room, cursor(1), seq..=seq).await.unwrap();
-        assert_eq!(found, None);
+        assert_eq!(windows.get(&room, cursor(1), &range, now), None);
     }
 
     #[test]
     fn of_too_many_rooms_those_used_least_recently_are_forgotten() {
         let (mut windows, range) = (Windows::default(), Seq(1)..=Seq(1));
         let now = |number: usize| Duration::from_millis(number.try_into().unwrap());
-        for number in 0..=MemoryCache::ROOMS {
+        for number in 0..=Windows::ROOMS {
             let entries = [entry(&room(number), 1, "hello")];
             windows.fill(&room(number), cursor(1), &entries, now(number));
             let first = windows.get(&room(0), cursor(1), &range, now(number));
             assert!(first.is_some(), "in use");
         }
-        assert_eq!(windows.0.len(), MemoryCache::ROOMS);
-        let last = now(MemoryCache::ROOMS);
+        assert_eq!(windows.0.len(), Windows::ROOMS);
+        let last = now(Windows::ROOMS);
         assert_eq!(windows.get(&room(1), cursor(1), &range, last), None);
         assert!(windows.get(&room(2), cursor(1), &range, last).is_some());
         let entries = [entry(&room(1), 1, "hello")];

@@ -17,8 +17,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    model::{Entry, Seq, UserId},
-    time::whole_micros,
+    model::precision::whole_micros,
+    model::{Seq, UserId},
 };
 
 /// What an entry says.
@@ -103,61 +103,6 @@ impl Effect<'_> {
             Self::Replace { target, .. } | Self::Erase { target } => Some(target),
             Self::None | Self::Admit { .. } | Self::Dismiss { .. } => None,
         }
-    }
-
-    /// What `earlier`, an entry of the same room, says once an entry by `author`, made at `at`, has
-    /// had this effect. `None` if it stays as it is.
-    ///
-    /// This is the one place that says what may be edited and deleted, and what becomes of it.
-    /// [`Replace`](Self::Replace) changes its target alone; [`Erase`](Self::Erase) also changes the
-    /// entries that [replace](Self::Replace) the same target.
-    pub fn on(self, earlier: &Entry, author: &UserId, at: DateTime<Utc>) -> Option<EntryBody> {
-        let is_own_message =
-            || earlier.author == *author && matches!(earlier.body, EntryBody::Message { .. });
-        match self {
-            Self::Replace { target, text } => {
-                (earlier.seq == target && is_own_message()).then(|| EntryBody::Message {
-                    text: Arc::clone(text),
-                    edited_at: Some(at),
-                })
-            }
-            Self::Erase { target } => {
-                let replaces = matches!(
-                    earlier.body.effect(),
-                    Effect::Replace { target: replaced, .. } if replaced == target
-                );
-                let erased = replaces || earlier.seq == target && is_own_message();
-                erased.then_some(EntryBody::Deleted)
-            }
-            Self::None | Self::Admit { .. } | Self::Dismiss { .. } => None,
-        }
-    }
-
-    /// Carries out what it [changes](Self::on) in entries of the room that are held in memory: those
-    /// from its target on, in ascending order. `false`, and nothing is changed, when the first one is
-    /// no target for it.
-    pub fn change<'e>(
-        self,
-        author: &UserId,
-        at: DateTime<Utc>,
-        from_target: impl IntoIterator<Item = &'e mut Arc<Entry>>,
-    ) -> bool {
-        let mut entries = from_target.into_iter();
-        let Some((target, body)) = entries
-            .next()
-            .and_then(|target| self.on(target, author, at).map(|body| (target, body)))
-        else {
-            return false;
-        };
-        Arc::make_mut(target).body = body;
-        if let Self::Erase { .. } = self {
-            for entry in entries {
-                if let Some(body) = self.on(entry, author, at) {
-                    Arc::make_mut(entry).body = body;
-                }
-            }
-        }
-        true
     }
 }
 
@@ -362,30 +307,10 @@ impl EntryKind {
 
 #[cfg(test)]
 mod tests {
-    use uuid::Uuid;
-
     use super::*;
-    use crate::model::{ClientMessageId, MessageId, RoomId};
 
     fn user(name: &str) -> UserId {
         UserId::new(name).unwrap()
-    }
-
-    fn entry(seq: u64, author: &str, body: EntryBody) -> Entry {
-        Entry {
-            room: RoomId::group("team").unwrap(),
-            seq: Seq(seq),
-            id: MessageId(Uuid::nil()),
-            author: user(author),
-            client_id: ClientMessageId::new("c").unwrap(),
-            at: DateTime::UNIX_EPOCH,
-            body,
-        }
-    }
-
-    fn edit(target: u64) -> EntryBody {
-        let (target, text) = (Seq(target), "new".into());
-        EntryBody::Edit { target, text }
     }
 
     #[test]
@@ -423,37 +348,5 @@ mod tests {
             let needs_nothing = nothing == whole;
             assert_eq!(nothing.unflatten().is_some(), needs_nothing, "{kind:?}");
         }
-    }
-
-    #[test]
-    fn an_edit_changes_its_target_and_only_a_message_of_the_same_author() {
-        let (edit, at) = (edit(7), DateTime::UNIX_EPOCH);
-        let alice = user("alice");
-        let on = |earlier: &Entry| edit.effect().on(earlier, &alice, at);
-        let message = || EntryBody::message("old");
-        let new = EntryBody::Message {
-            text: "new".into(),
-            edited_at: Some(at),
-        };
-        assert_eq!(on(&entry(7, "alice", message())), Some(new));
-        assert_eq!(on(&entry(8, "alice", message())), None);
-        assert_eq!(on(&entry(7, "bob", message())), None);
-        assert_eq!(on(&entry(7, "alice", EntryBody::Deleted)), None);
-        assert_eq!(on(&entry(7, "alice", self::edit(7))), None);
-    }
-
-    #[test]
-    fn a_deletion_erases_its_target_and_the_edits_of_it() {
-        let (delete, at) = (EntryBody::Delete { target: Seq(7) }, DateTime::UNIX_EPOCH);
-        let alice = user("alice");
-        let on = |earlier: &Entry| delete.effect().on(earlier, &alice, at);
-        let message = || EntryBody::message("old");
-        let erased = Some(EntryBody::Deleted);
-        assert_eq!(on(&entry(7, "alice", message())), erased);
-        assert_eq!(on(&entry(9, "alice", edit(7))), erased);
-        assert_eq!(on(&entry(8, "alice", message())), None);
-        assert_eq!(on(&entry(9, "alice", edit(8))), None);
-        assert_eq!(on(&entry(7, "bob", message())), None);
-        assert_eq!(on(&entry(7, "alice", EntryBody::Deleted)), None);
     }
 }

@@ -1,8 +1,11 @@
 //! The domain: values that are valid once they exist. Nothing here knows the wire, a port or the engine.
 
 mod body;
+mod effects;
 mod ids;
 mod log;
+mod position;
+mod precision;
 mod presence;
 mod receipt;
 mod room;
@@ -10,7 +13,8 @@ pub(crate) mod text;
 
 pub use body::{Effect, EntryBody, EntryKind, FlatBody};
 pub use ids::{ClientMessageId, Epoch, InvalidId, MessageId, RoomId, RoomKind, SessionId, UserId};
-pub use log::{Cursor, Entry, NewEntry, Page, Seq};
+pub use log::{Entry, NewEntry};
+pub use position::{Cursor, Page, Seq};
 pub use presence::Presence;
 pub use receipt::{Mark, Watermarks};
 pub use room::{Membership, NewRoom, Room, UNREAD_CAP};

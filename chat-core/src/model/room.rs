@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    model::precision::whole_micros,
     model::{Cursor, Epoch, RoomId, Seq, UserId, Watermarks},
-    time::whole_micros,
 };
 
 /// A room as the store knows it.

@@ -13,45 +13,20 @@
 //! # Ok::<(), chat_core::moderation::WordListError>(())
 //! ```
 
+mod action;
 mod chain;
 mod fold;
 mod look_alike;
 mod patterns;
 mod words;
 
-use std::sync::Arc;
-
-use crate::port::Verdict;
-
+pub use action::{Action, REASON};
 pub use chain::{Chain, FailurePolicy, Link, Unavailable};
 pub use patterns::{PatternError, RegexModerator};
 pub use words::{Matching, WordList, WordListError};
 
 /// The words that the server refuses unless it is given others.
 pub const DEFAULT_WORDS: [&str; 2] = ["war", "gun"];
-
-/// What the author of a refused text is told.
-pub const REASON: &str = "Message is not accepted";
-
-/// What happens to a text with a hit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Action {
-    /// The text is refused, with [`REASON`].
-    #[default]
-    Reject,
-    /// Each character of the hit is replaced by `*`.
-    Mask,
-}
-
-fn refused() -> Verdict {
-    Verdict::Reject {
-        reason: REASON.to_owned(),
-    }
-}
-
-fn masked(text: String) -> Verdict {
-    Verdict::Mask(Arc::from(text))
-}
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use regex::{Regex, RegexBuilder};
 
-use super::{Action, masked, refused};
+use super::action::{Action, masked, refused};
 use crate::port::{BackendError, Draft, Moderator, Verdict};
 
 /// How large a compiled pattern may be, in bytes.

@@ -6,10 +6,14 @@ use std::{
 use async_trait::async_trait;
 use proptest::prelude::*;
 
-use super::{fold::*, *};
+use super::{
+    action::{masked, refused},
+    fold::*,
+    *,
+};
 use crate::{
     Error, RoomId, UserId,
-    port::{BackendError, BackendErrorKind, Draft, Moderator, Retry},
+    port::{BackendError, BackendErrorKind, Draft, Moderator, Retry, Verdict},
 };
 
 fn list(words: &[&str]) -> WordList {

@@ -9,9 +9,9 @@ use aho_corasick::{AhoCorasick, BuildError, PatternID};
 use async_trait::async_trait;
 
 use super::{
-    Action,
+    action::{Action, masked, refused},
     fold::{Folded, Looks, Unit, fold_ascii},
-    look_alike, masked, refused,
+    look_alike,
 };
 use crate::port::{BackendError, Draft, Moderator, Verdict};
 

@@ -17,6 +17,7 @@ mod authenticator;
 mod broker;
 mod cache;
 mod error;
+mod inbox;
 mod moderator;
 mod pointer;
 mod store;
@@ -25,6 +26,7 @@ pub use authenticator::{Authenticator, Unauthenticated};
 pub use broker::{Broker, Delivery, Hint, Topic};
 pub use cache::{Cache, HistoryCache, PresenceCache, RateCache, RateKey, Transition, WINDOW};
 pub use error::{BackendError, BackendErrorKind, Retry};
+pub use inbox::Inbox;
 pub use moderator::{Draft, Moderator, Verdict};
 pub use store::{
     AppendError, Appended, Change, Created, LogStore, Outcome, ReceiptStore, RoomStore, Store,

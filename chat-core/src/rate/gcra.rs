@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::{Decision, Phase, RateState};
+use super::state::{Decision, Phase, RateState};
 
 pub(super) fn decide(
     interval: Duration,

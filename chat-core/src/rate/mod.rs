@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 mod gcra;
+mod state;
 mod window;
+
+pub use state::{Decision, RateState};
 
 /// How often something may be done.
 ///
@@ -57,68 +60,6 @@ impl RatePolicy {
                 mute,
             } => window::decide(limit, window, mute, state, now),
             Self::Steady { interval, burst } => gcra::decide(interval, burst, state, now),
-        }
-    }
-}
-
-/// What is to be remembered of one budget between two requests; at first, the default.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct RateState {
-    phase: Phase,
-    until: Duration,
-}
-
-impl RateState {
-    /// The moment from which on this state says no more than the default, and may be forgotten.
-    pub fn until(&self) -> Duration {
-        self.until
-    }
-}
-
-/// What `until` is the end of.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Phase {
-    /// Nothing.
-    #[default]
-    Fresh,
-    /// A window with so many used.
-    Window(u32),
-    /// A mute.
-    Muted,
-    /// The use of a steady budget, whose burst is whole again then.
-    Steady,
-}
-
-/// The answer to one request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Decision {
-    /// Go on.
-    Allowed,
-    /// Wait.
-    Refused {
-        /// How long exactly.
-        retry_after: Duration,
-    },
-    /// Wait; this request was the one too many that began the mute.
-    MutedNow {
-        /// How long exactly.
-        retry_after: Duration,
-    },
-    /// Wait; a mute is on.
-    Muted {
-        /// How long exactly.
-        retry_after: Duration,
-    },
-}
-
-impl Decision {
-    /// How long to wait; `None` when allowed.
-    pub fn retry_after(self) -> Option<Duration> {
-        match self {
-            Self::Allowed => None,
-            Self::Refused { retry_after }
-            | Self::MutedNow { retry_after }
-            | Self::Muted { retry_after } => Some(retry_after),
         }
     }
 }

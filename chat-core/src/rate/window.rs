@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Decision, Phase, RateState};
+use super::state::{Decision, Phase, RateState};
 
 pub(super) fn decide(
     limit: u32,
