@@ -19,5 +19,6 @@ mod outages;
 mod receipts;
 mod resuming;
 mod sending;
+mod stopping;
 mod trouble;
 mod windows;

@@ -6,6 +6,7 @@
     reason = "a test fails by panicking, and so do its helpers"
 )]
 
+mod close;
 mod conformance;
 #[cfg(unix)]
 mod faults;
