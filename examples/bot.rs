@@ -10,6 +10,7 @@
 use chat_cli::{Client, ClientEvent, Events};
 use chat_core::{Entry, EntryBody, Mark, UserId};
 use chat_server::{
+    Server,
     config::Settings,
     start::{Started, start},
 };
@@ -54,13 +55,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let Started {
         listener, engine, ..
     } = start(&settings).await?;
-    let url = format!("http://{}", listener.local_addr()?);
-    tokio::spawn(chat_server::run(
-        listener,
-        engine,
-        settings,
-        std::future::pending(),
-    ));
+    let url = format!("http://{}", listener.address()?);
+    let server = Server::builder(engine).settings(settings).build();
+    tokio::spawn(server.serve(listener, std::future::pending()));
 
     let name = UserId::new("calculator")?;
     let (bot, mut bot_events) = Client::connect(&url, name.as_str())?;

@@ -24,7 +24,7 @@ pub fn decode(frame: &str) -> Result<Request, (Option<u64>, Error)> {
     serde_json::from_str(frame).map_err(|error| diagnose(frame, &error))
 }
 
-/// Finds out what is wrong; slow, and only for what can't be read.
+/// Finds out what is wrong with a frame that can't be read; slow.
 fn diagnose(frame: &str, error: &serde_json::Error) -> (Option<u64>, Error) {
     let bad = |why: String| Error::BadRequest(why);
     let value = match serde_json::from_str(frame) {

@@ -6,9 +6,9 @@ use std::{
 };
 
 use chat_server::{
-    config::{Loaded, LogFilter, Request, load},
-    legacy::import::import,
-    run, signal, start,
+    Server,
+    config::{Loaded, LogFilter, Request, StoreUrl, load},
+    signal, start,
 };
 
 #[tokio::main]
@@ -30,13 +30,27 @@ async fn main() -> ExitCode {
             dry_run,
         }) => {
             log(&settings.log);
-            match import(&settings.store, &from, dry_run).await {
-                Ok(summary) => say(format_args!("{summary}")),
-                Err(error) => fail(error.exit_code(), format_args!("{error}")),
-            }
+            import(&settings.store, &from, dry_run).await
         }
         Err(error) => error.exit(),
     }
+}
+
+#[cfg(feature = "mongo")]
+async fn import(store: &StoreUrl, from: &str, dry_run: bool) -> ExitCode {
+    match chat_server::legacy::import::import(store, from, dry_run).await {
+        Ok(summary) => say(format_args!("{summary}")),
+        Err(error) => fail(error.exit_code(), format_args!("{error}")),
+    }
+}
+
+#[cfg(not(feature = "mongo"))]
+async fn import(_: &StoreUrl, _: &str, _: bool) -> ExitCode {
+    let missing = start::StartError::Missing {
+        setting: "import",
+        feature: "mongo",
+    };
+    fail(missing.exit_code(), format_args!("{missing}"))
 }
 
 fn log(filter: &LogFilter) {
@@ -53,19 +67,20 @@ async fn serve(Loaded { settings, .. }: Loaded) -> ExitCode {
         Ok(started) => started,
         Err(error) => return fail(error.exit_code(), format_args!("{error}")),
     };
-    // Whoever waits for the greeting may stop us right after it.
+    // A program that waits for the greeting may stop us right after it.
     let stop = match signal() {
         Ok(stop) => stop,
         Err(error) => return fail(1, format_args!("signals can't be listened for: {error}")),
     };
     say(format_args!("{}", started.greeting(&settings)));
-    match run(started.listener, started.engine, settings, stop).await {
+    let server = Server::builder(started.engine).settings(settings).build();
+    match server.serve(started.listener, stop).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(1, format_args!("{error}")),
     }
 }
 
-/// Prints for whoever started us. That nobody reads it is no reason to stop.
+/// Prints a line for the person or program that started us. A closed standard output is no reason to stop.
 fn say(what: std::fmt::Arguments<'_>) -> ExitCode {
     drop(writeln!(io::stdout(), "{what}"));
     ExitCode::SUCCESS

@@ -3,20 +3,24 @@
 use std::{
     fmt::{self, Display},
     io,
-    net::SocketAddr,
 };
 
+#[cfg(feature = "redis")]
 use chat_cache_redis::{RedisBroker, RedisCache};
 use chat_core::{
     BuildError, ChatEngine,
     moderation::{DEFAULT_WORDS, Matching, WordList, WordListError},
     port::{BackendError, BackendErrorKind},
 };
+#[cfg(feature = "mongo")]
 use chat_store_mongo::{ConnectError, MongoStore};
+#[cfg(feature = "sqlite")]
 use chat_store_sqlite::{OpenError, SqliteStore};
-use tokio::net::{TcpListener, TcpSocket};
 
-use crate::config::{CacheUrl, Match, Settings, StoreUrl, without_password};
+use crate::{
+    Listener,
+    config::{Address, CacheUrl, Match, Settings, StoreUrl, without_password},
+};
 
 /// Why the server can't start, in one line.
 #[derive(Debug, thiserror::Error)]
@@ -25,10 +29,22 @@ pub enum StartError {
     /// The word list can't be used.
     #[error("moderation-words: {0}")]
     Words(#[from] WordListError),
+    /// The program was built without what a setting names.
+    #[error(
+        "{setting}: this chat-server was built without the feature {feature}; build it with --features {feature}"
+    )]
+    Missing {
+        /// The setting, or the command.
+        setting: &'static str,
+        /// The feature of the crate.
+        feature: &'static str,
+    },
     /// The store can't be opened.
+    #[cfg(feature = "sqlite")]
     #[error("store: {0}{cause}", cause = cause(.0))]
     Open(#[from] OpenError),
     /// The store can't be reached, or doesn't let us in.
+    #[cfg(feature = "mongo")]
     #[error("store: {0}")]
     Connect(#[from] ConnectError),
     /// The store can't be read.
@@ -46,10 +62,10 @@ pub enum StartError {
     #[error(transparent)]
     Build(#[from] BuildError),
     /// The address can't be listened on.
-    #[error("listen: {address} can't be used: {reason}", reason = reason(.source))]
+    #[error("listen: {address} can't be used: {reason}", reason = reason(.address, .source))]
     Listen {
         /// The address.
-        address: SocketAddr,
+        address: Address,
         /// What the system said.
         source: io::Error,
     },
@@ -59,7 +75,7 @@ impl StartError {
     /// What the process should exit with: 2 for a wrong setting, 1 for anything else.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Words(_) | Self::Build(_) => 2,
+            Self::Words(_) | Self::Missing { .. } | Self::Build(_) => 2,
             _ => 1,
         }
     }
@@ -86,10 +102,18 @@ fn remedy(error: &BackendError, url: &str) -> String {
     }
 }
 
-fn reason(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::AddrInUse => {
+fn reason(address: &Address, error: &io::Error) -> String {
+    match (address, error.kind()) {
+        (Address::Tcp(_), io::ErrorKind::AddrInUse) => {
             "another program listens there; stop it, or choose another port with --listen"
+                .to_owned()
+        }
+        (Address::Unix(_), io::ErrorKind::AddrInUse) => {
+            "another program listens there; stop it, or choose another path with --listen"
+                .to_owned()
+        }
+        (Address::Unix(_), io::ErrorKind::AlreadyExists) => {
+            "there is a file that is no socket; remove it, or choose another path with --listen"
                 .to_owned()
         }
         _ => error.to_string(),
@@ -100,26 +124,11 @@ fn reason(error: &io::Error) -> String {
 #[derive(Debug)]
 pub struct Started {
     /// Where it listens.
-    pub listener: TcpListener,
+    pub listener: Listener,
     /// The engine on its store.
     pub engine: ChatEngine,
     /// How many rooms the store has.
     pub rooms: u64,
-}
-
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    /// How many may wait to be accepted. With the usual 1,024, half of 4,000 who come at once have to
-    /// knock again, which the system does after a second.
-    const BACKLOG: u32 = 4_096;
-    let socket = match address {
-        SocketAddr::V4(_) => TcpSocket::new_v4(),
-        SocketAddr::V6(_) => TcpSocket::new_v6(),
-    }?;
-    // Else a server that starts again would have to wait for what is left of the last one's connections.
-    #[cfg(unix)]
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
 }
 
 /// Opens the store, builds the engine and takes the port.
@@ -129,8 +138,11 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 /// [`StartError`] names the setting and says what to do.
 pub async fn start(settings: &Settings) -> Result<Started, StartError> {
     // First the port: a second server should not even look at the file of the first.
-    let address = settings.listen;
-    let listener = listen(address).map_err(|source| StartError::Listen { address, source })?;
+    let listening = Listener::bind(&settings.listen).await;
+    let listener = listening.map_err(|source| StartError::Listen {
+        address: settings.listen.clone(),
+        source,
+    })?;
     let words = match &settings.moderation_words {
         Some(path) => WordList::open(path)?,
         None => WordList::new(DEFAULT_WORDS)?,
@@ -144,6 +156,14 @@ pub async fn start(settings: &Settings) -> Result<Started, StartError> {
     let builder = match &settings.cache {
         // The builder's own.
         CacheUrl::Memory => builder,
+        #[cfg(not(feature = "redis"))]
+        CacheUrl::Redis(_) => {
+            return Err(StartError::Missing {
+                setting: "cache",
+                feature: "redis",
+            });
+        }
+        #[cfg(feature = "redis")]
         CacheUrl::Redis(url) => {
             let failed = |source| {
                 let url = without_password(url);
@@ -156,11 +176,27 @@ pub async fn start(settings: &Settings) -> Result<Started, StartError> {
     };
     let (builder, rooms) = match &settings.store {
         StoreUrl::Memory => (builder, 0),
+        #[cfg(not(feature = "sqlite"))]
+        StoreUrl::Sqlite(_) => {
+            return Err(StartError::Missing {
+                setting: "store",
+                feature: "sqlite",
+            });
+        }
+        #[cfg(feature = "sqlite")]
         StoreUrl::Sqlite(path) => {
             let store = SqliteStore::open(path).await?;
             let rooms = store.room_count().await?;
             (builder.store(store), rooms)
         }
+        #[cfg(not(feature = "mongo"))]
+        StoreUrl::Mongo(_) => {
+            return Err(StartError::Missing {
+                setting: "store",
+                feature: "mongo",
+            });
+        }
+        #[cfg(feature = "mongo")]
         StoreUrl::Mongo(address) => {
             let store = MongoStore::connect(address).await?;
             let rooms = store.room_count().await?;
@@ -177,7 +213,11 @@ pub async fn start(settings: &Settings) -> Result<Started, StartError> {
 impl Started {
     /// What a person wants to know: what listens where, which store, who may come in.
     pub fn greeting(&self, settings: &Settings) -> impl Display {
-        let address = self.listener.local_addr().unwrap_or(settings.listen);
+        let place = match self.listener.address() {
+            Ok(Address::Tcp(address)) => format!("http://{address}"),
+            Ok(socket) => socket.to_string(),
+            Err(_) => settings.listen.to_string(),
+        };
         let store = match &settings.store {
             StoreUrl::Memory => "memory: everything is gone when the server stops".to_owned(),
             StoreUrl::Sqlite(path) => self.with_rooms(&path.display()),
@@ -188,7 +228,7 @@ impl Started {
             writeln!(f, "chat-server {version}")?;
             writeln!(
                 f,
-                "  listening  http://{address} (REST /v1, WebSocket /v1/ws, Socket.IO)"
+                "  listening  {place} (REST /v1, WebSocket /v1/ws, Socket.IO)"
             )?;
             writeln!(f, "  store      {store}")?;
             writeln!(f, "  login      open: a name is enough")?;

@@ -7,7 +7,8 @@ use std::{
 
 use chat_core::ChatEngine;
 use chat_server::{
-    config::Settings,
+    Listener,
+    config::{Address, Settings},
     start::{Started, start},
 };
 use serde_json::{Value, json};
@@ -52,11 +53,13 @@ impl Server {
     /// A server with an engine of the test's own.
     pub async fn serve(engine: ChatEngine, settings: Settings) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        Self::run(listener, engine, settings)
+        Self::run(listener.into(), engine, settings)
     }
 
-    fn run(listener: TcpListener, engine: ChatEngine, settings: Settings) -> Self {
-        let address = listener.local_addr().unwrap();
+    fn run(listener: Listener, engine: ChatEngine, settings: Settings) -> Self {
+        let Ok(Address::Tcp(address)) = listener.address() else {
+            panic!("a server of a test listens on a port");
+        };
         let (stop, stopped) = oneshot::channel();
         let shutdown = async {
             // That this is dropped is no reason: then the test ends.
@@ -64,7 +67,8 @@ impl Server {
                 std::future::pending::<()>().await;
             }
         };
-        let running = chat_server::run(listener, engine.clone(), settings, shutdown);
+        let server = chat_server::Server::builder(engine.clone());
+        let running = server.settings(settings).build().serve(listener, shutdown);
         Self {
             address,
             engine,

@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, ffi::OsString, fmt, path::PathBuf};
 
 use clap::{Arg, ArgAction, Command};
 
-use super::{Setting, Settings, TABLE, without_password};
+use super::{
+    settings::{Setting, Settings, TABLE},
+    value::without_password,
+};
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,6 +96,39 @@ impl fmt::Debug for Request {
             Self::Serve(loaded) => f.debug_tuple("Serve").field(loaded).finish(),
             Self::Print(loaded) => f.debug_tuple("Print").field(loaded).finish(),
             Self::Import { loaded, .. } => f.debug_tuple("Import").field(loaded).finish(),
+        }
+    }
+}
+
+impl Settings {
+    /// The defaults with some settings given as text, by their names.
+    ///
+    /// ```
+    /// use chat_server::config::Settings;
+    ///
+    /// let settings = Settings::with(&[("rate-limit", "off")])?;
+    /// assert_eq!(settings.rate_limit, None);
+    /// assert!(Settings::with(&[("rate-limit", "often")]).is_err());
+    /// # Ok::<(), chat_server::config::Problem>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// A name that doesn't exist, a value that can't be read, or values that don't fit together.
+    pub fn with(values: &[(&str, &str)]) -> Result<Self, Problem> {
+        let flags = values
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        resolve(flags.collect(), &[], None).map(|loaded| loaded.settings)
+    }
+}
+
+impl Default for Settings {
+    /// The defaults that `--help` shows.
+    fn default() -> Self {
+        match Self::with(&[]) {
+            Ok(settings) => settings,
+            Err(problem) => unreachable!("a default of the table is wrong: {problem}"),
         }
     }
 }
@@ -245,7 +281,7 @@ fn alias(setting: &Setting, variables: &[(Origin, String)]) -> Option<(String, O
 }
 
 /// Picks each setting's value from its best source, and checks it.
-pub(super) fn resolve(
+fn resolve(
     mut flags: BTreeMap<String, String>,
     variables: &[(Origin, String)],
     path: Option<PathBuf>,

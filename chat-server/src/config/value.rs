@@ -1,6 +1,6 @@
 //! How a setting is written as text, the same in a flag, the environment and a file.
 
-use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 
 /// A value that a setting can have.
 pub(super) trait Value: Sized {
@@ -85,13 +85,6 @@ pub struct Bytes(pub usize);
 /// What is logged, in the syntax of `RUST_LOG`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogFilter(pub String);
-
-impl Value for SocketAddr {
-    fn parse(text: &str) -> Result<Self, String> {
-        text.parse()
-            .map_err(|_| "an IP address and a port, such as 127.0.0.1:5000".to_owned())
-    }
-}
 
 impl Value for StoreUrl {
     fn parse(text: &str) -> Result<Self, String> {

@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 
-use chat_core::{ChatEngine, port::Authenticator};
+use chat_core::ChatEngine;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::metrics::Metrics;
-use crate::config::Settings;
+use super::{auth::Login, metrics::Metrics};
+use crate::config::{Address, Settings};
 
 #[derive(Debug, Clone)]
 pub(crate) struct App {
     pub(crate) engine: ChatEngine,
-    pub(crate) auth: Arc<dyn Authenticator>,
+    pub(crate) login: Login,
     pub(crate) settings: Arc<Settings>,
-    /// The port that is listened on.
-    pub(crate) port: u16,
+    /// Where the server listens; `None` while its routes are nested in another one.
+    pub(crate) address: Option<Address>,
     /// Connections that live on after their upgrade, and other work that a stop waits for.
     pub(crate) tasks: TaskTracker,
     /// Cancelled when the server stops.

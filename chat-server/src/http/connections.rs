@@ -45,7 +45,7 @@ pub(crate) struct Settle(Arc<Counted>);
 #[derive(Debug)]
 struct Counted {
     connections: Arc<Connections>,
-    ip: IpAddr,
+    ip: Option<IpAddr>,
     settled: AtomicBool,
 }
 
@@ -69,14 +69,13 @@ impl Connections {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a connection from this address as new; `None` when it is one too many.
-    pub(crate) fn admit(self: &Arc<Self>, ip: IpAddr) -> Option<Slot> {
-        let ip = network(ip);
+    /// Counts a connection from this address as new; `None` when it is one too many. One that has no
+    /// address, on a Unix socket, counts among all of them only.
+    pub(crate) fn admit(self: &Arc<Self>, ip: Option<IpAddr>) -> Option<Slot> {
+        let ip = ip.map(network);
         let mut counts = self.counts();
-        let (live, pending) = counts
-            .by_ip
-            .get(&ip)
-            .map_or((0, 0), |count| (count.live, count.pending));
+        let of_ip = ip.and_then(|ip| counts.by_ip.get(&ip));
+        let (live, pending) = of_ip.map_or((0, 0), |count| (count.live, count.pending));
         let reached = if counts.total >= self.max {
             Some(Limit::All)
         } else if live >= self.max_per_ip {
@@ -93,9 +92,11 @@ impl Connections {
         self.metrics.accepted.add(1);
         self.metrics.connections.up();
         counts.total += 1;
-        let count = counts.by_ip.entry(ip).or_default();
-        count.live += 1;
-        count.pending += 1;
+        if let Some(ip) = ip {
+            let count = counts.by_ip.entry(ip).or_default();
+            count.live += 1;
+            count.pending += 1;
+        }
         drop(counts);
         let connections = Arc::clone(self);
         Some(Slot(Arc::new(Counted {
@@ -116,7 +117,8 @@ impl Settle {
     /// Counts the connection as new no longer.
     pub(crate) fn settle(&self) {
         if !self.0.settled.swap(true, Ordering::Relaxed)
-            && let Some(count) = self.0.connections.counts().by_ip.get_mut(&self.0.ip)
+            && let Some(ip) = self.0.ip
+            && let Some(count) = self.0.connections.counts().by_ip.get_mut(&ip)
         {
             count.pending -= 1;
         }
@@ -129,7 +131,9 @@ impl Drop for Slot {
         self.0.connections.metrics.connections.down();
         let mut counts = self.0.connections.counts();
         counts.total -= 1;
-        if let Entry::Occupied(mut count) = counts.by_ip.entry(self.0.ip) {
+        if let Some(ip) = self.0.ip
+            && let Entry::Occupied(mut count) = counts.by_ip.entry(ip)
+        {
             count.get_mut().live -= 1;
             if count.get().live == 0 {
                 count.remove();
@@ -193,23 +197,23 @@ mod tests {
     #[test]
     fn one_too_many_is_refused_until_one_goes() {
         let connections = connections(2, 2);
-        let one = connections.admit(ip("10.0.0.1"));
-        let _two = connections.admit(ip("10.0.0.1"));
-        assert!(connections.admit(ip("::ffff:10.0.0.1")).is_none());
-        assert!(connections.admit(ip("10.0.0.2")).is_some());
+        let one = connections.admit(Some(ip("10.0.0.1")));
+        let _two = connections.admit(Some(ip("10.0.0.1")));
+        assert!(connections.admit(Some(ip("::ffff:10.0.0.1"))).is_none());
+        assert!(connections.admit(Some(ip("10.0.0.2"))).is_some());
         drop(one);
-        assert!(connections.admit(ip("10.0.0.1")).is_some());
+        assert!(connections.admit(Some(ip("10.0.0.1"))).is_some());
     }
 
     #[test]
     fn a_settled_connection_makes_room_for_a_new_one() {
         let connections = connections(3, 1);
-        let one = connections.admit(ip("10.0.0.1")).unwrap();
-        assert!(connections.admit(ip("10.0.0.1")).is_none());
+        let one = connections.admit(Some(ip("10.0.0.1"))).unwrap();
+        assert!(connections.admit(Some(ip("10.0.0.1"))).is_none());
         let settle = one.settle();
         settle.settle();
         settle.settle();
-        assert!(connections.admit(ip("10.0.0.1")).is_some());
+        assert!(connections.admit(Some(ip("10.0.0.1"))).is_some());
         drop(one);
         settle.settle();
         assert!(connections.counts().by_ip.is_empty());
@@ -218,16 +222,25 @@ mod tests {
     #[test]
     fn a_network_of_ipv6_is_one_address() {
         let connections = connections(1, 1);
-        let _one = connections.admit(ip("2001:db8::1"));
-        assert!(connections.admit(ip("2001:db8::2:3")).is_none());
-        assert!(connections.admit(ip("2001:db8:0:1::1")).is_some());
+        let _one = connections.admit(Some(ip("2001:db8::1")));
+        assert!(connections.admit(Some(ip("2001:db8::2:3"))).is_none());
+        assert!(connections.admit(Some(ip("2001:db8:0:1::1"))).is_some());
+    }
+
+    #[test]
+    fn connections_of_a_unix_socket_count_in_all_only() {
+        let connections = connections(1, 1);
+        let held: Vec<_> = (1..=5).map(|_| connections.admit(None)).collect();
+        assert_eq!(held.iter().flatten().count(), 4);
+        drop(held);
+        assert!(connections.admit(Some(ip("10.0.0.1"))).is_some());
     }
 
     #[test]
     fn the_total_holds_for_all_addresses_together() {
         let connections = connections(9, 9);
         let held: Vec<_> = (1..=5)
-            .map(|last| connections.admit(IpAddr::from([10, 0, 0, last])))
+            .map(|last| connections.admit(Some(IpAddr::from([10, 0, 0, last]))))
             .collect();
         assert_eq!(held.iter().flatten().count(), 4);
     }
@@ -235,13 +248,13 @@ mod tests {
     #[test]
     fn what_is_refused_is_counted_by_the_limit_that_was_reached() {
         let connections = connections(2, 1);
-        let one = connections.admit(ip("10.0.0.1")).unwrap();
-        assert!(connections.admit(ip("10.0.0.1")).is_none());
+        let one = connections.admit(Some(ip("10.0.0.1"))).unwrap();
+        assert!(connections.admit(Some(ip("10.0.0.1"))).is_none());
         one.settle().settle();
-        let _two = connections.admit(ip("10.0.0.1")).unwrap();
-        assert!(connections.admit(ip("10.0.0.1")).is_none());
+        let _two = connections.admit(Some(ip("10.0.0.1"))).unwrap();
+        assert!(connections.admit(Some(ip("10.0.0.1"))).is_none());
         let others: Vec<_> = (2..=4)
-            .map(|last| connections.admit(IpAddr::from([10, 0, 0, last])))
+            .map(|last| connections.admit(Some(IpAddr::from([10, 0, 0, last]))))
             .collect();
         assert_eq!(others.iter().flatten().count(), 2);
         drop(others);

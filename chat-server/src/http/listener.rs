@@ -1,92 +1,122 @@
-//! Accepts connections and speaks HTTP/1 on them.
-//!
-//! `axum::serve` gives hyper no timer, so half a request head would hold a connection for ever;
-//! this loop also limits connections and survives running out of file descriptors. It knows no route.
+//! Where clients connect: a TCP port or a Unix socket.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
-
-use axum::{Router, body::Body};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpListener;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tower::ServiceExt;
-
-use super::{
-    connections::{Connections, Settle},
-    stream::{Io, Stream},
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
 };
-use crate::config::Settings;
 
-/// The answer to a connection beyond a limit.
-const TOO_MANY: &[u8] =
-    b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+#[cfg(unix)]
+use tokio::net::UnixListener;
+use tokio::net::{TcpListener, TcpSocket};
 
-/// Accepts until `stop`; the connections run on in `tasks`.
-pub(crate) async fn accept(
-    listener: TcpListener,
-    router: Router,
-    connections: Arc<Connections>,
-    settings: Arc<Settings>,
-    tasks: TaskTracker,
-    stop: CancellationToken,
-) {
-    tracing::debug!(max = connections.max(), "accepting connections");
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new())
-        .header_read_timeout(settings.header_timeout)
-        .max_buf_size(settings.header_bytes.0);
-    while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
-        let (tcp, peer) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                // Out of file descriptors, most likely: one of them has to be closed first.
-                tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                continue;
+#[cfg(unix)]
+use super::socket_file::{self, SocketFile};
+use super::stream::Io;
+use crate::config::Address;
+
+/// How many connections may wait to be accepted. With the usual 1,024, half of 4,000 that come at once
+/// have to knock again, which the system does after a second.
+const BACKLOG: u32 = 4_096;
+
+/// A place that clients connect to: a TCP port or a Unix socket.
+///
+/// Made by [`Listener::bind`], or from a listener of tokio that somebody else has set up.
+#[derive(Debug)]
+pub struct Listener(Inner);
+
+#[derive(Debug)]
+enum Inner {
+    Tcp(TcpListener),
+    #[cfg(unix)]
+    Unix {
+        listener: UnixListener,
+        /// Removed when it is dropped, if it is ours.
+        _file: Option<SocketFile>,
+    },
+}
+
+impl Listener {
+    /// Listens at an address. Port 0 chooses a free one.
+    ///
+    /// The file of a Unix socket is made with mode 0660; one that a dead server has left behind is
+    /// replaced. It is removed when the listener is dropped.
+    ///
+    /// # Errors
+    ///
+    /// What the system says; `AddrInUse` when somebody listens there, `AlreadyExists` when a file is there
+    /// that is no socket, and `Unsupported` for a Unix socket on a system that has none.
+    pub async fn bind(address: &Address) -> io::Result<Self> {
+        Ok(Self(match address {
+            Address::Tcp(address) => Inner::Tcp(listen(*address)?),
+            #[cfg(unix)]
+            Address::Unix(path) => {
+                let (listener, file) = socket_file::listen(path, BACKLOG).await?;
+                Inner::Unix {
+                    listener,
+                    _file: Some(file),
+                }
             }
-        };
-        let Some(slot) = connections.admit(peer.ip()) else {
-            tracing::debug!(%peer, "too many connections");
-            drop(tcp.try_write(TOO_MANY));
-            continue;
-        };
-        drop(tcp.set_nodelay(true));
-        let settle = slot.settle();
-        let stream = Stream::new(Io::Tcp(tcp), settings.write_timeout, Some(slot));
-        tasks.spawn(serve(
-            http.clone(),
-            stream,
-            settle,
-            peer,
-            router.clone(),
-            stop.clone(),
-        ));
+            #[cfg(not(unix))]
+            Address::Unix(_) => return Err(io::ErrorKind::Unsupported.into()),
+        }))
+    }
+
+    /// Where it listens, with the port that was chosen.
+    ///
+    /// # Errors
+    ///
+    /// When the system doesn't know, or a Unix socket has no name.
+    pub fn address(&self) -> io::Result<Address> {
+        match &self.0 {
+            Inner::Tcp(listener) => Ok(Address::Tcp(listener.local_addr()?)),
+            #[cfg(unix)]
+            Inner::Unix { listener, .. } => {
+                let address = listener.local_addr()?;
+                let path = address.as_pathname().ok_or(io::ErrorKind::Unsupported)?;
+                Ok(Address::Unix(path.to_owned()))
+            }
+        }
+    }
+
+    /// Accepts a connection; gives the address of a client that comes by TCP.
+    pub(super) async fn accept(&self) -> io::Result<(Io, Option<IpAddr>)> {
+        match &self.0 {
+            Inner::Tcp(listener) => {
+                let (tcp, peer) = listener.accept().await?;
+                drop(tcp.set_nodelay(true));
+                Ok((Io::Tcp(tcp), Some(peer.ip())))
+            }
+            #[cfg(unix)]
+            Inner::Unix { listener, .. } => Ok((Io::Unix(listener.accept().await?.0), None)),
+        }
     }
 }
 
-async fn serve(
-    http: http1::Builder,
-    stream: Stream,
-    settle: Settle,
-    peer: SocketAddr,
-    router: Router,
-    stop: CancellationToken,
-) {
-    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
-        request.extensions_mut().insert(settle.clone());
-        router.clone().oneshot(request.map(Body::new))
-    });
-    let connection = http
-        .serve_connection(TokioIo::new(stream), service)
-        .with_upgrades();
-    let mut connection = std::pin::pin!(connection);
-    let mut result = stop.run_until_cancelled(connection.as_mut()).await;
-    if result.is_none() {
-        connection.as_mut().graceful_shutdown();
-        result = Some(connection.await);
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    // Else a server that starts again would have to wait for what is left of the last one's connections.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+impl From<TcpListener> for Listener {
+    fn from(listener: TcpListener) -> Self {
+        Self(Inner::Tcp(listener))
     }
-    if let Some(Err(error)) = result {
-        tracing::debug!(%peer, %error, "a connection ended early");
+}
+
+#[cfg(unix)]
+impl From<UnixListener> for Listener {
+    /// The file of the socket stays when the listener is dropped.
+    fn from(listener: UnixListener) -> Self {
+        Self(Inner::Unix {
+            listener,
+            _file: None,
+        })
     }
 }

@@ -1,5 +1,6 @@
 //! HTTP: connections, routes, and what all handlers share.
 
+pub(crate) mod accept;
 pub(crate) mod app;
 pub(crate) mod auth;
 pub(crate) mod connections;
@@ -7,5 +8,7 @@ pub(crate) mod failure;
 pub(crate) mod listener;
 pub(crate) mod metrics;
 pub(crate) mod router;
+#[cfg(unix)]
+mod socket_file;
 pub(crate) mod status;
 pub(crate) mod stream;

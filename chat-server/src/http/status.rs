@@ -11,6 +11,7 @@ use chat_core::{ErrorCode, Health};
 use serde_json::{Value, json};
 
 use super::{app::App, failure::Failure, metrics};
+use crate::config::Address;
 
 /// `GET /`, `/health`, `/ready` and `/metrics`.
 pub(super) fn routes() -> Router<App> {
@@ -22,7 +23,12 @@ pub(super) fn routes() -> Router<App> {
 }
 
 async fn hello(State(app): State<App>) -> Json<Value> {
-    Json(json!({ "msg": format!("Active @ {}", app.port) }))
+    let place = match &app.address {
+        Some(Address::Tcp(address)) => format!(" @ {}", address.port()),
+        Some(socket @ Address::Unix(_)) => format!(" @ {socket}"),
+        None => String::new(),
+    };
+    Json(json!({ "msg": format!("Active{place}") }))
 }
 
 /// Whether requests can be served: the store answers, and the server doesn't stop. Without the cache

@@ -32,6 +32,8 @@ pub(crate) struct Stream {
 #[derive(Debug)]
 pub(super) enum Io {
     Tcp(TcpStream),
+    #[cfg(unix)]
+    Unix(tokio::net::UnixStream),
     /// An upgraded connection that another server has accepted.
     Upgraded(TokioIo<Upgraded>),
 }
@@ -93,9 +95,21 @@ trait ReadWrite: AsyncRead + AsyncWrite + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Unpin> ReadWrite for T {}
 
 impl Io {
+    /// Writes what there is room for at once, and gives up the rest.
+    pub(super) fn try_write(&self, bytes: &[u8]) {
+        match self {
+            Self::Tcp(tcp) => drop(tcp.try_write(bytes)),
+            #[cfg(unix)]
+            Self::Unix(unix) => drop(unix.try_write(bytes)),
+            Self::Upgraded(_) => {}
+        }
+    }
+
     fn pinned(&mut self) -> Pin<&mut dyn ReadWrite> {
         Pin::new(match self {
             Self::Tcp(tcp) => tcp,
+            #[cfg(unix)]
+            Self::Unix(unix) => unix,
             Self::Upgraded(upgraded) => upgraded,
         })
     }
@@ -133,6 +147,8 @@ impl AsyncWrite for Stream {
     fn is_write_vectored(&self) -> bool {
         match &self.io {
             Io::Tcp(tcp) => tcp.is_write_vectored(),
+            #[cfg(unix)]
+            Io::Unix(unix) => unix.is_write_vectored(),
             Io::Upgraded(upgraded) => upgraded.is_write_vectored(),
         }
     }

@@ -3,7 +3,7 @@
 use axum::{
     Json,
     extract::{Query, State, rejection::QueryRejection},
-    http::StatusCode,
+    http::{HeaderMap, StatusCode},
 };
 use chat_core::{Actor, Entry, EntryBody, Error, MessageId, Page, RoomId, UserId};
 use serde::{Deserialize, Serialize};
@@ -34,9 +34,11 @@ pub(super) struct OldMessage {
 
 /// `GET /lastmessages?from&to&limit`: the newest messages of two users, oldest first.
 ///
-/// It asks for no token, and so belongs to open authentication.
+/// The old clients bring no token, so an open login asks for none. Any other asks for that of one of the
+/// two users; to others the room does not exist.
 pub(super) async fn last_messages(
     State(app): State<App>,
+    headers: HeaderMap,
     query: Result<Query<Between>, QueryRejection>,
 ) -> Result<Json<Vec<OldMessage>>, Failure> {
     const DEFAULT: usize = 10;
@@ -50,8 +52,17 @@ pub(super) async fn last_messages(
     };
     let (from, to) = (UserId::new(from)?, UserId::new(to)?);
     let room = RoomId::direct(&from, &to)?;
+    let caller = if app.login.is_open() {
+        from
+    } else {
+        let caller = app.login.bearer(&headers).await?;
+        if caller != from && caller != to {
+            return Err(Error::NoRoom.into());
+        }
+        caller
+    };
     let limit = limit.unwrap_or(DEFAULT).min(MOST);
-    Ok(Json(newest(&app.engine.actor(from), &room, limit).await?))
+    Ok(Json(newest(&app.engine.actor(caller), &room, limit).await?))
 }
 
 /// Pages back until there are enough messages among the entries.

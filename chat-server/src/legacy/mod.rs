@@ -3,6 +3,7 @@
 //! [`requests`] and [`socketio`] are mounted by the router, [`import`] is a command of the program, and
 //! nothing else knows of this folder: when the last old client is gone, it can be removed as a whole.
 
+#[cfg(feature = "mongo")]
 pub mod import;
 
 mod last_messages;

@@ -124,11 +124,11 @@ impl Connection {
                 CloseReason::Unauthenticated,
             ));
         };
-        let auth = Arc::clone(&self.app.auth);
+        let login = self.app.login.clone();
         let user = self
-            .writing(auth.authenticate(&token))
+            .writing(login.user(&token))
             .await?
-            .map_err(|error| self.end(id, &error.into(), CloseReason::Unauthenticated))?;
+            .map_err(|error| self.end(id, &error, CloseReason::Unauthenticated))?;
         let (request, name) = (request.id, user.clone());
         let greeting = Greeting::new(move |session| {
             let user = name;

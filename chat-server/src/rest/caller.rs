@@ -2,9 +2,9 @@
 
 use axum::{
     extract::{FromRequestParts, Path},
-    http::{header, request::Parts},
+    http::request::Parts,
 };
-use chat_core::{Actor, InvalidId, port::Unauthenticated};
+use chat_core::{Actor, InvalidId};
 
 use crate::http::{app::App, failure::Failure};
 
@@ -15,20 +15,8 @@ impl FromRequestParts<App> for Caller {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
-        let header = parts.headers.get(header::AUTHORIZATION);
-        let token = header.and_then(|value| std::str::from_utf8(value.as_bytes()).ok());
-        let token = token.and_then(|value| value.split_once(' '));
-        let user = match token {
-            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => {
-                app.auth.authenticate(token.trim()).await
-            }
-            _ => Err(Unauthenticated {
-                reason: "the header `authorization: Bearer TOKEN` is missing".to_owned(),
-            }),
-        };
-        Ok(Self(
-            app.engine.actor(user.map_err(chat_core::Error::from)?),
-        ))
+        let user = app.login.bearer(&parts.headers).await?;
+        Ok(Self(app.engine.actor(user)))
     }
 }
 

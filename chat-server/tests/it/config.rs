@@ -76,7 +76,7 @@ fn the_port_of_the_old_server_is_understood() {
         Origin::Environment("PORT".to_owned())
     );
     let loaded = from(&[], &[("PORT", "8080"), ("CHAT_LISTEN", "127.0.0.1:1")], "").unwrap();
-    assert_eq!(loaded.settings.listen.port(), 1);
+    assert_eq!(loaded.settings.listen.port(), Some(1));
 }
 
 #[test]

@@ -8,6 +8,7 @@
 
 mod config;
 mod conversation;
+mod embedding;
 mod engineio;
 mod faults;
 mod golden;

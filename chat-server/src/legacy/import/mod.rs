@@ -1,4 +1,4 @@
-//! `chat-server import`: brings what the old server kept into a store.
+//! `chat-server import`: brings the messages of the old server into a store.
 //!
 //! Each room is read, appended and given its receipts in one go, several rooms at a time. It may be
 //! killed and run again: every message has the same id and client message id each time, and a room is
@@ -12,20 +12,19 @@ use std::{collections::HashMap, mem};
 
 use chat_core::{
     EntryBody, Epoch, IdGen, Mark, MessageId, NewEntry, NewRoom, RandomIds, RoomId, Seq, UserId,
-    port::{AppendError, BackendError, LogStore, Outcome, Store},
+    port::{AppendError, BackendError, Outcome, Store},
 };
 use chat_store_mongo::{
     ConnectError, MongoStore,
     old::{OldMessage, OldRoom, OldServer},
 };
-use chat_store_sqlite::SqliteStore;
 use futures_util::{TryStreamExt, stream};
 
 use self::progress::Progress;
 pub use self::summary::Summary;
 use crate::{
     config::{StoreUrl, without_password},
-    start::StartError,
+    start::{self, StartError},
 };
 
 /// How many messages are read and appended together.
@@ -34,7 +33,7 @@ const BATCH: usize = 200;
 /// How many bytes of text are appended together; one command of MongoDB holds 16 MB.
 const TEXT: usize = 1 << 20;
 
-/// How many rooms are in work at the same time: they wait for disks and networks more than for us.
+/// How many rooms are in work at the same time: they wait for disks and networks most of the time.
 const ROOMS: usize = 8;
 
 /// Why an import ended early, in one line. Run it again when the cause is gone.
@@ -45,7 +44,7 @@ pub enum ImportError {
     #[error("from: {0}")]
     From(ConnectError),
     /// The old messages can't be read.
-    #[error("from: {0}{cause}", cause = crate::start::cause(.0))]
+    #[error("from: {0}{cause}", cause = start::cause(.0))]
     Read(BackendError),
     /// The store can't be used.
     #[error(transparent)]
@@ -100,7 +99,7 @@ pub async fn import(store: &StoreUrl, from: &str, dry_run: bool) -> Result<Summa
     };
     let into = target.shown(store, &source).await?;
     let (address, database) = (without_password(from), source.database());
-    progress::tell(format_args!(
+    progress::write_line(format_args!(
         "from {address} (database {database}) into {into}"
     ));
     let count = source.count().await.map_err(ImportError::Read)?;
@@ -125,10 +124,16 @@ pub async fn import(store: &StoreUrl, from: &str, dry_run: bool) -> Result<Summa
     Ok(total)
 }
 
+/// What is written to, or with a dry run looked into.
 #[derive(Debug)]
 enum Target {
-    Sqlite(SqliteStore),
     Mongo(MongoStore),
+    /// A store that knows nothing of the old server.
+    #[cfg_attr(
+        not(feature = "sqlite"),
+        expect(dead_code, reason = "SQLite is the only one")
+    )]
+    Other(Box<dyn Store>),
     /// A file that isn't there yet, and need not be to look into it.
     Missing,
 }
@@ -136,13 +141,23 @@ enum Target {
 impl Target {
     async fn open(store: &StoreUrl) -> Result<Self, StartError> {
         Ok(match store {
-            StoreUrl::Sqlite(path) => Self::Sqlite(SqliteStore::open(path).await?),
+            #[cfg(feature = "sqlite")]
+            StoreUrl::Sqlite(path) => {
+                Self::Other(Box::new(chat_store_sqlite::SqliteStore::open(path).await?))
+            }
+            #[cfg(not(feature = "sqlite"))]
+            StoreUrl::Sqlite(_) => {
+                return Err(StartError::Missing {
+                    setting: "store",
+                    feature: "sqlite",
+                });
+            }
             StoreUrl::Mongo(address) => Self::Mongo(MongoStore::connect(address).await?),
             StoreUrl::Memory => Self::Missing,
         })
     }
 
-    /// Makes nothing there.
+    /// Opens it without making anything there.
     async fn look(store: &StoreUrl) -> Result<Self, StartError> {
         Ok(match store {
             StoreUrl::Sqlite(path) if path.exists() => Self::open(store).await?,
@@ -153,13 +168,13 @@ impl Target {
 
     fn store(&self) -> Option<&dyn Store> {
         match self {
-            Self::Sqlite(store) => Some(store),
             Self::Mongo(store) => Some(store),
+            Self::Other(store) => Some(&**store),
             Self::Missing => None,
         }
     }
 
-    /// Where it is, for people, and whether that is where the old messages are.
+    /// Where it is, for people, and whether the old messages are there too.
     async fn shown(&self, store: &StoreUrl, source: &OldServer) -> Result<String, ImportError> {
         Ok(match (self, store) {
             (Self::Mongo(target), StoreUrl::Mongo(address)) => {
@@ -173,7 +188,7 @@ impl Target {
         })
     }
 
-    /// Whether each of these is there already.
+    /// Whether each of these messages is there already.
     async fn has(&self, room: &RoomId, messages: &[OldMessage]) -> Result<Vec<bool>, StartError> {
         let ids = messages.iter().map(|it| it.entry.id);
         match self {
@@ -183,7 +198,7 @@ impl Target {
                 let numbers = store.numbers(room, &ids).await?;
                 Ok(ids.iter().map(|id| numbers.contains_key(id)).collect())
             }
-            Self::Sqlite(store) => {
+            Self::Other(store) => {
                 let mut found = Vec::with_capacity(messages.len());
                 for id in ids {
                     found.push(store.find(room, id).await?.is_some());
@@ -206,7 +221,7 @@ impl Target {
                 .adopt(room, messages)
                 .await
                 .map_err(StartError::from)?),
-            Self::Sqlite(store) => {
+            Self::Other(store) => {
                 let entries: Vec<NewEntry> = messages.into_iter().map(|it| it.entry).collect();
                 let answers = store.append(entries).await.into_iter();
                 let numbers = answers.map(|answer| match answer {
@@ -328,7 +343,7 @@ impl Import {
     }
 }
 
-/// The same messages, divided where more than [`TEXT`] would come together.
+/// The same messages in parts of at most [`TEXT`] each.
 fn parts(messages: Vec<OldMessage>) -> Vec<Vec<OldMessage>> {
     let (mut parts, mut part, mut bytes) = (Vec::new(), Vec::new(), 0);
     for message in messages {
@@ -347,7 +362,7 @@ fn parts(messages: Vec<OldMessage>) -> Vec<Vec<OldMessage>> {
     parts
 }
 
-/// How far what each author wrote has got.
+/// How far the messages of each author have been delivered and read.
 #[derive(Debug, Default)]
 struct Receipts(HashMap<UserId, Reached>);
 
@@ -360,12 +375,12 @@ struct Reached {
 #[derive(Debug, Default)]
 struct Watermark {
     upto: Seq,
-    /// There is a message without a receipt; what comes after it doesn't count.
+    /// A message has no receipt, so those after it don't count.
     ended: bool,
 }
 
 impl Watermark {
-    /// Goes on with the next message.
+    /// Takes the next message.
     fn note(&mut self, seq: Seq, reached: bool) {
         self.ended |= !reached;
         if !self.ended {

@@ -1,4 +1,4 @@
-//! How far an import is, on standard error: a bar on a terminal, and now and then a line elsewhere.
+//! The progress of an import on standard error: a bar on a terminal, elsewhere a line each 5 seconds.
 
 use std::{
     fmt,
@@ -13,8 +13,8 @@ use tokio::time::Instant;
 /// How often a line is written where there is no terminal.
 const EVERY: Duration = Duration::from_secs(5);
 
-/// Writes a line, which nobody needs to read.
-pub(super) fn tell(what: fmt::Arguments<'_>) {
+/// Writes a line to standard error, which may be closed.
+pub(super) fn write_line(what: fmt::Arguments<'_>) {
     drop(writeln!(io::stderr(), "{what}"));
 }
 
@@ -22,7 +22,7 @@ pub(super) fn tell(what: fmt::Arguments<'_>) {
 pub(super) struct Progress {
     bar: ProgressBar,
     /// When the last line was written, without a terminal.
-    told: Option<Mutex<Instant>>,
+    written: Option<Mutex<Instant>>,
 }
 
 impl Progress {
@@ -33,18 +33,18 @@ impl Progress {
         if let Ok(style) = ProgressStyle::with_template(FORM) {
             bar.set_style(style);
         }
-        let told = (!io::stderr().is_terminal()).then(|| Mutex::new(Instant::now()));
-        Self { bar, told }
+        let written = (!io::stderr().is_terminal()).then(|| Mutex::new(Instant::now()));
+        Self { bar, written }
     }
 
     pub(super) fn add(&self, messages: usize) {
         self.bar.inc(messages.try_into().unwrap_or(0));
-        if let Some(told) = &self.told {
-            let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
-            if told.elapsed() >= EVERY {
-                *told = Instant::now();
+        if let Some(written) = &self.written {
+            let mut written = written.lock().unwrap_or_else(PoisonError::into_inner);
+            if written.elapsed() >= EVERY {
+                *written = Instant::now();
                 let (done, all) = (self.bar.position(), self.bar.length().unwrap_or(0));
-                tell(format_args!("{done} of {all} messages"));
+                write_line(format_args!("{done} of {all} messages"));
             }
         }
     }

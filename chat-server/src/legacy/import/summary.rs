@@ -1,4 +1,4 @@
-//! What an import has done, or would do.
+//! The result of an import, or of its dry run.
 
 use std::{collections::BTreeMap, fmt};
 

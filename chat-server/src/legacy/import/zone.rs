@@ -13,7 +13,7 @@ const FOLDERS: [&str; 4] = [
     "/usr/share/lib/zoneinfo",
 ];
 
-/// The zone that `TZ` names and nobody knows; it would be read as UTC.
+/// The zone that `TZ` names, if this machine does not know it; it would be read as UTC.
 pub(super) fn unknown() -> Option<String> {
     let name = env::var("TZ").ok()?;
     let known = FOLDERS.map(Path::new);

@@ -135,7 +135,7 @@ impl Conversation {
     }
 
     async fn set_username(&mut self, name: &str) -> Result<(), Error> {
-        let user = self.context.app.auth.authenticate(name).await?;
+        let user = self.context.app.login.user(name).await?;
         if self
             .identity
             .as_ref()

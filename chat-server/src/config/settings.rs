@@ -1,0 +1,227 @@
+//! The table of all settings, and the rules between them.
+
+use std::{path::PathBuf, time::Duration};
+
+use chat_core::{Config, OutboxLimits, rate::RatePolicy};
+
+use super::{
+    address::Address,
+    value::{Bytes, CacheUrl, LogFilter, Match, Origins, Rate, StoreUrl, Value},
+};
+
+/// A line of the table.
+#[derive(Debug)]
+pub struct Setting {
+    /// Its name as a field of [`Settings`].
+    pub(super) field: &'static str,
+    /// What to write, such as `ADDR:PORT`.
+    pub form: &'static str,
+    /// Its value when nothing is said.
+    pub default: &'static str,
+    /// What it does.
+    pub help: &'static str,
+    /// Whether a text is a value of it; the error completes the sentence "... is not ...".
+    pub(super) check: fn(&str) -> Result<(), String>,
+}
+
+impl Setting {
+    /// Its name in a file, and with `--` before it the flag.
+    pub fn name(&self) -> String {
+        self.field.replace('_', "-")
+    }
+
+    /// Its name in the environment.
+    pub fn variable(&self) -> String {
+        format!("CHAT_{}", self.field.to_uppercase())
+    }
+}
+
+macro_rules! settings {
+    ($($(#[doc = $help:literal])+ $field:ident: $type:ty = $default:literal, $form:literal;)+) => {
+        /// All settings of the server; `--help` lists them with their defaults.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub struct Settings { $($(#[doc = $help])+ pub $field: $type,)+ }
+
+        /// The table.
+        pub const TABLE: &[Setting] = &[$(Setting {
+            field: stringify!($field),
+            form: $form,
+            default: $default,
+            help: concat!($($help),+),
+            check: |text| <$type>::parse(text).map(drop),
+        },)+];
+
+        impl Settings {
+            /// Reads each value; `text` gives the text of a setting by the name of its field.
+            pub(super) fn read(text: impl Fn(&str) -> String) -> Result<Self, String> {
+                Ok(Self { $($field: <$type>::parse(&text(stringify!($field)))?,)+ })
+            }
+        }
+    };
+}
+
+settings! {
+    /// Where to listen: at an IP address and a port, or at a Unix socket, for which the limits by address
+    /// don't hold. `PORT` in the environment sets only the port.
+    listen: Address = "127.0.0.1:5000", "ADDR:PORT|unix:PATH";
+    /// Listen beyond this machine although anybody can take any name. An open server that others
+    /// can reach has to be asked for twice: by the address, and by this.
+    allow_open_network: bool = "false", "BOOL";
+    /// Which web pages may use the server; `auto` is any on a loopback address and none elsewhere.
+    /// May be given several times.
+    cors_origin: Origins = "auto", "auto|any|ORIGIN";
+    /// Where messages are kept. `Atlas_URI` in the environment, as the old server had it, sets it too.
+    store: StoreUrl = "sqlite:./chat.db", "sqlite:PATH|mongodb://HOST/DATABASE|memory";
+    /// Where presence and rate limits are kept, and how several nodes hear of each other.
+    cache: CacheUrl = "memory", "redis://HOST:PORT|memory";
+    /// What is logged. `RUST_LOG` in the environment sets it as well.
+    log: LogFilter = "info", "FILTER";
+
+    /// How many messages a user may send in which time.
+    rate_limit: Option<Rate> = "5/60s", "N/TIME|off";
+    /// For how long one message too many mutes its user.
+    mute: Duration = "5s", "TIME";
+    /// A file with words that are refused, one a line; without one they are `war` and `gun`.
+    moderation_words: Option<PathBuf> = "", "FILE";
+    /// Whether these are whole words, or may stand anywhere.
+    moderation_match: Match = "word", "word|substring";
+    /// The longest text, in characters.
+    text_chars: usize = "4000", "N";
+    /// The longest text, in bytes.
+    text_bytes: Bytes = "16KiB", "SIZE";
+    /// How often others are told that somebody types.
+    typing_throttle: Duration = "3s", "TIME";
+    /// When typing that isn't renewed ends.
+    typing_expiry: Duration = "6s", "TIME";
+    /// How many entries a page of history has when the client doesn't say.
+    history_page: usize = "50", "N";
+    /// How many entries a page of history has at most.
+    history_max: usize = "200", "N";
+    /// How many missed entries of a room are sent again; more are a gap.
+    resume_max: usize = "300", "N";
+    /// How long a device counts as online without a sign of life.
+    presence_lease: Duration = "45s", "TIME";
+    /// How often that lease is renewed.
+    presence_refresh: Duration = "15s", "TIME";
+
+    /// How many connections there may be; `auto` is what the limit of open files allows, less 10 %.
+    connections: Option<usize> = "auto", "N|auto";
+    /// How many connections an IPv4 address, or an IPv6 /64 network, may have.
+    connections_per_ip: usize = "1000", "N";
+    /// How many of these may be new: without a request, or on a WebSocket without `hello`.
+    pending_per_ip: usize = "100", "N";
+    /// How many connections a user may have.
+    connections_per_user: usize = "20", "N";
+    /// How long a new WebSocket may take to say `hello`.
+    auth_timeout: Duration = "5s", "TIME";
+    /// The largest frame and message of a WebSocket.
+    frame_bytes: Bytes = "64KiB", "SIZE";
+    /// How many frames of any kind a WebSocket may send; twice as many at once.
+    frame_rate: Rate = "50/1s", "N/TIME";
+    /// How many frames that can't be read a WebSocket may send.
+    bad_frames: usize = "10", "N";
+    /// How long one message may take to arrive.
+    message_timeout: Duration = "10s", "TIME";
+    /// How long a silent WebSocket is left alone before it is asked for a sign of life.
+    ping_interval: Duration = "25s", "TIME";
+    /// How long it may take to give one.
+    pong_timeout: Duration = "20s", "TIME";
+    /// How many frames may wait for one client.
+    outbox_frames: usize = "1024", "N";
+    /// How much may wait for one client.
+    outbox_bytes: Bytes = "1MiB", "SIZE";
+    /// How long a client may read nothing while something is being written to it.
+    write_timeout: Duration = "10s", "TIME";
+    /// How long the head of a request may take.
+    header_timeout: Duration = "5s", "TIME";
+    /// The largest head of a request, at least 8KiB.
+    header_bytes: Bytes = "16KiB", "SIZE";
+    /// How long a request may take, its body included.
+    request_timeout: Duration = "10s", "TIME";
+    /// The largest body of a request.
+    body_bytes: Bytes = "64KiB", "SIZE";
+    /// How long stopping may take.
+    drain_timeout: Duration = "30s", "TIME";
+}
+
+impl Settings {
+    /// Whether a page of this origin may use the server; `None` is no web page.
+    pub fn allows_origin(&self, origin: Option<&str>) -> bool {
+        let Some(origin) = origin else { return true };
+        match &self.cors_origin {
+            Origins::Any => true,
+            Origins::Auto => self.listen.is_loopback(),
+            Origins::These(allowed) => allowed.iter().any(|one| one == origin),
+        }
+    }
+
+    /// The settings that are the engine's.
+    pub fn engine(&self) -> Config {
+        Config {
+            text_chars: self.text_chars,
+            text_bytes: self.text_bytes.0,
+            send_limit: self.rate_limit.map(|rate| RatePolicy::Window {
+                limit: rate.count,
+                window: rate.per,
+                mute: self.mute,
+            }),
+            typing_throttle: self.typing_throttle,
+            typing_expiry: self.typing_expiry,
+            outbox: OutboxLimits {
+                frames: self.outbox_frames,
+                bytes: self.outbox_bytes.0,
+            },
+            sessions_per_user: self.connections_per_user,
+            presence_lease: self.presence_lease,
+            presence_refresh: self.presence_refresh,
+            history_page: self.history_page,
+            history_max: self.history_max,
+            resume_max: self.resume_max,
+            ..Config::default()
+        }
+    }
+
+    /// What doesn't fit together: the setting to change, and why.
+    pub(super) fn conflict(&self) -> Option<(&'static str, String)> {
+        /// Of a `send` command beside its text, every byte of which may need six in JSON.
+        const SEND: usize = 1 << 10;
+        let fits = [
+            (
+                self.listen.is_local() || self.allow_open_network,
+                "listen",
+                "others could reach it, and anybody can take any name; to have it so, also say \
+                 --allow-open-network"
+                    .to_owned(),
+            ),
+            (
+                self.presence_refresh * 2 <= self.presence_lease,
+                "presence-refresh",
+                format!(
+                    "it is more than half of presence-lease, {:?}",
+                    self.presence_lease
+                ),
+            ),
+            (
+                self.history_page <= self.history_max,
+                "history-page",
+                format!("it is more than history-max, {}", self.history_max),
+            ),
+            (
+                self.text_bytes.0 + SEND <= self.frame_bytes.0,
+                "frame-bytes",
+                format!(
+                    "a text of text-bytes, {} bytes, doesn't fit",
+                    self.text_bytes.0
+                ),
+            ),
+            (
+                self.header_bytes.0 >= 8 << 10,
+                "header-bytes",
+                "it is less than 8KiB".to_owned(),
+            ),
+        ];
+        fits.into_iter()
+            .find(|(fits, ..)| !fits)
+            .map(|(_, setting, why)| (setting, why))
+    }
+}

@@ -1,0 +1,91 @@
+//! Accepts connections and speaks HTTP/1 on them.
+//!
+//! `axum::serve` gives hyper no timer, so half a request head would hold a connection for ever;
+//! this loop also limits connections and survives running out of file descriptors. It knows no route.
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use axum::{Router, body::Body};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower::ServiceExt;
+
+use super::{
+    connections::{Connections, Settle},
+    listener::Listener,
+    stream::Stream,
+};
+use crate::config::Settings;
+
+/// The answer to a connection beyond a limit.
+const TOO_MANY: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+
+/// Accepts until `stop`; the connections run on in `tasks`.
+pub(crate) async fn accept(
+    listener: Listener,
+    router: Router,
+    connections: Arc<Connections>,
+    settings: Arc<Settings>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+) {
+    tracing::debug!(max = connections.max(), "accepting connections");
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(settings.header_timeout)
+        .max_buf_size(settings.header_bytes.0);
+    while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
+        let (io, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of file descriptors, most likely: one of them has to be closed first.
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        let Some(slot) = connections.admit(peer) else {
+            tracing::debug!(?peer, "too many connections");
+            io.try_write(TOO_MANY);
+            continue;
+        };
+        let settle = slot.settle();
+        let stream = Stream::new(io, settings.write_timeout, Some(slot));
+        tasks.spawn(serve(
+            http.clone(),
+            stream,
+            settle,
+            peer,
+            router.clone(),
+            stop.clone(),
+        ));
+    }
+}
+
+async fn serve(
+    http: http1::Builder,
+    stream: Stream,
+    settle: Settle,
+    peer: Option<IpAddr>,
+    router: Router,
+    stop: CancellationToken,
+) {
+    let service = service_fn(move |mut request: hyper::Request<Incoming>| {
+        request.extensions_mut().insert(settle.clone());
+        router.clone().oneshot(request.map(Body::new))
+    });
+    let connection = http
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    let mut connection = std::pin::pin!(connection);
+    let mut result = stop.run_until_cancelled(connection.as_mut()).await;
+    if result.is_none() {
+        connection.as_mut().graceful_shutdown();
+        result = Some(connection.await);
+    }
+    if let Some(Err(error)) = result {
+        tracing::debug!(?peer, %error, "a connection ended early");
+    }
+}

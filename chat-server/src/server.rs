@@ -1,0 +1,173 @@
+//! The server: an engine and its protocols, as routes for another service or on a listener of its own.
+
+use std::{future::Future, io, sync::Arc, time::Duration};
+
+use axum::Router;
+use chat_core::{ChatEngine, port::Authenticator};
+use tokio::time::{Instant, timeout_at};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    config::{Origins, Settings},
+    http::{
+        accept::accept, app::App, auth::Login, connections::Connections, listener::Listener, router,
+    },
+};
+
+/// An engine that is served by the native WebSocket protocol, REST and Socket.IO.
+///
+/// Either [`serve`](Self::serve) it on a [`Listener`], or nest its [`router`](Self::router) in a service of
+/// your own and [`stop`](Self::stop) it when that one stops. A clone is the same server.
+#[derive(Debug, Clone)]
+pub struct Server {
+    app: App,
+}
+
+/// Collects what a [`Server`] is made of.
+#[derive(Debug)]
+#[must_use]
+pub struct Builder {
+    engine: ChatEngine,
+    login: Login,
+    settings: Settings,
+}
+
+impl Builder {
+    /// How users log in, on every protocol: by the token of the native `hello`, by the bearer token of a
+    /// request, and by the string of Socket.IO's `set-username`. Default
+    /// [`OpenAuthenticator`](crate::OpenAuthenticator): the token is the name.
+    ///
+    /// With an authenticator, `GET /lastmessages` wants a bearer token too, which has to be one of the two
+    /// users. A panic in it ends the connection or the request that asked.
+    pub fn authenticator(mut self, authenticator: impl Authenticator) -> Self {
+        self.login = Login::with(authenticator);
+        self
+    }
+
+    /// The settings of the protocols. Default `Settings::default()`.
+    ///
+    /// Those that are the engine's, such as `rate-limit`, `store` and `cache`, are not looked at:
+    /// [`Settings::engine`] gives them to an engine, and [`start`](crate::start::start) builds one from all.
+    pub fn settings(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// The server, which does nothing yet.
+    #[must_use]
+    pub fn build(self) -> Server {
+        Server {
+            app: App {
+                engine: self.engine,
+                login: self.login,
+                settings: Arc::new(self.settings),
+                address: None,
+                tasks: TaskTracker::new(),
+                stop: CancellationToken::new(),
+                drained: CancellationToken::new(),
+                metrics: Arc::default(),
+            },
+        }
+    }
+}
+
+impl Server {
+    /// A server of this engine.
+    pub fn builder(engine: ChatEngine) -> Builder {
+        Builder {
+            engine,
+            login: Login::open(),
+            settings: Settings::default(),
+        }
+    }
+
+    /// All routes, to nest in a service of your own: beneath `/chat` the native protocol is at `/chat/v1/ws`,
+    /// REST at `/chat/v1/...` and Socket.IO at `/chat/socket.io/`. Call it once, inside a tokio runtime.
+    ///
+    /// The limits of a [`Listener`] of this crate don't hold there, for connections belong to the service
+    /// around: `connections`, `connections-per-ip`, `pending-per-ip`, `header-timeout` and `header-bytes`.
+    /// `write-timeout` holds from the upgrade to a WebSocket on. Nor does `GET /metrics` count connections.
+    /// And `cors-origin` `auto` allows no web page of any origin, for what can reach the service is not known
+    /// here: name the origins.
+    ///
+    /// `GET /metrics` and, with an open login, everything else is there for whoever can reach the routes.
+    pub fn router(&self) -> Router {
+        let mut app = self.app.clone();
+        if app.settings.cors_origin == Origins::Auto {
+            app.settings = Arc::new(Settings {
+                cors_origin: Origins::These(Vec::new()),
+                ..Settings::clone(&app.settings)
+            });
+        }
+        router::router(app)
+    }
+
+    /// Serves on a listener until `shutdown`, then [stops](Self::stop).
+    ///
+    /// # Errors
+    ///
+    /// When the listener has no address.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped call accepts no more, and asks the connections that are there to end.
+    pub async fn serve(
+        self,
+        listener: impl Into<Listener>,
+        shutdown: impl Future<Output = ()>,
+    ) -> io::Result<()> {
+        let listener = listener.into();
+        let app = App {
+            address: Some(listener.address()?),
+            ..self.app.clone()
+        };
+        let _dropped = app.stop.clone().drop_guard();
+        let App {
+            settings,
+            metrics,
+            tasks,
+            stop,
+            ..
+        } = app.clone();
+        let connections = Connections::new(&settings, metrics);
+        let router = router::router(app);
+        tasks.spawn(accept(
+            listener,
+            router,
+            connections,
+            settings,
+            tasks.clone(),
+            stop,
+        ));
+        shutdown.await;
+        self.stop().await;
+        Ok(())
+    }
+
+    /// Stops: takes no more commands, closes all connections so that their clients come back, drains the
+    /// engine, and returns when what was accepted is stored and written.
+    ///
+    /// It takes at most [`drain_timeout`](Settings::drain_timeout) and a second. A service around the
+    /// [`router`](Self::router) calls it when it stops, for it doesn't know of upgraded connections.
+    pub async fn stop(&self) {
+        /// For closing handshakes that are under way when the time is up.
+        const GRACE: Duration = Duration::from_secs(1);
+        let App {
+            engine,
+            settings,
+            tasks,
+            stop,
+            drained,
+            ..
+        } = &self.app;
+        tracing::info!("stopping");
+        let deadline = Instant::now() + settings.drain_timeout + GRACE;
+        stop.cancel();
+        engine.drain(settings.drain_timeout).await;
+        drained.cancel();
+        tasks.close();
+        if timeout_at(deadline, tasks.wait()).await.is_err() {
+            tracing::warn!(open = tasks.len(), "some connections did not end in time");
+        }
+    }
+}

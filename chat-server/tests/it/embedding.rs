@@ -1,0 +1,406 @@
+//! The server as a library: nested in another service, with a login of its own, on a Unix socket.
+
+use std::{net::SocketAddr, time::Duration};
+
+use async_trait::async_trait;
+use axum::{Router, routing::get};
+use chat_core::{
+    ChatEngine, UserId,
+    port::{Authenticator, Unauthenticated},
+};
+use chat_server::{Server, config::Settings};
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    time::timeout,
+};
+use tokio_tungstenite::{WebSocketStream, client_async, tungstenite::Message};
+
+/// Longer than anything here takes; only a failing test waits for it.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+
+/// A server, and where its routes begin.
+enum Place {
+    Tcp(SocketAddr, &'static str),
+    #[cfg(unix)]
+    Unix(std::path::PathBuf),
+}
+
+impl Place {
+    async fn connect(&self) -> Box<dyn Stream> {
+        match self {
+            Self::Tcp(address, _) => Box::new(TcpStream::connect(address).await.unwrap()),
+            #[cfg(unix)]
+            Self::Unix(path) => Box::new(tokio::net::UnixStream::connect(path).await.unwrap()),
+        }
+    }
+
+    fn prefix(&self) -> &str {
+        match self {
+            Self::Tcp(_, prefix) => prefix,
+            #[cfg(unix)]
+            Self::Unix(_) => "",
+        }
+    }
+
+    /// Sends a request; gives the status, the head and the body.
+    async fn http(&self, method: &str, path: &str, headers: &str) -> (u16, String, String) {
+        let prefix = self.prefix();
+        let request = format!(
+            "{method} {prefix}{path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}\r\n"
+        );
+        let mut stream = self.connect().await;
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        let read = stream.read_to_string(&mut answer);
+        timeout(PATIENCE, read).await.expect("an answer").unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, head.to_owned(), body.to_owned())
+    }
+
+    async fn web_socket(&self, path: &str) -> Socket {
+        let url = format!("ws://x{}{path}", self.prefix());
+        let (socket, _) = client_async(url, self.connect().await).await.unwrap();
+        Socket(socket)
+    }
+
+    /// A native WebSocket, and the answer to its `hello`.
+    async fn native(&self, token: &str) -> (Socket, Value) {
+        let mut socket = self.web_socket("/v1/ws").await;
+        let welcome = socket
+            .ask(json!({ "id": 1, "type": "hello", "token": token }))
+            .await;
+        (socket, welcome)
+    }
+
+    /// A WebSocket of the old protocol, and the acknowledgement of its `set-username`.
+    async fn socketio(&self, name: &str) -> (Socket, String) {
+        let mut socket = self
+            .web_socket("/socket.io/?EIO=4&transport=websocket")
+            .await;
+        socket.find("0{").await;
+        socket.say("40").await;
+        socket.find("40{").await;
+        socket
+            .say(&format!(r#"421["set-username","{name}"]"#))
+            .await;
+        let ack = socket.find("431").await;
+        (socket, ack)
+    }
+}
+
+struct Socket(WebSocketStream<Box<dyn Stream>>);
+
+impl Socket {
+    async fn say(&mut self, text: &str) {
+        self.0.send(Message::text(text)).await.unwrap();
+    }
+
+    /// The next text, or the code that the server has closed with.
+    async fn next(&mut self) -> Result<String, u16> {
+        loop {
+            let next = timeout(PATIENCE, self.0.next()).await;
+            match next.expect("something happens").unwrap().unwrap() {
+                Message::Text(text) => return Ok(text.to_string()),
+                Message::Close(frame) => return Err(frame.unwrap().code.into()),
+                _ => {}
+            }
+        }
+    }
+
+    /// The next text that begins like this; others are passed over.
+    async fn find(&mut self, start: &str) -> String {
+        loop {
+            let text = self.next().await.expect("a text before the end");
+            if text.starts_with(start) {
+                return text;
+            }
+        }
+    }
+
+    /// Sends a native command and waits for its answer.
+    async fn ask(&mut self, command: Value) -> Value {
+        self.say(&command.to_string()).await;
+        loop {
+            let text = self.next().await.expect("an answer before the end");
+            let frame: Value = serde_json::from_str(&text).unwrap();
+            if frame["id"] == command["id"] {
+                return frame;
+            }
+        }
+    }
+
+    /// The code that the server closes with; texts before are passed over.
+    async fn closed(&mut self) -> u16 {
+        loop {
+            if let Err(code) = self.next().await {
+                return code;
+            }
+        }
+    }
+}
+
+/// Alice speaks the native protocol, bob the old one, and REST knows what became of it.
+async fn converse(place: &Place) {
+    let (mut bob, ack) = place.socketio("bob").await;
+    assert_eq!(ack, "431[{}]");
+    bob.say(r#"422["start-dm","alice"]"#).await;
+    bob.find("432").await;
+    let (mut alice, welcome) = place.native("alice").await;
+    assert_eq!(welcome["result"]["kind"], "welcome", "{welcome}");
+    let send = json!({ "id": 2, "type": "send", "room": "alice,bob", "text": "hi" });
+    assert_eq!(alice.ask(send).await["result"]["seq"], 1);
+    let heard = bob.find(r#"42["dm-message""#).await;
+    assert!(heard.contains(r#""text":"hi""#), "{heard}");
+    let login = "authorization: Bearer alice\r\n";
+    let (status, _, rooms) = place.http("GET", "/v1/rooms", login).await;
+    assert!(status == 200 && rooms.contains("alice,bob"), "{rooms}");
+    let polling = "/socket.io/?EIO=4&transport=polling";
+    let (status, _, open) = place.http("GET", polling, "").await;
+    assert!(status == 200 && open.starts_with("0{"), "{open}");
+    let (status, _, last) = place
+        .http("GET", "/lastmessages?from=alice&to=bob", "")
+        .await;
+    assert!(status == 200 && last.contains(r#""text":"hi""#), "{last}");
+}
+
+fn engine() -> ChatEngine {
+    ChatEngine::builder().build().unwrap()
+}
+
+/// The server nested in a service, beside a route of the service's own.
+async fn nested(server: &Server) -> Place {
+    let service = Router::new()
+        .route("/", get(async || "the service"))
+        .nest("/chat", server.router());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, service).await });
+    Place::Tcp(address, "/chat")
+}
+
+#[tokio::test]
+async fn all_protocols_work_beneath_a_path_of_another_service() {
+    let server = Server::builder(engine()).build();
+    let place = nested(&server).await;
+    converse(&place).await;
+    let (_, _, hello) = place.http("GET", "", "").await;
+    assert_eq!(hello, r#"{"msg":"Active"}"#);
+    let (mut carol, _) = place.native("carol").await;
+    let (mut dave, _) = place.socketio("dave").await;
+    let stopping = tokio::spawn({
+        let server = server.clone();
+        async move { server.stop().await }
+    });
+    assert_eq!(carol.closed().await, 4000);
+    let shutdown = dave.find(r#"42["dm-error""#).await;
+    assert!(shutdown.contains("shutting down"), "{shutdown}");
+    timeout(PATIENCE, stopping).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_nested_client_that_reads_nothing_is_closed() {
+    let settings = [("write-timeout", "250ms"), ("rate-limit", "off")];
+    let settings = Settings::with(&settings).unwrap();
+    let config = settings.engine();
+    let engine = ChatEngine::builder().config(config).build().unwrap();
+    let server = Server::builder(engine.clone()).settings(settings).build();
+    let place = nested(&server).await;
+    let (_slow, _) = place.native("slow").await;
+    let alice = engine.actor(UserId::new("alice").unwrap());
+    let room = alice.open(&UserId::new("slow").unwrap()).await.unwrap();
+    let text = "x".repeat(4_000);
+    let closed = async {
+        while !engine.online().await.unwrap().is_empty() {
+            alice.send(&room.room.id, &text).await.unwrap();
+        }
+    };
+    timeout(PATIENCE, closed).await.expect("it is closed");
+}
+
+#[tokio::test]
+async fn web_pages_are_let_in_beneath_a_path_when_their_origin_is_named() {
+    let page = "origin: https://chat.example\r\n";
+    let server = Server::builder(engine()).build();
+    let place = nested(&server).await;
+    assert_eq!(place.http("GET", "/health", page).await.0, 403);
+    assert_eq!(place.http("GET", "/health", "").await.0, 200);
+    let settings = Settings::with(&[("cors-origin", "https://chat.example")]).unwrap();
+    let server = Server::builder(engine()).settings(settings).build();
+    let place = nested(&server).await;
+    assert_eq!(place.http("GET", "/health", page).await.0, 200);
+}
+
+/// Knows two users by their tokens.
+#[derive(Debug)]
+struct Tokens;
+
+#[async_trait]
+impl Authenticator for Tokens {
+    async fn authenticate(&self, token: &str) -> Result<UserId, Unauthenticated> {
+        let name = match token {
+            "a secret" => "alice",
+            "another secret" => "bob",
+            _ => {
+                let reason = "this token is not known here".to_owned();
+                return Err(Unauthenticated { reason });
+            }
+        };
+        Ok(UserId::new(name).unwrap())
+    }
+}
+
+async fn with_tokens() -> Place {
+    let server = Server::builder(engine()).authenticator(Tokens).build();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(server.serve(listener, std::future::pending()));
+    Place::Tcp(address, "")
+}
+
+#[tokio::test]
+async fn a_login_of_ones_own_names_the_user_on_every_protocol() {
+    let place = with_tokens().await;
+    let (mut alice, welcome) = place.native("a secret").await;
+    assert_eq!(welcome["result"]["user"], "alice", "{welcome}");
+    let (mut bob, ack) = place.socketio("another secret").await;
+    assert_eq!(ack, "431[{}]");
+    bob.say(r#"422["start-dm","alice"]"#).await;
+    bob.find("432").await;
+    let send = json!({ "id": 2, "type": "send", "room": "alice,bob", "text": "hi" });
+    assert_eq!(alice.ask(send).await["result"]["seq"], 1);
+    bob.find(r#"42["dm-message""#).await;
+    let login = "authorization: Bearer another secret\r\n";
+    let (status, _, rooms) = place.http("GET", "/v1/rooms", login).await;
+    assert!(status == 200 && rooms.contains("alice,bob"), "{rooms}");
+    let last = "/lastmessages?from=alice&to=bob";
+    let (status, _, last) = place.http("GET", last, login).await;
+    assert!(status == 200 && last.contains(r#""text":"hi""#), "{last}");
+}
+
+#[tokio::test]
+async fn a_wrong_token_is_refused_on_every_protocol() {
+    let place = with_tokens().await;
+    // Not even a name is a token.
+    let (mut native, error) = place.native("alice").await;
+    assert_eq!(error["error"]["code"], 110, "{error}");
+    assert_eq!(native.closed().await, 4501);
+    let (mut old, ack) = place.socketio("alice").await;
+    assert!(ack.contains(r#""code":110"#), "{ack}");
+    old.say(r#"422["start-dm","bob"]"#).await;
+    let refused = old.find("432").await;
+    assert!(refused.contains("error"), "still nobody: {refused}");
+    let wrong = "authorization: Bearer alice\r\n";
+    for headers in ["", wrong, "authorization: Basic YTpi\r\n"] {
+        for path in ["/v1/rooms", "/v1/online", "/lastmessages?from=alice&to=bob"] {
+            let (status, head, body) = place.http("GET", path, headers).await;
+            assert_eq!(status, 401, "{path}: {body}");
+            assert!(head.contains("www-authenticate: Bearer"), "{head}");
+        }
+    }
+    let alice = "authorization: Bearer a secret\r\n";
+    let others = "/lastmessages?from=carol&to=bob";
+    assert_eq!(place.http("GET", others, alice).await.0, 404);
+}
+
+#[cfg(unix)]
+mod unix {
+    use chat_server::{
+        config::Request,
+        start::{StartError, Started, start},
+    };
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    fn settings(path: &std::path::Path) -> Settings {
+        let address = format!("unix:{}", path.display());
+        Settings::with(&[("listen", &address), ("store", "memory")]).unwrap()
+    }
+
+    #[tokio::test]
+    async fn all_protocols_work_on_a_unix_socket_which_is_removed_at_the_stop() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("chat.sock");
+        let settings = settings(&path);
+        let started = start(&settings).await.unwrap();
+        let greeting = started.greeting(&settings).to_string();
+        let named = format!("listening  unix:{} ", path.display());
+        assert!(greeting.contains(&named), "{greeting}");
+        let Started {
+            listener, engine, ..
+        } = started;
+        let (stop, stopped) = oneshot::channel::<()>();
+        let server = Server::builder(engine).settings(settings).build();
+        let serving = tokio::spawn(server.serve(listener, async { drop(stopped.await) }));
+        let place = Place::Unix(path.clone());
+        converse(&place).await;
+        let (_, _, hello) = place.http("GET", "/", "").await;
+        let active = json!({ "msg": format!("Active @ unix:{}", path.display()) });
+        assert_eq!(hello, active.to_string());
+        stop.send(()).unwrap();
+        timeout(PATIENCE, serving).await.unwrap().unwrap().unwrap();
+        assert!(!path.exists());
+    }
+
+    #[tokio::test]
+    async fn a_second_server_on_a_unix_socket_says_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("chat.sock");
+        let _first = start(&settings(&path)).await.unwrap();
+        let error = start(&settings(&path)).await.unwrap_err();
+        let shown = path.display();
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "listen: unix:{shown} can't be used: another program listens there; stop it, or \
+                 choose another path with --listen"
+            )
+        );
+        assert!(matches!(error, StartError::Listen { .. }));
+    }
+
+    #[tokio::test]
+    async fn the_limits_by_address_do_not_hold_on_a_unix_socket() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("chat.sock");
+        let address = format!("unix:{}", path.display());
+        let limits = [
+            ("connections-per-ip", "1"),
+            ("pending-per-ip", "1"),
+            ("listen", &address),
+        ];
+        let settings = Settings::with(&limits).unwrap();
+        let listener = chat_server::Listener::bind(&settings.listen).await.unwrap();
+        let server = Server::builder(engine()).settings(settings).build();
+        tokio::spawn(server.serve(listener, std::future::pending()));
+        let place = Place::Unix(path);
+        let mut sockets = Vec::new();
+        for name in ["alice", "bob", "carol"] {
+            sockets.push(place.native(name).await);
+        }
+        assert!(
+            sockets
+                .iter()
+                .all(|(_, welcome)| welcome["error"].is_null())
+        );
+    }
+
+    #[test]
+    fn a_unix_socket_needs_no_leave_to_be_open() {
+        let args = ["chat-server", "--listen", "unix:/run/chat.sock"];
+        let loaded = chat_server::config::load(args.map(Into::into), std::iter::empty(), None);
+        let Ok(Request::Serve(loaded)) = loaded else {
+            panic!("{loaded:?}");
+        };
+        assert_eq!(loaded.settings.listen.to_string(), args[2]);
+        assert_eq!(loaded.settings.listen.port(), None);
+    }
+}
