@@ -127,7 +127,7 @@ pub fn word_list(data: &[u8]) -> bool {
 
 /// A client's frame through the server's decoder, which explains what it refuses.
 pub fn native_decode(data: &[u8]) -> bool {
-    from_utf8(data).is_ok_and(|frame| match chat_server::decode(frame) {
+    from_utf8(data).is_ok_and(|frame| match chat_core::decode(frame) {
         Ok(_) => true,
         Err((_, error)) => {
             assert!(!error.to_string().is_empty());

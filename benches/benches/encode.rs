@@ -11,8 +11,9 @@
 use std::{hint::black_box, sync::Arc};
 
 use benches::{Messages, TEXT};
-use chat_core::{Answer, Entry, Epoch, Event, Frame, HistoryPage, IdGen, RandomIds, Reply, Seq};
-use chat_server::decode;
+use chat_core::{
+    Answer, Entry, Epoch, Event, Frame, HistoryPage, IdGen, RandomIds, Reply, Seq, decode,
+};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 
 fn native(c: &mut Criterion) {

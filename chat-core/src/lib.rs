@@ -39,5 +39,5 @@ pub use time::{Clock, CountingIds, IdGen, ManualClock, RandomIds, SystemClock};
 pub use wire::{
     Answer, Ask, CloseReason, Command, Done, Error, ErrorBody, ErrorCode, Event, Frame, GapReason,
     HistoryPage, MemberView, OnlineUsers, Outgoing, Pong, PresenceOfUsers, Reply, Request, Resumed,
-    RoomCursor, RoomList, RoomView, Sent, Welcome, command,
+    RoomCursor, RoomList, RoomView, Sent, Welcome, command, decode,
 };

@@ -7,7 +7,6 @@ pub mod config;
 pub mod legacy;
 pub mod start;
 
-mod decode;
 mod http;
 mod native;
 mod rest;
@@ -15,7 +14,6 @@ mod server;
 mod shutdown;
 mod websocket;
 
-pub use decode::decode;
 pub use http::{auth::OpenAuthenticator, listener::Listener};
 pub use legacy::check_event;
 pub use server::{Builder, Server};

@@ -1,12 +1,14 @@
 //! The native protocol: commands come in; replies, errors and events go out, each as one frame of JSON.
 
 pub mod command;
+mod decode;
 mod error;
 mod event;
 mod frame;
 mod reply;
 
 pub use command::{Ask, Command, Request, RoomCursor};
+pub use decode::decode;
 pub use error::{CloseReason, Error, ErrorBody, ErrorCode};
 pub use event::{Event, GapReason};
 pub use frame::{Frame, Outgoing};

@@ -4,7 +4,7 @@ use std::{convert::Infallible, future::Future, io, pin::pin, sync::Arc};
 
 use chat_core::{
     Answer, CloseReason, Command, Connect, Error, ErrorBody, Frame, Greeting, Outbox, Session,
-    Transport, Welcome, command::Hello, port::Unauthenticated,
+    Transport, Welcome, command::Hello, decode, port::Unauthenticated,
 };
 use hyper::upgrade::OnUpgrade;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -12,7 +12,6 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::{
     config::Settings,
-    decode::decode,
     http::{
         app::App,
         connections::Settle,

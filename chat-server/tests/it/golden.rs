@@ -10,9 +10,8 @@ use chat_core::{
     ErrorBody, ErrorCode, Event, Frame, GapReason, HistoryPage, Mark, MemberView, Membership,
     MessageId, OnlineUsers, Outgoing, Page, Pong, Presence, PresenceOfUsers, Reply, Request,
     Resumed, Room, RoomCursor, RoomId, RoomList, RoomView, Sent, Seq, SessionId, UserId,
-    Watermarks, Welcome, command,
+    Watermarks, Welcome, command, decode,
 };
-use chat_server::decode;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 

@@ -1,13 +1,18 @@
-//! Reads a command of the native protocol.
+//! Reads a command of the native protocol from a frame, and says what is wrong with one that is none.
 
-use chat_core::{ClientMessageId, Command, Error, InvalidId, Request, RoomId, UserId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// Reads one text frame.
+use super::{
+    command::{Command, Request},
+    error::Error,
+};
+use crate::model::{ClientMessageId, InvalidId, RoomId, UserId};
+
+/// Reads a command from the text frame that a client has sent.
 ///
 /// ```
-/// use chat_server::decode;
+/// use chat_core::decode;
 ///
 /// let request = decode(r#"{"id": 7, "type": "ping"}"#).unwrap();
 /// assert_eq!(request.id, 7);
@@ -51,7 +56,7 @@ fn diagnose(frame: &str, error: &serde_json::Error) -> (Option<u64>, Error) {
     )
 }
 
-/// The rule that a name or an id in this field breaks, if it is that which is wrong.
+/// The rule that the name or id in this field breaks, if it breaks one.
 fn invalid_id(key: &str, value: &Value) -> Option<InvalidId> {
     match (key, value) {
         ("room" | "after", Value::String(id)) => RoomId::new(id).err(),
