@@ -378,12 +378,22 @@ fn every_kind_of_frame_is_there() {
             .filter_map(|value| value.pointer(pointer)?.as_str());
         found.map(str::to_owned).collect()
     };
-    assert_eq!(seen(&commands, "/type"), variants::<Command>("type"));
+    let names = Command::NAMES.iter().copied().map(str::to_owned);
+    assert_eq!(seen(&commands, "/type"), names.collect());
     assert_eq!(seen(&frames, "/result/kind"), variants::<Reply>("kind"));
     assert_eq!(seen(&frames, "/body/kind"), variants::<EntryBody>("kind"));
     let mut all = variants::<Event>("type");
     all.extend(["reply", "error"].map(str::to_owned));
     assert_eq!(seen(&frames, "/type"), all);
+}
+
+#[test]
+fn the_document_describes_each_command_of_the_table_in_its_order() {
+    let (_, text) = PROTOCOL.split_once("## Commands\n").unwrap();
+    let text = text.split("\n## ").next().unwrap();
+    let headings = text.lines().filter_map(|line| line.strip_prefix("### "));
+    let described: Vec<_> = headings.flat_map(|names| names.split(", ")).collect();
+    assert_eq!(described, Command::NAMES);
 }
 
 #[test]
