@@ -5,74 +5,10 @@ use std::{fmt, sync::Arc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::model::text;
-
-/// Why a name or an id was refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum InvalidId {
-    /// Nothing in it.
-    #[error("{what} is empty")]
-    Empty {
-        /// What was being named.
-        what: &'static str,
-    },
-    /// Longer than allowed.
-    #[error("{what} is longer than {max} characters")]
-    TooLong {
-        /// What was being named.
-        what: &'static str,
-        /// The limit, in characters.
-        max: usize,
-    },
-    /// Holds a character that it may not hold.
-    #[error("{what} may not hold the character U+{:04X}", u32::from(*.found))]
-    Character {
-        /// What was being named.
-        what: &'static str,
-        /// The character.
-        found: char,
-    },
-    /// Begins or ends with a space.
-    #[error("{what} may not begin or end with a space")]
-    Padded {
-        /// What was being named.
-        what: &'static str,
-    },
-    /// A direct room with one user only.
-    #[error("a direct room needs two different users")]
-    SameUser,
-    /// The two names of a direct room stand in the wrong order, or there are more than two.
-    #[error("a direct room is named by its two users, sorted and joined by one comma")]
-    NotAPair,
-}
-
-/// Checks what user names and group names have in common, and gives the composed form.
-fn name(what: &'static str, text: &str) -> Result<Arc<str>, InvalidId> {
-    let name = text::nfc(text);
-    if name.is_empty() {
-        return Err(InvalidId::Empty { what });
-    }
-    if name.chars().count() > UserId::MAX_CHARS {
-        return Err(InvalidId::TooLong {
-            what,
-            max: UserId::MAX_CHARS,
-        });
-    }
-    let forbidden = |c: &char| {
-        *c == ',' || c.is_control() || text::is_invisible(*c) || (c.is_whitespace() && *c != ' ')
-    };
-    if let Some(found) = name.chars().find(forbidden) {
-        return Err(InvalidId::Character { what, found });
-    }
-    if name.starts_with(' ') || name.ends_with(' ') {
-        return Err(InvalidId::Padded { what });
-    }
-    Ok(name.into())
-}
+use super::{invalid_id::InvalidId, name, text};
 
 macro_rules! string_id {
-    ($type:ident, $parse:expr) => {
+    ($type:ident, $parse:expr, $known:expr) => {
         impl $type {
             /// The text of it.
             pub fn as_str(&self) -> &str {
@@ -97,16 +33,20 @@ macro_rules! string_id {
         impl TryFrom<String> for $type {
             type Error = InvalidId;
 
+            /// Reads it from the wire or from a store, where it may have been taken under the rules of an
+            /// earlier release.
             fn try_from(text: String) -> Result<Self, InvalidId> {
-                $parse(&text)
+                $known(&text)
             }
         }
     };
 }
 
-/// A user's name: 1 to 64 characters, no comma, nothing invisible, no space at either end.
+/// A user's name: 1 to 64 characters, no comma, no space at either end, at most four combining marks in a
+/// row, and nothing invisible but the joiners and selectors that a script or an emoji needs.
 ///
-/// Names are kept in their composed form (NFC) and told apart by case.
+/// Names are kept in their composed form (NFC), with one kind of space, and differ by case. A name that a
+/// store or a client names may also keep the rules of an earlier release; nobody new can take one.
 ///
 /// ```
 /// use chat_core::UserId;
@@ -123,7 +63,7 @@ pub struct UserId(Arc<str>);
 
 impl UserId {
     /// The longest name, in characters.
-    pub const MAX_CHARS: usize = 64;
+    pub const MAX_CHARS: usize = name::MAX_CHARS;
 
     /// Checks and composes a name.
     ///
@@ -131,11 +71,24 @@ impl UserId {
     ///
     /// [`InvalidId`] says which rule it breaks.
     pub fn new(text: impl AsRef<str>) -> Result<Self, InvalidId> {
-        name("a user name", text.as_ref()).map(Self)
+        name::new("a user name", text.as_ref()).map(Self)
+    }
+
+    fn known(text: &str) -> Result<Self, InvalidId> {
+        name::known("a user name", text).map(Self)
+    }
+
+    /// Whether somebody may still take this name.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidId`] says which rule of today it breaks.
+    pub(crate) fn check(&self) -> Result<(), InvalidId> {
+        Self::new(self.as_str()).map(drop)
     }
 }
 
-string_id!(UserId, UserId::new);
+string_id!(UserId, UserId::new, UserId::known);
 
 /// What kind of room an id names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -185,7 +138,7 @@ impl RoomId {
     ///
     /// [`InvalidId`] says which rule it breaks.
     pub fn group(text: impl AsRef<str>) -> Result<Self, InvalidId> {
-        name("a group name", text.as_ref()).map(Self)
+        name::new("a group name", text.as_ref()).map(Self)
     }
 
     /// Reads an id of either kind, as it stands on the wire.
@@ -194,11 +147,22 @@ impl RoomId {
     ///
     /// [`InvalidId`] says which rule it breaks.
     pub fn new(text: impl AsRef<str>) -> Result<Self, InvalidId> {
-        let text = text.as_ref();
+        Self::read(text.as_ref(), name::new)
+    }
+
+    fn known(text: &str) -> Result<Self, InvalidId> {
+        Self::read(text, name::known)
+    }
+
+    fn read(
+        text: &str,
+        name: fn(&'static str, &str) -> Result<Arc<str>, InvalidId>,
+    ) -> Result<Self, InvalidId> {
         match text.split_once(',') {
-            None => Self::group(text),
+            None => name("a group name", text).map(Self),
             Some((one, other)) if !other.contains(',') => {
-                let room = Self::direct(&UserId::new(one)?, &UserId::new(other)?)?;
+                let user = |text| name("a user name", text).map(UserId);
+                let room = Self::direct(&user(one)?, &user(other)?)?;
                 if room.as_str() == text::nfc(text) {
                     Ok(room)
                 } else {
@@ -237,7 +201,7 @@ impl RoomId {
     }
 }
 
-string_id!(RoomId, RoomId::new);
+string_id!(RoomId, RoomId::new, RoomId::known);
 
 /// The sender's own id of a message, which makes a retry safe: 1 to 64 printable ASCII characters.
 ///
@@ -276,7 +240,7 @@ impl ClientMessageId {
     }
 }
 
-string_id!(ClientMessageId, ClientMessageId::new);
+string_id!(ClientMessageId, ClientMessageId::new, ClientMessageId::new);
 
 macro_rules! uuid_id {
     ($(#[$doc:meta])* $type:ident) => {

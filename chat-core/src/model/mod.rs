@@ -3,7 +3,9 @@
 mod body;
 mod effects;
 mod ids;
+mod invalid_id;
 mod log;
+mod name;
 mod position;
 mod precision;
 mod presence;
@@ -12,7 +14,8 @@ mod room;
 pub(crate) mod text;
 
 pub use body::{Effect, EntryBody, EntryKind, FlatBody};
-pub use ids::{ClientMessageId, Epoch, InvalidId, MessageId, RoomId, RoomKind, SessionId, UserId};
+pub use ids::{ClientMessageId, Epoch, MessageId, RoomId, RoomKind, SessionId, UserId};
+pub use invalid_id::InvalidId;
 pub use log::{Entry, NewEntry};
 pub use position::{Cursor, Page, Seq};
 pub use presence::Presence;

@@ -6,7 +6,6 @@ use super::limits::Limits;
 use crate::{
     engine::{read::directory::Directory, state::rooms::LiveRoom},
     model::{Epoch, NewRoom, RoomId, UserId},
-    port::BackendError,
     rate::RatePolicy,
     time::{Clock, IdGen},
     wire::Error,
@@ -65,15 +64,19 @@ impl Access {
         &self,
         id: RoomId,
         mut members: Vec<UserId>,
-    ) -> Result<Arc<LiveRoom>, BackendError> {
+    ) -> Result<Arc<LiveRoom>, Error> {
         members.sort();
         members.dedup();
+        // A name of an earlier release goes on where it is known, and comes to no new room.
+        for member in &members {
+            member.check()?;
+        }
         let new = NewRoom {
             id,
             epoch: Epoch(self.ids.next()),
             members,
             created_at: self.clock.now(),
         };
-        self.directory.create(new).await
+        Ok(self.directory.create(new).await?)
     }
 }

@@ -1,0 +1,55 @@
+//! Why a name or an id is refused.
+
+/// Why a name or an id was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidId {
+    /// Nothing in it.
+    #[error("{what} is empty")]
+    Empty {
+        /// What was being named.
+        what: &'static str,
+    },
+    /// Longer than allowed.
+    #[error("{what} is longer than {max} characters")]
+    TooLong {
+        /// What was being named.
+        what: &'static str,
+        /// The limit, in characters.
+        max: usize,
+    },
+    /// Holds a character that it may not hold.
+    #[error("{what} may not hold the character U+{:04X}", u32::from(*.found))]
+    Character {
+        /// What was being named.
+        what: &'static str,
+        /// The character.
+        found: char,
+    },
+    /// Begins or ends with a space.
+    #[error("{what} may not begin or end with a space")]
+    Padded {
+        /// What was being named.
+        what: &'static str,
+    },
+    /// Is `.` or `..`, which no address on the web can hold.
+    #[error("{what} may not be `.` or `..`")]
+    Dots {
+        /// What was being named.
+        what: &'static str,
+    },
+    /// Has too many combining marks on one letter.
+    #[error("{what} may not have more than {max} marks on one letter")]
+    Marks {
+        /// What was being named.
+        what: &'static str,
+        /// The limit.
+        max: usize,
+    },
+    /// A direct room with one user only.
+    #[error("a direct room needs two different users")]
+    SameUser,
+    /// The two names of a direct room stand in the wrong order, or there are more than two.
+    #[error("a direct room is named by its two users, sorted and joined by one comma")]
+    NotAPair,
+}
