@@ -16,10 +16,10 @@ use super::{
         sequencer::Sequencer,
     },
     metrics::Metrics,
-    nodes::{hints_in::HintsIn, hints_out, listen::Listening},
+    nodes::{caught::CaughtBroker, hints_in::HintsIn, hints_out::HintsOut, listen::Listening},
     parts::Parts,
     presence::{PresenceTask, changes::PresenceChanges, leases::Leases},
-    read::{directory::Directory, shared_reads::SharedReads, windows},
+    read::{directory::Directory, shared_reads::SharedReads, windows::WindowTask},
     state::{
         admission::Admission, hints::Hints, moved::Moved, outage::Outage, rooms::Rooms,
         typists::Typists, window_writes::WindowWrites,
@@ -30,7 +30,7 @@ use super::{
 use crate::{
     memory::{MemoryCache, MemoryStore},
     moderation::Chain,
-    port::{Cache, Store},
+    port::{Broker, Cache, Store},
     time::{RandomIds, SystemClock},
 };
 
@@ -85,6 +85,7 @@ pub(super) fn assemble(builder: ChatEngineBuilder) -> Arc<Parts> {
     let watched_cache = Arc::new(Watched::new(cache, outage, Arc::clone(&clock)));
     let cache: Arc<dyn Cache> = Arc::clone(&watched_cache) as _;
 
+    let broker = broker.map(|broker| Arc::new(CaughtBroker(broker)) as Arc<dyn Broker>);
     let hub = Arc::<Hub>::default();
     // Hints and windows are for other nodes, which only a broker reaches.
     let (hints, outbound) = Hints::new(broker.is_some(), Arc::clone(&metrics));
@@ -109,7 +110,7 @@ pub(super) fn assemble(builder: ChatEngineBuilder) -> Arc<Parts> {
         throttle: config.typing_throttle,
         expiry: config.typing_expiry,
     });
-    tasks.spawn_until_stop(Arc::clone(&typing).run());
+    tasks.spawn_until_stop(Arc::clone(&typing));
 
     let moved = Arc::<Moved>::default();
     let leases = Arc::new(Leases::new(
@@ -126,8 +127,9 @@ pub(super) fn assemble(builder: ChatEngineBuilder) -> Arc<Parts> {
     ));
     let (departures, departed) = mpsc::channel(DEPARTURES);
     let (task_leases, task_presence) = (Arc::clone(&leases), Arc::clone(&presence));
-    let keeper = PresenceTask::new(task_leases, task_presence, listening.clone(), &config);
-    tasks.spawn_until_stop(keeper.run(departed));
+    let listens = listening.clone();
+    let keeper = PresenceTask::new(task_leases, task_presence, listens, &config, departed);
+    tasks.spawn_until_stop(keeper);
 
     let admission = Arc::<Admission>::default();
     let (jobs, waiting) = mpsc::channel(config.append_queue);
@@ -137,6 +139,7 @@ pub(super) fn assemble(builder: ChatEngineBuilder) -> Arc<Parts> {
         followers: followers(&metrics, &typing, windows.as_ref(), &hints),
     };
     let sequencer = Sequencer::new(
+        waiting,
         Arc::clone(&clock),
         Arc::clone(&metrics),
         Arc::clone(&admission),
@@ -145,7 +148,7 @@ pub(super) fn assemble(builder: ChatEngineBuilder) -> Arc<Parts> {
         Lagging::new(Arc::clone(&directory), lagging),
     );
     // It ends by itself, after what is queued is stored.
-    tasks.spawn(sequencer.run(waiting));
+    tasks.spawn(sequencer);
     let queue = AppendQueue {
         jobs,
         admission,
@@ -154,9 +157,12 @@ pub(super) fn assemble(builder: ChatEngineBuilder) -> Arc<Parts> {
     };
 
     if let Some(broker) = broker {
-        let sending = hints_out::run(Arc::clone(&broker), outbound, Arc::clone(&metrics));
-        tasks.spawn_until_stop(sending);
-        let receiving = HintsIn {
+        tasks.spawn_until_stop(HintsOut {
+            broker: Arc::clone(&broker),
+            waiting: outbound,
+            metrics: Arc::clone(&metrics),
+        });
+        tasks.spawn_until_stop(HintsIn {
             broker,
             cache: Arc::clone(&cache),
             hub: Arc::clone(&hub),
@@ -166,11 +172,11 @@ pub(super) fn assemble(builder: ChatEngineBuilder) -> Arc<Parts> {
             presence: Arc::clone(&presence),
             metrics: Arc::clone(&metrics),
             check_every: config.position_check,
-        };
-        tasks.spawn_until_stop(receiving.run());
+        });
     }
     if let Some(writes) = window_writes {
-        tasks.spawn_until_stop(windows::run(Arc::clone(&cache), writes));
+        let cache = Arc::clone(&cache);
+        tasks.spawn_until_stop(WindowTask { cache, writes });
     }
 
     let limits = Arc::new(Limits {

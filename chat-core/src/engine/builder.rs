@@ -1,11 +1,11 @@
 //! Putting an engine together.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::config::Config;
 use crate::{
     moderation::Link,
-    port::{Broker, Cache, Moderator, Store},
+    port::{Broker, Cache, Moderator, Store, panics::caught},
     time::{Clock, IdGen},
 };
 
@@ -16,6 +16,9 @@ pub enum BuildError {
     /// There is no tokio runtime to run on.
     #[error("build the engine inside a tokio runtime")]
     NoRuntime,
+    /// The tokio runtime has no timers.
+    #[error("the tokio runtime has no timers: build it with enable_time or enable_all")]
+    NoTimers,
     /// A setting makes no sense.
     #[error("{setting} must be {must}")]
     Setting {
@@ -98,6 +101,8 @@ impl ChatEngineBuilder {
     /// Checks that an engine can be built from this, here.
     pub(super) fn check(&self) -> Result<(), BuildError> {
         tokio::runtime::Handle::try_current().map_err(|_| BuildError::NoRuntime)?;
+        // There is no other way to ask.
+        caught(|| drop(tokio::time::sleep(Duration::ZERO))).map_err(|_| BuildError::NoTimers)?;
         check(&self.config)
     }
 }

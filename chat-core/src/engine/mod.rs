@@ -52,6 +52,9 @@ pub struct Health {
     pub store: Result<(), BackendError>,
     /// Without the cache, limits are the node's own and no node knows who is online.
     pub cache: Result<(), BackendError>,
+    /// The background tasks that panicked and are about to be started again, by name. None of them should
+    /// ever be here; without `sequencer`, nothing can be sent.
+    pub resting_tasks: Vec<&'static str>,
 }
 
 /// The chat engine; clones are cheap and share everything.
@@ -90,7 +93,7 @@ impl ChatEngineBuilder {
     ///
     /// # Errors
     ///
-    /// [`BuildError`] names the setting that makes no sense.
+    /// [`BuildError`] names the setting that makes no sense, or what the runtime lacks.
     pub fn build(self) -> Result<ChatEngine, BuildError> {
         self.check()?;
         let parts = assembly::assemble(self);
@@ -184,7 +187,7 @@ impl ChatEngine {
         self.parts.presence.subscribe()
     }
 
-    /// Asks the store and the cache for a sign of life.
+    /// Asks the store and the cache for a sign of life, and names the background tasks that don't run.
     pub async fn health(&self) -> Health {
         let Parts { store, cache, .. } = &*self.parts;
         // Any question will do.
@@ -194,6 +197,7 @@ impl ChatEngine {
         Health {
             store: store.map(drop),
             cache: cache.map(drop),
+            resting_tasks: self.parts.tasks.resting(),
         }
     }
 

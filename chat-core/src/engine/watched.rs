@@ -1,5 +1,5 @@
-//! Decorators that are a store and a cache: they count each failure and log outages, so that no caller can
-//! forget to.
+//! Decorators that are a store and a cache: they count each failure and log outages, and turn a panic into a
+//! failure, so that no caller can forget to.
 //!
 //! The ports have no default methods, so a method that is missing here does not compile.
 
@@ -21,6 +21,7 @@ use crate::{
         AppendError, Appended, BackendError, BackendErrorKind, Cache, Change, Created,
         HistoryCache, LogStore, PresenceCache, RateCache, RateKey, ReceiptStore, Retry, RoomStore,
         Store, Transition,
+        panics::{Panicked, caught_async},
     },
     rate::{Decision, RatePolicy},
     time::Clock,
@@ -93,11 +94,18 @@ fn closed(operation: &'static str) -> BackendError {
     )
 }
 
-/// Passes a call on to the backend, and notes how it ended.
+/// Passes a call on to the backend, and notes how it ended. A panic is a failure, after which the call may
+/// be made again as this says.
 macro_rules! watch {
-    ($self:ident.$method:ident($($argument:expr),*)) => {
+    ($self:ident.$method:ident($($argument:expr),*), $retry:ident) => {
         match $self.backend(stringify!($method)) {
-            Ok(backend) => $self.noted(backend.$method($($argument),*).await),
+            Ok(backend) => {
+                let call = caught_async(async { backend.$method($($argument),*).await });
+                let panicked = |panic: Panicked| {
+                    Err(panic.into_error("engine", Retry::$retry, stringify!($method)))
+                };
+                $self.noted(call.await.unwrap_or_else(panicked))
+            }
             Err(closed) => Err(closed),
         }
     };
@@ -106,15 +114,15 @@ macro_rules! watch {
 #[async_trait]
 impl RoomStore for Watched<dyn Store> {
     async fn create_room(&self, room: NewRoom) -> Result<Created, BackendError> {
-        watch!(self.create_room(room))
+        watch!(self.create_room(room), IfIdempotent)
     }
 
     async fn room(&self, id: &RoomId) -> Result<Option<Room>, BackendError> {
-        watch!(self.room(id))
+        watch!(self.room(id), Safe)
     }
 
     async fn is_member(&self, id: &RoomId, user: &UserId) -> Result<bool, BackendError> {
-        watch!(self.is_member(id, user))
+        watch!(self.is_member(id, user), Safe)
     }
 
     async fn members(
@@ -123,7 +131,7 @@ impl RoomStore for Watched<dyn Store> {
         after: Option<&UserId>,
         limit: usize,
     ) -> Result<Vec<UserId>, BackendError> {
-        watch!(self.members(id, after, limit))
+        watch!(self.members(id, after, limit), Safe)
     }
 
     async fn rooms_of(
@@ -132,7 +140,7 @@ impl RoomStore for Watched<dyn Store> {
         after: Option<&RoomId>,
         limit: usize,
     ) -> Result<Vec<Membership>, BackendError> {
-        watch!(self.rooms_of(user, after, limit))
+        watch!(self.rooms_of(user, after, limit), Safe)
     }
 
     async fn rooms_with(
@@ -141,7 +149,7 @@ impl RoomStore for Watched<dyn Store> {
         after: Option<&RoomId>,
         limit: usize,
     ) -> Result<Vec<Room>, BackendError> {
-        watch!(self.rooms_with(users, after, limit))
+        watch!(self.rooms_with(users, after, limit), Safe)
     }
 }
 
@@ -152,7 +160,12 @@ impl LogStore for Watched<dyn Store> {
             let refused = |_: &NewEntry| Err(closed("append").into());
             return batch.iter().map(refused).collect();
         };
-        let answers = store.append(batch).await;
+        let entries = batch.len();
+        let call = caught_async(async { store.append(batch).await });
+        let answers = call.await.unwrap_or_else(|panic| {
+            let error = panic.into_error("engine", Retry::IfIdempotent, "append");
+            vec![Err(error.into()); entries]
+        });
         self.note(answers.iter().find_map(|answer| match answer {
             Err(AppendError::Backend(error)) => Some(error),
             _ => None,
@@ -166,11 +179,11 @@ impl LogStore for Watched<dyn Store> {
         page: Page,
         limit: usize,
     ) -> Result<Vec<Arc<Entry>>, BackendError> {
-        watch!(self.page(room, page, limit))
+        watch!(self.page(room, page, limit), Safe)
     }
 
     async fn find(&self, room: &RoomId, id: MessageId) -> Result<Option<Arc<Entry>>, BackendError> {
-        watch!(self.find(room, id))
+        watch!(self.find(room, id), Safe)
     }
 }
 
@@ -183,7 +196,7 @@ impl ReceiptStore for Watched<dyn Store> {
         mark: Mark,
         upto: Seq,
     ) -> Result<Change<Watermarks>, BackendError> {
-        watch!(self.advance(room, user, mark, upto))
+        watch!(self.advance(room, user, mark, upto), IfIdempotent)
     }
 
     async fn watermarks(
@@ -191,7 +204,7 @@ impl ReceiptStore for Watched<dyn Store> {
         room: &RoomId,
         users: &[UserId],
     ) -> Result<Vec<Watermarks>, BackendError> {
-        watch!(self.watermarks(room, users))
+        watch!(self.watermarks(room, users), Safe)
     }
 }
 
@@ -203,30 +216,30 @@ impl PresenceCache for Watched<dyn Cache> {
         session: SessionId,
         ttl: Duration,
     ) -> Result<Transition, BackendError> {
-        watch!(self.touch(user, session, ttl))
+        watch!(self.touch(user, session, ttl), IfIdempotent)
     }
 
     async fn release(&self, user: &UserId, session: SessionId) -> Result<Transition, BackendError> {
-        watch!(self.release(user, session))
+        watch!(self.release(user, session), IfIdempotent)
     }
 
     async fn presence(&self, users: &[UserId]) -> Result<Vec<Presence>, BackendError> {
-        watch!(self.presence(users))
+        watch!(self.presence(users), Safe)
     }
 
     async fn online(&self, limit: usize) -> Result<Vec<UserId>, BackendError> {
-        watch!(self.online(limit))
+        watch!(self.online(limit), Safe)
     }
 
     async fn take_expired(&self, limit: usize) -> Result<Vec<UserId>, BackendError> {
-        watch!(self.take_expired(limit))
+        watch!(self.take_expired(limit), IfIdempotent)
     }
 }
 
 #[async_trait]
 impl RateCache for Watched<dyn Cache> {
     async fn acquire(&self, key: &RateKey, policy: &RatePolicy) -> Result<Decision, BackendError> {
-        watch!(self.acquire(key, policy))
+        watch!(self.acquire(key, policy), IfIdempotent)
     }
 }
 
@@ -238,7 +251,7 @@ impl HistoryCache for Watched<dyn Cache> {
         at: Cursor,
         range: RangeInclusive<Seq>,
     ) -> Result<Option<Vec<Arc<Entry>>>, BackendError> {
-        watch!(self.window(room, at, range))
+        watch!(self.window(room, at, range), Safe)
     }
 
     async fn fill(
@@ -247,7 +260,7 @@ impl HistoryCache for Watched<dyn Cache> {
         at: Cursor,
         newest: &[Arc<Entry>],
     ) -> Result<(), BackendError> {
-        watch!(self.fill(room, at, newest))
+        watch!(self.fill(room, at, newest), IfIdempotent)
     }
 
     async fn extend(
@@ -256,6 +269,6 @@ impl HistoryCache for Watched<dyn Cache> {
         epoch: Epoch,
         entries: &[Arc<Entry>],
     ) -> Result<(), BackendError> {
-        watch!(self.extend(room, epoch, entries))
+        watch!(self.extend(room, epoch, entries), IfIdempotent)
     }
 }

@@ -4,7 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time;
 
-use crate::port::{BackendError, BackendErrorKind, Draft, Moderator, Retry, Verdict};
+use crate::port::{
+    BackendError, BackendErrorKind, Draft, Moderator, Retry, Verdict, panics::caught_async,
+};
 
 /// What to do with a text that a moderator could not judge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -34,7 +36,7 @@ pub struct Link {
     pub moderator: Arc<dyn Moderator>,
     /// How long to wait for a verdict.
     pub timeout: Duration,
-    /// What to do after an error or the time-out.
+    /// What to do after an error, a panic or the time-out.
     pub on_failure: FailurePolicy,
 }
 
@@ -52,9 +54,11 @@ impl Link {
     }
 
     async fn review(&self, draft: &Draft) -> Result<Verdict, Unavailable> {
-        let error = match time::timeout(self.timeout, self.moderator.review(draft)).await {
-            Ok(Ok(verdict)) => return Ok(verdict),
-            Ok(Err(error)) => error,
+        let review = caught_async(async { self.moderator.review(draft).await });
+        let error = match time::timeout(self.timeout, review).await {
+            Ok(Ok(Ok(verdict))) => return Ok(verdict),
+            Ok(Ok(Err(error))) => error,
+            Ok(Err(panic)) => panic.into_error("moderator", Retry::Safe, "review"),
             Err(_) => BackendError {
                 kind: BackendErrorKind::Timeout,
                 retry: Retry::Safe,

@@ -6,7 +6,10 @@
 //!   that a power cut can't take it back.
 //! - A future that is dropped before it is done may or may not have had its effect, as after a
 //!   crash; it never leaves half of one.
-//! - Nothing panics; a method that returns an error doesn't log it as well.
+//! - A method that returns an error doesn't log it as well.
+//! - No method should panic. The engine takes a panic as the failure of that call, of kind
+//!   [`Other`](BackendErrorKind::Other): [`Retry::Safe`] for a call that only reads, else
+//!   [`Retry::IfIdempotent`], so an append that panicked is answered as `outcome_unknown`. Other calls go on.
 //!
 //! An `Arc` or a `Box` of an implementation is one too, so whoever gives one to the engine may keep a
 //! handle to it.
@@ -19,6 +22,7 @@ mod cache;
 mod error;
 mod inbox;
 mod moderator;
+pub(crate) mod panics;
 mod pointer;
 mod store;
 

@@ -35,8 +35,8 @@ pub enum Verdict {
 /// Reviews each message and edit before it is stored.
 ///
 /// A review may ask a service elsewhere: its [`Link`](crate::moderation::Link) in the chain says how long
-/// the engine waits for it, and what the engine does after that or after an error. The future is then
-/// dropped.
+/// the engine waits for it, and what the engine does after that, after an error or after a panic. The future is
+/// then dropped.
 #[async_trait]
 pub trait Moderator: fmt::Debug + Send + Sync + 'static {
     /// Judges a draft.

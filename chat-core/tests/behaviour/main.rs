@@ -16,6 +16,7 @@ mod growing;
 mod metrics;
 mod nodes;
 mod outages;
+mod plugged_in;
 mod receipts;
 mod resuming;
 mod sending;

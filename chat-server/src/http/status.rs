@@ -37,9 +37,17 @@ async fn ready(State(app): State<App>) -> Result<String, Failure> {
     if app.stop.is_cancelled() {
         return Err(chat_core::Error::ShuttingDown.into());
     }
-    let Health { store, cache } = app.engine.health().await;
+    let Health {
+        store,
+        cache,
+        resting_tasks,
+    } = app.engine.health().await;
     store.map_err(chat_core::Error::from)?;
     Ok(match cache {
+        Ok(()) if !resting_tasks.is_empty() => {
+            let tasks = resting_tasks.join(", ");
+            format!("READY, but these tasks panicked and are started again: {tasks}")
+        }
         Ok(()) => "READY".to_owned(),
         Err(error) => format!(
             "READY, but {error}: limits are this node's own, and nobody knows who is online"

@@ -9,6 +9,7 @@ use std::{
 use super::transport::{Transport, TrySendError};
 use crate::{
     model::{RoomId, Seq, SessionId, UserId},
+    port::panics::caught,
     wire::{CloseReason, Event, Frame, Outgoing},
 };
 
@@ -49,13 +50,17 @@ impl Device {
     }
 
     /// Sends anything but a room's entries. A device whose transport is full is closed as slow, unless the
-    /// frame may be dropped.
+    /// frame may be dropped. One whose transport panics is closed too: it may lack the frame.
     pub(crate) fn send(&self, frame: Frame) {
         let ephemeral = frame.is_ephemeral();
-        match self.transport.try_send(frame) {
-            Ok(()) | Err(TrySendError::Closed) => {}
-            Err(TrySendError::Full) if ephemeral => {}
-            Err(TrySendError::Full) => {
+        match caught(|| self.transport.try_send(frame)) {
+            Ok(Ok(()) | Err(TrySendError::Closed)) => {}
+            Ok(Err(TrySendError::Full)) if ephemeral => {}
+            Err(panic) => {
+                tracing::error!(%panic, user = %self.user, session = %self.session, "a transport failed");
+                self.close(CloseReason::Internal);
+            }
+            Ok(Err(TrySendError::Full)) => {
                 tracing::info!(user = %self.user, session = %self.session, "closing a slow consumer");
                 self.close(CloseReason::Slow);
             }
@@ -126,7 +131,9 @@ impl Device {
     }
 
     pub(crate) fn close(&self, reason: CloseReason) {
-        self.transport.close(reason);
+        if let Err(panic) = caught(|| self.transport.close(reason)) {
+            tracing::error!(%panic, user = %self.user, session = %self.session, "a transport failed");
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The way out to one connected device.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use crate::wire::{CloseReason, Frame};
 
@@ -17,6 +17,9 @@ pub enum TrySendError {
 
 /// One connection's way out, which only writes: whoever owns the connection reads it, and gives each
 /// request to [`Session::dispatch`](crate::Session::dispatch).
+///
+/// A panic in [`try_send`](Self::try_send) closes this device with [`CloseReason::Internal`], for it may lack
+/// a frame; a panic in [`close`](Self::close) is logged. Other devices don't notice.
 pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// Takes a frame to be written, without waiting; frames are written in the order taken.
     ///
@@ -29,3 +32,20 @@ pub trait Transport: fmt::Debug + Send + Sync + 'static {
     /// Writes what was taken, then closes. Only the first call counts.
     fn close(&self, reason: CloseReason);
 }
+
+macro_rules! through {
+    ($pointer:ident) => {
+        impl<T: Transport + ?Sized> Transport for $pointer<T> {
+            fn try_send(&self, frame: Frame) -> Result<(), TrySendError> {
+                (**self).try_send(frame)
+            }
+
+            fn close(&self, reason: CloseReason) {
+                (**self).close(reason);
+            }
+        }
+    };
+}
+
+through!(Arc);
+through!(Box);

@@ -7,6 +7,7 @@ use crate::{
     engine::{
         log::follower::Follower,
         state::{hints::Hints, rooms::LiveRoom, typists::Typists},
+        tasks::Task,
     },
     model::{Entry, EntryBody, UserId},
     port::Hint,
@@ -45,9 +46,13 @@ impl Typing {
             active,
         });
     }
+}
 
-    /// Ends typing that was not renewed; runs until the engine stops.
-    pub(crate) async fn run(self: Arc<Self>) {
+/// Ends typing that was not renewed; runs until the engine stops.
+impl Task for Arc<Typing> {
+    const NAME: &'static str = "typing";
+
+    async fn run(&mut self) {
         let mut tick = tokio::time::interval(self.expiry / 12);
         loop {
             tick.tick().await;

@@ -96,7 +96,7 @@ pub(crate) struct Read {
 /// The rooms that lag behind, each once however many hints there were.
 #[derive(Debug)]
 pub(crate) struct Lagging {
-    directory: Arc<Directory>,
+    pub(crate) directory: Arc<Directory>,
     hints: mpsc::Receiver<CatchUp>,
     /// Each room, while it waits and while it is read.
     wanted: HashMap<RoomId, Wanted>,

@@ -17,11 +17,13 @@ use crate::{
         },
     },
     model::{NewEntry, RoomId, UserId},
+    port::{BackendError, BackendErrorKind, Retry, panics::caught},
     time::Clock,
     wire::{Error, Sent},
 };
 
-/// Is called once, when an entry is stored for good or refused.
+/// Is called once, when an entry is stored for good or refused. A panic in it is logged, and costs nothing
+/// else.
 pub struct Responder(Box<dyn FnOnce(Result<Sent, Error>) + Send>);
 
 impl Responder {
@@ -40,36 +42,65 @@ impl fmt::Debug for Responder {
 /// The caller that awaits an append, and when it began.
 #[derive(Debug)]
 pub(crate) struct Waiter {
-    done: Responder,
+    /// `None` once the caller has been answered.
+    done: Option<Responder>,
     pub(crate) since: Duration,
     /// From the command to its acknowledgement.
     pub(crate) span: Span,
+    /// The sequencer has the entry, so it may be stored.
+    queued: bool,
 }
 
 impl Waiter {
     pub(crate) fn new(user: &UserId, room: &RoomId, since: Duration, done: Responder) -> Self {
         Self {
-            done,
+            done: Some(done),
             since,
+            queued: false,
             span: tracing::debug_span!("append", %user, %room, seq = Empty),
         }
     }
 
     /// Answers the caller.
-    pub(crate) fn answer(self, clock: &dyn Clock, metrics: &Metrics, result: Result<Sent, Error>) {
-        let Self { done, since, span } = self;
+    pub(crate) fn answer(
+        mut self,
+        clock: &dyn Clock,
+        metrics: &Metrics,
+        result: Result<Sent, Error>,
+    ) {
+        let span = &self.span;
         match &result {
             Ok(sent) => {
-                let took = clock.monotonic().saturating_sub(since);
+                let took = clock.monotonic().saturating_sub(self.since);
                 metrics.ack_time.note_time(took);
                 span.record("seq", sent.seq.0);
-                tracing::debug!(parent: &span, ?took, duplicate = sent.duplicate, "acked");
+                tracing::debug!(parent: span, ?took, duplicate = sent.duplicate, "acked");
             }
             Err(error) => {
-                tracing::debug!(parent: &span, code = error.code().name(), "refused");
+                tracing::debug!(parent: span, code = error.code().name(), "refused");
             }
         }
-        (done.0)(result);
+        self.respond(result);
+    }
+
+    fn respond(&mut self, result: Result<Sent, Error>) {
+        if let Some(done) = self.done.take()
+            && let Err(panic) = caught(|| (done.0)(result))
+        {
+            tracing::error!(parent: &self.span, %panic, "a responder failed");
+        }
+    }
+}
+
+impl Drop for Waiter {
+    /// An entry that the sequencer has lost, for it panicked, may be stored or not.
+    fn drop(&mut self) {
+        if self.queued && self.done.is_some() {
+            let (kind, retry) = (BackendErrorKind::Other, Retry::IfIdempotent);
+            let why = "the task that appends panicked";
+            let error = BackendError::new("engine", kind, retry, "append", why);
+            self.respond(Err(error.into()));
+        }
     }
 }
 
@@ -115,7 +146,8 @@ impl AppendQueue {
     }
 
     /// Queues an entry, which fixes its place among the entries of its room; or refuses it.
-    pub(crate) fn push(&self, append: Append) {
+    pub(crate) fn push(&self, mut append: Append) {
+        append.waiter.queued = true;
         let (job, error) = match self.jobs.try_send(Job::Append(append)) {
             Ok(()) => return,
             Err(TrySendError::Full(job)) => {

@@ -26,6 +26,7 @@ use crate::{
             hints::Hints,
             rooms::LiveRoom,
         },
+        tasks::Task,
     },
     model::NewEntry,
     port::{AppendError, Appended, BackendError, Outcome, Retry},
@@ -41,10 +42,12 @@ pub(crate) struct Sequencer {
     publisher: Publisher,
     lagging: Lagging,
     healing: Healing,
+    jobs: mpsc::Receiver<Job>,
 }
 
 impl Sequencer {
     pub(crate) fn new(
+        jobs: mpsc::Receiver<Job>,
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
         admission: Arc<Admission>,
@@ -60,22 +63,27 @@ impl Sequencer {
             publisher,
             lagging,
             healing,
+            jobs,
         }
     }
+}
 
-    /// Runs until the last sender of jobs is gone, or the queue is closed.
-    pub(crate) async fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
+/// Runs until the last sender of jobs is gone, or the queue is closed.
+impl Task for Sequencer {
+    const NAME: &'static str = "sequencer";
+
+    async fn run(&mut self) {
         let mut queued = Vec::new();
         let mut recheck = interval(RECHECK);
         recheck.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                count = jobs.recv_many(&mut queued, BATCH) => {
+                count = self.jobs.recv_many(&mut queued, BATCH) => {
                     if count == 0 {
                         return;
                     }
-                    self.work(&mut queued, &mut jobs).await;
-                    if jobs.is_empty() {
+                    self.work(&mut queued).await;
+                    if self.jobs.is_empty() {
                         self.admission.caught_up();
                     }
                 }
@@ -91,8 +99,17 @@ impl Sequencer {
         }
     }
 
+    /// Entries of any room may have been stored, and not been published.
+    fn recover(&mut self) {
+        for room in self.lagging.directory.rooms.all() {
+            self.healing.doubt(room);
+        }
+    }
+}
+
+impl Sequencer {
     /// Carries out one batch of jobs.
-    async fn work(&mut self, queued: &mut Vec<Job>, jobs: &mut mpsc::Receiver<Job>) {
+    async fn work(&mut self, queued: &mut Vec<Job>) {
         let mut batch = Vec::with_capacity(queued.len());
         let mut waiting = Vec::with_capacity(queued.len());
         let mut finished: Vec<oneshot::Sender<()>> = Vec::new();
@@ -108,7 +125,7 @@ impl Sequencer {
                 }
                 Job::Flush(done) => finished.push(done),
                 Job::Close(done) => {
-                    jobs.close();
+                    self.jobs.close();
                     finished.push(done);
                 }
             }

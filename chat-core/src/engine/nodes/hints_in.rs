@@ -17,6 +17,7 @@ use crate::{
         presence::{changes::PresenceChanges, leases::Leases},
         read::directory::Directory,
         state::rooms::LiveRoom,
+        tasks::Task,
     },
     model::UserId,
     port::{BackendError, Broker, Cache, Delivery, Hint, Topic},
@@ -39,9 +40,11 @@ pub(crate) struct HintsIn {
     pub(crate) check_every: Duration,
 }
 
-impl HintsIn {
-    /// Runs until the engine stops.
-    pub(crate) async fn run(self) {
+/// Runs until the engine stops.
+impl Task for HintsIn {
+    const NAME: &'static str = "hints_in";
+
+    async fn run(&mut self) {
         let mut check = tokio::time::interval(self.check_every);
         check.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         // What a failure kept from being followed is made up for later.
@@ -72,7 +75,9 @@ impl HintsIn {
             }
         }
     }
+}
 
+impl HintsIn {
     async fn compare(&self) -> Result<(), BackendError> {
         catch_up::on_entries(&self.directory, &self.catch_ups).await
     }

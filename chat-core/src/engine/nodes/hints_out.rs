@@ -22,6 +22,7 @@ use crate::{
             hints::{Hints, Outbound, WAITING},
             rooms::LiveRoom,
         },
+        tasks::Task,
     },
     model::{Effect, Entry},
     port::{Broker, Hint, Topic},
@@ -42,11 +43,23 @@ impl Follower for Hints {
 
 /// Hands hints to the broker. What the broker doesn't take is kept until it does: the nodes that it reaches
 /// don't know that they miss something.
-pub(crate) async fn run(
-    broker: Arc<dyn Broker>,
-    mut waiting: mpsc::Receiver<Outbound>,
-    metrics: Arc<Metrics>,
-) {
+#[derive(Debug)]
+pub(crate) struct HintsOut {
+    pub(crate) broker: Arc<dyn Broker>,
+    pub(crate) waiting: mpsc::Receiver<Outbound>,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+/// Runs until the engine stops.
+impl Task for HintsOut {
+    const NAME: &'static str = "hints_out";
+
+    async fn run(&mut self) {
+        run(&self.broker, &mut self.waiting, &self.metrics).await;
+    }
+}
+
+async fn run(broker: &Arc<dyn Broker>, waiting: &mut mpsc::Receiver<Outbound>, metrics: &Metrics) {
     const AT_ONCE: usize = 1_024;
     const RETRY: Duration = Duration::from_millis(500);
     let mut outbound = Vec::new();
@@ -68,7 +81,7 @@ pub(crate) async fn run(
         };
         leave_out_the_outdated(&mut hints);
         let count = hints.len();
-        let refused = hand_over(&broker, hints).await;
+        let refused = hand_over(broker, hints).await;
         metrics.hints_sent.add(count - refused.len());
         metrics.hints_failed.add(refused.len());
         if !refused.is_empty() {
@@ -103,7 +116,7 @@ async fn hand_over(broker: &Arc<dyn Broker>, hints: Vec<(Topic, Hint)>) -> Vec<(
         }
         match calls.join_next().await {
             Some(Ok(more)) => refused.extend(more),
-            // A call that panicked is one hint less for a topic; others make up for it.
+            // Lost hints are made up for on the other nodes.
             Some(Err(_)) => {}
             None => return refused,
         }

@@ -8,7 +8,7 @@ use super::{
     changes::PresenceChanges,
     leases::{Departure, Leases},
 };
-use crate::engine::{config::Config, nodes::listen::Listening};
+use crate::engine::{config::Config, nodes::listen::Listening, tasks::Task};
 
 /// How many departures wait until the cache is back; of more, the leases end by themselves.
 const UNRELEASED: usize = 65_536;
@@ -21,6 +21,7 @@ pub(crate) struct PresenceTask {
     refresh: Duration,
     expire: Duration,
     gather: Duration,
+    departures: mpsc::Receiver<Departure>,
 }
 
 impl PresenceTask {
@@ -29,6 +30,7 @@ impl PresenceTask {
         changes: Arc<PresenceChanges>,
         listening: Option<Arc<Listening>>,
         config: &Config,
+        departures: mpsc::Receiver<Departure>,
     ) -> Self {
         Self {
             leases,
@@ -37,11 +39,16 @@ impl PresenceTask {
             refresh: config.presence_refresh,
             expire: config.presence_lease / 30,
             gather: config.presence_window,
+            departures,
         }
     }
+}
 
-    /// Runs until the engine stops.
-    pub(crate) async fn run(self, mut departures: mpsc::Receiver<Departure>) {
+/// Runs until the engine stops.
+impl Task for PresenceTask {
+    const NAME: &'static str = "presence";
+
+    async fn run(&mut self) {
         let every = |time| {
             let mut interval = tokio::time::interval(time);
             interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -51,7 +58,7 @@ impl PresenceTask {
         let mut expire = every(self.expire);
         let mut gather = every(self.gather);
         let mut unreleased = Vec::new();
-        let leases = &self.leases;
+        let (leases, departures) = (&self.leases, &mut self.departures);
         loop {
             tokio::select! {
                 Some(departure) = departures.recv() => {

@@ -15,6 +15,7 @@ use crate::{
             rooms::LiveRoom,
             window_writes::{What, WindowWrites, Write},
         },
+        tasks::Task,
     },
     model::{Entry, RoomId},
     port::{BackendError, Cache},
@@ -55,8 +56,23 @@ impl Waiting {
     }
 }
 
+/// Carries out the writes that wait.
+#[derive(Debug)]
+pub(crate) struct WindowTask {
+    pub(crate) cache: Arc<dyn Cache>,
+    pub(crate) writes: mpsc::Receiver<Write>,
+}
+
 /// Runs until the engine stops.
-pub(crate) async fn run(cache: Arc<dyn Cache>, mut writes: mpsc::Receiver<Write>) {
+impl Task for WindowTask {
+    const NAME: &'static str = "windows";
+
+    async fn run(&mut self) {
+        run(&self.cache, &mut self.writes).await;
+    }
+}
+
+async fn run(cache: &Arc<dyn Cache>, writes: &mut mpsc::Receiver<Write>) {
     let mut batch = Vec::new();
     while writes.recv_many(&mut batch, BATCH).await > 0 {
         let mut rooms: HashMap<RoomId, Waiting> = HashMap::new();
@@ -77,7 +93,7 @@ pub(crate) async fn run(cache: Arc<dyn Cache>, mut writes: mpsc::Receiver<Write>
         loop {
             let free = AT_ONCE - calls.len();
             for waiting in rooms.by_ref().take(free) {
-                calls.spawn(waiting.carry_out(Arc::clone(&cache)));
+                calls.spawn(waiting.carry_out(Arc::clone(cache)));
             }
             let Some(done) = calls.join_next().await else {
                 break;

@@ -16,9 +16,9 @@ use crate::port::{BackendError, BackendErrorKind, Retry};
 pub struct Method(pub(super) &'static str);
 
 impl Method {
-    /// [`Transport::try_send`](crate::port::Transport::try_send).
+    /// [`Transport::try_send`](crate::Transport::try_send).
     pub const TRY_SEND: Self = Self("try_send");
-    /// [`Transport::close`](crate::port::Transport::close).
+    /// [`Transport::close`](crate::Transport::close).
     pub const CLOSE: Self = Self("close");
 }
 
@@ -35,7 +35,7 @@ impl IntoIterator for Method {
 /// What happens to one call.
 ///
 /// Waiting is tokio's, so that a test with paused time waits for nothing. A call that returns
-/// without waiting, as those of a [`Transport`](crate::port::Transport) do, passes where another
+/// without waiting, as those of a [`Transport`](crate::Transport) do, passes where another
 /// one would wait.
 #[derive(Debug, Clone)]
 pub enum Fault {
