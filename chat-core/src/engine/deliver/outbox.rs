@@ -79,6 +79,21 @@ impl Outbox {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Waits until it is closed, whatever is still in it, and gives the reason. For a caller that can't
+    /// write frames now; one caller at a time, as of [`recv_many`](Self::recv_many).
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped call has missed nothing.
+    pub async fn until_closed(&self) -> CloseReason {
+        loop {
+            if let Some(reason) = self.closed() {
+                return reason;
+            }
+            self.changed.notified().await;
+        }
+    }
+
     /// Waits until there are frames and moves at most `max` of them to the end of `into`.
     ///
     /// Gives the reason once the outbox is closed and all its frames have been taken. One caller at
@@ -196,6 +211,20 @@ mod tests {
             outbox.recv_many(&mut frames, 9).await,
             Some(CloseReason::Shutdown)
         );
+    }
+
+    #[tokio::test]
+    async fn a_close_is_seen_before_the_frames_have_been_taken() {
+        let outbox = Outbox::new(OutboxLimits::default());
+        outbox.try_send(durable()).unwrap();
+        let (reason, ()) = tokio::join!(outbox.until_closed(), async {
+            outbox.try_send(durable()).unwrap();
+            outbox.close(CloseReason::Slow);
+        });
+        assert_eq!(reason, CloseReason::Slow);
+        let mut frames = Vec::new();
+        assert_eq!(outbox.recv_many(&mut frames, 9).await, None);
+        assert_eq!(frames.len(), 2);
     }
 
     #[tokio::test]
