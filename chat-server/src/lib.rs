@@ -15,6 +15,6 @@ mod shutdown;
 mod websocket;
 
 pub use http::{auth::OpenAuthenticator, listener::Listener};
-pub use legacy::check_event;
+pub use legacy::{check_event, recode_packet, recode_payload};
 pub use server::{Builder, Server};
 pub use shutdown::signal;

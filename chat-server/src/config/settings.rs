@@ -108,8 +108,9 @@ settings! {
     connections: Option<usize> = "auto", "N|auto";
     /// How many connections an IPv4 address, or an IPv6 /64 network, may have.
     connections_per_ip: usize = "1000", "N";
-    /// How many of these may be new: without a request, or on a WebSocket without `hello`.
-    pending_per_ip: usize = "100", "N";
+    /// How many of these may be new: without a request, or without a name on a WebSocket or in a session
+    /// of Socket.IO.
+    pending_per_ip: usize = "200", "N";
     /// How many connections a user may have.
     connections_per_user: usize = "20", "N";
     /// How long a new WebSocket may take to say `hello`.

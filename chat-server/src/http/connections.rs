@@ -114,6 +114,11 @@ impl Slot {
 }
 
 impl Settle {
+    /// Counts one more from the same address, as new; `None` when it is one too many.
+    pub(crate) fn admit_another(&self) -> Option<Slot> {
+        self.0.connections.admit(self.0.ip)
+    }
+
     /// Counts the connection as new no longer.
     pub(crate) fn settle(&self) {
         if !self.0.settled.swap(true, Ordering::Relaxed)

@@ -12,7 +12,7 @@ use axum::{
 };
 use tower_http::{
     catch_panic::CatchPanicLayer,
-    cors::{AllowOrigin, CorsLayer},
+    cors::{AllowCredentials, AllowHeaders, AllowOrigin, CorsLayer},
 };
 
 use super::{app::App, connections::Settle, failure::Failure, status};
@@ -32,8 +32,8 @@ pub(crate) fn router(app: App) -> Router {
         .layer(DefaultBodyLimit::max(app.settings.body_bytes.0))
         .layer(middleware::from_fn_with_state(app.clone(), refuse_late));
     requests
-        .merge(legacy::socketio(&app))
         .layer(middleware::from_fn(settle))
+        .merge(legacy::socketio(&app))
         .merge(native::routes())
         .method_not_allowed_fallback(async || {
             let why = "this address wants another method";
@@ -93,7 +93,11 @@ fn cors(settings: &Arc<Settings>) -> CorsLayer {
     CorsLayer::new()
         .allow_origin(allowed)
         .allow_methods([Method::GET, Method::POST, Method::PUT])
-        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
+        // Whatever they like, as the old server had it.
+        .allow_headers(AllowHeaders::mirror_request())
+        .allow_credentials(AllowCredentials::predicate(|_, request| {
+            legacy::serves(request.uri.path())
+        }))
         .expose_headers([header::RETRY_AFTER])
         .max_age(REMEMBER)
 }

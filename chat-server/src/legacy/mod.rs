@@ -12,9 +12,14 @@ mod time;
 
 use axum::{Router, routing::get};
 
-pub use self::socketio::check_event;
 pub(crate) use self::socketio::routes as socketio;
+pub use self::socketio::{check_event, recode_packet, recode_payload};
 use crate::http::app::App;
+
+/// Whether a path is one of the old server's, whose pages may send credentials.
+pub(crate) fn serves(path: &str) -> bool {
+    ["/lastmessages", "/socket.io", "/socket.io/"].contains(&path)
+}
 
 /// `GET /lastmessages`, the one HTTP request of the old clients.
 pub(crate) fn requests() -> Router<App> {

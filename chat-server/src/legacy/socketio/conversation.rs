@@ -1,323 +1,452 @@
-//! One socket and its state: the user that it is, and the user that it talks to.
+//! One client above the protocol: the user that it is, the user that it talks to, and its events.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::VecDeque, future::Future, pin::Pin, sync::Arc, time::Duration, vec};
 
 use chat_core::{
-    Actor, ChatEngine, ClientMessageId, Clock, CloseReason, Connect, EntryBody, Error, ErrorBody,
-    Event, Frame, IdGen, Mark, MessageId, NewBody, Outbox, Outgoing, Responder, RoomId, Sent,
-    Session, Transport, UserId,
+    Actor, ClientMessageId, Clock, CloseReason, EntryBody, Error, ErrorBody, Event, Frame, IdGen,
+    MessageId, NewBody, Outgoing, Responder, RoomId, Sent, UserId,
 };
 use serde_json::json;
-use socketioxide::extract::AckSender;
 use tokio::time::Instant;
 
 use super::{
     context::Context,
-    inbox::{Call, Calls},
+    engine_packet::Encoded,
+    identity::{self, Identity},
     incoming::Incoming,
-    online::Reader,
-    outgoing::{ChatMessage, Client, DM_ERROR, wording},
+    outgoing::{ChatMessage, DM_ERROR, wording},
+    packet,
+    queue::Queue,
     receipts,
 };
+use crate::http::connections::Settle;
 
-/// How many frames are taken from the engine at once.
-const FRAMES: usize = 64;
+/// How many events may wait; long polling delivers a thousand at once.
+const MAX_WAITING: usize = 4_096;
 
-/// A socket's task.
+/// How many bytes of events may wait.
+const MAX_BYTES: usize = 1 << 20;
+
+type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// What a client has asked for and what it is sent, one thing after the other in each direction.
 pub(super) struct Conversation {
     context: Arc<Context>,
-    client: Client,
+    queue: Arc<Queue>,
     identity: Option<Identity>,
+    /// Ends the count of its connection as new when the client has a name.
+    settle: Option<Settle>,
     /// When the changes of name and partner made so far are paid off.
     switches_paid: Instant,
+    waiting: VecDeque<Call>,
+    waiting_bytes: usize,
+    /// What is being done for the client.
+    work: Option<Boxed<Done>>,
+    /// Frames of the engine that are still to be sent.
+    frames: vec::IntoIter<Frame>,
+    /// The receipts that come before them.
+    receipts: Option<Boxed<Vec<(&'static str, MessageId)>>>,
+    /// Whether the client is gone: what it had sent is carried out without a session.
+    gone: bool,
 }
 
-/// What a socket has while it has a name.
-struct Identity {
-    user: Actor,
-    /// Ends before the rest when the client is gone: what it had sent is carried out without.
-    session: Option<Session>,
-    outbox: Arc<Outbox>,
-    /// The one direct room that the client shows.
-    room: Option<RoomId>,
-    /// As long as it lives, the socket gets the list of who is online.
-    named: Arc<()>,
+/// One thing that a client asks for.
+struct Call {
+    ask: Ask,
+    /// Set when it wants an answer.
+    ack: Option<u64>,
+    size: usize,
 }
+
+enum Ask {
+    Event(Result<Incoming, Error>),
+    /// To leave the namespace, and with it the name.
+    Leave,
+}
+
+/// What has become of a call.
+enum Done {
+    Known(Result<UserId, Error>, Option<u64>),
+    Named(Result<Identity, Error>, Option<u64>),
+    Opened(Result<RoomId, Error>, Option<u64>),
+    Carried(Result<(), Error>, Option<u64>),
+    /// The answer comes when the message is stored.
+    Submitted,
+}
+
+/// More has been sent than fits.
+pub(super) struct Flood;
 
 impl Conversation {
-    pub(super) fn new(context: Arc<Context>, client: Client) -> Self {
+    pub(super) fn new(context: Arc<Context>, queue: Arc<Queue>, settle: Option<Settle>) -> Self {
         Self {
             context,
-            client,
+            queue,
             identity: None,
+            settle,
             switches_paid: Instant::now(),
+            waiting: VecDeque::new(),
+            waiting_bytes: 0,
+            work: None,
+            frames: Vec::new().into_iter(),
+            receipts: None,
+            gone: false,
         }
     }
 
-    /// Runs until the client is gone. What it had sent before is still carried out, though the session
-    /// ends at once.
-    pub(super) async fn run(mut self, calls: Arc<Calls>) {
-        let mut frames = Vec::new();
-        let mut leaving = false;
-        loop {
-            tokio::select! {
-                () = self.client.kick.cancelled(), if !leaving => {
-                    calls.close();
-                    self.identity = None;
-                    while calls.recv().await.is_some() {}
-                    return Box::pin(self.client.hang_up()).await;
-                }
-                () = self.client.gone.cancelled(), if !leaving => {
-                    leaving = true;
-                    calls.close();
-                    if let Some(identity) = &mut self.identity {
-                        identity.session = None;
-                    }
-                }
-                call = calls.recv() => match call {
-                    Some(call) => {
-                        let kick = self.client.kick.clone();
-                        // Boxed, for a task is as large as the largest thing it awaits.
-                        kick.run_until_cancelled(Box::pin(self.take(call))).await;
-                    }
-                    None => return,
-                },
-                closed = next_frames(self.identity.as_ref(), &mut frames), if !leaving => {
-                    for frame in frames.drain(..) {
-                        self.deliver(&frame).await;
-                    }
-                    if let Some(reason) = closed
-                        && !self.client.kick.is_cancelled()
-                    {
-                        self.client.metrics.closed.count(reason);
-                    }
-                    match closed {
-                        None => {}
-                        Some(CloseReason::Shutdown) => {
-                            // The client comes back by itself when its connection is cut, not when
-                            // it is asked to go; so that is left to `SocketIo::close`.
-                            self.client.emit(DM_ERROR, "The server is shutting down");
-                            // What comes from now on has nobody to take it.
-                            calls.close();
-                            return;
-                        }
-                        Some(reason) => {
-                            self.client.emit(DM_ERROR, &format!("Disconnected: {}", reason.name()));
-                            self.client.kick.cancel();
-                        }
-                    }
-                }
-            }
+    /// Takes an event, of `size` bytes, to be carried out after those before it.
+    pub(super) fn take(
+        &mut self,
+        event: Result<Incoming, Error>,
+        ack: Option<u64>,
+        size: usize,
+    ) -> Result<(), Flood> {
+        let bytes = self.waiting_bytes + size;
+        if self.waiting.len() >= MAX_WAITING || bytes > MAX_BYTES {
+            return Err(Flood);
         }
+        self.waiting_bytes = bytes;
+        let ask = Ask::Event(event);
+        self.waiting.push_back(Call { ask, ack, size });
+        Ok(())
     }
 
-    async fn take(&mut self, call: Call) {
-        let Call { event, ack, .. } = call;
-        let done = match (event, &mut self.identity) {
-            (Err(error), _) => Err(error),
-            (Ok(Incoming::SetUsername(name)), _) => self.set_username(&name).await,
-            (Ok(_), None) => Err(bad("say who you are first: set-username")),
-            (Ok(Incoming::StartDm(peer)), Some(_)) => self.start_dm(&peer).await,
-            (Ok(Incoming::Message { text, client_id }), Some(identity)) => {
-                return identity
-                    .send(&self.context, &self.client, text, client_id, ack)
-                    .await;
-            }
-            (Ok(Incoming::Typing), Some(identity)) => identity.typing().await,
-            (Ok(Incoming::Receipt { mark, id, from }), Some(identity)) => {
-                identity.receipt(mark, id, &from).await
-            }
-        };
-        match done {
-            Ok(()) => drop(ack.send(&json!({}))),
-            Err(error) => refuse(&self.client, ack, &error),
-        }
-    }
-
-    async fn set_username(&mut self, name: &str) -> Result<(), Error> {
-        let user = self.context.app.login.user(name).await?;
-        if self
-            .identity
-            .as_ref()
-            .is_some_and(|identity| *identity.user.user() == user)
+    /// The client has moved to another connection, which is new until the client has a name.
+    pub(super) fn moved(&mut self, settle: Option<Settle>) {
+        self.settle = settle;
+        if self.identity.is_some()
+            && let Some(settle) = self.settle.take()
         {
-            return Ok(());
+            settle.settle();
         }
-        self.pay_for_switch()?;
-        // The former name is given up first, so that it doesn't stay behind as a ghost.
+    }
+
+    /// The client leaves the namespace. What it had sent before is still carried out, though its
+    /// session ends at once.
+    pub(super) fn leave(&mut self) {
+        self.end_session();
+        self.waiting.push_back(Call {
+            ask: Ask::Leave,
+            ack: None,
+            size: 0,
+        });
+    }
+
+    /// Ends the session, and hears no more from the engine.
+    fn end_session(&mut self) {
+        self.frames = Vec::new().into_iter();
+        self.receipts = None;
+        if let Some(identity) = &mut self.identity {
+            identity.session = None;
+        }
+    }
+
+    /// Gives up the name, and all that was not carried out yet.
+    pub(super) fn stop(&mut self) {
+        self.end_session();
         self.identity = None;
-        let identity = Identity::take(&self.context.app.engine, user).await?;
-        let reader = Reader::new(self.client.clone(), Arc::downgrade(&identity.named));
-        self.identity = Some(identity);
-        self.context.newcomers.send(reader).await.ok();
-        Ok(())
+        self.work = None;
+        self.waiting = VecDeque::new();
     }
 
-    async fn start_dm(&mut self, peer: &UserId) -> Result<(), Error> {
-        self.pay_for_switch()?;
-        let Some(identity) = &mut self.identity else {
-            return Ok(());
-        };
-        // The former partner goes first: after a failure nothing may reach the wrong one.
-        identity.room = None;
-        identity.room = Some(identity.user.open(peer).await?.room.id);
-        Ok(())
-    }
-
-    /// Limits changes of name and partner: each may make a room, or change the list for all.
-    fn pay_for_switch(&mut self) -> Result<(), Error> {
-        const EACH: Duration = Duration::from_millis(200);
-        const AT_ONCE: u32 = 20;
-        let now = Instant::now();
-        let paid = self.switches_paid.max(now) + EACH;
-        match paid.checked_duration_since(now + EACH * AT_ONCE) {
-            Some(wait) if !wait.is_zero() => Err(Error::RateLimited {
-                retry_after: wait,
-                muted_for: None,
-            }),
-            _ => {
-                self.switches_paid = paid;
-                Ok(())
-            }
+    /// The client is gone: carries out what it had sent before.
+    pub(super) async fn finish(mut self) {
+        self.gone = true;
+        self.end_session();
+        loop {
+            self.start();
+            let Some(work) = &mut self.work else { return };
+            let done = work.await;
+            self.work = None;
+            self.done(done);
         }
     }
 
-    async fn deliver(&self, frame: &Frame) {
-        let Some(identity) = &self.identity else {
-            return;
-        };
-        let Outgoing::Event(event) = frame.outgoing() else {
-            return;
-        };
-        match event {
-            Event::Entry(entry) if identity.shows(&entry.room) => {
-                if let EntryBody::Message { text, .. } = &entry.body
-                    && let Some(message) =
-                        ChatMessage::new(&entry.room, entry.id, &entry.author, text, entry.at)
-                {
-                    self.client.emit("dm-message", &message);
+    /// Goes on until something has changed. Gives the reason when the engine has closed the session.
+    /// Takes frames from the engine only when `wanted`.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped call has lost nothing.
+    pub(super) async fn step(&mut self, wanted: bool) -> Option<CloseReason> {
+        self.start();
+        let idle = self.receipts.is_none() && self.frames.as_slice().is_empty();
+        let mut frames = Vec::new();
+        tokio::select! {
+            done = under_way(&mut self.work) => {
+                self.work = None;
+                self.done(done);
+                None
+            }
+            receipts = under_way(&mut self.receipts) => {
+                self.receipts = None;
+                for (event, id) in receipts {
+                    self.queue.emit(event, &id);
                 }
+                None
+            }
+            closed = identity::receive(self.identity.as_ref(), &mut frames), if wanted && idle => {
+                self.frames = frames.into_iter();
+                closed
+            }
+            reason = identity::until_closed(self.identity.as_ref()), if !wanted => Some(reason),
+        }
+    }
+
+    /// The packets of the frames that have been taken, up to receipts that have to be looked up first.
+    pub(super) fn packets(&mut self) -> Vec<Encoded> {
+        let mut packets = Vec::new();
+        while self.receipts.is_none()
+            && let Some(frame) = self.frames.next()
+        {
+            packets.extend(self.translate(&frame));
+        }
+        if self.frames.as_slice().is_empty() {
+            // An idle client holds no buffer.
+            self.frames = Vec::new().into_iter();
+        }
+        packets
+    }
+
+    fn translate(&mut self, frame: &Frame) -> Option<Encoded> {
+        let identity = self.identity.as_ref()?;
+        let Outgoing::Event(event) = frame.outgoing() else {
+            return None;
+        };
+        let encoded = match event {
+            Event::Entry(entry) if identity.shows(&entry.room) => {
+                let EntryBody::Message { text, .. } = &entry.body else {
+                    return None;
+                };
+                let message =
+                    ChatMessage::new(&entry.room, entry.id, &entry.author, text, entry.at)?;
+                packet::event("dm-message", &message)
             }
             Event::Typing {
                 room,
                 user,
                 active: true,
-            } if identity.shows(room) => {
-                self.client.emit("typing", user);
-            }
+            } if identity.shows(room) => packet::event("typing", user),
             Event::Receipt {
                 room,
                 user,
                 was,
                 now,
             } if user != identity.user.user() => {
-                match Box::pin(receipts::of(&identity.user, room, *was, *now)).await {
-                    Ok(receipts) => {
-                        for (event, id) in receipts {
-                            self.client.emit(event, &id);
-                        }
-                    }
-                    Err(error) => tracing::debug!(%error, "receipts could not be passed on"),
-                }
+                let (reader, room, was, now) = (identity.user.clone(), room.clone(), *was, *now);
+                self.receipts = Some(Box::pin(async move {
+                    let found = receipts::of(&reader, &room, was, now).await;
+                    found.unwrap_or_else(|error| {
+                        tracing::debug!(%error, "receipts could not be passed on");
+                        Vec::new()
+                    })
+                }));
+                return None;
             }
-            _ => {}
+            _ => return None,
+        };
+        match encoded {
+            Ok(packet) => Some(packet.into()),
+            // Only a map with keys that are no strings can't be written, and there is none.
+            Err(error) => {
+                tracing::error!(%error, "an event could not be encoded");
+                None
+            }
         }
     }
-}
 
-impl Identity {
-    async fn take(engine: &ChatEngine, user: UserId) -> Result<Self, Error> {
-        let outbox = engine.outbox();
-        let transport = Arc::clone(&outbox) as Arc<dyn Transport>;
-        let session = engine.connect_with(Connect::new(user), transport).await?;
-        Ok(Self {
-            user: Actor::clone(&session),
-            session: Some(session),
-            outbox,
-            room: None,
-            named: Arc::default(),
+    /// Begins the next thing that waits, while nothing is under way.
+    fn start(&mut self) {
+        while self.work.is_none()
+            && let Some(Call { ask, ack, size }) = self.waiting.pop_front()
+        {
+            self.waiting_bytes -= size;
+            match ask {
+                Ask::Leave => self.identity = None,
+                Ask::Event(event) => match event.and_then(|event| self.begin(event, ack)) {
+                    Ok(work) => self.work = Some(work),
+                    Err(error) => self.refuse(ack, &error),
+                },
+            }
+        }
+        if self.waiting.is_empty() {
+            self.waiting = VecDeque::new();
+        }
+    }
+
+    fn begin(&mut self, event: Incoming, ack: Option<u64>) -> Result<Boxed<Done>, Error> {
+        if let Incoming::SetUsername(name) = event {
+            let login = self.context.app.login.clone();
+            return Ok(Box::pin(async move {
+                Done::Known(login.user(&name).await, ack)
+            }));
+        }
+        let Some(identity) = &mut self.identity else {
+            return Err(bad("say who you are first: set-username"));
+        };
+        let user = identity.user.clone();
+        Ok(match event {
+            Incoming::SetUsername(_) => return Err(Error::ShuttingDown),
+            Incoming::StartDm(peer) => {
+                pay_for_switch(&mut self.switches_paid)?;
+                // The former partner goes first: after a failure nothing may reach the wrong one.
+                identity.room = None;
+                Box::pin(async move {
+                    let opened = user.open(&peer).await;
+                    Done::Opened(opened.map(|opened| opened.room.id), ack)
+                })
+            }
+            Incoming::Message { text, client_id } => {
+                let room = identity.room()?.clone();
+                self.submit(user, room, text, client_id, ack)
+            }
+            Incoming::Typing => {
+                let room = identity.room()?.clone();
+                Box::pin(async move { Done::Carried(user.typing(&room).await, ack) })
+            }
+            Incoming::Receipt { mark, id, from } => Box::pin(async move {
+                Done::Carried(identity::receipt(&user, mark, id, &from).await, ack)
+            }),
         })
     }
 
-    fn shows(&self, room: &RoomId) -> bool {
-        self.room.as_ref() == Some(room)
-    }
-
-    fn room(&self) -> Result<&RoomId, Error> {
-        self.room
-            .as_ref()
-            .ok_or_else(|| bad("say whom you talk to first: start-dm"))
-    }
-
     /// Doesn't wait until the message is stored: the next one can follow meanwhile, behind it.
-    async fn send(
+    fn submit(
         &self,
-        context: &Arc<Context>,
-        client: &Client,
+        user: Actor,
+        room: RoomId,
         text: String,
         client_id: Option<ClientMessageId>,
-        ack: AckSender,
-    ) {
-        let room = match self.room() {
-            Ok(room) => room,
-            Err(error) => return refuse(client, ack, &error),
-        };
+        ack: Option<u64>,
+    ) -> Boxed<Done> {
         let done = Responder::new({
-            let (context, client) = (Arc::clone(context), client.clone());
-            let (room, from) = (room.clone(), self.user.user().clone());
+            let (context, queue) = (Arc::clone(&self.context), Arc::clone(&self.queue));
+            let (room, from) = (room.clone(), user.user().clone());
             move |result| match result {
-                Ok(Sent { id, seq, .. }) => drop(ack.send(&json!({ "id": id, "seq": seq }))),
+                Ok(Sent { id, seq, .. }) => queue.ack(ack, &json!({ "id": id, "seq": seq })),
                 Err(error @ Error::Moderated { .. }) => {
                     let id = MessageId(context.ids.next());
                     let at = context.clock.now();
                     if let Some(refused) = ChatMessage::new(&room, id, &from, &wording(&error), at)
                     {
-                        client.emit(DM_ERROR, &refused);
+                        queue.emit(DM_ERROR, &refused);
                     }
-                    answer(&client, ack, &error);
+                    answer(&context, &queue, ack, &error);
                 }
-                Err(error) => refuse(&client, ack, &error),
+                Err(error) => refuse(&context, &queue, ack, &error),
             }
         });
-        self.user
-            .submit(room, NewBody::Message(text), client_id, done)
-            .await;
+        Box::pin(async move {
+            user.submit(&room, NewBody::Message(text), client_id, done)
+                .await;
+            Done::Submitted
+        })
     }
 
-    async fn typing(&self) -> Result<(), Error> {
-        self.user.typing(self.room()?).await
-    }
-
-    /// A receipt counts for a message that exists, in the direct room with its author.
-    async fn receipt(&self, mark: Mark, id: MessageId, from: &UserId) -> Result<(), Error> {
-        let unknown = || bad(format!("there is no such message from {from}"));
-        let room = RoomId::direct(self.user.user(), from)?;
-        let entry = match self.user.find(&room, id).await {
-            Ok(Some(entry)) if entry.author == *from => entry,
-            Ok(_) | Err(Error::NoRoom) => return Err(unknown()),
-            Err(error) => return Err(error),
+    fn done(&mut self, done: Done) {
+        let (result, ack) = match done {
+            Done::Submitted => return,
+            Done::Carried(result, ack) => (result, ack),
+            Done::Known(Ok(user), ack) => match self.become_user(user, ack) {
+                Ok(None) => (Ok(()), ack),
+                Ok(work) => {
+                    self.work = work;
+                    return;
+                }
+                Err(error) => (Err(error), ack),
+            },
+            Done::Known(Err(error), ack) => (Err(error), ack),
+            Done::Named(identity, ack) => {
+                let result = identity.map(|identity| {
+                    self.identity = Some(identity);
+                    if let Some(settle) = self.settle.take() {
+                        settle.settle();
+                    }
+                });
+                (result, ack)
+            }
+            Done::Opened(room, ack) => {
+                let result = room.map(|room| {
+                    if let Some(identity) = &mut self.identity {
+                        identity.room = Some(room);
+                    }
+                });
+                (result, ack)
+            }
         };
-        self.user.receipt(&room, mark, entry.seq).await.map(drop)
+        match result {
+            Ok(()) => self.queue.ack(ack, &json!({})),
+            Err(error) => self.refuse(ack, &error),
+        }
+    }
+
+    /// Takes another name; `None` when the client has it already.
+    fn become_user(
+        &mut self,
+        user: UserId,
+        ack: Option<u64>,
+    ) -> Result<Option<Boxed<Done>>, Error> {
+        let identity = self.identity.as_ref();
+        // One whose session has ended leaves with its name.
+        let present = identity.filter(|identity| identity.session.is_some() || self.gone);
+        if present.is_some_and(|identity| *identity.user.user() == user) {
+            return Ok(None);
+        }
+        pay_for_switch(&mut self.switches_paid)?;
+        // The former name is given up first, so that it doesn't stay behind as a ghost.
+        self.end_session();
+        self.identity = None;
+        let (context, queue, gone) = (
+            Arc::clone(&self.context),
+            Arc::clone(&self.queue),
+            self.gone,
+        );
+        Ok(Some(Box::pin(async move {
+            Done::Named(Identity::take(&context, queue, user, gone).await, ack)
+        })))
+    }
+
+    fn refuse(&self, ack: Option<u64>, error: &Error) {
+        refuse(&self.context, &self.queue, ack, error);
     }
 }
 
-/// Waits for frames, or for the end of the session; for ever while there is no session.
-async fn next_frames(identity: Option<&Identity>, frames: &mut Vec<Frame>) -> Option<CloseReason> {
-    match identity {
-        Some(identity) => identity.outbox.recv_many(frames, FRAMES).await,
+/// Waits for work that is under way; for ever while there is none.
+async fn under_way<T>(work: &mut Option<Boxed<T>>) -> T {
+    match work {
+        Some(work) => work.await,
         None => std::future::pending().await,
     }
 }
 
-/// Says why an event was refused: as the old server did, and in the ack of a client that asked for one.
-fn refuse(client: &Client, ack: AckSender, error: &Error) {
-    client.emit(DM_ERROR, &wording(error));
-    answer(client, ack, error);
+/// Names and partners can't be tried without end: each may make a room, or news for all. The budget
+/// belongs to the connection, and outlives a name.
+fn pay_for_switch(paid: &mut Instant) -> Result<(), Error> {
+    const EACH: Duration = Duration::from_millis(200);
+    const AT_ONCE: u32 = 20;
+    let now = Instant::now();
+    let next = (*paid).max(now) + EACH;
+    match next.checked_duration_since(now + EACH * AT_ONCE) {
+        Some(wait) if !wait.is_zero() => Err(Error::RateLimited {
+            retry_after: wait,
+            muted_for: None,
+        }),
+        _ => {
+            *paid = next;
+            Ok(())
+        }
+    }
 }
 
-fn answer(client: &Client, ack: AckSender, error: &Error) {
-    client.metrics.refusals.count(error.code());
-    ack.send(&json!({ "error": ErrorBody::from(error) })).ok();
+/// Says why something was not done: as the old server did, and in the ack of a client that asked.
+fn refuse(context: &Context, queue: &Queue, ack: Option<u64>, error: &Error) {
+    queue.emit(DM_ERROR, &wording(error));
+    answer(context, queue, ack, error);
+}
+
+fn answer(context: &Context, queue: &Queue, ack: Option<u64>, error: &Error) {
+    context.app.metrics.refusals.count(error.code());
+    queue.ack(ack, &json!({ "error": ErrorBody::from(error) }));
 }
 
 fn bad(why: impl Into<String>) -> Error {

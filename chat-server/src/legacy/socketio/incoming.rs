@@ -2,10 +2,8 @@
 
 use chat_core::{ClientMessageId, Error, Mark, MessageId, UserId};
 use serde_json::Value as Json;
-use socketioxide::handler::Value;
 
-/// The largest event in bytes of JSON.
-pub(super) const MAX_PACKET: usize = 64 << 10;
+use super::packet::{Content, MAX_DATA};
 
 /// An event whose name and arguments are as the protocol says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,17 +23,18 @@ pub(super) enum Incoming {
 }
 
 impl Incoming {
-    /// Reads an event from its packet: a JSON array of the name and the arguments.
-    pub(super) fn read(packet: &Value) -> Result<Self, Error> {
-        let json = match packet {
-            Value::Str(_, Some(attached)) if !attached.is_empty() => {
-                return Err(bad("binary attachments are not accepted"));
-            }
-            Value::Bytes(_) => return Err(bad("binary packets are not accepted")),
-            Value::Str(json, _) => json,
-        };
-        if json.len() > MAX_PACKET {
-            return Err(bad(format!("an event has at most {MAX_PACKET} bytes")));
+    /// Reads the event that a packet carries.
+    pub(super) fn of(content: &Content<'_>) -> Result<Self, Error> {
+        if content.attachments.is_some() {
+            return Err(bad("binary attachments are not accepted"));
+        }
+        Self::read(content.data)
+    }
+
+    /// Reads an event from a JSON array of its name and its arguments.
+    pub(super) fn read(json: &str) -> Result<Self, Error> {
+        if json.len() > MAX_DATA {
+            return Err(bad(format!("an event has at most {MAX_DATA} bytes")));
         }
         match serde_json::from_str::<Vec<Json>>(json).as_deref() {
             Ok([Json::String(name), arguments @ ..]) => Self::from_parts(name, arguments),
@@ -101,7 +100,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn read(json: &str) -> Result<Incoming, ErrorCode> {
-        Incoming::read(&Value::Str(json.to_owned().into(), None)).map_err(|error| error.code())
+        Incoming::read(json).map_err(|error| error.code())
     }
 
     #[test]
@@ -183,7 +182,7 @@ mod tests {
             "]".repeat(10_000)
         );
         assert_eq!(read(&deep), Err(ErrorCode::BadRequest));
-        let long = format!(r#"["dm-message","{}"]"#, "x".repeat(MAX_PACKET));
+        let long = format!(r#"["dm-message","{}"]"#, "x".repeat(MAX_DATA));
         assert_eq!(read(&long), Err(ErrorCode::BadRequest));
     }
 

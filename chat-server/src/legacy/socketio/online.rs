@@ -7,13 +7,9 @@ use std::{
 };
 
 use chat_core::{ChatEngine, UserId};
-use socketioxide::{SocketIo, TransportType};
 use tokio::sync::mpsc;
 
-use super::{
-    outgoing::Client,
-    shared_list::{ONLINE_USERS, PLACEHOLDER_LIST, SharedList},
-};
+use super::{queue::Queue, shared_list::SharedList};
 
 /// For how long changes are gathered.
 const WINDOW: Duration = Duration::from_millis(100);
@@ -26,25 +22,12 @@ const WINDOW_BYTES: usize = 20_000_000;
 /// How soon the list is read again after a failure.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// The room of the sockets on long polling that get one list together. Clients can't join a room.
-const POLLING: &str = "polling";
+/// The queue of a client that has a name, for as long as it has it.
+#[derive(Debug)]
+pub(super) struct Named(pub(super) Arc<Queue>);
 
-/// A socket with a name.
-pub(super) struct Reader {
-    client: Client,
-    /// Gone when the socket has given up its name.
-    named: Weak<()>,
-}
-
-impl Reader {
-    pub(super) fn new(client: Client, named: Weak<()>) -> Self {
-        Self { client, named }
-    }
-
-    fn is_there(&self) -> bool {
-        self.named.strong_count() > 0 && !self.client.gone.is_cancelled()
-    }
-}
+/// A client that reads the list until it gives up its name.
+pub(super) type Reader = Weak<Named>;
 
 /// Whose turn it is to get the list: a newcomer's, or that of the reader who has waited longest.
 struct Turns<T> {
@@ -84,11 +67,10 @@ impl<T> Turns<T> {
 }
 
 /// Sends the list to all readers when it changes, and to newcomers in any case, from one place so that
-/// no reader gets an older list after a newer one. Ends when the namespace is closed.
+/// no reader gets an older list after a newer one. Ends when no client can come any more.
 ///
 /// Several changes before a reader's turn are one list.
 pub(super) async fn run(
-    io: SocketIo,
     engine: ChatEngine,
     shared: Arc<SharedList>,
     mut arriving: mpsc::Receiver<Reader>,
@@ -100,7 +82,6 @@ pub(super) async fn run(
         newcomer_next: true,
     };
     let mut list = List {
-        io,
         shared,
         users: Vec::new(),
         size: 1,
@@ -123,7 +104,7 @@ pub(super) async fn run(
         while let Ok(newcomer) = arriving.try_recv() {
             turns.newcomers.push_back(newcomer);
         }
-        turns.retain(Reader::is_there);
+        turns.retain(|reader| reader.strong_count() > 0);
         let changed = presence.has_changed().unwrap_or(true);
         let mut failed = false;
         if changed || !turns.newcomers.is_empty() {
@@ -137,7 +118,7 @@ pub(super) async fn run(
             }
         }
         // Also after a failure: an old client waits for a list, and this is the last one known.
-        list.send(&mut turns).await;
+        list.send(&mut turns);
         if failed {
             tokio::time::sleep(AGAIN).await;
             presence.mark_changed();
@@ -147,10 +128,9 @@ pub(super) async fn run(
 
 /// The list as it was last read.
 struct List {
-    io: SocketIo,
     shared: Arc<SharedList>,
     users: Vec<UserId>,
-    /// The length of its frame in bytes.
+    /// Its length in bytes.
     size: usize,
     number: u64,
 }
@@ -164,31 +144,16 @@ impl List {
         }
     }
 
-    /// Sends the list to as many readers as a window allows.
-    async fn send(&self, turns: &mut Turns<Reader>) {
-        let mut polling = false;
+    /// Sends the list to as many readers as a window allows. A list that still waits for its reader is
+    /// replaced: the reader gets the newest one when it can take it.
+    fn send(&self, turns: &mut Turns<Reader>) {
         for _ in 0..WINDOW_BYTES.div_ceil(self.size) {
-            let Some(reader) = turns.next(self.number) else {
-                break;
-            };
-            let socket = reader.client.socket();
-            // Volatile: a list that still waits is replaced.
-            match socket.transport_type() {
-                // A socket that is closed is gone in a moment.
-                TransportType::Websocket => {
-                    drop(socket.volatile().emit(ONLINE_USERS, &PLACEHOLDER_LIST));
-                }
-                TransportType::Polling => {
-                    socket.join(POLLING);
-                    polling = true;
-                }
+            match turns.next(self.number).map(Weak::upgrade) {
+                Some(Some(named)) => named.0.push_list(),
+                // The client is gone, or has given up its name.
+                Some(None) => {}
+                None => break,
             }
-        }
-        if polling && let (Some(all), Some(same)) = (self.io.of("/"), self.io.of("/")) {
-            // Encoded once.
-            let sent = all.to(POLLING).volatile().emit(ONLINE_USERS, &self.users);
-            sent.await.ok();
-            same.to(POLLING).leave(POLLING).await.ok();
         }
     }
 }

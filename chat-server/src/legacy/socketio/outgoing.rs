@@ -1,15 +1,12 @@
-//! The old protocol's outbound events, and the client that they are written to.
+//! The old protocol's outbound events, and its words for errors.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use chat_core::{CloseReason, Error, MessageId, RoomId, UserId};
+use chat_core::{Error, MessageId, RoomId, UserId};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use socketioxide::{SendError, SocketError, extract::SocketRef};
-use tokio_util::sync::CancellationToken;
 
 use super::super::time::old_time;
-use crate::http::metrics::Metrics;
 
 pub(super) const DM_ERROR: &str = "dm-error";
 
@@ -70,70 +67,6 @@ pub(super) fn wording(error: &Error) -> String {
 }
 
 /// The client of one socket, to write to, and the signals of its end.
-#[derive(Clone)]
-pub(super) struct Client {
-    socket: SocketRef,
-    /// Cancelled when this side wants to end it.
-    pub(super) kick: CancellationToken,
-    /// Cancelled when the other side is gone.
-    pub(super) gone: CancellationToken,
-    pub(super) metrics: Arc<Metrics>,
-}
-
-impl Client {
-    pub(super) fn new(
-        socket: SocketRef,
-        kick: CancellationToken,
-        gone: CancellationToken,
-        metrics: Arc<Metrics>,
-    ) -> Self {
-        Self {
-            socket,
-            kick,
-            gone,
-            metrics,
-        }
-    }
-
-    pub(super) fn socket(&self) -> &SocketRef {
-        &self.socket
-    }
-
-    /// Queues an event. A socket whose queue is full is too slow, and is kicked.
-    pub(super) fn emit<T: Serialize + ?Sized>(&self, event: &str, data: &T) {
-        // The library spreads tuples over the arguments, and takes a newtype for one.
-        match self.socket.emit(event, &(data,)) {
-            Ok(()) | Err(SendError::Socket(SocketError::Closed)) => {}
-            Err(SendError::Socket(SocketError::InternalChannelFull)) => {
-                if !self.kick.is_cancelled() {
-                    tracing::info!(sid = %self.socket.id, "closing a slow consumer");
-                    self.metrics.closed.count(CloseReason::Slow);
-                    self.kick.cancel();
-                }
-            }
-            Err(error) => tracing::error!(%error, event, "an event could not be encoded"),
-        }
-    }
-
-    /// Takes the socket from its client, after a moment in which the client can read why.
-    ///
-    /// A client that doesn't read has no room for the goodbye. It is tried again until there is,
-    /// or until the client has failed to answer a ping.
-    pub(super) async fn hang_up(self) {
-        const PAUSE: Duration = Duration::from_millis(250);
-        while self
-            .gone
-            .run_until_cancelled(tokio::time::sleep(PAUSE))
-            .await
-            .is_some()
-        {
-            if self.socket.clone().disconnect().is_ok() {
-                return;
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
