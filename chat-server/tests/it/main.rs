@@ -6,6 +6,7 @@
     reason = "a test fails by panicking, and so do its helpers"
 )]
 
+mod broken_proxy;
 mod config;
 mod conversation;
 mod embedding;
@@ -16,6 +17,7 @@ mod golden;
 mod import;
 mod metrics;
 mod nodes;
+mod old_clients;
 #[cfg(unix)]
 mod process;
 mod rest;

@@ -1,13 +1,21 @@
 // A device that remembers what it was told, on the library of the old backend's own clients.
 
 import assert from "node:assert/strict";
-import { io } from "socket.io-client";
 
+// The transports that a client tries, in this order, and the one that it ends up on.
 const TRANSPORTS = {
-  polling: ["polling"],
-  websocket: ["websocket"],
-  upgrade: ["polling", "websocket"],
+  polling: { transports: ["polling"], last: "polling" },
+  websocket: { transports: ["websocket"], last: "websocket" },
+  upgrade: { transports: ["polling", "websocket"], last: "websocket" },
+  // Something between client and server lets no WebSocket through.
+  broken: { transports: ["polling", "websocket"], last: "polling" },
 };
+
+/** The library in a version such as `4.0`, or in the newest one. */
+export async function library(version) {
+  const name = version === undefined ? "socket.io-client" : `socket.io-client-${version}`;
+  return (await import(name)).io;
+}
 
 const PATIENCE_MS = 10_000;
 
@@ -17,9 +25,10 @@ export class Device {
   #transport;
 
   constructor(world, options) {
-    this.#transport = TRANSPORTS[world.transport].at(-1);
-    this.socket = io(world.url, {
-      transports: TRANSPORTS[world.transport],
+    const { transports, last } = TRANSPORTS[world.transport];
+    this.#transport = last;
+    this.socket = world.io(world.url, {
+      transports,
       forceNew: true,
       reconnection: false,
       ...options,
@@ -43,7 +52,15 @@ export class Device {
 
   /** Emits, and gives what the server answers. */
   ask(...args) {
-    return this.socket.timeout(PATIENCE_MS).emitWithAck(...args);
+    const late = new Error(`no answer to ${args[0]} in ${PATIENCE_MS} ms`);
+    // The older versions have neither `timeout` nor `emitWithAck`.
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(late), PATIENCE_MS);
+      this.socket.emit(...args, (answer) => {
+        clearTimeout(timer);
+        resolve(answer);
+      });
+    });
   }
 
   /** The next such event's first argument: one that came already, or one that will. */
@@ -128,7 +145,8 @@ export class World {
   #devices;
 
   /** `url` may be those of several nodes, with commas between them. */
-  constructor(url, transport, devices = []) {
+  constructor(io, url, transport, devices = []) {
+    this.io = io;
     this.#urls = url.split(",");
     this.url = this.#urls[0];
     this.transport = transport;
@@ -137,7 +155,7 @@ export class World {
 
   /** The same world, as those on one of its nodes see it. */
   at(node) {
-    return new World(this.#urls[node], this.transport, this.#devices);
+    return new World(this.io, this.#urls[node], this.transport, this.#devices);
   }
 
   device(options) {

@@ -497,6 +497,30 @@ export async function a_server_that_stops_says_so_and_its_clients_come_back(worl
   assert.ok(alice.socket.active, "it tries again by itself");
 }
 
+// Every version of the library.
+
+/** Sends for longer than a session waits for a WebSocket that it may move to. */
+export async function all_messages_arrive_both_ways(world) {
+  const MESSAGES = 12;
+  const [alice, bob] = await Promise.all([
+    world.person("alice", "bob"),
+    world.person("bob", "alice"),
+  ]);
+  for (let at = 0; at < MESSAGES; at++) {
+    alice.emit("dm-message", `alice ${at}`);
+    bob.emit("dm-message", `bob ${at}`);
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+  }
+  for (const one of [alice, bob]) {
+    const got = texts(await one.many("dm-message", 2 * MESSAGES));
+    for (const name of ["alice", "bob"]) {
+      const sent = Array.from({ length: MESSAGES }, (_, at) => `${name} ${at}`);
+      assert.deepEqual(got.filter((text) => text.startsWith(name)), sent);
+    }
+    assert.deepEqual(one.rest(), []);
+  }
+}
+
 // Several nodes.
 
 export async function users_of_two_nodes_are_in_one_world(world) {

@@ -1,0 +1,143 @@
+//! The old protocol with every client library that the old clients may use: socket.io-client 3.0, 4.0,
+//! 4.5 and 4.8, and python-socketio, each over polling, over WebSocket, with an upgrade from one to the
+//! other, and behind proxies that let no WebSocket through.
+//!
+//! `scripts/test` installs them; where there is no Node, `CHAT_SKIP_NODE=1` leaves those tests out, and
+//! where there is no Python, `CHAT_SKIP_PYTHON=1`.
+
+use std::{env, path::PathBuf, time::Duration};
+
+use chat_testkit::Server;
+use tokio::{process::Command, time::timeout};
+
+use crate::broken_proxy::{Break, BrokenProxy};
+
+/// Longer than a client takes for all its messages.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// How many requests two clients may send in the 15 s that they take, 200 each in 30 s.
+const MAX_REQUESTS: usize = 200;
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/socketio")
+}
+
+/// The npm client, for each place in a version of the library; `None` when it is to be left out.
+fn node() -> Option<Command> {
+    if env::var_os("CHAT_SKIP_NODE").is_some() {
+        return None;
+    }
+    let installed = folder().join("node_modules/socket.io-client-3.0").exists();
+    assert!(
+        installed,
+        "run `npm ci` in {} first, or set CHAT_SKIP_NODE=1",
+        folder().display()
+    );
+    let mut node = Command::new("node");
+    node.args(["run.mjs", "all_messages_arrive_both_ways"]);
+    Some(node)
+}
+
+/// The Python client; `None` when it is to be left out.
+fn python() -> Option<Command> {
+    if env::var_os("CHAT_SKIP_PYTHON").is_some() {
+        return None;
+    }
+    let python = folder().join(".venv/bin/python");
+    assert!(
+        python.exists(),
+        "{} is not there: scripts/test makes it; or set CHAT_SKIP_PYTHON=1",
+        python.display()
+    );
+    let mut command = Command::new(python);
+    command.arg("client.py");
+    Some(command)
+}
+
+async fn ends_well(mut client: Command) {
+    let running = client.current_dir(folder()).kill_on_drop(true).output();
+    let played = timeout(PATIENCE, running)
+        .await
+        .expect("it ends in time")
+        .unwrap();
+    let errors = String::from_utf8_lossy(&played.stderr);
+    assert!(played.status.success(), "{errors}");
+}
+
+#[tokio::test]
+async fn messages_go_both_ways_with_every_version_of_the_npm_client() {
+    let Some(mut node) = node() else { return };
+    let mut servers = Vec::new();
+    for version in ["3.0", "4.0", "4.5"] {
+        for transport in ["polling", "websocket", "upgrade"] {
+            let server = Server::start(&[]).await;
+            node.arg(format!("{transport}@{version}=http://{}", server.address));
+            servers.push(server);
+        }
+    }
+    for transport in ["polling", "websocket", "upgrade"] {
+        let server = Server::start(&[]).await;
+        node.arg(format!("{transport}=http://{}", server.address));
+        servers.push(server);
+    }
+    ends_well(node).await;
+}
+
+#[tokio::test]
+async fn messages_go_both_ways_with_the_python_client() {
+    for transport in ["polling", "websocket", "upgrade"] {
+        let Some(mut python) = python() else { return };
+        let server = Server::start(&[]).await;
+        python.args([transport, &format!("http://{}", server.address)]);
+        ends_well(python).await;
+    }
+}
+
+/// Plays all clients behind proxies that break every WebSocket in this way.
+async fn behind(way: Break) {
+    let server = async || {
+        // The client for Python tries the WebSocket for 5 s, and then uses its first connection again.
+        let server = Server::start(&[("header-timeout", "30s")]).await;
+        let proxy = BrokenProxy::to(server.address, way).await;
+        (server, proxy)
+    };
+    let mut places = Vec::new();
+    if let Some(mut node) = node() {
+        for version in ["@3.0", "@4.0", "@4.5", ""] {
+            let (server, proxy) = server().await;
+            node.arg(format!("broken{version}=http://{}", proxy.address));
+            places.push((server, proxy));
+        }
+        ends_well(node).await;
+    }
+    if let Some(mut python) = python() {
+        let (server, proxy) = server().await;
+        python.args(["broken", &format!("http://{}", proxy.address)]);
+        places.push((server, proxy));
+        ends_well(python).await;
+    }
+    for (_, proxy) in places {
+        let requests = proxy.requests();
+        assert!(requests <= MAX_REQUESTS, "{requests} requests: {way:?}");
+    }
+}
+
+#[tokio::test]
+async fn behind_a_proxy_that_cuts_websockets_all_messages_arrive() {
+    behind(Break::CutAfterTheAnswer).await;
+}
+
+#[tokio::test]
+async fn behind_a_proxy_that_mutes_websockets_all_messages_arrive() {
+    behind(Break::Mute).await;
+}
+
+#[tokio::test]
+async fn behind_a_proxy_that_swallows_the_answer_all_messages_arrive() {
+    behind(Break::SwallowTheAnswer).await;
+}
+
+#[tokio::test]
+async fn behind_a_proxy_without_websockets_all_messages_arrive() {
+    behind(Break::BadGateway).await;
+}
