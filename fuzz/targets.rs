@@ -39,6 +39,16 @@ pub const TARGETS: &[(&str, &str, Target)] = &[
         include_str!("seeds/socketio_event"),
         socketio_event,
     ),
+    (
+        "engineio_payload",
+        include_str!("seeds/engineio_payload"),
+        engineio_payload,
+    ),
+    (
+        "socketio_packet",
+        include_str!("seeds/socketio_packet"),
+        socketio_packet,
+    ),
     ("settings", include_str!("seeds/settings"), settings),
     ("terminal", include_str!("seeds/terminal"), terminal),
 ];
@@ -139,6 +149,28 @@ pub fn native_decode(data: &[u8]) -> bool {
 /// An event of the old protocol: a JSON array of its name and arguments.
 pub fn socketio_event(data: &[u8]) -> bool {
     from_utf8(data).is_ok_and(|packet| chat_server::check_event(packet).is_ok())
+}
+
+/// The body of a request of the old protocol: what is read is written as it was.
+pub fn engineio_payload(data: &[u8]) -> bool {
+    let Ok(body) = from_utf8(data) else {
+        return false;
+    };
+    let again = chat_server::recode_payload(body);
+    if let Some(again) = &again {
+        assert_eq!(again, body);
+    }
+    again.is_some()
+}
+
+/// A packet of the old protocol: what is written is read as it was.
+pub fn socketio_packet(data: &[u8]) -> bool {
+    let Some(packet) = from_utf8(data).ok().and_then(chat_server::recode_packet) else {
+        return false;
+    };
+    let again = chat_server::recode_packet(&packet).expect("what was written can be read");
+    assert_eq!(again, packet);
+    true
 }
 
 /// The text of a `.env` file. One that names another file to read is left alone.
