@@ -109,7 +109,7 @@ impl RedisBroker {
             Servers::open(url, patience * 2 / 3, "hints from other nodes").await?;
         let (publisher, _) = Servers::open(url, patience, "hints to other nodes").await?;
         let keys = Keys::new(prefix);
-        // Whoever may not do this is told so now.
+        // A missing permission is reported now.
         let probe = keys.probe();
         subscriber.subscribe(&probe).await?;
         subscriber.unsubscribe(&probe).await?;

@@ -10,7 +10,7 @@ use crate::{client::PATIENCE, keys::Keys, servers::Servers};
 ///
 /// Each operation is one Lua script, so it is atomic, and it goes by the server's clock, so those
 /// of the nodes don't matter. A user's presence lies in one of 16 buckets, each in one slot of a
-/// cluster: there is no moment at which two keys tell different things of a user.
+/// cluster: at no moment do two keys say different things about a user.
 ///
 /// When Redis loses data, users come online again with the next renewal of their lease, and
 /// budgets begin anew. It remembers when about 100,000 users were last seen.

@@ -30,7 +30,7 @@ use tokio::{
 
 use crate::error::{BACKEND, classify};
 
-/// The longest that a call waits for Redis, unless told otherwise; a call that subscribes waits for
+/// The longest that a call waits for Redis by default; a call that subscribes waits for
 /// two thirds of it. So a request that does both waits for 250 ms, and only the first one: what
 /// comes after it fails at once, until Redis has shown that it lives.
 pub const PATIENCE: Duration = Duration::from_millis(150);
@@ -88,7 +88,7 @@ pub(crate) fn read_url(url: &str) -> Result<Config, BackendError> {
 }
 
 impl Link {
-    /// Connects to one server. `what` is told to the log when the connection is lost or back.
+    /// Connects to one server. The log names the connection `what` when it is lost or back.
     pub(crate) async fn open(
         mut config: Config,
         sharded: bool,

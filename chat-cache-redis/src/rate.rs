@@ -18,7 +18,7 @@ use crate::{
 static ACQUIRE: Script = Script::new(include_str!("lua/acquire.lua"));
 
 impl RedisCache {
-    /// Spends from a budget that nobody has, so that whoever may not write is told so at start.
+    /// Spends from a budget that no user has, so that a missing permission to write is reported at start.
     pub(crate) async fn probe(&self) -> Result<(), BackendError> {
         let (keys, no_time) = (vec![self.keys.probe()], Value::from(""));
         let arguments = vec!["steady".into(), 1.into(), 1.into(), 0.into(), no_time];

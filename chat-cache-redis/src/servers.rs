@@ -81,7 +81,7 @@ struct Range {
 }
 
 impl Servers {
-    /// Connects. `what` is told to the log when a connection is lost or back.
+    /// Connects. The log names the connection `what` when it is lost or back.
     pub(crate) async fn open(
         url: &str,
         patience: Duration,

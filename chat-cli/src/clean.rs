@@ -1,8 +1,8 @@
-//! Makes text from somebody else safe to print.
+//! Makes text from other users safe to print.
 
 use std::borrow::Cow;
 
-/// The text in one line, without anything that a terminal would obey or nobody could see.
+/// The text on one line, without characters that a terminal would obey or that are invisible.
 ///
 /// A line break becomes `↵`, a tab a space; every other control character (C0, DEL, C1, so ESC
 /// too), direction mark, line separator and invisible formatting character becomes `\u{fffd}`.

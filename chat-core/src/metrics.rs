@@ -24,7 +24,7 @@ impl Counter {
         self.0.fetch_add(by as u64, Relaxed);
     }
 
-    /// What it is now.
+    /// The current value.
     pub fn get(&self) -> u64 {
         self.0.load(Relaxed)
     }
@@ -45,12 +45,12 @@ impl Gauge {
         self.0.fetch_sub(1, Relaxed);
     }
 
-    /// So many.
+    /// Sets the value.
     pub fn set(&self, to: usize) {
         self.0.store(to as u64, Relaxed);
     }
 
-    /// What it is now.
+    /// The current value.
     pub fn get(&self) -> u64 {
         self.0.load(Relaxed)
     }
@@ -58,15 +58,15 @@ impl Gauge {
 
 /// An enum whose values are those of a label.
 pub trait Label: Copy + PartialEq + 'static {
-    /// What the label is called.
+    /// The name of the label.
     const NAME: &'static str;
     /// All of its values.
     const ALL: &'static [Self];
-    /// How this value is written.
+    /// The value as it is written.
     fn value(self) -> &'static str;
 }
 
-/// Counters that a label tells apart, one for each of its values.
+/// Counters for the values of a label, one for each value.
 #[derive(Debug)]
 pub struct Counters<L>(Box<[(L, Counter)]>);
 
@@ -85,11 +85,11 @@ impl<L: Label> Counters<L> {
     }
 }
 
-/// How many values there were up to each of some bounds.
+/// A histogram: the number of values up to each of some bounds.
 #[derive(Debug)]
 pub struct Histogram {
     bounds: &'static [u64],
-    /// How many of what is noted make one of what is shown.
+    /// The number of noted units that make one shown unit.
     unit: f64,
     /// One for each bound, and one for what is above them all.
     counts: Box<[Counter]>,
@@ -97,7 +97,7 @@ pub struct Histogram {
 }
 
 impl Histogram {
-    /// Of numbers.
+    /// A histogram of numbers.
     pub fn of(bounds: &'static [u64]) -> Self {
         Self {
             bounds,
@@ -107,7 +107,7 @@ impl Histogram {
         }
     }
 
-    /// Of times between 100 microseconds and 10 s, noted in microseconds and shown in seconds.
+    /// A histogram of times between 100 microseconds and 10 s, noted in microseconds and shown in seconds.
     pub fn of_times() -> Self {
         const MICROSECONDS: &[u64] = &[
             100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,
@@ -137,9 +137,9 @@ impl Histogram {
 pub struct Family {
     /// Its name, such as `chat_sessions`; a [`Figures::Counter`]'s ends with `_total`.
     pub name: &'static str,
-    /// What it tells, in one sentence.
+    /// The meaning, in one sentence.
     pub help: &'static str,
-    /// How things stand.
+    /// The samples.
     pub figures: Figures,
 }
 
@@ -152,7 +152,7 @@ pub enum Figures {
     Counter(u64),
     /// Each of them only grows.
     Counters {
-        /// What tells them apart.
+        /// The label by which the values differ.
         label: &'static str,
         /// Each value of the label, and its count.
         counts: Vec<(&'static str, u64)>,
@@ -161,25 +161,25 @@ pub enum Figures {
     Histogram {
         /// Ascending bounds, and how many values were at most as large.
         upto: Vec<(f64, u64)>,
-        /// How many values there were.
+        /// The number of values.
         count: u64,
-        /// What they add up to.
+        /// The sum of the values.
         sum: f64,
     },
 }
 
 impl Family {
-    /// Of something that goes up and down.
+    /// A family with one gauge.
     pub fn gauge(name: &'static str, help: &'static str, value: u64) -> Self {
         Self::of(name, help, Figures::Gauge(value))
     }
 
-    /// Of something that only grows.
+    /// A family with one counter.
     pub fn counter(name: &'static str, help: &'static str, counter: &Counter) -> Self {
         Self::of(name, help, Figures::Counter(counter.get()))
     }
 
-    /// Of several such things.
+    /// A family with one counter for each value of a label.
     pub fn counters<L: Label>(
         name: &'static str,
         help: &'static str,
@@ -194,7 +194,7 @@ impl Family {
         Self::of(name, help, figures)
     }
 
-    /// Of a distribution.
+    /// A family with one histogram.
     pub fn histogram(name: &'static str, help: &'static str, histogram: &Histogram) -> Self {
         let shown = |noted| float(noted) / histogram.unit;
         let mut count = 0;

@@ -12,7 +12,7 @@ use std::{
 use chrono::{DateTime, SubsecRound, Utc};
 use uuid::Uuid;
 
-/// Where the engine reads the time.
+/// The clock of an engine.
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
     /// The wall clock: for what people see. It may jump.
     fn now(&self) -> DateTime<Utc>;
@@ -49,7 +49,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still until it is told to move.
+/// A clock that moves only when [`advance`](Self::advance) is called.
 ///
 /// ```
 /// use std::time::Duration;
@@ -81,7 +81,7 @@ impl Clock for ManualClock {
     }
 }
 
-/// Where the engine gets its ids.
+/// The source of an engine's ids.
 pub trait IdGen: fmt::Debug + Send + Sync + 'static {
     /// An id that no other call, here or on another node, gives.
     fn next(&self) -> Uuid;

@@ -1,4 +1,4 @@
-//! What a client tells its consumer.
+//! The events that a client gives to its consumer.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,14 +10,14 @@ use crate::error::ClientError;
 /// Events that may wait for the consumer.
 const WAITING: usize = 1_024;
 
-/// Of these, so many are kept for what can't be read again: the state of the connection.
+/// The number of these that are reserved for the state of the connection, which can't be read again.
 const RESERVE: usize = 64;
 
 /// Something that the consumer of a client may want to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClientEvent {
-    /// The server said welcome, for the first time or again.
+    /// The client is connected, for the first time or again.
     Connected {
         /// The user that the token stands for.
         user: UserId,
@@ -33,7 +33,7 @@ pub enum ClientEvent {
     },
     /// The next entry of a room's log: each once, in order, in every room.
     Entry(Arc<Entry>),
-    /// A room's log began anew on the server; forget its numbers. Its entries follow from 1.
+    /// A room's log was lost on the server and begins again; forget its numbers. Its entries follow from 1.
     Reset {
         /// The room.
         room: RoomId,
@@ -49,7 +49,7 @@ pub enum ClientEvent {
         /// The last one left out.
         to: Seq,
     },
-    /// Receipts, typing, presence and closed rooms, as the server tells them.
+    /// Receipts, typing, presence and closed rooms, as the server sends them.
     ///
     /// They may be missed while there is no connection, or when 960 events wait: ask again
     /// ([`open`](crate::Client::open)) after [`Connected`](Self::Connected).
@@ -109,7 +109,7 @@ pub(crate) fn channel() -> (Sender, Events) {
 }
 
 impl Sender {
-    /// How many entries find room; no limit when nobody listens any more.
+    /// The number of entries for which there is room; no limit once the consumer is gone.
     pub(crate) fn space(&self) -> usize {
         if self.queue.is_closed() {
             usize::MAX
@@ -125,11 +125,11 @@ impl Sender {
 
     /// Queues an entry for which there is [`space`](Self::space), or a change of the connection.
     pub(crate) fn push(&self, event: ClientEvent) {
-        // Full only when nobody has read 1,024 events, or closed: then nobody misses it.
+        // Full only after the consumer has left 1,024 events unread; closed when the consumer is gone.
         let _ = self.queue.try_send(event);
     }
 
-    /// The last word, which is heard when this is dropped.
+    /// Sets the last event, which the consumer receives after this sender is dropped.
     pub(crate) fn end(&self, error: ClientError) {
         self.end.send_replace(Some(error));
     }

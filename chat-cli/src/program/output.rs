@@ -1,4 +1,4 @@
-//! Where things are shown.
+//! The output: the terminal, or standard output as text or JSON.
 
 use std::io::{self, Write as _};
 
@@ -18,7 +18,7 @@ pub(crate) enum Output {
 }
 
 impl Output {
-    /// Shows one thing, if this output shows such things.
+    /// Shows a line of the conversation, if this output shows lines of its kind.
     pub(crate) async fn show(&self, shown: &Shown, me: &UserId) -> io::Result<()> {
         match self {
             Self::Terminal(terminal, style) => {

@@ -1,4 +1,4 @@
-//! Putting an engine together.
+//! The builder of an engine.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,7 +9,7 @@ use crate::{
     time::{Clock, IdGen},
 };
 
-/// Why an engine can't be built.
+/// The reason why an engine can't be built.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
@@ -24,7 +24,7 @@ pub enum BuildError {
     Setting {
         /// The field of [`Config`].
         setting: &'static str,
-        /// What it has to be.
+        /// The condition that it has to meet.
         must: &'static str,
     },
 }
@@ -42,14 +42,14 @@ pub struct ChatEngineBuilder {
 }
 
 impl ChatEngineBuilder {
-    /// Where everything is kept. Default: in memory, gone with the process.
+    /// Sets the store, which keeps everything. Default: in memory, gone with the process.
     #[must_use]
     pub fn store(mut self, store: impl Store) -> Self {
         self.store = Some(Arc::new(store));
         self
     }
 
-    /// Where presence and limits are kept, and with other nodes the newest entries of rooms. Default:
+    /// Sets the cache, which keeps presence, limits, and with other nodes the newest entries of rooms. Default:
     /// in this process.
     #[must_use]
     pub fn cache(mut self, cache: impl Cache) -> Self {
@@ -77,14 +77,14 @@ impl ChatEngineBuilder {
         self
     }
 
-    /// Where the time comes from. Default: the machine.
+    /// Sets the clock. Default: the machine's.
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = Some(clock);
         self
     }
 
-    /// Where ids come from. Default: `UUIDv7`.
+    /// Sets the source of ids. Default: `UUIDv7`.
     #[must_use]
     pub fn ids(mut self, ids: Arc<dyn IdGen>) -> Self {
         self.ids = Some(ids);

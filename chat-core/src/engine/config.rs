@@ -1,4 +1,4 @@
-//! What can be set, with its defaults.
+//! The settings of an engine, with their defaults.
 
 use std::time::Duration;
 
@@ -24,19 +24,19 @@ pub struct Config {
     /// How often a user may make a direct room, by opening it or by a first message. Default one a
     /// second, 30 at once.
     pub room_limit: Option<RatePolicy>,
-    /// How often others are told that a user types. Default every 3 s.
+    /// How often the other members are notified that a user types. Default every 3 s.
     pub typing_throttle: Duration,
-    /// When typing that isn't renewed ends. Default 6 s.
+    /// The time after which typing that isn't renewed ends. Default 6 s.
     pub typing_expiry: Duration,
-    /// How much may wait for one device.
+    /// The limits of what may wait for one device.
     pub outbox: OutboxLimits,
     /// How many devices a user may have connected to this node. Default 20.
     pub sessions_per_user: usize,
-    /// How long a device counts as online without a sign of life from its node. Default 45 s.
+    /// How long a device counts as online after its node last renewed the lease. Default 45 s.
     pub presence_lease: Duration,
     /// How often a node renews the leases of its devices. Default 15 s.
     pub presence_refresh: Duration,
-    /// For how long changes of presence are gathered before others are told. Default 200 ms.
+    /// How long changes of presence are gathered before they are published. Default 200 ms.
     pub presence_window: Duration,
     /// How many entries a history page has when the caller doesn't say. Default 50.
     pub history_page: usize,

@@ -8,7 +8,7 @@ use std::{
 use crate::port::{BackendError, Broker, Delivery, Hint, Inbox, Topic};
 use async_trait::async_trait;
 
-/// What connects several engines in one process; cheap to clone.
+/// The bus that connects several engines in one process; cheap to clone.
 ///
 /// ```
 /// use chat_core::{UserId, memory::MemoryBus, port::{Broker, Delivery, Hint, Topic}};
@@ -35,7 +35,7 @@ struct Bus {
 }
 
 impl MemoryBus {
-    /// How many hints a node may leave unread; with one more, all of them become
+    /// The number of hints that a node may leave unread; with one more, all of them become
     /// [`Delivery::Lagged`].
     pub const CAPACITY: usize = Inbox::CAPACITY;
 

@@ -1,4 +1,4 @@
-//! Who is online in one process, and who was.
+//! The users who are or were online in one process.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -23,7 +23,7 @@ pub(super) struct People {
     pub(super) last_seen: HashMap<UserId, DateTime<Utc>>,
     /// The users in `last_seen`, oldest first.
     by_age: BTreeSet<(DateTime<Utc>, UserId)>,
-    /// Those in `last_seen` whose last lease ran out, and nobody has been told yet.
+    /// Those in `last_seen` whose last lease ran out and has not been reported yet.
     pub(super) expired: BTreeSet<UserId>,
     /// The longest that `last_seen` may be.
     max_last_seen: usize,

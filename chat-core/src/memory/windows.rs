@@ -12,7 +12,7 @@ use crate::{
     port::WINDOW,
 };
 
-/// How long a window is kept that nobody uses.
+/// How long an unused window is kept.
 const UNUSED: Duration = Duration::from_hours(1);
 
 /// How many bytes the entries of a window take at most, about.
@@ -83,7 +83,7 @@ impl Windows {
         window.get(range)
     }
 
-    /// Replaces what a room has, and forgets what nobody uses.
+    /// Replaces the window of a room, and evicts unused windows.
     fn put(&mut self, room: &RoomId, window: Window) {
         let now = window.used;
         if self.0.insert(room.clone(), window).is_none() && self.0.len() > Self::ROOMS {

@@ -21,7 +21,7 @@ use crate::{
     model::{Seq, UserId},
 };
 
-/// What an entry says.
+/// The body of an entry: what it says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[non_exhaustive]

@@ -18,13 +18,13 @@ pub struct Entry {
     pub seq: Seq,
     /// The server's id of it.
     pub id: MessageId,
-    /// Who caused it.
+    /// The user who caused it.
     pub author: UserId,
     /// The author's own id of it.
     pub client_id: ClientMessageId,
     /// The server's clock at the time; to be shown, never to order by.
     pub at: DateTime<Utc>,
-    /// What happened.
+    /// What happened, the body.
     pub body: EntryBody,
 }
 
@@ -44,7 +44,7 @@ pub struct NewEntry {
     pub room: RoomId,
     /// The id it will have, unless it turns out to be a duplicate.
     pub id: MessageId,
-    /// Who causes it.
+    /// The user who causes it.
     pub author: UserId,
     /// The author's own id of it.
     pub client_id: ClientMessageId,

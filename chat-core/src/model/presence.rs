@@ -1,11 +1,11 @@
-//! Presence: who is online, and since when not.
+//! Presence: whether a user is online, and when they were last seen.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::model::UserId;
 
-/// Whether a user is reachable now.
+/// The presence of a user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Presence {

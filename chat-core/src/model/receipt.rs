@@ -14,7 +14,7 @@ pub struct Watermarks {
     pub read: Seq,
 }
 
-/// What a receipt states.
+/// The statement of a receipt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

@@ -12,7 +12,7 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Room {
-    /// Its id, which also tells its kind.
+    /// Its id, which also shows its kind.
     pub id: RoomId,
     /// The incarnation of its log.
     pub epoch: Epoch,
@@ -54,7 +54,7 @@ impl NewRoom {
     }
 }
 
-/// A room in somebody's list of rooms.
+/// A room in a user's list of rooms.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Membership {
@@ -68,5 +68,5 @@ pub struct Membership {
     pub unread: u64,
 }
 
-/// Where counting unread messages stops: an application shows "999+".
+/// The number at which counting unread messages stops: an application shows "999+".
 pub const UNREAD_CAP: u64 = 1_000;

@@ -1,4 +1,4 @@
-//! What a character looks like, for names, message texts and moderation.
+//! The visibility of characters, for names, message texts and moderation.
 
 use std::borrow::Cow;
 

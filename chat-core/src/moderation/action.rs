@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use crate::port::Verdict;
 
-/// What the author of a refused text is told.
+/// The reason that the author of a refused text is shown.
 pub const REASON: &str = "Message is not accepted";
 
-/// What happens to a text with a hit.
+/// The action on a text in which a word or pattern was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Action {
     /// The text is refused, with [`REASON`].

@@ -32,7 +32,7 @@ impl From<Unavailable> for crate::Error {
 /// A moderator with its time-out and what to do when it fails.
 #[derive(Debug, Clone)]
 pub struct Link {
-    /// Who judges.
+    /// The moderator.
     pub moderator: Arc<dyn Moderator>,
     /// How long to wait for a verdict.
     pub timeout: Duration,
@@ -41,7 +41,7 @@ pub struct Link {
 }
 
 impl Link {
-    /// How long to wait for a verdict unless told otherwise.
+    /// The default time to wait for a verdict.
     pub const DEFAULT_TIMEOUT: Duration = Duration::from_millis(1500);
 
     /// A moderator that has [`Link::DEFAULT_TIMEOUT`] to answer, or the text is refused.

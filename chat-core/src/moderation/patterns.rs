@@ -6,10 +6,10 @@ use regex::{Regex, RegexBuilder};
 use super::action::{Action, masked, refused};
 use crate::port::{BackendError, Draft, Moderator, Verdict};
 
-/// How large a compiled pattern may be, in bytes.
+/// The largest size of a compiled pattern, in bytes.
 const SIZE_LIMIT: usize = 1 << 20;
 
-/// Why a pattern is of no use.
+/// The reason why a pattern can't be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PatternError {
@@ -18,7 +18,7 @@ pub enum PatternError {
     Invalid {
         /// The pattern.
         pattern: String,
-        /// What is wrong with it.
+        /// The error in the pattern.
         source: regex::Error,
     },
     /// It matches the empty text, and so every text.

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::port::{BackendError, Draft, Moderator, Verdict};
 
-/// Where in a text a word is looked for.
+/// How a word has to occur in a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Matching {
     /// Only as a whole word: `war` isn't in `warm`. Scripts that don't part their words, such as
@@ -26,7 +26,7 @@ pub enum Matching {
     Substring,
 }
 
-/// Why there is no word list.
+/// The reason why a word list can't be made.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WordListError {
@@ -35,7 +35,7 @@ pub enum WordListError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// An entry without anything to look for.
@@ -46,7 +46,7 @@ pub enum WordListError {
     TooLong(BuildError),
 }
 
-/// What an entry of the automaton is for.
+/// The meaning of a pattern of the automaton.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Entry {
     /// A word to act on.

@@ -1,4 +1,4 @@
-//! Who may come in: the embedder's own login.
+//! The authenticator: the embedder's own login.
 
 use std::fmt;
 

@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 use super::BackendError;
 use crate::model::{Epoch, RoomId, Seq, UserId, Watermarks};
 
-/// What a node listens to.
+/// A topic that a node subscribes to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Topic {
     /// Everything that concerns one user.
     User(UserId),
-    /// Who is online, of all users.
+    /// Changes of the list of all online users.
     Online,
 }
 
@@ -38,28 +38,28 @@ pub enum Hint {
         room: RoomId,
         /// The member.
         user: UserId,
-        /// Where they stood before.
+        /// The watermarks before.
         was: Watermarks,
     },
     /// Somebody is typing, or has stopped.
     Typing {
         /// The room.
         room: RoomId,
-        /// Who.
+        /// The user.
         user: UserId,
         /// Typing, or stopped.
         active: bool,
     },
     /// Somebody came online or went.
     Presence {
-        /// Who.
+        /// The user.
         user: UserId,
     },
     /// The list of who is online is another.
     Online,
 }
 
-/// What [`Broker::next`] yields.
+/// A delivery, as [`Broker::next`] gives it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Delivery {
     /// A hint for a topic that this node listens to.

@@ -1,4 +1,4 @@
-//! What all nodes share for a short time. A cache may forget; it never lies.
+//! The cache: what all nodes share for a short time. It may forget; it never lies.
 
 use std::{fmt, ops::RangeInclusive, sync::Arc, time::Duration};
 
@@ -15,7 +15,7 @@ pub trait Cache: PresenceCache + RateCache + HistoryCache {}
 
 impl<T: PresenceCache + RateCache + HistoryCache> Cache for T {}
 
-/// What a lease that came or went did to its user.
+/// The change of a user's presence by a lease that began or ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transition {
     /// The user was offline and is online.
@@ -26,7 +26,7 @@ pub enum Transition {
     Same,
 }
 
-/// Who is online: a lease for each device, renewed while it is connected.
+/// Presence: a lease for each device, renewed while the device is connected.
 #[async_trait]
 pub trait PresenceCache: fmt::Debug + Send + Sync + 'static {
     /// Gives a device its lease, or renews it, for `ttl` from now.
@@ -44,10 +44,10 @@ pub trait PresenceCache: fmt::Debug + Send + Sync + 'static {
     /// Ends a device's lease.
     ///
     /// - The end of a user's last live lease is [`Transition::BecameOffline`] and sets `last_seen`.
-    /// - A lease that isn't there, or belongs to somebody else, is [`Transition::Same`].
+    /// - A lease that isn't there, or belongs to another user, is [`Transition::Same`].
     async fn release(&self, user: &UserId, session: SessionId) -> Result<Transition, BackendError>;
 
-    /// How these users are, in the order asked. A user is online while any lease lives.
+    /// The presence of these users, in the order asked. A user is online while any lease lives.
     async fn presence(&self, users: &[UserId]) -> Result<Vec<Presence>, BackendError>;
 
     /// Users who are online, each once, in ascending order, at most `limit`.
@@ -60,12 +60,12 @@ pub trait PresenceCache: fmt::Debug + Send + Sync + 'static {
     async fn take_expired(&self, limit: usize) -> Result<Vec<UserId>, BackendError>;
 }
 
-/// Whose budget: a kind of action and the user.
+/// The key of a budget: a kind of action and a user.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct RateKey {
-    /// What is limited, such as `send`.
+    /// The action that is limited, such as `send`.
     pub action: &'static str,
-    /// Who.
+    /// The user.
     pub user: UserId,
 }
 
@@ -80,7 +80,7 @@ pub trait RateCache: fmt::Debug + Send + Sync + 'static {
     async fn acquire(&self, key: &RateKey, policy: &RatePolicy) -> Result<Decision, BackendError>;
 }
 
-/// How many entries a window of [`HistoryCache`] has at most.
+/// The largest number of entries in a window of [`HistoryCache`].
 pub const WINDOW: usize = 200;
 
 /// The newest entries of rooms, so that the store isn't asked for them by each reader.

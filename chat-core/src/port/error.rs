@@ -2,7 +2,7 @@
 
 use std::{error, fmt, sync::Arc};
 
-/// What went wrong in a backend.
+/// The kind of a backend's failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BackendErrorKind {
@@ -12,9 +12,9 @@ pub enum BackendErrorKind {
     Timeout,
     /// It has no room for more.
     Full,
-    /// What it holds is damaged.
+    /// Its data is damaged.
     Corrupt,
-    /// It doesn't let us in.
+    /// It refused our credentials.
     Unauthorized,
     /// Its settings, or its version, don't fit.
     Misconfigured,
@@ -36,15 +36,15 @@ pub enum Retry {
 /// A failure of a store, a cache, a broker or a moderator. Clones share the source.
 #[derive(Debug, Clone)]
 pub struct BackendError {
-    /// What went wrong.
+    /// The kind of failure.
     pub kind: BackendErrorKind,
-    /// Whether to try again.
+    /// Whether the call may be repeated.
     pub retry: Retry,
     /// Which backend, such as `sqlite`.
     pub backend: &'static str,
     /// Which operation, such as `append`.
     pub operation: &'static str,
-    /// What the driver said.
+    /// The driver's error.
     pub source: Option<Arc<dyn error::Error + Send + Sync>>,
 }
 

@@ -1,4 +1,4 @@
-//! What a node has not read yet, for those who write a broker.
+//! A bounded queue of unread deliveries, for authors of a broker.
 
 use std::{
     collections::VecDeque,
@@ -18,7 +18,7 @@ pub struct Inbox {
 }
 
 impl Inbox {
-    /// How many deliveries may be unread.
+    /// The largest number of unread deliveries.
     pub const CAPACITY: usize = 1024;
 
     /// Adds a delivery, without waiting. [`Delivery::Away`] is not repeated, and

@@ -1,4 +1,4 @@
-//! What may be said: the embedder's own rules about texts.
+//! The moderator: the embedder's own rules about texts.
 
 use std::{fmt, sync::Arc};
 
@@ -25,7 +25,7 @@ pub enum Verdict {
     Allow,
     /// Let this text through in its place.
     Mask(Arc<str>),
-    /// Refuse it. The reason is shown to the author, and to nobody else.
+    /// Refuse it. Only the author is shown the reason.
     Reject {
         /// A short sentence for the author.
         reason: String,
@@ -43,6 +43,6 @@ pub trait Moderator: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// When no judgement can be made.
+    /// If the moderator can't judge the draft.
     async fn review(&self, draft: &Draft) -> Result<Verdict, BackendError>;
 }

@@ -1,4 +1,4 @@
-//! What is kept for ever: rooms, their logs, and how far each member has got.
+//! The store: rooms, their logs, and the receipts of their members, durably.
 
 use std::{fmt, sync::Arc};
 
@@ -15,7 +15,7 @@ pub trait Store: RoomStore + LogStore + ReceiptStore {}
 
 impl<T: RoomStore + LogStore + ReceiptStore> Store for T {}
 
-/// What [`RoomStore::create_room`] found.
+/// The result of [`RoomStore::create_room`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Created {
     /// It is new.
@@ -88,7 +88,7 @@ pub trait RoomStore: fmt::Debug + Send + Sync + 'static {
     ) -> Result<Vec<Room>, BackendError>;
 }
 
-/// Whether an append made something new.
+/// Whether an append stored a new entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// The entry is new.
@@ -162,21 +162,21 @@ pub trait LogStore: fmt::Debug + Send + Sync + 'static {
     async fn find(&self, room: &RoomId, id: MessageId) -> Result<Option<Arc<Entry>>, BackendError>;
 }
 
-/// Whether a call changed anything.
+/// The result of a call that may change a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change<T> {
-    /// It did: from the first value to the second.
+    /// The value changed.
     Moved {
         /// Before.
         from: T,
         /// After.
         to: T,
     },
-    /// It didn't: this is how things stand.
+    /// The value is unchanged.
     Unchanged(T),
 }
 
-/// How far each member has got.
+/// How far each member has received and read each room.
 #[async_trait]
 pub trait ReceiptStore: fmt::Debug + Send + Sync + 'static {
     /// Moves a member's watermarks as [`Watermarks::advanced`] says, the head taken from the log.

@@ -8,7 +8,7 @@ mod window;
 
 pub use state::{Decision, RateState};
 
-/// How often something may be done.
+/// A limit on how often an action may be done.
 ///
 /// ```
 /// use std::time::Duration;
@@ -31,18 +31,19 @@ pub enum RatePolicy {
     /// The old server's rule: `limit` in a window; one more is refused and mutes for `mute`, after
     /// which a new window begins.
     Window {
-        /// How many in a window; 0 counts as 1.
+        /// The number of actions in a window; 0 counts as 1.
         limit: u32,
-        /// The window, which begins with the first.
+        /// The length of the window, which begins with the first action.
         window: Duration,
-        /// How long one too many mutes; zero for no mute, only the wait for the window's end.
+        /// The length of the mute after one action too many; zero for no mute, only the wait for the
+        /// window's end.
         mute: Duration,
     },
     /// A steady rate with a burst (GCRA).
     Steady {
-        /// The time that one takes.
+        /// The time in which the budget regains one action.
         interval: Duration,
-        /// How many at once; 0 counts as 1.
+        /// The number of actions at once; 0 counts as 1.
         burst: u32,
     },
 }

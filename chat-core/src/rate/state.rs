@@ -1,8 +1,8 @@
-//! What is remembered of a budget, and what is answered.
+//! The state of a budget, and the decision about a request.
 
 use std::time::Duration;
 
-/// What is to be remembered of one budget between two requests; at first, the default.
+/// The state of one budget between two requests; at first, the default.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RateState {
     pub(super) phase: Phase,
@@ -16,7 +16,7 @@ impl RateState {
     }
 }
 
-/// What `until` is the end of.
+/// The phase that ends at `until`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Phase {
     /// Nothing.
@@ -37,17 +37,17 @@ pub enum Decision {
     Allowed,
     /// Wait.
     Refused {
-        /// How long exactly.
+        /// The exact time to wait.
         retry_after: Duration,
     },
     /// Wait; this request was the one too many that began the mute.
     MutedNow {
-        /// How long exactly.
+        /// The exact time to wait.
         retry_after: Duration,
     },
     /// Wait; a mute is on.
     Muted {
-        /// How long exactly.
+        /// The exact time to wait.
         retry_after: Duration,
     },
 }

@@ -1,4 +1,4 @@
-//! What can go wrong, each with a stable code, and why a connection is closed.
+//! Errors and reasons to close a connection, each with a stable code.
 
 use std::time::Duration;
 
@@ -114,7 +114,7 @@ impl CloseReason {
     }
 }
 
-/// Why a command was not carried out.
+/// The reason why a command was not carried out.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -141,7 +141,7 @@ pub enum Error {
     /// A token that proves nothing.
     #[error(transparent)]
     Unauthenticated(#[from] Unauthenticated),
-    /// No such room, or not a member of it: the two are not told apart.
+    /// No such room, or not a member of it; a client can't distinguish the two.
     #[error("there is no such room, or you are not in it")]
     NoRoom,
     /// No such message of this user.
@@ -182,7 +182,7 @@ pub enum Error {
     /// The store doesn't keep up with what is waiting to be stored.
     #[error("the server is overloaded; wait {} s", retry_after.as_secs_f32().ceil())]
     Overloaded {
-        /// How long to wait, as far as the store's pace tells.
+        /// How long to wait, estimated from the store's pace.
         retry_after: Duration,
     },
     /// The engine stops.
@@ -268,7 +268,7 @@ impl From<&Error> for ErrorBody {
             code: error.code().code(),
             name: error.code().name().to_owned(),
             message: error.to_string(),
-            // Rounded up, so that a client that waits as told isn't refused again.
+            // Rounded up, so that a client that waits for this time isn't refused again.
             retry_after_ms: error
                 .retry_after()
                 .map(|wait| u64::try_from(wait.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)),

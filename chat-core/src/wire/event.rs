@@ -1,4 +1,4 @@
-//! What happens in the user's rooms and is sent to the user's devices.
+//! Events: what a user's devices are sent of the user's rooms.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{Cursor, Entry, Epoch, Presence, RoomId, Seq, UserId, Watermarks};
 
-/// Why entries were skipped.
+/// The reason why entries were skipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GapReason {

@@ -37,7 +37,7 @@ impl Frame {
         }))
     }
 
-    /// What it says.
+    /// The answer or event in the frame.
     pub fn outgoing(&self) -> &Outgoing {
         &self.0.outgoing
     }

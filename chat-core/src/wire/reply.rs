@@ -1,4 +1,4 @@
-//! What a command is answered with: a reply, or the error that kept it from being carried out.
+//! The answers to commands: a reply, or the error that kept the command from being carried out.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ pub enum Answer {
         /// The command's number; absent when it could not be read.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         id: Option<u64>,
-        /// Why not.
+        /// The error.
         error: ErrorBody,
     },
 }

@@ -67,7 +67,7 @@ impl Access {
     ) -> Result<Arc<LiveRoom>, Error> {
         members.sort();
         members.dedup();
-        // A name of an earlier release goes on where it is known, and comes to no new room.
+        // A name that only an earlier release allowed stays valid in its rooms, but can't enter a new one.
         for member in &members {
             member.check()?;
         }

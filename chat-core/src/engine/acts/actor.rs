@@ -1,4 +1,4 @@
-//! The actor: a user as the one who acts. What an actor can do stands in one file per use case.
+//! The actor: a user as the one who acts. Each use case of an actor has a file beside this one.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use crate::{engine::parts::Parts, model::UserId};
 
 /// A user as the one who acts, with or without a connection.
 ///
-/// [`Session`](crate::Session) is one with a connection.
+/// A [`Session`](crate::Session) is an actor with a connection.
 #[derive(Debug, Clone)]
 pub struct Actor {
     pub(crate) parts: Arc<Parts>,

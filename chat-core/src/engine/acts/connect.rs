@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-/// Who connects, and from where they left off.
+/// A user who connects, and the positions to resume from.
 #[derive(Debug)]
 pub struct Connect {
     /// The user.

@@ -30,7 +30,7 @@ impl Actor {
         self.change_members(room, EntryBody::Joined { user }).await
     }
 
-    /// Ends the membership of `user`, who may be the one who acts, in a group that this user is in.
+    /// Ends the membership of `user` in a group that this user is in. Both may be the same user.
     ///
     /// # Errors
     ///

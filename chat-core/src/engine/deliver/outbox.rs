@@ -13,7 +13,7 @@ use crate::{
     wire::{CloseReason, Frame},
 };
 
-/// How much may wait for one device; beyond it the device is too slow and is closed.
+/// The limits of what may wait for one device; a device beyond them is closed as slow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OutboxLimits {
     /// Default 1,024.
@@ -70,7 +70,7 @@ impl Outbox {
         }
     }
 
-    /// Why it is closed, if it is.
+    /// The reason for which it is closed, if it is.
     pub fn closed(&self) -> Option<CloseReason> {
         self.state().closed
     }
@@ -145,7 +145,7 @@ impl Transport for Outbox {
         if state.closed.is_some() {
             return Err(TrySendError::Closed);
         }
-        // What may be dropped leaves half of the room to what may not.
+        // Ephemeral frames leave half of the room to those that may not be dropped.
         let share = if frame.is_ephemeral() { 2 } else { 1 };
         let size = frame.size();
         let bytes = state.bytes + size;

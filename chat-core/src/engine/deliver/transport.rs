@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use crate::wire::{CloseReason, Frame};
 
-/// Why a frame was not taken.
+/// The reason why a frame was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TrySendError {
     /// There is no room for it: the consumer is too slow.
