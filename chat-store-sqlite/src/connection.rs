@@ -11,10 +11,10 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 const WRITER_CACHE: i64 = 64 * 1024;
 const READER_CACHE: i64 = 16 * 1024;
 
-/// Write-ahead log at which it is copied into the file, in pages of 4 KiB. With half of it a batch
+/// Write-ahead log at which the writer copies it into the file, in pages of 4 KiB. With half of it a batch
 /// costs a tenth more, for pages that many batches change are copied more often; with twice as
 /// much no less.
-const CHECKPOINT_PAGES: i64 = 8_000;
+pub(crate) const CHECKPOINT_PAGES: i64 = 8_000;
 
 /// What a grown write-ahead log is cut back to, in bytes.
 const LOG_LIMIT: i64 = 64 << 20;
@@ -38,7 +38,8 @@ pub(crate) fn writer(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     // NORMAL would lose acknowledged messages in a power cut, and group commit makes FULL as fast.
     connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    // The writer does that, after its callers have their answers.
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     connection.pragma_update(None, "journal_size_limit", LOG_LIMIT)?;
     // What was deleted is overwritten in the file.
     connection.pragma_update(None, "secure_delete", true)?;
@@ -76,4 +77,45 @@ pub(crate) fn probe(path: &Path, has_log: bool) -> rusqlite::Result<Connection> 
 /// A number that `SQLite` keeps about the file.
 pub(crate) fn number(connection: &Connection, pragma: &str) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, pragma, |row| row.get(0))
+}
+
+/// Whether the file system could give the file a write-ahead log.
+pub(crate) fn has_write_ahead_log(connection: &Connection) -> rusqlite::Result<bool> {
+    let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
+    Ok(mode == "wal")
+}
+
+/// How the write-ahead log stands after a checkpoint.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Log {
+    /// Somebody reads an older state, so not all could be done.
+    pub(crate) busy: bool,
+    /// Pages in the log.
+    pub(crate) pages: i64,
+    /// How many of them are in the file too.
+    pub(crate) copied: i64,
+}
+
+/// A checkpoint; `NOOP` only looks.
+pub(crate) fn checkpoint(connection: &Connection, mode: &str) -> rusqlite::Result<Log> {
+    connection
+        .prepare_cached(&format!("PRAGMA wal_checkpoint({mode})"))?
+        .query_row((), |found| {
+            Ok(Log {
+                busy: found.get(0)?,
+                pages: found.get(1)?,
+                copied: found.get(2)?,
+            })
+        })
+}
+
+/// Does something without waiting for locks of others.
+pub(crate) fn without_waiting<T>(
+    connection: &Connection,
+    work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    connection.busy_timeout(Duration::ZERO)?;
+    let done = work(connection);
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    done
 }

@@ -36,6 +36,13 @@ impl Failure {
         }
     }
 
+    /// The file is no longer there under its name, so what is written would be lost.
+    pub(crate) fn moved() -> Self {
+        let moved = ffi::Error::new(ffi::SQLITE_READONLY_DBMOVED);
+        let what = "the file was removed or replaced while the store has it open";
+        Self::before(Error::SqliteFailure(moved, Some(what.to_owned())))
+    }
+
     /// The error of one operation that it makes fail.
     pub(crate) fn of(&self, operation: &'static str) -> BackendError {
         let (kind, retry) = classify(&self.error, self.stage);

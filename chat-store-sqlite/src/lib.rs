@@ -1,9 +1,14 @@
 #![doc = include_str!("../README.md")]
 
 mod connection;
+mod copy;
+mod doctor;
 mod error;
+mod lock;
 mod log;
+mod log_mark;
 mod open;
+mod open_error;
 mod readers;
 mod receipts;
 mod rooms;
@@ -13,5 +18,7 @@ mod store;
 mod transaction;
 mod writer;
 
-pub use open::OpenError;
+pub use copy::{CopyError, Progress, backup, restore};
+pub use doctor::{Finding, examine};
+pub use open_error::OpenError;
 pub use store::SqliteStore;

@@ -1,163 +1,121 @@
 //! Opening a file of which nothing is known: whose it is, and whether it is whole.
 
 use std::{
-    error::Error,
-    fs::{self, File, OpenOptions, TryLockError},
+    fs::{self, File},
     io::{self, Read},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::Connection;
 
 use crate::{
     connection,
+    lock::{Hold, Lock, beside, resolve, warn_of_risks},
+    log_mark,
+    open_error::{OpenError, failed, io_failed},
     schema::{self, APPLICATION_ID, VERSION},
 };
-
-/// Why a file can't be opened, and what to do. A file that is refused is left as it was.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum OpenError {
-    /// Another process has it open.
-    #[error("{} is in use by another process; stop that one, or choose another file", path.display())]
-    Locked {
-        /// The file.
-        path: PathBuf,
-    },
-    /// A later version of this crate wrote it.
-    #[error(
-        "{} has version {found} of the schema, and this program knows versions up to {known}; \
-         run the newer program, or choose another file", path.display()
-    )]
-    NewerSchema {
-        /// The file.
-        path: PathBuf,
-        /// Its version.
-        found: i64,
-        /// The newest version that this code can read.
-        known: i64,
-    },
-    /// It is not an `SQLite` database.
-    #[error("{} is not a database; choose another file", path.display())]
-    NotADatabase {
-        /// The file.
-        path: PathBuf,
-    },
-    /// It is a database, of some other application.
-    #[error("{} is the database of another application; choose another file", path.display())]
-    Foreign {
-        /// The file.
-        path: PathBuf,
-    },
-    /// Part of it is missing or makes no sense.
-    #[error("{} is damaged ({detail}); put back a backup, or move it away to start anew", path.display())]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        detail: String,
-    },
-    /// The folder that it is to be in doesn't exist.
-    #[error("there is no folder {}; make it, or choose another file", path.display())]
-    NoFolder {
-        /// The folder.
-        path: PathBuf,
-    },
-    /// The file, or the folder that it is in, may not be written.
-    #[error("{} may not be written; allow it for the file and its folder, or choose another file", path.display())]
-    NoPermission {
-        /// The file.
-        path: PathBuf,
-    },
-    /// There is no room for it.
-    #[error("there is no room on the disk for {}; free some, or choose another disk", path.display())]
-    DiskFull {
-        /// The file.
-        path: PathBuf,
-    },
-    /// Anything else; the source says what.
-    #[error("{} can't be opened", path.display())]
-    Other {
-        /// The file.
-        path: PathBuf,
-        /// What the system or `SQLite` said.
-        source: Box<dyn Error + Send + Sync>,
-    },
-}
 
 /// A file up to this size, in bytes, is checked page by page: 5 to 7 ms a MiB, measured on a busy machine.
 const CHECKED_WHOLE: u64 = 4 << 20;
 
+/// How the copy is called that is about to take the place of the file.
+pub(crate) const RESTORING: &str = ".restoring";
+
 /// A file that is open, ours, and of the version of this code.
 pub(crate) struct Opened {
-    pub(crate) path: PathBuf,
     pub(crate) connection: Connection,
     /// Nobody else opens the file before this is dropped, however the process ends.
-    pub(crate) lock: File,
+    pub(crate) lock: Lock,
 }
 
 pub(crate) fn open(path: &Path) -> Result<Opened, OpenError> {
-    let path = resolve(path)?;
-    let lock = lock(&path)?;
-    if holds_something(&path)? {
-        check(&path)?;
-    }
-    let mut connection = connection::writer(&path).map_err(|error| failed(&path, error))?;
-    schema::migrate(&mut connection).map_err(|error| failed(&path, error))?;
-    Ok(Opened {
-        path,
-        connection,
-        lock,
-    })
-}
-
-/// The one name of the file, whatever links lead to it: the lock hangs on the name.
-fn resolve(path: &Path) -> Result<PathBuf, OpenError> {
-    match path.canonicalize() {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        found => return found.map_err(|error| io_failed(path, error)),
-    }
-    let folder = match path.parent() {
-        Some(folder) if folder != Path::new("") => folder,
-        _ => Path::new("."),
-    };
-    let name = path.file_name().ok_or_else(|| {
-        let error = io::Error::new(io::ErrorKind::InvalidInput, "no file is named");
-        io_failed(path, error)
-    })?;
-    let found = folder.canonicalize();
-    found.map(|folder| folder.join(name)).map_err(|error| {
-        if error.kind() == io::ErrorKind::NotFound {
-            let path = folder.to_owned();
-            OpenError::NoFolder { path }
-        } else {
-            io_failed(path, error)
+    let was_there = resolve(path)?.exists();
+    let lock = Lock::take(path)?;
+    match prepare(&lock.path) {
+        Ok(connection) => Ok(Opened { connection, lock }),
+        Err(error) => {
+            // The lock has made it.
+            if !was_there && !holds_bytes(&lock.path) {
+                fs::remove_file(&lock.path).ok();
+            }
+            Err(error)
         }
-    })
+    }
 }
 
-/// A lock that ends with the process. It lies on a file beside, because `SQLite`'s own exclusive
-/// mode would shut out our readers.
-fn lock(path: &Path) -> Result<File, OpenError> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".lock");
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(beside)
-        .map_err(|error| io_failed(path, error))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::Locked {
-            path: path.to_owned(),
-        }),
-        Err(TryLockError::Error(error)) => Err(io_failed(path, error)),
+fn prepare(path: &Path) -> Result<Connection, OpenError> {
+    if beside(path, RESTORING).exists() {
+        let path = path.to_owned();
+        return Err(OpenError::UnfinishedRestore { path });
     }
+    inspect(path)?;
+    let sql = |error| failed(path, error);
+    let mut connection = connection::writer(path).map_err(sql)?;
+    if !connection::has_write_ahead_log(&connection).map_err(sql)? {
+        let path = path.to_owned();
+        return Err(OpenError::NoWriteAheadLog { path });
+    }
+    schema::migrate(&mut connection).map_err(sql)?;
+    log_mark::ensure(&connection).map_err(sql)?;
+    warn_of_risks(path);
+    Ok(connection)
+}
+
+/// A connection that reads a file, whether or not another program has it open, and writes nothing;
+/// where none has it open, none opens it while this is held.
+pub(crate) fn look(path: &Path) -> Result<(Connection, Option<Hold>), OpenError> {
+    let path = &resolve(path)?;
+    let sql = |error| failed(path, error);
+    if !path.exists() {
+        let path = path.clone();
+        return Err(OpenError::NoFile { path });
+    }
+    let Some(hold) = Hold::of(path)? else {
+        return Ok((connection::reader(path).map_err(sql)?, None));
+    };
+    inspect(path)?;
+    let has_log = holds_bytes(&beside(path, "-wal"));
+    let connection = connection::probe(path, has_log).map_err(sql)?;
+    Ok((connection, Some(hold)))
+}
+
+/// Refuses what isn't a sound database of ours with the log that belongs to it, without writing.
+fn inspect(path: &Path) -> Result<(), OpenError> {
+    let has_log = holds_bytes(&beside(path, "-wal"));
+    if !begins_as_a_database(path)? {
+        return if has_log {
+            let path = path.to_owned();
+            Err(OpenError::LostFile { path })
+        } else {
+            Ok(())
+        };
+    }
+    match check(path, has_log) {
+        // What is sound by itself, and isn't with its log, has a log of another file.
+        Err(
+            error @ (OpenError::Damaged { .. }
+            | OpenError::Foreign { .. }
+            | OpenError::ForeignLog { .. }
+            | OpenError::NotADatabase { .. }),
+        ) if has_log && check(path, false).is_ok() => {
+            let detail = match error {
+                OpenError::Damaged { detail, .. } | OpenError::ForeignLog { detail, .. } => detail,
+                _ => "together they make no sense".to_owned(),
+            };
+            let path = path.to_owned();
+            Err(OpenError::ForeignLog { path, detail })
+        }
+        checked => checked,
+    }
+}
+
+fn holds_bytes(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|found| found.len() > 0)
 }
 
 /// Whether there is a file with something in it, which must then begin as a database does.
-fn holds_something(path: &Path) -> Result<bool, OpenError> {
+fn begins_as_a_database(path: &Path) -> Result<bool, OpenError> {
     const BEGINNING: &[u8; 16] = b"SQLite format 3\0";
 
     let mut file = match File::open(path) {
@@ -180,15 +138,12 @@ fn holds_something(path: &Path) -> Result<bool, OpenError> {
 }
 
 /// Refuses a database that isn't ours, is too new or is damaged, without writing to it.
-fn check(path: &Path) -> Result<(), OpenError> {
+fn check(path: &Path, has_log: bool) -> Result<(), OpenError> {
     let damaged = |detail| OpenError::Damaged {
         path: path.to_owned(),
         detail,
     };
     let sql = |error| failed(path, error);
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    let has_log = fs::metadata(log).is_ok_and(|log| log.len() > 0);
     let probe = connection::probe(path, has_log).map_err(sql)?;
     let number = |pragma| connection::number(&probe, pragma).map_err(sql);
 
@@ -211,6 +166,17 @@ fn check(path: &Path) -> Result<(), OpenError> {
             path: path.to_owned(),
             found,
             known,
+        });
+    }
+
+    let marks = log_mark::read(&probe).map_err(sql)?;
+    if has_log
+        && let Ok(alone) = connection::probe(path, false).and_then(|alone| log_mark::read(&alone))
+        && !log_mark::fit(marks.as_ref(), alone.as_ref())
+    {
+        return Err(OpenError::ForeignLog {
+            path: path.to_owned(),
+            detail: "their marks differ".to_owned(),
         });
     }
 
@@ -254,40 +220,4 @@ fn ends(probe: &Connection) -> rusqlite::Result<()> {
         }
     }
     Ok(())
-}
-
-/// What a failure of `SQLite` while opening means.
-pub(crate) fn failed(path: &Path, error: rusqlite::Error) -> OpenError {
-    let path = path.to_owned();
-    match error.sqlite_error_code() {
-        Some(ErrorCode::NotADatabase) => OpenError::NotADatabase { path },
-        Some(ErrorCode::DatabaseCorrupt) => OpenError::Damaged {
-            path,
-            detail: error.to_string(),
-        },
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => OpenError::Locked { path },
-        Some(ErrorCode::DiskFull) => OpenError::DiskFull { path },
-        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
-            OpenError::NoPermission { path }
-        }
-        _ => OpenError::Other {
-            path,
-            source: error.into(),
-        },
-    }
-}
-
-/// What a failure of the system while opening means.
-pub(crate) fn io_failed(path: &Path, error: io::Error) -> OpenError {
-    let path = path.to_owned();
-    match error.kind() {
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            OpenError::NoPermission { path }
-        }
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => OpenError::DiskFull { path },
-        _ => OpenError::Other {
-            path,
-            source: error.into(),
-        },
-    }
 }

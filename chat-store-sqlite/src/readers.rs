@@ -1,9 +1,6 @@
 //! A few connections that read, beside each other and beside the writer.
 
-use std::{
-    path::Path,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chat_core::port::{BackendError, BackendErrorKind, Retry};
 use rusqlite::Connection;
@@ -12,6 +9,7 @@ use tokio::sync::Semaphore;
 use crate::{
     connection,
     error::{BACKEND, Failure},
+    lock::Lock,
 };
 
 /// Reads that run at the same time; further ones wait.
@@ -19,16 +17,18 @@ const CONNECTIONS: usize = 4;
 
 #[derive(Debug)]
 pub(crate) struct Readers {
+    lock: Arc<Lock>,
     idle: Arc<Mutex<Vec<Connection>>>,
     free: Arc<Semaphore>,
 }
 
 impl Readers {
-    pub(crate) fn open(path: &Path) -> rusqlite::Result<Self> {
+    pub(crate) fn open(lock: Arc<Lock>) -> rusqlite::Result<Self> {
         let idle: Vec<_> = (0..CONNECTIONS)
-            .map(|_| connection::reader(path))
+            .map(|_| connection::reader(&lock.path))
             .collect::<Result<_, _>>()?;
         Ok(Self {
+            lock,
             free: Arc::new(Semaphore::new(idle.len())),
             idle: Arc::new(Mutex::new(idle)),
         })
@@ -57,6 +57,9 @@ impl Readers {
                 reason,
             )
         };
+        if self.lock.is_gone() {
+            return Err(Failure::moved().of(operation));
+        }
         let permit = Arc::clone(&self.free)
             .acquire_owned()
             .await

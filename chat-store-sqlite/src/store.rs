@@ -1,15 +1,18 @@
 //! The store: writes go to the one writer, reads to the readers.
 
 use std::{
-    fmt,
+    fmt, fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use chat_core::port::BackendError;
 use rusqlite::Connection;
 
 use crate::{
-    open::{self, OpenError},
+    lock::beside,
+    open,
+    open_error::{OpenError, failed, io_failed},
     readers::Readers,
     writer::Writer,
 };
@@ -17,9 +20,12 @@ use crate::{
 /// A [`Store`](chat_core::port::Store) in one `SQLite` file.
 ///
 /// What it has acknowledged survives a power cut. Times are kept in microseconds. One process at a
-/// time has the file; beside it lies `<file>.lock`, which is empty and stays, and while the store is
-/// open `<file>-wal` and `<file>-shm`, which belong to the file: copy it only after closing, or
-/// with `SQLite`'s own backup.
+/// time has the file, whatever name it knows it by; new files may be read by their owner only. Beside
+/// the file lies `<file>.lock`, which is empty and stays, and while the store is open `<file>-wal` and
+/// `<file>-shm`, which belong to it: [`backup`](crate::backup) makes a whole copy at any time. Two
+/// seconds after the last write the file by itself is whole.
+///
+/// If the file is removed or replaced meanwhile, all calls fail from then on, within two seconds.
 ///
 /// Dropping it closes it: that waits until everything submitted is on the disk, usually some
 /// milliseconds.
@@ -53,12 +59,12 @@ impl SqliteStore {
         let shown = path.clone();
         let opening = tokio::task::spawn_blocking(move || {
             let file = open::open(&path)?;
-            let other = |error| open::failed(&file.path, error);
-            let readers = Readers::open(&file.path).map_err(other)?;
-            let writer = Writer::start(file.connection, file.path.clone(), file.lock)
-                .map_err(|error| open::io_failed(&file.path, error))?;
+            let (path, lock) = (file.lock.path.clone(), Arc::new(file.lock));
+            let readers = Readers::open(Arc::clone(&lock)).map_err(|error| failed(&path, error))?;
+            let writer =
+                Writer::start(file.connection, lock).map_err(|error| io_failed(&path, error))?;
             Ok(Self {
-                path: file.path,
+                path,
                 readers,
                 writer,
             })
@@ -69,6 +75,13 @@ impl SqliteStore {
                 source: error.into(),
             })
         })
+    }
+
+    /// How many bytes the write-ahead log takes. More than some 100 MiB means that another program
+    /// reads the file in one long transaction.
+    pub fn log_bytes(&self) -> u64 {
+        let log = fs::metadata(beside(&self.path, "-wal"));
+        log.map_or(0, |found| found.len())
     }
 
     /// How many rooms there are. It reads the index of all rooms: some milliseconds for 100,000.

@@ -1,15 +1,21 @@
 //! The one thread that writes, with group commit: what has queued up while the last transaction
 //! was synced goes into the next one, and one sync acknowledges it all.
 
-use std::{fs::File, io, path::PathBuf, thread};
+use std::{io, sync::Arc, thread, time::Duration};
 
 use chat_core::port::{BackendError, BackendErrorKind, Retry};
 use rusqlite::Connection;
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    runtime::{Builder, Runtime},
+    sync::{mpsc, oneshot},
+    time::{Instant, timeout},
+};
 
 use crate::{
-    connection,
+    connection::{self, CHECKPOINT_PAGES},
     error::{BACKEND, Failure},
+    lock::Lock,
+    log_mark,
     transaction::{OpenRooms, Transaction},
 };
 
@@ -19,6 +25,14 @@ const QUEUE: usize = 1_024;
 /// Where a group ends: this many jobs, or jobs with this many entries.
 const GROUP_JOBS: usize = 1_000;
 const GROUP_ENTRIES: usize = 4_000;
+
+/// After this long without writes the log is copied into the file and emptied, so that the file by
+/// itself is whole. As often it is looked whether the file is still there.
+const REST: Duration = Duration::from_secs(2);
+
+/// A log of this many pages that can't be emptied is worth a warning, this often.
+const LONG_LOG: i64 = 4 * CHECKPOINT_PAGES;
+const WARN_EVERY: Duration = Duration::from_mins(1);
 
 /// A piece of work for the writer.
 trait Job: Send {
@@ -72,20 +86,24 @@ pub(crate) struct Writer {
 
 impl Writer {
     /// Starts the thread, which keeps `lock` until the file is closed.
-    pub(crate) fn start(connection: Connection, path: PathBuf, lock: File) -> io::Result<Self> {
+    pub(crate) fn start(connection: Connection, lock: Arc<Lock>) -> io::Result<Self> {
         let (jobs, queue) = mpsc::channel(QUEUE);
+        let timer = Builder::new_current_thread().enable_time().build()?;
         let thread = thread::Builder::new()
             .name("chat-store-sqlite".to_owned())
             .spawn(move || {
                 let mut file = Writable {
                     connection,
-                    path,
+                    lock,
                     rooms: OpenRooms::default(),
                     sound: true,
+                    logged: true,
+                    begins_a_log: false,
+                    warned: None,
                 };
-                file.serve(queue);
+                file.empty_the_log();
+                file.serve(&timer, queue);
                 file.close();
-                drop(lock);
             })?;
         Ok(Self {
             jobs: Some(jobs),
@@ -147,15 +165,29 @@ impl Drop for Writer {
 /// The file as the thread holds it.
 struct Writable {
     connection: Connection,
-    path: PathBuf,
+    lock: Arc<Lock>,
     rooms: OpenRooms,
     /// False after a failure that the connection can't be trusted after.
     sound: bool,
+    /// The log may hold something.
+    logged: bool,
+    /// All of the log is in the file, so the next transaction may begin another one.
+    begins_a_log: bool,
+    /// When it was last said that the log is long.
+    warned: Option<Instant>,
 }
 
 impl Writable {
-    fn serve(&mut self, mut queue: mpsc::Receiver<Box<dyn Job>>) {
-        while let Some(first) = queue.blocking_recv() {
+    fn serve(&mut self, timer: &Runtime, mut queue: mpsc::Receiver<Box<dyn Job>>) {
+        loop {
+            let first = match timer.block_on(async { timeout(REST, queue.recv()).await }) {
+                Ok(Some(first)) => first,
+                Ok(None) => return,
+                Err(_) => {
+                    self.rest();
+                    continue;
+                }
+            };
             let mut entries = first.entries();
             let mut jobs = vec![first];
             while jobs.len() < GROUP_JOBS && entries < GROUP_ENTRIES {
@@ -167,18 +199,70 @@ impl Writable {
             for job in jobs {
                 job.answer(outcome.as_ref().copied());
             }
+            self.shorten_the_log();
+        }
+    }
+
+    /// Nobody has written for a while.
+    fn rest(&mut self) {
+        if self.lock.look() && self.logged && self.sound {
+            self.empty_the_log();
+        }
+    }
+
+    /// Copies the log into the file and makes it empty, unless somebody reads an older state.
+    fn empty_the_log(&mut self) {
+        // A reader that takes long is no reason to keep writers waiting.
+        let emptied = connection::without_waiting(&self.connection, |connection| {
+            connection::checkpoint(connection, "TRUNCATE")
+        });
+        match emptied {
+            Ok(log) if !log.busy => (self.logged, self.begins_a_log) = (false, true),
+            Ok(_) => {}
+            Err(error) => tracing::debug!(%error, "the log is emptied later"),
+        }
+    }
+
+    /// Copies a log that has grown long into the file, so that it can begin anew.
+    fn shorten_the_log(&mut self) {
+        let is_long = |log: connection::Log| log.pages >= CHECKPOINT_PAGES;
+        if !self.sound || !connection::checkpoint(&self.connection, "NOOP").is_ok_and(is_long) {
+            return;
+        }
+        match connection::checkpoint(&self.connection, "PASSIVE") {
+            Ok(log) if log.copied == log.pages => self.begins_a_log = true,
+            Ok(log) if log.pages >= LONG_LOG => {
+                let recently = |at: Instant| at.elapsed() < WARN_EVERY;
+                if !self.warned.is_some_and(recently) {
+                    self.warned = Some(Instant::now());
+                    tracing::warn!(
+                        "{}-wal has grown to {} MiB: another program reads the file in one long \
+                         transaction",
+                        self.lock.path.display(),
+                        log.pages / 256
+                    );
+                }
+            }
+            Ok(_) => {}
+            Err(error) => tracing::debug!(%error, "the log is copied later"),
         }
     }
 
     fn commit(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<(), Failure> {
+        if !self.lock.look() {
+            return Err(Failure::moved());
+        }
         if !self.sound {
             // The new one is opened before the old one closes, so that the log of the file is
             // never without a user, who would have to build its index anew on a full disk.
-            self.connection = connection::writer(&self.path).map_err(Failure::before)?;
+            self.connection = connection::writer(&self.lock.path).map_err(Failure::before)?;
             self.sound = true;
             tracing::info!("the writer's connection was opened anew");
         }
-        let outcome = transact(&mut self.connection, &mut self.rooms, jobs);
+        self.logged = true;
+        // Only once: whatever becomes of the transaction, the file may have no third mark.
+        let begins_a_log = std::mem::take(&mut self.begins_a_log);
+        let outcome = transact(&mut self.connection, &mut self.rooms, jobs, begins_a_log);
         if let Err(failure) = &outcome {
             self.rooms.forget();
             self.sound = failure.leaves_connection_sound();
@@ -203,8 +287,9 @@ fn transact(
     connection: &mut Connection,
     rooms: &mut OpenRooms,
     jobs: &mut [Box<dyn Job>],
+    begins_a_log: bool,
 ) -> Result<(), Failure> {
-    let transaction = run(connection, rooms, jobs).map_err(Failure::before)?;
+    let transaction = run(connection, rooms, jobs, begins_a_log).map_err(Failure::before)?;
     transaction.commit().map_err(Failure::in_commit)
 }
 
@@ -212,8 +297,12 @@ fn run<'a>(
     connection: &'a mut Connection,
     rooms: &'a mut OpenRooms,
     jobs: &mut [Box<dyn Job>],
+    begins_a_log: bool,
 ) -> rusqlite::Result<rusqlite::Transaction<'a>> {
     let mut transaction = Transaction::begin(connection, rooms)?;
+    if begins_a_log {
+        log_mark::renew(&transaction.sql)?;
+    }
     for job in jobs {
         job.run(&mut transaction)?;
     }

@@ -10,6 +10,8 @@ mod close;
 mod conformance;
 #[cfg(unix)]
 mod faults;
+#[cfg(unix)]
+mod files;
 mod group_commit;
 #[cfg(unix)]
 mod open;

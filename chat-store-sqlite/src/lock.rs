@@ -1,0 +1,220 @@
+//! The file on the disk: its one name, who may have it, and whether it is still there.
+
+use std::{
+    fs::{self, File, OpenOptions, TryLockError},
+    io,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use crate::open_error::{OpenError, io_failed};
+
+/// A name beside the file, such as that of its log: `beside(path, "-wal")`.
+pub(crate) fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
+/// The one name of the file, whatever links lead to it, also where it is not there yet.
+pub(crate) fn resolve(path: &Path) -> Result<PathBuf, OpenError> {
+    /// As many links in a row as Linux follows.
+    const LINKS: usize = 40;
+    match path.canonicalize() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        found => return found.map_err(|error| io_failed(path, error)),
+    }
+    let mut path = path.to_owned();
+    for _ in 0..LINKS {
+        let Ok(target) = fs::read_link(&path) else {
+            break;
+        };
+        path = folder(&path).join(target);
+    }
+    let name = path.file_name().ok_or_else(|| {
+        let error = io::Error::new(io::ErrorKind::InvalidInput, "no file is named");
+        io_failed(&path, error)
+    })?;
+    let found = folder(&path).canonicalize();
+    found.map(|folder| folder.join(name)).map_err(|error| {
+        let path = folder(&path).to_owned();
+        match error.kind() {
+            io::ErrorKind::NotFound => OpenError::NoFolder { path },
+            _ => io_failed(&path, error),
+        }
+    })
+}
+
+/// The folder that a file is in.
+pub(crate) fn folder(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// Opens a file for writing, and makes it, for its owner only, if there is none.
+pub(crate) fn open_or_make(path: &Path) -> Result<File, OpenError> {
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).read(true).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map_err(|error| io_failed(path, error))
+}
+
+/// Nobody else opens the file before this is dropped, however the process ends.
+///
+/// There is a lock on a file beside, because programs of earlier versions look there, and one on
+/// the file itself, which may have other names: hard links. Neither is one that `SQLite` knows, whose
+/// own exclusive mode would shut out our readers.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    pub(crate) path: PathBuf,
+    _beside: File,
+    /// Closed after all connections: closing a file ends the locks that `SQLite` has on it.
+    _itself: File,
+    identity: Option<Identity>,
+    gone: AtomicBool,
+}
+
+/// Which file it is, as the system has it.
+type Identity = (u64, u64);
+
+#[cfg(unix)]
+#[expect(clippy::unnecessary_wraps, reason = "elsewhere there is none")]
+fn identity(found: &fs::Metadata) -> Option<Identity> {
+    use std::os::unix::fs::MetadataExt as _;
+    Some((found.dev(), found.ino()))
+}
+
+#[cfg(not(unix))]
+fn identity(_: &fs::Metadata) -> Option<Identity> {
+    None
+}
+
+impl Lock {
+    /// Takes the file, and makes it if there is none.
+    pub(crate) fn take(path: &Path) -> Result<Self, OpenError> {
+        let path = resolve(path)?;
+        let name = beside(&path, ".lock");
+        let beside = open_or_make(&name)?;
+        take(&beside, &name, &path)?;
+        let itself = open_or_make(&path)?;
+        // Elsewhere it would lock out SQLite.
+        #[cfg(unix)]
+        take(&itself, &path, &path)?;
+        let found = itself.metadata().map_err(|error| io_failed(&path, error))?;
+        Ok(Self {
+            identity: identity(&found),
+            path,
+            _beside: beside,
+            _itself: itself,
+            gone: AtomicBool::new(false),
+        })
+    }
+
+    /// Looks whether the file is still there under its name, and logs when that has changed.
+    pub(crate) fn look(&self) -> bool {
+        let found = fs::metadata(&self.path);
+        let there =
+            self.identity.is_none() || found.is_ok_and(|found| identity(&found) == self.identity);
+        if self.gone.swap(!there, Ordering::Relaxed) == there {
+            let path = self.path.display();
+            if there {
+                tracing::info!("{path} is there again");
+            } else {
+                tracing::error!(
+                    "{path} was removed or replaced while the store has it open; nothing is written \
+                     any more: put the file back, or stop the program and restore a backup"
+                );
+            }
+        }
+        there
+    }
+
+    /// What the last [`look`](Self::look) has found.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Relaxed)
+    }
+}
+
+/// Keeps others from opening a file that is only read, without making anything.
+#[derive(Debug)]
+pub(crate) struct Hold(#[expect(dead_code, reason = "held")] Vec<File>);
+
+impl Hold {
+    /// `None` while a program has it open.
+    pub(crate) fn of(path: &Path) -> Result<Option<Self>, OpenError> {
+        let mut held = Vec::new();
+        let names = if cfg!(unix) {
+            vec![beside(path, ".lock"), path.to_owned()]
+        } else {
+            vec![beside(path, ".lock")]
+        };
+        for name in names {
+            let file = match File::open(&name) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                found => found.map_err(|error| io_failed(&name, error))?,
+            };
+            match take(&file, &name, path) {
+                Ok(()) => held.push(file),
+                Err(OpenError::Locked { .. }) => return Ok(None),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Some(Self(held)))
+    }
+}
+
+fn take(file: &File, name: &Path, path: &Path) -> Result<(), OpenError> {
+    match file.try_lock() {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => Err(OpenError::Locked {
+            path: path.to_owned(),
+        }),
+        Err(TryLockError::Error(error)) => Err(io_failed(name, error)),
+    }
+}
+
+/// Says in the log what will be regretted later: a file that stands alone on its device, so that its
+/// log goes with the container, and one that everybody on the machine may read.
+pub(crate) fn warn_of_risks(path: &Path) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt as _;
+        let device = |path: &Path| fs::metadata(path).map(|found| found.dev()).ok();
+        if device(path) != device(folder(path)) || is_mount_point(path) {
+            tracing::warn!(
+                "only {path} is mounted, and not its folder: the newest messages stand in {path}-wal, \
+                 outside of the mount, and go with the container; mount the folder",
+                path = path.display()
+            );
+        }
+        if fs::metadata(path).is_ok_and(|found| found.mode() & 0o007 != 0) {
+            tracing::warn!(
+                "every user of this machine may open {path}: chmod 600 {path}",
+                path = path.display()
+            );
+        }
+    }
+}
+
+/// Whether the system has something mounted right here; a bind mount is on the device of its folder.
+#[cfg(unix)]
+fn is_mount_point(path: &Path) -> bool {
+    use std::{fmt::Write as _, os::unix::ffi::OsStrExt as _};
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    // In these names a blank, a tab, a line feed and a backslash are octal numbers.
+    let mut escaped = String::new();
+    for byte in path.as_os_str().as_bytes() {
+        match byte {
+            b' ' | b'\t' | b'\n' | b'\\' => {
+                // Writing to a string doesn't fail.
+                let _ = write!(escaped, "\\{byte:03o}");
+            }
+            byte => escaped.push(char::from(*byte)),
+        }
+    }
+    let mut points = mounts.lines().filter_map(|line| line.split(' ').nth(4));
+    points.any(|point| point == escaped)
+}

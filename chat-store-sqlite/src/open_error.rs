@@ -1,0 +1,162 @@
+//! Why a file can't be opened, and what to do.
+
+use std::{
+    error::Error,
+    io,
+    path::{Path, PathBuf},
+};
+
+use rusqlite::ErrorCode;
+
+/// Why a file can't be opened, and what to do. A file that is refused is left as it was.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// Another process has it open, under whatever name.
+    #[error("{} is in use by another process; stop that one, or choose another file", path.display())]
+    Locked {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A later version of this crate wrote it.
+    #[error(
+        "{} has version {found} of the schema, and this program knows versions up to {known}; \
+         run the newer program, or choose another file", path.display()
+    )]
+    NewerSchema {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: i64,
+        /// The newest version that this code can read.
+        known: i64,
+    },
+    /// It is not an `SQLite` database.
+    #[error("{} is not a database; choose another file", path.display())]
+    NotADatabase {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It is a database, of some other application.
+    #[error("{} is the database of another application; choose another file", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Part of it is missing or makes no sense.
+    #[error(
+        "{0} is damaged ({detail}); restore a backup, or move {0}, {0}-wal and {0}-shm away together \
+         to start anew", path.display()
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// The write-ahead log beside it is that of another file, as when a backup was put back beside
+    /// what a killed program left.
+    #[error(
+        "{0}-wal does not belong to {0} ({detail}); if you have put back a backup and want it as it is, \
+         move {0}-wal and {0}-shm away; otherwise put back the file that was there before",
+        path.display()
+    )]
+    ForeignLog {
+        /// The file.
+        path: PathBuf,
+        /// How it is known.
+        detail: String,
+    },
+    /// There is a write-ahead log with messages, and no file for it.
+    #[error(
+        "{0} is missing or empty, and {0}-wal holds messages; put the file back that {0}-wal belongs \
+         to, or move {0}-wal and {0}-shm away to start anew", path.display()
+    )]
+    LostFile {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A backup was being restored here when that was interrupted.
+    #[error("restoring {0} was interrupted; run it again", path.display())]
+    UnfinishedRestore {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file system can't hold a database that several connections use, as some network ones.
+    #[error(
+        "the file system of {} has no shared memory for a write-ahead log; choose a local disk",
+        path.display()
+    )]
+    NoWriteAheadLog {
+        /// The file.
+        path: PathBuf,
+    },
+    /// There is no such file to read.
+    #[error("there is no file {}; correct the name", path.display())]
+    NoFile {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The folder that it is to be in doesn't exist.
+    #[error("there is no folder {}; make it, or choose another file", path.display())]
+    NoFolder {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The file named, the store's own or one beside it, may not be written.
+    #[error("{} may not be written; allow it for the file and its folder, or choose another file", path.display())]
+    NoPermission {
+        /// The file.
+        path: PathBuf,
+    },
+    /// There is no room for it.
+    #[error("there is no room on the disk for {}; free some, or choose another disk", path.display())]
+    DiskFull {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Anything else; the source says what.
+    #[error("{} can't be opened", path.display())]
+    Other {
+        /// The file.
+        path: PathBuf,
+        /// What the system or `SQLite` said.
+        source: Box<dyn Error + Send + Sync>,
+    },
+}
+
+/// What a failure of `SQLite` while opening means.
+pub(crate) fn failed(path: &Path, error: rusqlite::Error) -> OpenError {
+    let path = path.to_owned();
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => OpenError::NotADatabase { path },
+        Some(ErrorCode::DatabaseCorrupt) => OpenError::Damaged {
+            path,
+            detail: error.to_string(),
+        },
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => OpenError::Locked { path },
+        Some(ErrorCode::DiskFull) => OpenError::DiskFull { path },
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => {
+            OpenError::NoPermission { path }
+        }
+        _ => OpenError::Other {
+            path,
+            source: error.into(),
+        },
+    }
+}
+
+/// What a failure of the system while opening means.
+pub(crate) fn io_failed(path: &Path, error: io::Error) -> OpenError {
+    let path = path.to_owned();
+    match error.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            OpenError::NoPermission { path }
+        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => OpenError::DiskFull { path },
+        _ => OpenError::Other {
+            path,
+            source: error.into(),
+        },
+    }
+}
