@@ -12,12 +12,20 @@ use axum::{
 use chat_core::{ClientMessageId, ErrorBody, HistoryPage, Page, RoomId, Sent, Seq};
 use serde::Deserialize;
 use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::caller::{Caller, Named};
-use crate::http::failure::Failure;
+use crate::http::{app::App, failure::Failure};
+
+/// The routes of this group.
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(history))
+        .routes(routes!(send))
+}
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
-pub(super) struct HistoryQuery {
+struct HistoryQuery {
     /// The newest entries below this number.
     before: Option<u64>,
     /// The oldest entries above this number.
@@ -35,7 +43,7 @@ pub(super) struct HistoryQuery {
     (status = "4XX", body = ErrorBody),
     (status = "5XX", body = ErrorBody),
 ))]
-pub(super) async fn history(
+async fn history(
     Caller(caller): Caller,
     Named(room): Named<RoomId>,
     query: Result<Query<HistoryQuery>, QueryRejection>,
@@ -61,7 +69,7 @@ pub(super) async fn history(
 
 /// A message to send.
 #[derive(Debug, Deserialize, ToSchema)]
-pub(super) struct NewMessage {
+struct NewMessage {
     /// What to say.
     text: String,
     /// Makes a retry safe: the second answer is the first one's, with `duplicate` set.
@@ -77,7 +85,7 @@ pub(super) struct NewMessage {
     (status = "4XX", body = ErrorBody),
     (status = "5XX", body = ErrorBody),
 ))]
-pub(super) async fn send(
+async fn send(
     Caller(caller): Caller,
     Named(room): Named<RoomId>,
     body: Result<Json<NewMessage>, JsonRejection>,

@@ -11,7 +11,7 @@ use utoipa::{
     Modify, OpenApi,
     openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
 };
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::http::app::App;
 
@@ -37,11 +37,8 @@ impl Modify for Token {
 /// The routes, and the document that describes them.
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(Document::openapi())
-        .routes(routes!(rooms::rooms))
-        .routes(routes!(rooms::open))
-        .routes(routes!(messages::history))
-        .routes(routes!(messages::send))
-        .routes(routes!(receipts::receipt))
-        .routes(routes!(presence::online))
-        .routes(routes!(presence::presence))
+        .merge(rooms::routes())
+        .merge(messages::routes())
+        .merge(receipts::routes())
+        .merge(presence::routes())
 }

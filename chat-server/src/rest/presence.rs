@@ -7,13 +7,21 @@ use axum::{
 use chat_core::{ErrorBody, Presence, UserId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::caller::Caller;
 use crate::http::{app::App, failure::Failure};
 
+/// The routes of this group.
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(online))
+        .routes(routes!(presence))
+}
+
 /// Who is online.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Online {
+struct Online {
     /// Each once, in ascending order.
     users: Vec<UserId>,
 }
@@ -24,24 +32,21 @@ pub(super) struct Online {
     (status = "4XX", body = ErrorBody),
     (status = "5XX", body = ErrorBody),
 ))]
-pub(super) async fn online(
-    State(app): State<App>,
-    _caller: Caller,
-) -> Result<Json<Online>, Failure> {
+async fn online(State(app): State<App>, _caller: Caller) -> Result<Json<Online>, Failure> {
     Ok(Json(Online {
         users: app.engine.online().await?,
     }))
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
-pub(super) struct PresenceQuery {
+struct PresenceQuery {
     /// At most 100 names, joined by commas, which no name holds.
     users: String,
 }
 
 /// How some users are.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct PresenceList {
+struct PresenceList {
     /// In the order asked.
     users: Vec<Presence>,
 }
@@ -52,7 +57,7 @@ pub(super) struct PresenceList {
     (status = "4XX", body = ErrorBody),
     (status = "5XX", body = ErrorBody),
 ))]
-pub(super) async fn presence(
+async fn presence(
     Caller(caller): Caller,
     query: Result<Query<PresenceQuery>, QueryRejection>,
 ) -> Result<Json<PresenceList>, Failure> {

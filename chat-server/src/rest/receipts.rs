@@ -4,13 +4,19 @@ use axum::{Json, extract::rejection::JsonRejection};
 use chat_core::{ErrorBody, Mark, RoomId, Seq, Watermarks};
 use serde::Deserialize;
 use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::caller::{Caller, Named};
-use crate::http::failure::Failure;
+use crate::http::{app::App, failure::Failure};
+
+/// The routes of this group.
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(receipt))
+}
 
 /// How far the caller has got.
 #[derive(Debug, Deserialize, ToSchema)]
-pub(super) struct NewReceipt {
+struct NewReceipt {
     /// Received or read.
     mark: Mark,
     /// Up to and including this entry.
@@ -24,7 +30,7 @@ pub(super) struct NewReceipt {
     (status = "4XX", body = ErrorBody),
     (status = "5XX", body = ErrorBody),
 ))]
-pub(super) async fn receipt(
+async fn receipt(
     Caller(caller): Caller,
     Named(room): Named<RoomId>,
     body: Result<Json<NewReceipt>, JsonRejection>,

@@ -6,12 +6,20 @@ use axum::{
 };
 use chat_core::{ErrorBody, RoomId, RoomList, RoomView, UserId};
 use serde::Deserialize;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::caller::{Caller, Named};
-use crate::http::failure::Failure;
+use crate::http::{app::App, failure::Failure};
+
+/// The routes of this group.
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(rooms))
+        .routes(routes!(open))
+}
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
-pub(super) struct RoomsQuery {
+struct RoomsQuery {
     /// Begin after this room.
     after: Option<String>,
     /// At most so many. Default 50, at most 200.
@@ -24,7 +32,7 @@ pub(super) struct RoomsQuery {
     (status = "4XX", body = ErrorBody),
     (status = "5XX", body = ErrorBody),
 ))]
-pub(super) async fn rooms(
+async fn rooms(
     Caller(caller): Caller,
     query: Result<Query<RoomsQuery>, QueryRejection>,
 ) -> Result<Json<RoomList>, Failure> {
@@ -39,7 +47,7 @@ pub(super) async fn rooms(
     (status = "4XX", body = ErrorBody),
     (status = "5XX", body = ErrorBody),
 ))]
-pub(super) async fn open(
+async fn open(
     Caller(caller): Caller,
     Named(user): Named<UserId>,
 ) -> Result<Json<RoomView>, Failure> {
