@@ -72,8 +72,8 @@ impl Client {
     /// Starts a client of the server at `url` for the user that `token` stands for.
     ///
     /// `url` begins with `http://` or `ws://` (TLS is not supported). With open authentication the
-    /// token is the user's name. Returns at once; [`ClientEvent::Connected`] or
-    /// [`Ended`](ClientEvent::Ended) tells what came of it.
+    /// token is the user's name. Returns at once; [`ClientEvent::Connected`](crate::ClientEvent::Connected) or
+    /// [`Ended`](crate::ClientEvent::Ended) tells what came of it.
     ///
     /// # Errors
     ///

@@ -49,7 +49,7 @@ fn ended(end: &Ended) -> RequestError {
 /// was not answered. What that means:
 ///
 /// - Every entry of every room of the user, from the time the client first connects, comes out of
-///   [`Events`] once and in order, or [`ClientEvent::Skipped`] or [`Reset`](ClientEvent::Reset)
+///   [`Events`](crate::Events) once and in order, or [`ClientEvent::Skipped`](crate::ClientEvent::Skipped) or [`Reset`](crate::ClientEvent::Reset)
 ///   says why not.
 /// - Every message is stored once, in the order of the calls, however often the connection breaks;
 ///   one is on its way at a time.

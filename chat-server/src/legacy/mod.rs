@@ -1,6 +1,6 @@
 //! The Node backend that this server replaces: its clients' protocols, and its stored messages.
 //!
-//! [`requests`] and [`socketio`] are mounted by the router, [`import`] is a command of the program, and
+//! `requests` and `socketio` are mounted by the router, `import` is a command of the program, and
 //! nothing else knows of this folder: when the last old client is gone, it can be removed as a whole.
 
 #[cfg(feature = "mongo")]

@@ -1,4 +1,4 @@
-//! What every [`Cache`] promises, sentence by sentence.
+//! What every [`Cache`](crate::port::Cache) promises, sentence by sentence.
 
 #![allow(
     clippy::wildcard_imports,

@@ -1,4 +1,4 @@
-//! Conformance cases for [`Store`].
+//! Conformance cases for [`Store`](crate::port::Store).
 //!
 //! ```
 //! use std::sync::Arc;
