@@ -40,8 +40,8 @@ pub use self::{
 };
 use crate::{
     metrics::Family,
-    model::{Room, RoomId, UserId},
-    port::BackendError,
+    model::{RoomId, UserId},
+    port::{BackendError, Created},
     wire::{CloseReason, Error},
 };
 
@@ -163,12 +163,16 @@ impl ChatEngine {
         closed
     }
 
-    /// Makes a group room with its first members; the room that has this id already stays as it is.
+    /// Makes a group room with its first members.
+    ///
+    /// A room that has this id already stays as it is: after [`Created::Existing`] these members are not in it
+    /// unless they were before. A group that its last member has left has its id for good, and no user can be
+    /// added to it any more, because only a member adds others.
     ///
     /// # Errors
     ///
     /// [`Error::InvalidId`] for the id of a direct room, or a backend's failure.
-    pub async fn create_group(&self, id: RoomId, members: Vec<UserId>) -> Result<Room, Error> {
+    pub async fn create_group(&self, id: RoomId, members: Vec<UserId>) -> Result<Created, Error> {
         acts::members::create_group(&self.parts, id, members).await
     }
 

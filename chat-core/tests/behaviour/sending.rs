@@ -7,6 +7,7 @@ use chat_core::{
     ChatEngine, Config, EntryBody, Error, ErrorCode, NewBody, Page, Responder, RoomId, RoomList,
     Seq,
     moderation::{Matching, WordList},
+    port::Created,
 };
 use tokio::sync::mpsc;
 
@@ -90,14 +91,13 @@ async fn many_writers_leave_no_gap_and_everyone_sees_one_order() {
     const EACH: usize = 50;
     let engine = engine();
     let members: Vec<_> = (0..WRITERS).map(|n| user(&format!("user{n}"))).collect();
-    let group = engine
-        .create_group(RoomId::group("all").unwrap(), members.clone())
-        .await
-        .unwrap();
+    let group = RoomId::group("all").unwrap();
+    let made = engine.create_group(group.clone(), members.clone()).await;
+    made.unwrap();
     let mut tasks = tokio::task::JoinSet::new();
     for member in members {
         let session = engine.connect(member).await.unwrap();
-        let room = group.id.clone();
+        let room = group.clone();
         tasks.spawn(async move {
             let (answered, mut answers) = mpsc::channel(EACH);
             for n in 0..EACH {
@@ -201,6 +201,20 @@ async fn an_edit_makes_no_room() {
     let edited = alice.edit(&direct("alice", "bob"), Seq(1), "hi").await;
     assert_eq!(edited.unwrap_err().code(), ErrorCode::NoRoom);
     assert_eq!(alice.rooms(None, None).await.unwrap().rooms, []);
+}
+
+#[tokio::test]
+async fn a_group_that_is_there_already_says_so_and_takes_nobody_in() {
+    let engine = engine();
+    let id = RoomId::group("garden").unwrap();
+    let made = engine.create_group(id.clone(), vec![user("alice")]).await;
+    assert!(matches!(made.unwrap(), Created::New(room) if room.head == Seq::ZERO));
+    engine.actor(user("alice")).send(&id, "mine").await.unwrap();
+    let mallory = engine.actor(user("mallory"));
+    let again = engine.create_group(id.clone(), vec![user("mallory")]).await;
+    assert!(matches!(again.unwrap(), Created::Existing(room) if room.head == Seq(1)));
+    let refused = mallory.send(&id, "ours").await.unwrap_err();
+    assert_eq!(refused.code(), ErrorCode::NoRoom);
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use super::limits::Limits;
 use crate::{
     engine::{read::directory::Directory, state::rooms::LiveRoom},
     model::{Epoch, NewRoom, RoomId, UserId},
+    port::Created,
     rate::RatePolicy,
     time::{Clock, IdGen},
     wire::Error,
@@ -48,7 +49,7 @@ impl Access {
                 self.limits
                     .charge("room", user, self.room_limit.as_ref())
                     .await?;
-                self.create_room(id.clone(), members).await?
+                self.create_room(id.clone(), members).await?.0
             }
             None => return Err(Error::NoRoom),
         };
@@ -64,7 +65,7 @@ impl Access {
         &self,
         id: RoomId,
         mut members: Vec<UserId>,
-    ) -> Result<Arc<LiveRoom>, Error> {
+    ) -> Result<(Arc<LiveRoom>, Created), Error> {
         members.sort();
         members.dedup();
         // A name that only an earlier release allowed stays valid in its rooms, but can't enter a new one.

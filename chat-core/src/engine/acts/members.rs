@@ -3,21 +3,22 @@
 use super::{access::IfAbsent, actor::Actor};
 use crate::{
     engine::parts::Parts,
-    model::{EntryBody, InvalidId, Room, RoomId, UserId},
+    model::{EntryBody, InvalidId, RoomId, UserId},
+    port::Created,
     wire::Error,
 };
 
-/// Makes a group with its first members; the room that has this id already stays as it is.
+/// Makes a group: [`ChatEngine::create_group`](crate::ChatEngine::create_group) is the contract.
 pub(crate) async fn create_group(
     parts: &Parts,
     id: RoomId,
     members: Vec<UserId>,
-) -> Result<Room, Error> {
+) -> Result<Created, Error> {
     if id.pair().is_some() {
         return Err(InvalidId::NotAPair.into());
     }
-    let room = parts.access.create_room(id, members).await?;
-    parts.store.room(&room.id).await?.ok_or(Error::NoRoom)
+    let (_, created) = parts.access.create_room(id, members).await?;
+    Ok(created)
 }
 
 impl Actor {

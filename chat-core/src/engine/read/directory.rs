@@ -35,12 +35,17 @@ impl Directory {
     }
 
     /// Makes a room with these members; the room that has this id already stays as it is.
-    pub(crate) async fn create(&self, new: NewRoom) -> Result<Arc<LiveRoom>, BackendError> {
+    pub(crate) async fn create(
+        &self,
+        new: NewRoom,
+    ) -> Result<(Arc<LiveRoom>, Created), BackendError> {
         let members = new.members.clone();
-        match self.store.create_room(new).await? {
-            Created::New(room) => Ok(self.insert(&room, room.head, members)),
-            Created::Existing(room) => self.take_into_use(&room).await,
-        }
+        let created = self.store.create_room(new).await?;
+        let live = match &created {
+            Created::New(room) => self.insert(room, room.head, members),
+            Created::Existing(room) => self.take_into_use(room).await?,
+        };
+        Ok((live, created))
     }
 
     /// Takes a room into use that somebody asks for, or that another node gave a hint of.
