@@ -17,7 +17,7 @@
 //!     }
 //!
 //!     async fn elapse(&self, time: Duration) {
-//!         self.0.advance(time); // or a sleep, where time can't be told to pass
+//!         self.0.advance(time); // or a sleep, where the time can't be set
 //!     }
 //! }
 //!

@@ -175,7 +175,7 @@ impl fmt::Display for Command {
     }
 }
 
-/// What a store answers, as text: it shows all, and errors need no equality.
+/// The answer of a store, as text: text shows all of it, and errors need no equality.
 async fn answer(store: &dyn Store, command: &Command) -> String {
     fn text(answer: impl Debug) -> String {
         format!("{answer:#?}")
@@ -203,7 +203,7 @@ async fn answer(store: &dyn Store, command: &Command) -> String {
     }
 }
 
-/// All that a store has to say about the few rooms and users that there are.
+/// Everything that can be read of the few rooms and users that there are.
 async fn read_all(store: &dyn Store) -> String {
     let mut all = String::new();
     for room in ROOMS.map(room_id) {
@@ -242,7 +242,7 @@ impl Clone for Reference {
 }
 
 impl Reference {
-    /// What can be edited and deleted, and by whom.
+    /// The messages that can be edited and deleted, each with its author.
     fn messages(&self) -> Vec<(RoomId, UserId, Seq)> {
         let log = |room| at_once(async move { self.store.page(&room, Page::Newest, 100).await });
         let entries = ROOMS
@@ -354,7 +354,7 @@ fn an_edit(target: Seq, text: &str) -> EntryBody {
     }
 }
 
-/// Where an entry goes, by whom, and what it says.
+/// The room, the author and the body of an entry.
 type Aim = (RoomId, UserId, EntryBody);
 
 /// Chance would seldom hit the author, the room and the number of a message together.

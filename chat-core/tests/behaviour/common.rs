@@ -1,4 +1,4 @@
-//! What the behaviour tests share.
+//! Helpers of the behaviour tests: names, engines, and waiting for events.
 
 use std::sync::Arc;
 

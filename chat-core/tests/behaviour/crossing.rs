@@ -1,4 +1,4 @@
-//! Several nodes when things cross: who is told what, how often, and how soon.
+//! Several nodes while changes cross: which devices are notified, how often, and how soon.
 
 use std::{
     collections::HashSet,
@@ -129,7 +129,7 @@ async fn a_receipt_that_is_repeated_after_its_node_died_is_told() {
     for n in 1..=3 {
         alice.send(&room, &n.to_string()).await.unwrap();
     }
-    // The node that took it died before it told anybody.
+    // The node that stored it died before it published it.
     cluster
         .store
         .inner

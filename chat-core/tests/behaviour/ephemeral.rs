@@ -1,4 +1,4 @@
-//! Presence and typing: told to those whom it concerns, gathered, and ended by itself.
+//! Presence and typing: published to the members that they concern, coalesced, and ended without a call.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Rooms that grow on other nodes: what is read when, and who waits for it.
+//! Rooms that grow on other nodes: when their entries are read, and which callers wait for that.
 
 use std::{sync::Arc, time::Duration};
 

@@ -98,7 +98,7 @@ async fn who_comes_while_a_node_is_drained_is_not_left_behind() {
     script.always(Method::SUBSCRIBE, Fault::Pass.behind(&subscribed));
     let node = cluster.node_with(broker);
     let draining = async {
-        // To who is online, and to what concerns her.
+        // To the online list, and to her own topic.
         script.called(Method::SUBSCRIBE, 2).await;
         node.drain(Duration::from_secs(1)).await;
         subscribed.open();

@@ -49,7 +49,7 @@ fn is(event: &Event, name: &str, online: bool) -> bool {
     matches!(event, Event::Presence(it) if it.user == user(name) && it.online == online)
 }
 
-/// Waits until the session is told that a user came or went.
+/// Waits until the session is sent that a user came or went.
 async fn told(session: &LocalSession, name: &str, online: bool) {
     let told = next_matching(session, |event| is(event, name, online));
     let told = timeout(Duration::from_mins(1), told).await;

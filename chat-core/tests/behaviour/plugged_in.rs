@@ -1,4 +1,4 @@
-//! Code that an embedder plugged in panics: that costs its own caller, and nobody else notices.
+//! A panic in code that an embedder plugged in costs its own caller, and no other user notices.
 
 use std::{
     sync::{
@@ -212,7 +212,7 @@ async fn a_moderator_that_panics_is_one_that_failed() {
     }
 }
 
-/// The machine's clock, which panics when told to.
+/// The machine's clock, which panics while `now` is set.
 #[derive(Debug, Default)]
 struct Broken {
     clock: SystemClock,

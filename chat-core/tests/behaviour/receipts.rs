@@ -1,4 +1,4 @@
-//! Receipts: watermarks that only go forward, told to the members of the room.
+//! Receipts: watermarks that only grow, published to the members of the room.
 
 use chat_core::{Event, Mark, Seq, Watermarks};
 
@@ -34,7 +34,7 @@ async fn the_sender_learns_how_far_a_message_has_got() {
         };
         assert_eq!(event, told);
     }
-    // Going back, and going beyond the end, moves nothing and tells nobody.
+    // Going back, and going beyond the end, moves nothing and publishes nothing.
     assert_eq!(
         bob.receipt(&room, Mark::Read, Seq(1)).await.unwrap(),
         marks(3, 3)

@@ -1,4 +1,4 @@
-//! Sending: one order, exactly once, seen by all who are in the room and by nobody else.
+//! Sending: one order, exactly once, delivered to all members of the room and to nobody else.
 
 use std::{sync::Arc, time::Duration};
 

@@ -53,7 +53,7 @@ impl Hooks for Logs {
     }
 }
 
-/// What becomes of windows.
+/// What happens to windows.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum Windows {
     #[default]
@@ -224,7 +224,7 @@ async fn newest(reader: &Actor, room: &RoomId) -> HistoryPage {
     reader.history(room, Page::Newest, None).await.unwrap()
 }
 
-/// Lets everything happen that waits for nothing but its turn. Time stands still in these tests.
+/// Lets every task run that waits for nothing but its turn. Time stands still in these tests.
 async fn rest() {
     tokio::time::sleep(Duration::from_millis(1)).await;
 }
@@ -439,7 +439,7 @@ async fn a_shared_read_that_fails_or_hangs_or_is_given_up_hurts_nobody_after_it(
     let next = timeout(Duration::from_secs(2), newest(&alice, room)).await;
     assert_eq!(seqs(&next.unwrap().entries), [1, 2], "it hung");
 
-    // Somebody who has begun to read, and is never asked to go on.
+    // A reader that has begun, and is never polled again.
     cluster.set(Windows::Good);
     cluster.yield_in_the_store(Fault::Yield(1, 1));
     for polls in 1..20 {
@@ -462,7 +462,7 @@ async fn a_shared_read_that_fails_or_hangs_or_is_given_up_hurts_nobody_after_it(
 async fn a_page_says_what_is_on_either_side_also_of_what_no_hint_told() {
     let cluster = cluster(Windows::Good);
     let alice = cluster.node().actor(user("alice"));
-    // Bob's node has the room in use, but nobody there is told of it.
+    // Bob's node has the room in use, but listens to none of its members.
     alice.send(&room(), "1").await.unwrap();
     let bob = cluster.node().actor(user("bob"));
     newest(&bob, &room()).await;

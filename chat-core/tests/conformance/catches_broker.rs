@@ -154,7 +154,7 @@ struct Broken {
     other: MemoryBroker,
     subscriptions: Mutex<Vec<Topic>>,
     kept: Mutex<Option<Delivery>>,
-    /// The one node that is told of a topic.
+    /// The one node that gets the hints of a topic.
     told: Arc<Mutex<HashMap<Topic, usize>>>,
     room: Arc<Semaphore>,
 }

@@ -1,4 +1,4 @@
-//! Windows: the newest entries of rooms, for who knows where the log ends.
+//! Windows: the newest entries of rooms, for a reader that knows where the log ends.
 
 use std::ops::RangeInclusive;
 
@@ -74,7 +74,7 @@ impl TestRoom {
         extended.await.unwrap();
     }
 
-    /// What it says to somebody who has read that the log ends at `seq`.
+    /// The answer to a reader that has read in the store that the log ends at `seq`.
     async fn at(&self, seq: u64, range: RangeInclusive<u64>) -> Option<Vec<Arc<Entry>>> {
         let (epoch, seq) = (self.epoch, Seq(seq));
         let range = Seq(*range.start())..=Seq(*range.end());

@@ -1,4 +1,4 @@
-//! Who is online: leases, and what their ends tell.
+//! Presence: leases, and the transitions that their beginning and their end cause.
 
 use std::collections::BTreeSet;
 

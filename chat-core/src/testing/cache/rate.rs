@@ -30,7 +30,7 @@ async fn send(cache: &Arc<dyn Cache>, name: &str, policy: &RatePolicy) -> Decisi
     cache.acquire(&key, policy).await.unwrap()
 }
 
-/// Uses up three units, and gives the wait that the next request is told.
+/// Uses up three units, and gives the `retry_after` of the next request.
 async fn exhaust(cache: &Arc<dyn Cache>, name: &str, policy: &RatePolicy) -> Duration {
     for number in 1..=3 {
         let decision = send(cache, name, policy).await;

@@ -38,7 +38,7 @@ pub struct Faulty<T, H = ()> {
     pub script: Script,
     /// What alters calls that the script lets pass.
     pub hooks: Arc<H>,
-    /// Hints were lost, and the engine has not been told yet.
+    /// Hints were lost, and [`Delivery::Lagged`](crate::port::Delivery::Lagged) has not been given yet.
     pub(super) lagged: Arc<AtomicBool>,
 }
 

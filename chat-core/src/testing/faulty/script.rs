@@ -34,7 +34,7 @@ impl IntoIterator for Method {
 
 /// What happens to one call.
 ///
-/// Waiting is tokio's, so that a test with paused time waits for nothing. A call that returns
+/// Waiting uses tokio's time, so a test with paused time loses none. A call that returns
 /// without waiting, as those of a [`Transport`](crate::Transport) do, passes where another
 /// one would wait.
 #[derive(Debug, Clone)]
@@ -50,7 +50,7 @@ pub enum Fault {
     Hang,
     /// Nothing is carried out, and the call panics.
     Panic,
-    /// The call is carried out, and lets other tasks run so many times before and after.
+    /// The call is carried out, and yields to other tasks this many times before and after.
     Yield(u8, u8),
     /// The other fault happens after this time.
     After(Duration, Box<Self>),

@@ -1,4 +1,4 @@
-//! How far each member has got.
+//! Receipts: the watermarks of each member.
 
 use super::common::*;
 use crate::Mark::{Delivered, Read};

@@ -1,4 +1,4 @@
-//! Rooms and who is in them.
+//! Rooms and their members.
 
 use super::common::*;
 use crate::{Room, port::Created};

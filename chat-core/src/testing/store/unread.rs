@@ -1,4 +1,4 @@
-//! How many messages somebody has not read.
+//! The number of messages that a member has not read.
 
 use super::common::*;
 use crate::UNREAD_CAP;
