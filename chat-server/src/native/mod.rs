@@ -5,7 +5,6 @@ mod connection;
 use axum::{
     Router,
     extract::{Request, State},
-    http::header,
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -23,12 +22,11 @@ pub(crate) fn routes() -> Router<App> {
 
 /// Answers the handshake, and leaves the connection to a task of its own.
 async fn upgrade(State(app): State<App>, mut request: Request) -> Response {
-    let response = match handshake::accept(request.headers()) {
+    let response = match handshake::accept(&request) {
         Ok(response) => response,
         Err(refused) => {
-            let version = [(header::SEC_WEBSOCKET_VERSION, handshake::VERSION)];
             let failure = Failure::new(refused.status(), refused.to_string());
-            return (version, failure).into_response();
+            return refused.complete(failure.into_response());
         }
     };
     let settle = request.extensions_mut().remove::<Settle>();

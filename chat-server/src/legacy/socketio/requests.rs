@@ -232,12 +232,11 @@ async fn read_body(mut stream: BodyDataStream) -> Result<Bytes, StatusCode> {
 
 /// Makes a WebSocket of the request: a session of its own, or one that a session on polling may move to.
 fn websocket(context: &Arc<Context>, mut request: Request, sid: Option<&str>) -> Response {
-    let response = match handshake::accept(request.headers()) {
+    let response = match handshake::accept(&request) {
         Ok(response) => response,
         Err(refused) => {
             let problem = Problem::BadRequest.with_status(refused.status());
-            let version = [(header::SEC_WEBSOCKET_VERSION, handshake::VERSION)];
-            return (version, problem).into_response();
+            return refused.complete(problem);
         }
     };
     let place = match sid.map(|sid| context.sessions.find(sid)) {

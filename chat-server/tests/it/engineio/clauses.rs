@@ -318,3 +318,54 @@ async fn pages_of_an_allowed_origin_may_send_credentials_and_any_header() {
     assert!(!native.contains("credentials"), "{native}");
     server.stop().await;
 }
+
+#[tokio::test]
+async fn a_handshake_that_breaks_rfc_6455_is_refused() {
+    let server = Server::start(&[]).await;
+    let host = "host: x\r\n";
+    let upgrade = "connection: upgrade, close\r\nupgrade: websocket\r\n";
+    let key = "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    let version = "sec-websocket-version: 13\r\n";
+    let bad_request = r#"{"code":3,"#;
+    for (http, headers, status) in [
+        (
+            "1.1",
+            [host, "connection: close\r\n", key, version].concat(),
+            400,
+        ),
+        ("1.1", [host, upgrade, key, key, version].concat(), 400),
+        (
+            "1.1",
+            [
+                host,
+                upgrade,
+                "sec-websocket-key: MTUgYnl0ZXMgbG9uZyE=\r\n",
+                version,
+            ]
+            .concat(),
+            400,
+        ),
+        ("1.0", [host, upgrade, key, version].concat(), 400),
+        ("1.1", [upgrade, key, version].concat(), 400),
+        (
+            "1.1",
+            [host, upgrade, key, "sec-websocket-version: 8\r\n"].concat(),
+            426,
+        ),
+    ] {
+        for path in ["/socket.io/?EIO=4&transport=websocket", "/v1/ws"] {
+            let request = format!("GET {path} HTTP/{http}\r\n{headers}\r\n");
+            let mut tcp = server.tcp().await;
+            tcp.write_all(request.as_bytes()).await.unwrap();
+            let answer = chat_testkit::http::read_to_end(&mut tcp).await;
+            let status_of = answer.split(' ').nth(1).unwrap();
+            assert_eq!(status_of, status.to_string(), "{request}{answer}");
+            assert!(answer.contains(bad_request) || path == "/v1/ws", "{answer}");
+            assert!(
+                answer.contains("upgrade: websocket\r\n") == (status == 426),
+                "{answer}"
+            );
+        }
+    }
+    server.stop().await;
+}
