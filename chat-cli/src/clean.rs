@@ -32,7 +32,7 @@ pub fn clean(text: &str) -> Cow<'_, str> {
     Cow::Owned(clean)
 }
 
-/// Whether a terminal might obey `c`, or hide it.
+/// Whether `c` might control a terminal, or be invisible on it.
 ///
 /// The default-ignorable format characters of Unicode, without ZWNJ, ZWJ and variation selectors,
 /// which shape visible characters.

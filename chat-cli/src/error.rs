@@ -1,6 +1,6 @@
-//! What ends a client, and what becomes of a command that was not carried out.
+//! Why a client ends, and why a command was not carried out.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use chat_core::{CloseReason, ErrorBody, ErrorCode};
 
@@ -8,7 +8,7 @@ use chat_core::{CloseReason, ErrorBody, ErrorCode};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClientError {
-    /// An address that leads nowhere.
+    /// The address of the server is not valid.
     #[error("{url:?} is no address of a server: {why}")]
     Url {
         /// As it was given.
@@ -16,7 +16,23 @@ pub enum ClientError {
         /// Which rule it breaks.
         why: String,
     },
-    /// The server does not take this user.
+    /// The file of certificates to trust can't be used.
+    #[error("the certificates of {} can't be used: {why}", .path.display())]
+    Certificates {
+        /// As it was given.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// No host has this name. A resolver that can't say so now is asked again instead.
+    #[error("no host has the name {host:?}: {why}")]
+    NoHost {
+        /// The name in the address.
+        host: String,
+        /// What the resolver said.
+        why: String,
+    },
+    /// The server does not accept this user.
     #[error("the server refused: {} (code {})", .0.message, .0.code)]
     Refused(ErrorBody),
     /// The server closed the connection with a code that means: do not come back.
@@ -28,14 +44,24 @@ pub enum ClientError {
         text: String,
     },
     /// Something answers at this address, but no chat server.
-    #[error("no chat server answers there: HTTP status {status}")]
+    #[error("no chat server answers there: HTTP status {status}{}", because(.reason))]
     NoChatServer {
         /// What came instead of a WebSocket.
         status: u16,
+        /// What the answer said about it; may be empty.
+        reason: String,
     },
     /// [`Client::close`](crate::Client::close) was called, or the last client dropped.
     #[error("the client was closed")]
     Finished,
+}
+
+/// A reason to put behind a status.
+pub(crate) fn because(reason: &str) -> String {
+    match reason {
+        "" => String::new(),
+        reason => format!(": {reason}"),
+    }
 }
 
 fn name(code: u16, text: &str) -> String {
@@ -49,10 +75,11 @@ fn name(code: u16, text: &str) -> String {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RequestError {
-    /// The server refused it; for good, unless [`retry_after`](Self::retry_after) says when.
+    /// The server refused it, for good unless [`retry_after`](Self::retry_after) is `Some`; or the
+    /// client did, because a frame of more than 64 KiB would have ended the connection.
     #[error("{}", .0.message)]
     Refused(ErrorBody),
-    /// Too many commands wait for an answer; nothing was sent. Wait for some, then try again.
+    /// 1,000 commands wait for an answer; this one was not sent. Try again after some answers.
     #[error("too many messages are waiting; try again later")]
     QueueFull,
     /// No answer in time.

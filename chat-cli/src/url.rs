@@ -1,4 +1,4 @@
-//! Where a server is: what people type, turned into the address of the native protocol.
+//! The address of a server as people type it, turned into that of the native protocol.
 
 use tokio_tungstenite::tungstenite::http::{Uri, uri::InvalidUri};
 
@@ -7,22 +7,29 @@ use crate::error::ClientError;
 /// The path of the native protocol.
 const PATH: &str = "/v1/ws";
 
-/// Turns `http://host:port`, `ws://host:port/v1/ws` or `host:port` into a WebSocket address.
-pub(crate) fn websocket(server: &str) -> Result<Uri, ClientError> {
+/// Where a server is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Address {
+    /// The address of the WebSocket.
+    pub(crate) uri: Uri,
+    /// The host's name or address, without the brackets of IPv6.
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) tls: bool,
+}
+
+/// Reads `https://host`, `ws://host:port/v1/ws`, `host:port` and the like.
+pub(crate) fn parse(server: &str) -> Result<Address, ClientError> {
     let invalid = |why: &str| ClientError::Url {
         url: server.to_owned(),
         why: why.to_owned(),
     };
     let (scheme, rest) = server.split_once("://").unwrap_or(("http", server));
-    match scheme.to_ascii_lowercase().as_str() {
-        "http" | "ws" => {}
-        "https" | "wss" => {
-            return Err(invalid(
-                "this client has no TLS; use http:// or ws://, or a local TLS tunnel",
-            ));
-        }
-        _ => return Err(invalid("it begins with http:// or ws://")),
-    }
+    let tls = match scheme.to_ascii_lowercase().as_str() {
+        "http" | "ws" => false,
+        "https" | "wss" => true,
+        _ => return Err(invalid("it begins with http://, https://, ws:// or wss://")),
+    };
     if rest.contains(['?', '#', '@']) {
         return Err(invalid("it holds no query, fragment or user"));
     }
@@ -30,16 +37,29 @@ pub(crate) fn websocket(server: &str) -> Result<Uri, ClientError> {
     if base.is_empty() {
         return Err(invalid("it names no host"));
     }
+    let scheme = if tls { "wss" } else { "ws" };
     let path = if base.ends_with(PATH) { "" } else { PATH };
-    let uri: Uri = format!("ws://{base}{path}")
+    let uri: Uri = format!("{scheme}://{base}{path}")
         .parse()
         .map_err(|error: InvalidUri| invalid(&error.to_string()))?;
-    match uri.authority() {
-        Some(at) if at.port_u16().is_none() && at.as_str() != at.host() => {
-            Err(invalid("its port is a number up to 65535"))
+    let Some(authority) = uri.authority() else {
+        return Err(invalid("it names no host"));
+    };
+    let port = match authority.port_u16() {
+        Some(port) => port,
+        None if authority.as_str() != authority.host() => {
+            return Err(invalid("its port is a number up to 65535"));
         }
-        _ => Ok(uri),
-    }
+        None if tls => 443,
+        None => 80,
+    };
+    let host = authority.host().trim_matches(['[', ']']).to_owned();
+    Ok(Address {
+        uri,
+        host,
+        port,
+        tls,
+    })
 }
 
 #[cfg(test)]
@@ -48,26 +68,70 @@ mod tests {
 
     #[test]
     fn every_usual_spelling_of_a_server_leads_to_the_native_protocol() {
-        for (server, expected) in [
-            ("http://127.0.0.1:5000", "ws://127.0.0.1:5000/v1/ws"),
-            ("http://127.0.0.1:5000/", "ws://127.0.0.1:5000/v1/ws"),
-            ("HTTP://chat.example", "ws://chat.example/v1/ws"),
-            ("ws://[::1]:5000/v1/ws", "ws://[::1]:5000/v1/ws"),
-            ("localhost:5000", "ws://localhost:5000/v1/ws"),
+        for (server, uri, host, port) in [
+            (
+                "http://127.0.0.1:5000",
+                "ws://127.0.0.1:5000/v1/ws",
+                "127.0.0.1",
+                5000,
+            ),
+            (
+                "http://127.0.0.1:5000/",
+                "ws://127.0.0.1:5000/v1/ws",
+                "127.0.0.1",
+                5000,
+            ),
+            (
+                "HTTP://chat.example",
+                "ws://chat.example/v1/ws",
+                "chat.example",
+                80,
+            ),
+            (
+                "https://chat.example",
+                "wss://chat.example/v1/ws",
+                "chat.example",
+                443,
+            ),
+            (
+                "wss://chat.example:1/",
+                "wss://chat.example:1/v1/ws",
+                "chat.example",
+                1,
+            ),
+            (
+                "ws://[::1]:5000/v1/ws",
+                "ws://[::1]:5000/v1/ws",
+                "::1",
+                5000,
+            ),
+            (
+                "localhost:5000",
+                "ws://localhost:5000/v1/ws",
+                "localhost",
+                5000,
+            ),
             (
                 "http://host/behind/a/proxy",
                 "ws://host/behind/a/proxy/v1/ws",
+                "host",
+                80,
             ),
         ] {
-            assert_eq!(websocket(server).unwrap().to_string(), expected, "{server}");
+            let address = parse(server).unwrap();
+            assert_eq!(address.uri.to_string(), uri, "{server}");
+            assert_eq!(
+                (address.host.as_str(), address.port),
+                (host, port),
+                "{server}"
+            );
+            assert_eq!(address.tls, uri.starts_with("wss"), "{server}");
         }
     }
 
     #[test]
-    fn tls_and_nonsense_are_refused_with_a_reason() {
+    fn nonsense_is_refused_with_a_reason() {
         for (server, why) in [
-            ("https://chat.example", "no TLS"),
-            ("wss://chat.example", "no TLS"),
             ("ftp://chat.example", "begins with"),
             ("http://", "host"),
             ("http://a b", "invalid"),
@@ -75,7 +139,7 @@ mod tests {
             ("http://host:70000", "port"),
             ("http://u:p@host", "user"),
         ] {
-            let error = websocket(server).unwrap_err().to_string();
+            let error = parse(server).unwrap_err().to_string();
             assert!(error.contains(why), "{server}: {error}");
         }
     }

@@ -39,19 +39,20 @@ pub(super) struct Lasting {
     pub(super) queue: Queue,
     pub(super) backoff: Backoff,
     pub(super) was_connected: bool,
-    token: String,
+    /// Whether the next connection has a token of its own.
+    renewable: bool,
     marks: Arc<Marks>,
     rooms: Rooms,
     typed: BTreeMap<RoomId, Instant>,
 }
 
 impl Lasting {
-    pub(super) fn new(token: String, marks: Arc<Marks>, backoff: Backoff) -> Self {
+    pub(super) fn new(marks: Arc<Marks>, renewable: bool, backoff: Backoff) -> Self {
         Self {
             queue: Queue::default(),
             backoff,
             was_connected: false,
-            token,
+            renewable,
             marks,
             rooms: Rooms::default(),
             typed: BTreeMap::new(),
@@ -72,9 +73,11 @@ impl Lasting {
 #[derive(Debug)]
 pub(super) enum Input {
     /// The socket is open.
-    Opened,
+    Opened { token: String },
     /// A frame came; `None` is a frame that only shows that the server lives.
     Frame(Option<Outgoing>),
+    /// The server closes the connection, with a code and a reason.
+    Closed(Option<(u16, String)>),
     /// A handle asks for something.
     Op(Op),
     /// Time has passed, a receipt was raised, or the consumer has read events.
@@ -155,9 +158,9 @@ impl<'a> Connection<'a> {
     ) -> Result<Vec<Action>, End> {
         self.space = space;
         match input {
-            Input::Opened => {
+            Input::Opened { token } => {
                 let hello = command::Hello {
-                    token: self.lasting.token.clone(),
+                    token,
                     cursors: self.lasting.rooms.resume(),
                 };
                 self.write(now, hello.into(), Awaited::Hello);
@@ -168,6 +171,11 @@ impl<'a> Connection<'a> {
                 if let Some(frame) = frame {
                     self.hear(now, frame)?;
                 }
+            }
+            Input::Closed(frame) => {
+                // Without a welcome it was this token that the server did not take.
+                let renewable = self.lasting.renewable && self.welcomed;
+                return Err(End::closed(frame, renewable));
             }
             Input::Op(Op::Typing(room)) => self.typing = Some(room),
             Input::Op(op) => self.lasting.queue(op),

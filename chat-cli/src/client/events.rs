@@ -26,12 +26,12 @@ pub enum ClientEvent {
     },
     /// There is no connection. Messages wait; the client tries again by itself.
     Disconnected {
-        /// Why, for people.
+        /// The reason, for people.
         reason: String,
         /// When the next attempt begins.
         retry_in: Duration,
     },
-    /// The next entry of a room's log: each once, in order, in every room.
+    /// The next entry of a room's log. Each comes once, in the order of its room.
     Entry(Arc<Entry>),
     /// A room's log was lost on the server and begins again; forget its numbers. Its entries follow from 1.
     Reset {

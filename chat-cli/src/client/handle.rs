@@ -1,4 +1,4 @@
-//! The handle: what a program asks of its client.
+//! The handle of a client, whose methods send commands.
 
 use std::{
     fmt,
@@ -10,8 +10,8 @@ use std::{
 };
 
 use chat_core::{
-    Ask, ClientMessageId, Command, HistoryPage, IdGen, Mark, Page, Presence, RoomId, RoomList,
-    RoomView, Sent, Seq, UserId, command,
+    Ask, ClientMessageId, Command, ErrorBody, ErrorCode, HistoryPage, IdGen, Mark, Page, Presence,
+    RoomId, RoomList, RoomView, Sent, Seq, UserId, command,
 };
 use tokio::{
     sync::{Semaphore, mpsc, oneshot, watch},
@@ -33,6 +33,9 @@ const SPARE: usize = 64;
 /// How long a question waits for its answer, through reconnects.
 const ANSWER: Duration = Duration::from_secs(15);
 
+/// Bytes of a frame that a server takes; it closes the connection for good over a larger one.
+const FRAME: usize = 64 << 10;
+
 /// Why the client has ended, once it has.
 pub(super) type Ended = watch::Receiver<Option<ClientError>>;
 
@@ -53,6 +56,9 @@ fn ended(end: &Ended) -> RequestError {
 ///   says why not.
 /// - Every message is stored once, in the order of the calls, however often the connection breaks;
 ///   one is on its way at a time.
+/// - A command whose frame would have more than 64 KiB, which a server closes the connection for,
+///   is [refused](RequestError::Refused) here and now: a text with code 104, anything else with
+///   code 100.
 /// - At most 1,000 commands wait for an answer, connected or not; one more is
 ///   [`RequestError::QueueFull`].
 /// - A connection on which nothing came for 45 s (a ping is sent after 30 s), or no answer for 30 s,
@@ -107,8 +113,8 @@ impl Client {
 
     /// Queues a message; it is sent as soon as there is a connection, in the order of the calls.
     ///
-    /// The result resolves when it is stored or refused, however long that takes. Dropping the
-    /// result does not take the message back.
+    /// The result resolves when the message is stored or refused, however long that takes. Dropping
+    /// the result does not take the message back.
     pub fn send(&self, room: &RoomId, text: impl Into<String>) -> Sending {
         let (room, text) = (room.clone(), text.into());
         self.queue(|client_id| {
@@ -121,7 +127,7 @@ impl Client {
         })
     }
 
-    /// Queues another text for one of the user's own messages, as [`send`](Self::send) does.
+    /// Queues a new text for one of the user's own messages, as [`send`](Self::send) does.
     pub fn edit(&self, room: &RoomId, target: Seq, text: impl Into<String>) -> Sending {
         let (room, text) = (room.clone(), text.into());
         self.queue(|client_id| {
@@ -151,11 +157,14 @@ impl Client {
     fn queue(&self, command: impl FnOnce(Option<ClientMessageId>) -> Command) -> Sending {
         let (done, answer) = oneshot::channel();
         let client_id = ClientMessageId::new(self.ids.next().to_string()).ok();
-        if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
+        let command = command(client_id.clone());
+        if let Some(error) = too_large(&command, ErrorCode::TextTooLong) {
+            let _ = done.send(Err(error));
+        } else if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
             // The queue holds more than there are permits, so it has room, unless the task ended;
             // then `done` is dropped and the answer says so.
             let _ = self.ops.try_send(Op::Send(Message {
-                command: command(client_id.clone()),
+                command,
                 done,
                 tries: 0,
                 _permit: permit,
@@ -170,7 +179,7 @@ impl Client {
         }
     }
 
-    /// Opens the direct room with a user, making it if need be.
+    /// Opens the direct room with a user, and creates it if it does not exist.
     ///
     /// # Errors
     ///
@@ -221,7 +230,7 @@ impl Client {
         Ok(self.ask(command::Presence { users }).await?.users)
     }
 
-    /// Everybody who is online, in ascending order.
+    /// All users who are online, in ascending order.
     ///
     /// # Errors
     ///
@@ -232,12 +241,16 @@ impl Client {
 
     /// Asks the server, and waits for the reply that the table of commands names.
     async fn ask<C: Ask>(&self, command: C) -> Result<C::Reply, RequestError> {
+        let command = command.into();
+        if let Some(error) = too_large(&command, ErrorCode::BadRequest) {
+            return Err(error);
+        }
         let permit = Arc::clone(&self.permits)
             .try_acquire_owned()
             .map_err(|_| RequestError::QueueFull)?;
         let (done, answer) = oneshot::channel();
         let _ = self.ops.try_send(Op::Ask(Question {
-            command: command.into(),
+            command,
             done,
             deadline: Instant::now() + ANSWER,
             _permit: permit,
@@ -253,7 +266,7 @@ impl Client {
         self.marks.raise(room, mark, seq);
     }
 
-    /// Says that the user is typing: at most once in 3 s, and never later than now.
+    /// Sends that the user is typing, at most once in 3 s. Without a connection nothing is sent.
     pub fn typing(&self, room: &RoomId) {
         let _ = self.ops.try_send(Op::Typing(room.clone()));
     }
@@ -272,6 +285,27 @@ impl Client {
             self.ops.closed().await;
         }
     }
+}
+
+/// The refusal of a command that fits into no frame.
+fn too_large(command: &Command, code: ErrorCode) -> Option<RequestError> {
+    /// With the largest number of a command that there can be.
+    #[derive(serde::Serialize)]
+    struct Largest<'a> {
+        id: u64,
+        #[serde(flatten)]
+        command: &'a Command,
+    }
+    let id = u64::MAX;
+    let length = serde_json::to_vec(&Largest { id, command }).map_or(usize::MAX, |json| json.len());
+    (length > FRAME).then(|| {
+        RequestError::Refused(ErrorBody {
+            code: code.code(),
+            name: code.name().to_owned(),
+            message: format!("too long: a frame has at most {FRAME} bytes, and this has {length}"),
+            retry_after_ms: None,
+        })
+    })
 }
 
 /// The answer to a message, to be awaited, or dropped if it doesn't matter.

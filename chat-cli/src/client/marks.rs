@@ -1,4 +1,4 @@
-//! Receipts that are to be sent: only the highest of each room matters.
+//! Receipts that are to be sent, of which only the highest of each room matters.
 
 use std::{
     collections::BTreeMap,
@@ -8,7 +8,7 @@ use std::{
 use chat_core::{Command, Mark, RoomId, Seq, Watermarks, command};
 use tokio::sync::Notify;
 
-/// What the user has received and read, and how much of it the server knows.
+/// How far the user has received and read each room, and how much of it the server knows.
 #[derive(Debug, Default)]
 pub(super) struct Marks {
     rooms: Mutex<BTreeMap<RoomId, State>>,
@@ -18,8 +18,8 @@ pub(super) struct Marks {
 #[derive(Debug, Default)]
 struct State {
     wanted: Watermarks,
-    told: Watermarks,
-    on_the_way: bool,
+    sent: Watermarks,
+    on_its_way: bool,
 }
 
 impl Marks {
@@ -40,19 +40,19 @@ impl Marks {
         self.raised.notified().await;
     }
 
-    /// The next receipt to send; one a room is on the way at a time.
+    /// The next receipt to send; of each room one is on its way at a time.
     pub(super) fn next(&self) -> Option<(RoomId, Command)> {
         let mut rooms = self.rooms();
         let (room, state) = rooms
             .iter_mut()
-            .find(|(_, state)| !state.on_the_way && state.told != state.wanted)?;
-        state.on_the_way = true;
-        let (mark, seq) = if state.wanted.read > state.told.read {
+            .find(|(_, state)| !state.on_its_way && state.sent != state.wanted)?;
+        state.on_its_way = true;
+        let (mark, seq) = if state.wanted.read > state.sent.read {
             (Mark::Read, state.wanted.read)
         } else {
             (Mark::Delivered, state.wanted.delivered)
         };
-        state.told = state.told.advanced(mark, seq, Seq::MAX);
+        state.sent = state.sent.advanced(mark, seq, Seq::MAX);
         let room = room.clone();
         let command = command::Receipt {
             room: room.clone(),
@@ -62,17 +62,17 @@ impl Marks {
         Some((room, command.into()))
     }
 
-    /// The server has answered; a refusal (not a member any more) is not repeated.
+    /// The server has answered. A refusal (the user is no longer a member) is not repeated.
     pub(super) fn answered(&self, room: &RoomId) {
         if let Some(state) = self.rooms().get_mut(room) {
-            state.on_the_way = false;
+            state.on_its_way = false;
         }
     }
 
-    /// The connection is gone: what was on the way is sent again.
+    /// The connection is lost: what was on its way is sent again.
     pub(super) fn disconnected(&self) {
         for state in self.rooms().values_mut() {
-            if state.on_the_way {
+            if state.on_its_way {
                 *state = State {
                     wanted: state.wanted,
                     ..State::default()

@@ -6,6 +6,7 @@
 
 mod builder;
 mod connection;
+mod dial;
 mod end;
 mod events;
 mod handle;
@@ -15,6 +16,7 @@ mod queue;
 mod request;
 mod rooms;
 mod task;
+mod token;
 
 pub use builder::ClientBuilder;
 pub use events::{ClientEvent, Events};

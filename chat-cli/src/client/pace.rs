@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A server closes a connection that sends more than 50 frames a second; this is 40.
+/// The interval of 40 frames a second; a server closes a connection that sends more than 50.
 const INTERVAL: Duration = Duration::from_millis(25);
 
-/// How many frames may go at once after a pause.
+/// Frames that may go at once after a pause.
 const BURST: u32 = 10;
 
-/// When the next frame may go (GCRA: the theoretical arrival time of the next frame).
+/// The theoretical arrival time of the next frame, as GCRA has it.
 #[derive(Debug)]
 pub(super) struct Pace(Instant);
 
@@ -19,13 +19,13 @@ impl Pace {
         Self(now)
     }
 
-    /// When a frame may go, if not now.
+    /// The time at which a frame may go; `None` when it may go now.
     pub(super) fn wait(&self, now: Instant) -> Option<Instant> {
         let allowed = self.0.checked_sub(INTERVAL * (BURST - 1)).unwrap_or(now);
         (allowed > now).then_some(allowed)
     }
 
-    /// A frame went.
+    /// Counts a frame that goes now.
     pub(super) fn spend(&mut self, now: Instant) {
         self.0 = self.0.max(now) + INTERVAL;
     }

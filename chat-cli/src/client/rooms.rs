@@ -1,53 +1,53 @@
-//! How far each room has been given to the consumer, and what is missing. No input or output.
+//! The position of the consumer in each room, and what is missing. No input or output.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use chat_core::{Cursor, Entry, Epoch, GapReason, HistoryPage, Room, RoomCursor, RoomId, Seq};
 
-/// More missing entries than this are skipped, and the consumer is told.
+/// Missing entries that are read from the history; more are skipped, with a notice.
 const CATCH_UP: u64 = 10_000;
 
-/// Bytes of cursors in a `hello`; the listing of rooms catches what does not fit.
+/// Bytes of cursors in a `hello`. Rooms that do not fit are caught up from the listing of rooms.
 const HELLO_BYTES: usize = 32 * 1024;
 
 /// All rooms that the client knows.
 #[derive(Debug, Default)]
 pub(crate) struct Rooms {
     feeds: BTreeMap<RoomId, Feed>,
-    /// Set by the first complete listing: what appears after it is new, and starts at 0.
+    /// Whether a listing was complete: a room that appears after it is new, and starts at 0.
     listed: bool,
 }
 
 #[derive(Debug)]
 struct Feed {
     epoch: Option<Epoch>,
-    /// Everything up to here is with the consumer, or was there before the client.
+    /// The consumer has everything up to here, or it was there before the client.
     seq: Seq,
     /// The highest number known to exist.
     head: Seq,
     standing: Standing,
-    /// Whether `seq` is exact. Until the first entry it is where the room stood when first heard
-    /// of, and a live entry at or below it may still be on its way.
+    /// Whether `seq` is exact. Until the first entry it is the head that the room had when the client
+    /// first heard of it, and a live entry at or below it may still be on its way.
     exact: bool,
 }
 
-/// What the present connection says of a room.
+/// What is known of a room on the present connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Standing {
-    /// Nothing yet: its epoch may have changed, so its entries wait.
+    /// Nothing yet. Its epoch may have changed, so its entries wait.
     Unsure,
-    /// The server is sending what was missed.
+    /// The server is sending the entries that were missed.
     Resuming,
-    /// Live.
+    /// The server sends its entries as they come.
     Live,
 }
 
-/// Something that the consumer has to be told about a room.
+/// Something about a room that the consumer has to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Notice {
     /// The log began anew.
     Reset(RoomId, Epoch),
-    /// Too much was missed.
+    /// So much was missed that these entries are left out.
     Skipped(RoomId, Seq, Seq),
 }
 
@@ -59,7 +59,7 @@ impl Feed {
         self.exact = true;
     }
 
-    /// Takes note of the epoch; `true` when it is another than before.
+    /// Takes note of the epoch; `true` when it changed.
     fn learn(&mut self, epoch: Epoch, head: Seq) -> bool {
         let anew = self.epoch.is_some_and(|known| known != epoch);
         if anew {
@@ -77,16 +77,16 @@ impl Feed {
 }
 
 impl Rooms {
-    /// The connection is gone.
+    /// The connection is lost.
     pub(crate) fn disconnected(&mut self) {
         for feed in self.feeds.values_mut() {
             feed.standing = Standing::Unsure;
         }
     }
 
-    /// Where the server is to resume; those rooms are taken to be resuming from now on.
+    /// The cursors from which the server is to resume; these rooms count as resuming from now on.
     pub(crate) fn resume(&mut self) -> Vec<RoomCursor> {
-        /// Of a cursor's JSON, beside the name.
+        /// Bytes of a cursor's JSON beside the name of the room.
         const CURSOR: usize = 100;
         let mut cursors = Vec::new();
         let mut bytes = 0;
@@ -108,7 +108,7 @@ impl Rooms {
         cursors
     }
 
-    /// A room as the server lists it, or as it was opened.
+    /// Takes a room as the server lists it, or as it was opened.
     pub(crate) fn learn(&mut self, room: &Room) -> Option<Notice> {
         let first = !self.listed;
         let feed = self.feeds.entry(room.id.clone()).or_insert_with(|| Feed {
@@ -125,7 +125,7 @@ impl Rooms {
             .then(|| Notice::Reset(room.id.clone(), room.epoch))
     }
 
-    /// A room that the user opens: what stands in it already is read as history.
+    /// Takes a room that the user opens. The entries in it already are read as history.
     pub(crate) fn opened(&mut self, room: &Room) -> Option<Notice> {
         self.feeds.entry(room.id.clone()).or_insert_with(|| Feed {
             epoch: Some(room.epoch),
@@ -142,14 +142,14 @@ impl Rooms {
         self.listed = true;
     }
 
-    /// The user is not in the room any more.
+    /// The user is no longer a member of the room.
     pub(crate) fn forget(&mut self, room: &RoomId) {
         self.feeds.remove(room);
     }
 
-    /// An entry came live. `true`: it is the next one, so give it to the consumer.
+    /// Takes an entry that came live. `true` when it is the next one, for the consumer.
     ///
-    /// Without `space` for it, it counts as missed and is paged later.
+    /// Without `space` for it, it counts as missed and is read from the history later.
     pub(crate) fn entry(&mut self, entry: &Entry, space: bool) -> bool {
         let before = Seq(entry.seq.0.saturating_sub(1));
         let listed = self.listed;
@@ -157,7 +157,7 @@ impl Rooms {
             epoch: None,
             seq: if listed { Seq::ZERO } else { before },
             head: entry.seq,
-            // Before the first listing its epoch is on its way; after it, a page tells it.
+            // Before the first listing its epoch is on its way; after it, a page has it.
             standing: if listed {
                 Standing::Live
             } else {
@@ -180,7 +180,7 @@ impl Rooms {
         next && space
     }
 
-    /// The server skipped entries up to `to`, or began anew.
+    /// The server skipped entries up to `to`, or began the log anew.
     pub(crate) fn gap(
         &mut self,
         room: &RoomId,
@@ -190,7 +190,7 @@ impl Rooms {
     ) -> Option<Notice> {
         let feed = self.feeds.get_mut(room)?;
         if reason == GapReason::NewEpoch {
-            // Also when the epoch is the same, but the server lost what the client has seen.
+            // The epoch may be the same when the server lost entries that the client has seen.
             feed.restart(epoch, to);
             return Some(Notice::Reset(room.clone(), epoch));
         }
@@ -198,7 +198,7 @@ impl Rooms {
             .then(|| Notice::Reset(room.clone(), epoch))
     }
 
-    /// The server has sent all it had to send of what was missed.
+    /// The server has sent all that it sends of what was missed.
     pub(crate) fn resumed(&mut self, room: &RoomId, cursor: Cursor) -> Option<Notice> {
         let feed = self.feeds.get_mut(room)?;
         feed.standing = Standing::Live;
@@ -206,13 +206,13 @@ impl Rooms {
             .then(|| Notice::Reset(room.clone(), cursor.epoch))
     }
 
-    /// A room of which entries are missing, and after which number.
+    /// A room of which entries are missing, and the number after which they are missing.
     pub(crate) fn behind(&self) -> Option<(RoomId, Seq)> {
         let (room, feed) = self.feeds.iter().find(|(_, feed)| feed.behind())?;
         Some((room.clone(), feed.seq))
     }
 
-    /// Skips what is too much to catch up with.
+    /// Skips the entries of one room that are too many to catch up with.
     pub(crate) fn skip(&mut self) -> Option<Notice> {
         let (room, feed) = self
             .feeds
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_that_began_anew_is_told_and_read_from_its_beginning() {
+    fn a_log_that_began_anew_is_reset_and_read_from_its_beginning() {
         let (old, new) = (Epoch(RandomIds.next()), Epoch(RandomIds.next()));
         let reset = Some(Notice::Reset(id(), new));
         let mut rooms = known(old, 9);
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn too_much_is_skipped_and_told() {
+    fn too_much_is_skipped_with_a_notice() {
         let epoch = Epoch(RandomIds.next());
         let mut rooms = known(epoch, 5);
         assert_eq!(

@@ -6,48 +6,33 @@ use std::{convert::Infallible, future::Future, pin::pin, sync::Arc, time::Durati
 use chat_core::Outgoing;
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::{
-    net::TcpStream,
     sync::mpsc,
     time::{Instant, sleep, sleep_until, timeout},
 };
-use tokio_tungstenite::{
-    MaybeTlsStream, WebSocketStream, connect_async_with_config,
-    tungstenite::{self, Message as Frame, http::Uri, protocol::WebSocketConfig},
-};
+use tokio_tungstenite::tungstenite::{self, Message as Frame};
 
 use super::{
     connection::{Action, Connection, Input, Lasting, PAGE},
+    dial::{Dialer, Socket},
     end::End,
     events::{ClientEvent, Sender},
     marks::Marks,
     request::Op,
+    token::Token,
 };
 use crate::{backoff::Backoff, error::ClientError};
 
-/// How long connecting, writing one frame, and parting may take.
+/// How long getting a token, connecting, writing one frame, and parting may take.
+const TOKEN: Duration = Duration::from_secs(30);
 const CONNECT: Duration = Duration::from_secs(10);
 const WRITE: Duration = Duration::from_secs(10);
 const PART: Duration = Duration::from_secs(1);
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
-
-impl From<tungstenite::Error> for End {
-    fn from(error: tungstenite::Error) -> Self {
-        Self::Lost(match error {
-            tungstenite::Error::Io(error) => error.to_string(),
-            tungstenite::Error::ConnectionClosed
-            | tungstenite::Error::Protocol(
-                tungstenite::error::ProtocolError::ResetWithoutClosingHandshake,
-            ) => "the server went away".to_owned(),
-            error => error.to_string(),
-        })
-    }
-}
-
 /// What the task owns.
 #[derive(Debug)]
 pub(super) struct Task {
-    url: Uri,
+    dialer: Dialer,
+    token: Token,
     ops: mpsc::Receiver<Op>,
     events: Sender,
     marks: Arc<Marks>,
@@ -56,18 +41,19 @@ pub(super) struct Task {
 
 impl Task {
     pub(super) fn new(
-        url: Uri,
-        token: String,
+        dialer: Dialer,
+        token: Token,
         ops: mpsc::Receiver<Op>,
         events: Sender,
         marks: Arc<Marks>,
         backoff: Backoff,
     ) -> Self {
         Self {
-            url,
+            lasting: Lasting::new(Arc::clone(&marks), token.is_renewable(), backoff),
+            dialer,
+            token,
             ops,
             events,
-            lasting: Lasting::new(token, Arc::clone(&marks), backoff),
             marks,
         }
     }
@@ -76,7 +62,7 @@ impl Task {
     pub(super) async fn run(mut self) {
         let error = loop {
             let end = match self.connect().await {
-                Ok(socket) => self.serve(socket).await,
+                Ok((socket, token)) => self.serve(socket, token).await,
                 Err(end) => end,
             };
             let reason = match end {
@@ -118,27 +104,22 @@ impl Task {
         }
     }
 
-    async fn connect(&mut self) -> Result<Socket, End> {
-        /// Frames of the server are small; a page of history is the largest.
-        const FRAME: usize = 16 << 20;
-        let config = WebSocketConfig::default()
-            .read_buffer_size(16 << 10)
-            .max_message_size(Some(FRAME))
-            .max_frame_size(Some(FRAME));
-        // Nagle's algorithm is off: frames are small and awaited.
-        let attempt = connect_async_with_config(self.url.clone(), Some(config), true);
+    /// Makes a connection, and gets the token for it.
+    async fn connect(&mut self) -> Result<(Socket, String), End> {
+        let token = timeout(TOKEN, self.token.next());
+        let token = match self.meanwhile(token).await? {
+            Ok(Ok(token)) => token,
+            Ok(Err(error)) => return Err(End::Lost(format!("no token: {error}"))),
+            Err(_) => return Err(End::lost("no token in time")),
+        };
+        let attempt = self.dialer.clone().dial(self.lasting.was_connected);
         match self.meanwhile(timeout(CONNECT, attempt)).await? {
+            Ok(result) => Ok((result?, token)),
             Err(_) => Err(End::lost("no answer from the server")),
-            Ok(Err(tungstenite::Error::Http(response))) => Err(End::no_websocket(
-                response.status().as_u16(),
-                self.lasting.was_connected,
-            )),
-            Ok(Err(error)) => Err(error.into()),
-            Ok(Ok((socket, _))) => Ok(socket),
         }
     }
 
-    async fn serve(&mut self, socket: Socket) -> End {
+    async fn serve(&mut self, socket: Socket, token: String) -> End {
         let mut link = Link {
             socket,
             ops: &mut self.ops,
@@ -146,7 +127,7 @@ impl Task {
             marks: &self.marks,
             connection: Connection::new(&mut self.lasting, Instant::now()),
         };
-        let Err(end) = link.run().await;
+        let Err(end) = link.run(token).await;
         link.connection.lost();
         end
     }
@@ -162,8 +143,8 @@ struct Link<'a> {
 }
 
 impl Link<'_> {
-    async fn run(&mut self) -> Result<Infallible, End> {
-        let mut input = Input::Opened;
+    async fn run(&mut self, token: String) -> Result<Infallible, End> {
+        let mut input = Input::Opened { token };
         loop {
             let space = self.events.space();
             let actions = self.connection.step(Instant::now(), space, input)?;
@@ -217,7 +198,7 @@ impl Link<'_> {
             Some(Err(error)) => Err(error.into()),
             Some(Ok(Frame::Text(text))) => Ok(Input::Frame(understood(&text))),
             Some(Ok(Frame::Close(frame))) => {
-                Err(End::closed(frame.map(|frame| {
+                Ok(Input::Closed(frame.map(|frame| {
                     (frame.code.into(), frame.reason.as_str().to_owned())
                 })))
             }

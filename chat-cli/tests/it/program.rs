@@ -226,7 +226,6 @@ async fn wrong_usage_is_explained_and_exits_with_2() {
         ("alice", "<PEER>"),
         ("alice alice", "named twice"),
         ("alice a,b", "U+002C"),
-        ("alice bob --server https://chat.example", "no TLS"),
         ("alice bob --server nonsense://x", "begins with http"),
         ("alice bob --last 500", "500"),
     ] {

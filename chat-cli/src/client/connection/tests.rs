@@ -16,7 +16,12 @@ const SPACE: usize = 960;
 fn lasting() -> Lasting {
     let (base, cap) = (Duration::from_millis(500), Duration::from_secs(30));
     let backoff = Backoff::new(base, cap, StdRng::seed_from_u64(1));
-    Lasting::new("alice".to_owned(), Arc::default(), backoff)
+    Lasting::new(Arc::default(), false, backoff)
+}
+
+fn opened() -> Input {
+    let token = "alice".to_owned();
+    Input::Opened { token }
 }
 
 fn room() -> RoomId {
@@ -114,7 +119,7 @@ fn emitted(actions: Vec<Action>) -> Vec<ClientEvent> {
 /// A connection after its welcome and an empty listing; the next command has number 3.
 fn welcomed(lasting: &mut Lasting, now: Instant) -> Connection<'_> {
     let mut connection = Connection::new(lasting, now);
-    let hello = connection.step(now, SPACE, Input::Opened).unwrap();
+    let hello = connection.step(now, SPACE, opened()).unwrap();
     assert!(matches!(&written(hello)[..], [(1, Command::Hello(hello))] if hello.token == "alice"));
     let welcome = Reply::Welcome(Welcome {
         user: UserId::new("alice").unwrap(),
@@ -153,7 +158,7 @@ fn a_message_without_an_answer_is_sent_again_on_the_next_connection() {
     lasting.queue(one);
     for _ in 0..2 {
         let mut connection = Connection::new(&mut lasting, now);
-        connection.step(now, SPACE, Input::Opened).unwrap();
+        connection.step(now, SPACE, opened()).unwrap();
         let welcome = Reply::Welcome(Welcome {
             user: UserId::new("alice").unwrap(),
             session: SessionId(RandomIds.next()),
@@ -219,7 +224,7 @@ fn questions_that_a_connection_left_open_are_asked_again_in_their_order() {
 /// A connection after a welcome that is followed at once by this number of questions.
 fn welcomed_with(lasting: &mut Lasting, now: Instant, questions: usize) -> Connection<'_> {
     let mut connection = Connection::new(lasting, now);
-    connection.step(now, SPACE, Input::Opened).unwrap();
+    connection.step(now, SPACE, opened()).unwrap();
     let welcome = Reply::Welcome(Welcome {
         user: UserId::new("alice").unwrap(),
         session: SessionId(RandomIds.next()),
@@ -337,11 +342,35 @@ fn a_refused_hello_ends_the_client_only_when_the_user_is_at_fault() {
     ] {
         let (mut lasting, now) = (lasting(), Instant::now());
         let mut connection = Connection::new(&mut lasting, now);
-        connection.step(now, SPACE, Input::Opened).unwrap();
+        connection.step(now, SPACE, opened()).unwrap();
         let end = connection
             .step(now, SPACE, error(1, code, None))
             .unwrap_err();
         let refused = matches!(end, End::Final(ClientError::Refused(_)));
         assert_eq!(refused, last, "{code:?}");
+    }
+}
+
+#[test]
+fn a_token_that_ran_out_is_renewed_and_one_that_never_worked_is_not() {
+    for (renewable, welcome, comes_back) in [
+        (true, true, true),
+        (true, false, false),
+        (false, true, false),
+    ] {
+        let (mut lasting, now) = (lasting(), Instant::now());
+        lasting.renewable = renewable;
+        let mut connection = if welcome {
+            welcomed(&mut lasting, now)
+        } else {
+            Connection::new(&mut lasting, now)
+        };
+        let closed = Input::Closed(Some((4501, "unauthenticated".to_owned())));
+        let end = connection.step(now, SPACE, closed).unwrap_err();
+        assert_eq!(
+            matches!(end, End::Lost(_)),
+            comes_back,
+            "{renewable} {welcome}"
+        );
     }
 }
