@@ -1,6 +1,6 @@
 //! The command line.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use chat_core::UserId;
 use clap::Parser;
@@ -12,10 +12,10 @@ pub(crate) struct Args {
     /// Your name
     pub(crate) me: UserId,
 
-    /// The name of the one you chat with
+    /// The name of the user you chat with
     pub(crate) peer: UserId,
 
-    /// The server's address
+    /// The server's address: http://, or https:// for TLS
     #[arg(
         long,
         value_name = "URL",
@@ -24,11 +24,20 @@ pub(crate) struct Args {
     )]
     pub(crate) server: String,
 
-    /// How many of the last messages to show, at most 200
+    /// Trusts only the certificate authorities in FILE (PEM), instead of Mozilla's list
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+
+    /// A shell command whose first line of output is your token, run for each connection; without
+    /// it the token is your name
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) token_command: Option<String>,
+
+    /// How many of the last entries to show, at most 200
     #[arg(long, value_name = "COUNT", default_value_t = 20, value_parser = clap::value_parser!(u16).range(0..=200))]
     pub(crate) last: u16,
 
-    /// Prints one JSON object a line, and reads messages or JSON commands, one a line
+    /// Prints one JSON object per line, and reads one message or JSON command per line
     #[arg(long)]
     pub(crate) json: bool,
 
@@ -36,7 +45,7 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) follow: bool,
 
-    /// Gives up after so long without a connection; on a terminal, never
+    /// Gives up after this time without a connection; on a terminal, never
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     pub(crate) patience: u64,
 }
@@ -50,26 +59,29 @@ impl Args {
 const HELP: &str = r#"On a terminal:
   Type a message and press Enter. /help shows the commands. Ctrl+C or Ctrl+D leaves.
   [SENT] stored by the server, [DELIVERED] reached the other, [READ] was shown to the other.
+  Only what was shown counts as read: /more shows what was missed beyond the last messages.
   NO_COLOR=1 turns colours off.
 
 From a script:
   Without a terminal, each line of the input is a message. At its end the program waits until
-  all messages are answered, then leaves (--follow: it stays).
+  all messages are answered, then leaves (--follow: it stays). When the server says that there
+  are too many messages, a line waits as long as the server says and is sent then; with --json
+  it is refused, and the script decides.
 
   --json: a line that begins with { is a command, any other line is a message.
-    {"send":"hi"}   {"edit":{"seq":7,"text":"hello"}}   {"delete":{"seq":7}}
-  Output, one object a line, told apart by "type":
+    {"send":"hi"}   {"edit":{"seq":7,"text":"hello"}}   {"delete":{"seq":7}}   {"more":50}
+  Output, one object per line; "type" says which:
     connected     user, peer, room, online: after each (re)connect
     disconnected  reason, retry_in_ms
     entry         room, seq, id, author, client_id, at, body, past (true: from the history)
-    sent          room, id, seq, at, duplicate, client_id: one's message is stored for good
+    sent          room, id, seq, at, duplicate, client_id: your message is stored for good
     receipt       room, user, delivered, read: everything up to these has been received, read
     typing        room, user, active
     presence      user, online, last_seen
     skipped       from, to: too many entries were missed; the history has them
     reset         the room's log began anew on the server
     error         code, name, message, retry_after_ms, text, client_id: what was refused, and why
-  Characters that a terminal would obey are escaped as \uXXXX.
+  Control characters are escaped as \uXXXX.
 
 Exit codes: 0 left in order; 1 the server was lost or closed for good, or a message was not
 sent; 2 wrong usage."#;

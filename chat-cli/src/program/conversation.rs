@@ -3,7 +3,7 @@
 use std::{io, pin::pin, time::Duration};
 
 use chat_cli::{Client, ClientError, ClientEvent, Events, Sending};
-use chat_core::{Page, RoomId, UserId};
+use chat_core::{Page, RoomId, RoomView, UserId};
 use tokio::{
     sync::mpsc,
     task::JoinSet,
@@ -11,13 +11,17 @@ use tokio::{
 };
 
 use super::{
+    happened::{Act, Answered, Greeting, Happened, Outcome, Topic},
     input::Input,
     output::Output,
-    view::{Act, Answered, Greeting, Happened, Outcome, Topic, View},
+    view::View,
 };
 
 /// How long the last messages may take when the user leaves.
 const MOMENT: Duration = Duration::from_secs(2);
+
+/// Entries that a server gives in one page at most.
+const PAGE: usize = 200;
 
 /// All that a conversation touches.
 #[derive(Debug)]
@@ -72,7 +76,7 @@ impl Conversation {
                 () = at(self.view.alarm()) => Happened::Alarm,
                 () = &mut signal => Happened::Input(Input::Quit),
             };
-            self.happened(happened).await?;
+            self.happened(happened)?;
         };
         self.part(outcome).await
     }
@@ -83,52 +87,50 @@ impl Conversation {
         while self.view.is_sending()
             && let Ok(Some(Ok(happened))) = timeout_at(moment, self.asked.join_next()).await
         {
-            self.happened(happened).await?;
+            self.happened(happened)?;
         }
         self.client.close().await;
         Ok(self.view.parted(outcome))
     }
 
-    async fn happened(&mut self, happened: Happened) -> io::Result<()> {
+    fn happened(&mut self, happened: Happened) -> io::Result<()> {
         for act in self.view.step(Instant::now(), happened) {
-            self.carry_out(act).await?;
+            self.carry_out(act)?;
         }
         Ok(())
     }
 
-    async fn carry_out(&mut self, act: Act) -> io::Result<()> {
+    fn carry_out(&mut self, act: Act) -> io::Result<()> {
         match act {
-            Act::Show(shown) => self.output.show(&shown, &self.me).await?,
-            Act::Status(status) => self.output.status(status).await,
+            Act::Show(shown) => self.output.show(&shown, &self.me)?,
+            Act::Status(status) => self.output.set_status(status),
             Act::Greet(last) => self.greet(last),
             Act::AskOnline => {
                 let client = self.client.clone();
                 self.asked
                     .spawn(async move { Happened::Online(client.online().await) });
             }
-            Act::Send(text) => {
-                let sending = self.client.send(&self.room, text.clone());
-                self.await_answer(sending, text);
+            Act::AskEarlier(before, count) => {
+                let (client, room) = (self.client.clone(), self.room.clone());
+                let limit = Some(count.clamp(1, PAGE));
+                self.asked.spawn(async move {
+                    let page = client.history(&room, Page::Before(before), limit).await;
+                    Happened::Earlier(page)
+                });
             }
-            Act::Edit(seq, text) => {
-                let sending = self.client.edit(&self.room, seq, text.clone());
-                self.await_answer(sending, text);
-            }
-            Act::Delete(seq) => {
-                let sending = self.client.delete(&self.room, seq);
-                self.await_answer(sending, String::new());
-            }
+            Act::Send(text) => self.await_answer(self.client.send(&self.room, text)),
+            Act::Edit(seq, text) => self.await_answer(self.client.edit(&self.room, seq, text)),
+            Act::Delete(seq) => self.await_answer(self.client.delete(&self.room, seq)),
             Act::Mark(room, mark, seq) => self.client.mark(&room, mark, seq),
             Act::Typing => self.client.typing(&self.room),
         }
         Ok(())
     }
 
-    fn await_answer(&mut self, sending: Sending, text: String) {
+    fn await_answer(&mut self, sending: Sending) {
         let client_id = sending.client_id().cloned();
         self.asked.spawn(async move {
             Happened::Answered(Answered {
-                text,
                 client_id,
                 result: sending.await,
             })
@@ -136,13 +138,14 @@ impl Conversation {
     }
 
     fn greet(&mut self, last: Option<usize>) {
-        let (client, peer, room) = (self.client.clone(), self.peer.clone(), self.room.clone());
+        let (client, me) = (self.client.clone(), self.me.clone());
+        let (peer, room) = (self.peer.clone(), self.room.clone());
         self.asked.spawn(async move {
             let greeting = async {
                 let view = client.open(&peer).await?;
                 let past = match last {
                     Some(last) => {
-                        let limit = Some(last.max(1));
+                        let limit = Some(last.max(unread(&view, &me)).clamp(1, PAGE));
                         Some(client.history(&room, Page::Newest, limit).await?)
                     }
                     None => None,
@@ -153,6 +156,14 @@ impl Conversation {
             Happened::Greeted(greeting.await)
         });
     }
+}
+
+/// The number of entries that a member has not read.
+fn unread(view: &RoomView, me: &UserId) -> usize {
+    let mut members = view.members.iter();
+    let me = members.find(|member| member.presence.user == *me);
+    let read = me.map_or(0, |me| me.watermarks.read.0);
+    usize::try_from(view.room.head.0.saturating_sub(read)).unwrap_or(usize::MAX)
 }
 
 /// Waits until then; for ever when there is no time given.

@@ -7,9 +7,11 @@ use serde::Deserialize;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Input {
     Say(String),
-    /// Another text for the message `seq`; for the last own one when there is no number.
+    /// A new text for the message `seq`; without a number, for the last own one on the screen.
     Edit(Option<Seq>, String),
     Delete(Option<Seq>),
+    /// Show entries before those shown; without a number, a page.
+    More(Option<usize>),
     Who,
     Help,
     Typing,
@@ -28,12 +30,13 @@ enum Command {
     Send(String),
     Edit { seq: Seq, text: String },
     Delete { seq: Seq },
+    More(usize),
 }
 
 /// How to read a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Syntax {
-    /// A terminal: `/quit` and the like are commands.
+    /// Typed on a terminal: `/quit` and the like are commands.
     Slash,
     /// Every line is a message.
     Plain,
@@ -42,18 +45,23 @@ pub(crate) enum Syntax {
 }
 
 /// What a line asks for; `None` when it is blank.
+///
+/// The mark that some editors put at the beginning of a file (U+FEFF) is left out.
 pub(crate) fn read(line: &str, syntax: Syntax) -> Option<Input> {
     let line = line.trim_end_matches(['\r', '\n']);
-    if line.trim().is_empty() {
+    let line = line.strip_prefix('\u{feff}').unwrap_or(line);
+    let bare = line.trim();
+    if bare.is_empty() {
         return None;
     }
     Some(match syntax {
         Syntax::Slash if line.starts_with("//") => Input::Say(line[1..].to_owned()),
         Syntax::Slash if line.starts_with('/') => slash(line),
-        Syntax::Json if line.starts_with('{') => match serde_json::from_str(line) {
+        Syntax::Json if bare.starts_with('{') => match serde_json::from_str(bare) {
             Ok(Command::Send(text)) => Input::Say(text),
             Ok(Command::Edit { seq, text }) => Input::Edit(Some(seq), text),
             Ok(Command::Delete { seq }) => Input::Delete(Some(seq)),
+            Ok(Command::More(count)) => Input::More(Some(count)),
             Err(error) => Input::Wrong(format!("not a command: {error}")),
         },
         _ => Input::Say(line.to_owned()),
@@ -65,11 +73,12 @@ fn slash(line: &str) -> Input {
     match (command, rest.trim()) {
         ("/quit" | "/exit" | "/q", "") => Input::Quit,
         ("/who", "") => Input::Who,
+        ("/more", "") => Input::More(None),
         ("/help", _) => Input::Help,
         ("/delete", "") => Input::Delete(None),
         ("/edit", text) if !text.is_empty() => Input::Edit(None, text.to_owned()),
         _ => Input::Wrong(format!(
-            "there is no command {command} used so; /help shows them, //... sends a slash"
+            "not a command: {line}; /help shows the commands, and //TEXT sends /TEXT"
         )),
     }
 }
@@ -78,13 +87,17 @@ fn slash(line: &str) -> Input {
 mod tests {
     use super::*;
 
+    fn say(text: &str) -> Input {
+        Input::Say(text.to_owned())
+    }
+
     #[test]
     fn a_slash_is_a_command_only_on_a_terminal() {
-        let say = |text: &str| Some(Input::Say(text.to_owned()));
         assert_eq!(read("/quit", Syntax::Slash), Some(Input::Quit));
-        assert_eq!(read("//quit", Syntax::Slash), say("/quit"));
-        assert_eq!(read("/quit", Syntax::Plain), say("/quit"));
-        assert_eq!(read("/quit\r\n", Syntax::Json), say("/quit"));
+        assert_eq!(read("//quit", Syntax::Slash), Some(say("/quit")));
+        assert_eq!(read("/quit", Syntax::Plain), Some(say("/quit")));
+        assert_eq!(read("//quit", Syntax::Plain), Some(say("//quit")));
+        assert_eq!(read("/quit\r\n", Syntax::Json), Some(say("/quit")));
         assert!(matches!(
             read("/quti", Syntax::Slash),
             Some(Input::Wrong(_))
@@ -102,15 +115,18 @@ mod tests {
 
     #[test]
     fn a_brace_is_a_command_only_in_json() {
-        let say = |text: &str| Some(Input::Say(text.to_owned()));
-        assert_eq!(read(r#"{"send":"a\nb"}"#, Syntax::Json), say("a\nb"));
+        assert_eq!(read(r#"{"send":"a\nb"}"#, Syntax::Json), Some(say("a\nb")));
         assert_eq!(
             read(r#"{"send":"hi"}"#, Syntax::Plain),
-            say(r#"{"send":"hi"}"#)
+            Some(say(r#"{"send":"hi"}"#))
         );
         assert_eq!(
             read(r#"{"delete":{"seq":3}}"#, Syntax::Json),
             Some(Input::Delete(Some(Seq(3))))
+        );
+        assert_eq!(
+            read(r#"{"more":30}"#, Syntax::Json),
+            Some(Input::More(Some(30)))
         );
         for wrong in [
             "{",
@@ -123,5 +139,24 @@ mod tests {
                 "{wrong}"
             );
         }
+    }
+
+    #[test]
+    fn a_byte_order_mark_or_blanks_before_a_command_are_left_out() {
+        for line in [
+            "\u{feff}{\"send\":\"hi\"}",
+            "  {\"send\":\"hi\"} ",
+            "\t{\"send\":\"hi\"}\r\n",
+            "\u{feff} {\"send\":\"hi\"}",
+        ] {
+            assert_eq!(read(line, Syntax::Json), Some(say("hi")), "{line:?}");
+        }
+        assert_eq!(read("\u{feff}hello", Syntax::Plain), Some(say("hello")));
+        assert_eq!(
+            read("  hello", Syntax::Plain),
+            Some(say("  hello")),
+            "a text is kept"
+        );
+        assert_eq!(read("\u{feff}", Syntax::Plain), None);
     }
 }

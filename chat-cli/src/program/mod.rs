@@ -2,32 +2,40 @@
 
 mod args;
 mod conversation;
+mod happened;
 mod input;
+mod keys;
+mod line;
+mod messages;
+mod outbox;
 mod output;
+mod past;
 mod peer;
-mod receipts;
+mod screen;
 mod shown;
 mod terminal;
+#[cfg(test)]
+mod tty;
 mod view;
 
 use std::{
     io::{self, BufRead as _, IsTerminal as _, Write as _},
-    process::ExitCode,
+    process::{ExitCode, Stdio},
     thread,
 };
 
-use chat_cli::{Client, clean};
+use chat_cli::{Client, ClientError, Events, clean};
 use chat_core::RoomId;
 use clap::{CommandFactory as _, Parser as _, error::ErrorKind};
 use tokio::sync::mpsc;
 
 use args::Args;
 use conversation::Conversation;
+use happened::{Outcome, Reader, Topic};
 use input::{Input, Syntax};
 use output::Output;
 use shown::Style;
 use terminal::Terminal;
-use view::{Outcome, Reader, Topic};
 
 /// Lines of input that may wait.
 const INPUTS: usize = 64;
@@ -57,7 +65,7 @@ pub(crate) fn run() -> ExitCode {
 }
 
 async fn chat(args: Args, room: RoomId) -> ExitCode {
-    let client = match Client::connect(&args.server, args.me.as_str()) {
+    let client = match connect(&args) {
         Ok(client) => client,
         Err(error) => {
             let _ = writeln!(io::stderr(), "chat-cli: {error}");
@@ -96,10 +104,45 @@ async fn chat(args: Args, room: RoomId) -> ExitCode {
     }
 }
 
+/// Starts the client as the command line says.
+fn connect(args: &Args) -> Result<(Client, Events), ClientError> {
+    let mut client = Client::builder(&args.server, args.me.as_str());
+    if let Some(file) = &args.ca {
+        client = client.ca_file(file);
+    }
+    if let Some(command) = &args.token_command {
+        let command = command.clone();
+        client = client.token_source(move || token_of(command.clone()));
+    }
+    client.connect()
+}
+
+/// The first line that a command of the user's shell prints.
+async fn token_of(command: String) -> io::Result<String> {
+    let output = tokio::process::Command::new("sh")
+        .args(["-c", &command])
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .kill_on_drop(true)
+        .output()
+        .await?;
+    if !output.status.success() {
+        let status = output.status;
+        return Err(io::Error::other(format!("the command ended with {status}")));
+    }
+    let printed = String::from_utf8_lossy(&output.stdout);
+    match printed.lines().next().map(str::trim) {
+        Some(token) if !token.is_empty() => Ok(token.to_owned()),
+        _ => Err(io::Error::other("the command printed no token")),
+    }
+}
+
 /// Opens the output, and begins to read the input.
-fn open(args: &Args, reader: Reader, inputs: mpsc::Sender<Input>) -> rustyline::Result<Output> {
+fn open(args: &Args, reader: Reader, inputs: mpsc::Sender<Input>) -> io::Result<Output> {
     let style = Style::of_environment();
     let (syntax, output) = match reader {
+        // A terminal that can't move its cursor shows plain lines.
+        Reader::Person if is_dumb() => (Syntax::Slash, Output::Plain(style)),
         Reader::Person => {
             let about = format!(
                 "{} and {} at {} (/help shows the commands)",
@@ -118,6 +161,10 @@ fn open(args: &Args, reader: Reader, inputs: mpsc::Sender<Input>) -> rustyline::
     Ok(output)
 }
 
+fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_some_and(|term| term == "dumb")
+}
+
 fn failed(why: &str) -> ExitCode {
     let _ = writeln!(io::stderr(), "chat-cli: {}", clean(why));
     ExitCode::FAILURE
@@ -128,7 +175,15 @@ fn read_lines(inputs: &mpsc::Sender<Input>, syntax: Syntax) {
     for line in io::stdin().lock().lines() {
         let input = match line {
             Ok(line) => input::read(&line, syntax),
-            Err(error) => Some(Input::Wrong(format!("the input can't be read: {error}"))),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                let why = "a line of the input is not UTF-8, and was not sent";
+                Some(Input::Wrong(why.to_owned()))
+            }
+            Err(error) => {
+                let why = format!("the input can't be read any further: {error}");
+                let _ = inputs.blocking_send(Input::Wrong(why));
+                break;
+            }
         };
         if let Some(input) = input
             && inputs.blocking_send(input).is_err()

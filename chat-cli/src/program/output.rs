@@ -19,11 +19,15 @@ pub(crate) enum Output {
 
 impl Output {
     /// Shows a line of the conversation, if this output shows lines of its kind.
-    pub(crate) async fn show(&self, shown: &Shown, me: &UserId) -> io::Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// What writing to standard output gives; a terminal that is gone ends the input instead.
+    pub(crate) fn show(&self, shown: &Shown, me: &UserId) -> io::Result<()> {
         match self {
             Self::Terminal(terminal, style) => {
                 if let Some(line) = shown.line(me, *style) {
-                    terminal.print(line).await;
+                    terminal.print(&line);
                 }
                 Ok(())
             }
@@ -32,9 +36,9 @@ impl Output {
         }
     }
 
-    pub(crate) async fn status(&self, status: Status) {
+    pub(crate) fn set_status(&self, status: Status) {
         if let Self::Terminal(terminal, _) = self {
-            terminal.status(status).await;
+            terminal.set_status(status);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Whether the other is there, as people are told. No input or output.
+//! Whether the other user is online, as people are shown it. No input or output.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tokio::time::Instant;
 /// server that starts again, is soon back.
 const LASTS: Duration = Duration::from_secs(2);
 
-/// What has been shown of the other, and what is shown if it lasts.
+/// The presence that was shown last, and the one that is shown if it lasts.
 #[derive(Debug, Default)]
 pub(crate) struct Peer {
     shown: Option<Presence>,

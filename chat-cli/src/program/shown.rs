@@ -1,4 +1,4 @@
-//! What the program shows: as a line for people, or as JSON for scripts.
+//! What the program shows, as a line for people or as JSON for scripts.
 
 use std::{
     fmt::Write as _,
@@ -32,9 +32,12 @@ pub(crate) enum Shown {
         #[serde(flatten)]
         entry: Arc<Entry>,
         past: bool,
-        /// For people: how far one's own message has got already.
+        /// For people: how far an own message has got already.
         #[serde(skip)]
         state: Option<State>,
+        /// For people: the text of the message that this entry changes or takes back.
+        #[serde(skip)]
+        was: Option<Arc<str>>,
     },
     Sent {
         #[serde(flatten)]
@@ -68,7 +71,7 @@ pub(crate) enum Shown {
         #[serde(skip_serializing_if = "Option::is_none")]
         client_id: Option<ClientMessageId>,
     },
-    /// For people only: how far one's messages have got, told when it settles.
+    /// For people only: how far one's messages have got, shown when it settles.
     #[serde(skip)]
     State {
         state: State,
@@ -147,10 +150,12 @@ impl Style {
 }
 
 impl Shown {
-    /// The line for people; `None` for what they aren't told.
+    /// The line for people; `None` for what they are not shown.
     pub(crate) fn line(&self, me: &UserId, style: Style) -> Option<String> {
         Some(match self {
-            Self::Entry { entry, state, .. } => return entry_line(entry, *state, me, style),
+            Self::Entry {
+                entry, state, was, ..
+            } => return entry_line(entry, *state, was.as_deref(), me, style),
             Self::Connected { online, .. } => {
                 let names: Vec<_> = online.iter().map(|user| clean(user.as_str())).collect();
                 style.dim(&format!("online: {}", names.join(", ")))
@@ -171,7 +176,7 @@ impl Shown {
                 {
                     let _ = write!(line, " (wait {wait} s)");
                 }
-                if let Some(text) = text {
+                if let Some(text) = text.as_deref().filter(|text| !text.is_empty()) {
                     let _ = write!(line, ": {}", shortened(text));
                 }
                 style.paint("31", &line)
@@ -188,10 +193,10 @@ impl Shown {
         })
     }
 
-    /// The JSON line for scripts; `None` for what they aren't told.
+    /// The JSON line for scripts; `None` for what they are not shown.
     pub(crate) fn json(&self) -> Option<String> {
         let json = serde_json::to_string(self).ok()?;
-        // JSON leaves DEL, C1 and direction marks as they are; a terminal would not.
+        // JSON leaves DEL, C1 and direction marks as they are; a terminal would obey them.
         let mut safe = String::with_capacity(json.len());
         for c in json.chars() {
             if *clean(c.encode_utf8(&mut [0; 4])) == *c.encode_utf8(&mut [0; 4]) {
@@ -206,7 +211,13 @@ impl Shown {
     }
 }
 
-fn entry_line(entry: &Entry, state: Option<State>, me: &UserId, style: Style) -> Option<String> {
+fn entry_line(
+    entry: &Entry,
+    state: Option<State>,
+    was: Option<&str>,
+    me: &UserId,
+    style: Style,
+) -> Option<String> {
     let time = entry.at.with_timezone(&Local).format("%H:%M").to_string();
     let author = clean(entry.author.as_str());
     Some(match &entry.body {
@@ -222,14 +233,18 @@ fn entry_line(entry: &Entry, state: Option<State>, me: &UserId, style: Style) ->
             line
         }
         EntryBody::Edit { text, .. } => {
-            style.dim(&format!("{time} {author} corrected: {}", clean(text)))
+            let was = was.map_or_else(String::new, |was| format!(" (was: {})", shortened(was)));
+            style.dim(&format!("{time} {author} corrected: {}{was}", clean(text)))
         }
-        EntryBody::Delete { .. } => style.dim(&format!("{time} {author} took a message back")),
+        EntryBody::Delete { .. } => {
+            let was = was.map_or_else(String::new, |was| format!(": {}", shortened(was)));
+            style.dim(&format!("{time} {author} took a message back{was}"))
+        }
         _ => return None,
     })
 }
 
-/// `bob is online`, or since when not.
+/// Whether a user is online, and if not, when they were last seen.
 pub(crate) fn presence_line(presence: &Presence) -> String {
     let user = clean(presence.user.as_str());
     match (presence.online, presence.last_seen) {
@@ -242,7 +257,7 @@ pub(crate) fn presence_line(presence: &Presence) -> String {
     }
 }
 
-/// Enough of a text to know which it is.
+/// The beginning of a text, enough to recognise it.
 fn shortened(text: &str) -> String {
     const CHARS: usize = 40;
     let text = clean(text);

@@ -1,292 +1,188 @@
-//! The terminal: a line being edited, a status line above it, and the conversation scrolling by.
+//! The terminal: its mode, the bytes that come from it, and the screen at its bottom.
 //!
-//! The editor's prompt has two rows, and the first is the status line, so a change of status is
-//! only a repaint. Lines of the conversation go through the editor's printer, which puts them above
-//! the prompt. They wait while an entered line is replaced by nothing (its message comes back as an
-//! entry of the log): a line printed just then would be wiped away with it.
+//! A thread reads the keyboard. It and the conversation share the screen behind a lock, which is
+//! held only while one change is painted.
 
 use std::{
-    io::Write as _,
-    sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    fs::File,
+    io::{self, ErrorKind, Read as _, Write as _},
+    os::fd::AsFd as _,
+    sync::{Arc, Mutex, PoisonError},
     thread,
-    time::Duration,
 };
 
-use rustyline::{
-    Config, Context, Editor, ExternalPrinter, Helper, Prompt,
-    completion::Completer,
-    error::ReadlineError,
-    highlight::Highlighter,
-    hint::Hinter,
-    history::MemHistory,
-    validate::{ValidationContext, ValidationResult, Validator},
+use rustix::{
+    process::{Signal, getpid, kill_process},
+    termios::{
+        InputModes, LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr,
+        tcgetwinsize, tcsetattr,
+    },
 };
-use tokio::sync::mpsc;
-use unicode_width::UnicodeWidthStr as _;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+};
 
 use super::{
     input::{Input, Syntax, read},
+    line::{Effect, Text},
+    screen::{Screen, Size},
     shown::{Status, Style},
 };
 
-const PROMPT: &str = "> ";
+/// Bracketed paste: the terminal marks where what is pasted begins and ends.
+const PASTES_ON: &str = "\x1b[?2004h";
+const PASTES_OFF: &str = "\x1b[?2004l";
 
-/// Up a row and down again: nothing, but the prompt is painted anew.
-const REPAINT: &str = "\x1b[1A\n";
+/// The size of a terminal that does not know its own.
+const SIZE: Size = (80, 24);
 
-/// The screen as the conversation sees it.
+/// The screen as the conversation sees it. Dropped, it gives the terminal back as it was.
 #[derive(Debug)]
-pub(crate) struct Terminal {
-    lines: mpsc::Sender<String>,
-    status: Arc<AtomicUsize>,
-    before: Option<nix::sys::termios::Termios>,
+pub(crate) struct Terminal(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    /// `None` when the terminal has been given back.
+    screen: Mutex<Option<Screen>>,
+    before: Termios,
 }
 
 impl Terminal {
     /// Takes the terminal over. What the user does goes into `inputs`.
-    pub(crate) fn open(
-        peer: &str,
-        style: Style,
-        inputs: mpsc::Sender<Input>,
-    ) -> rustyline::Result<Self> {
-        let before = nix::sys::termios::tcgetattr(std::io::stdin()).ok();
-        let config = Config::builder().build();
-        let mut editor = Editor::with_history(config, MemHistory::new())?;
-        let printer = editor.create_external_printer()?;
-        let gate = Arc::new(Gate::default());
-        let status = Arc::new(AtomicUsize::new(0));
-        let columns = editor.dimensions().map_or(80, |(columns, _)| columns);
-        let prompt = Statuses::new(peer, usize::from(columns), style, Arc::clone(&status));
-        editor.set_helper(Some(Assistant {
-            gate: Arc::clone(&gate),
-            inputs: inputs.clone(),
-        }));
-        let (lines, queue) = mpsc::channel(256);
-        let printing = Arc::clone(&gate);
-        thread::Builder::new().spawn(move || print(printer, queue, &printing))?;
-        thread::Builder::new().spawn(move || edit(editor, &prompt, &gate, &inputs))?;
-        Ok(Self {
-            lines,
-            status,
-            before,
-        })
+    pub(crate) fn open(peer: &str, style: Style, inputs: mpsc::Sender<Input>) -> io::Result<Self> {
+        let keyboard = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+        let mut resizes = signal(SignalKind::window_change())?;
+        let shared = Arc::new(Shared {
+            before: tcgetattr(&keyboard)?,
+            screen: Mutex::new(Some(Screen::new(peer.to_owned(), style))),
+        });
+        shared.take_over()?;
+        let reading = Arc::clone(&shared);
+        thread::Builder::new().spawn(move || reading.read(keyboard, &inputs))?;
+        let resizing = Arc::clone(&shared);
+        tokio::spawn(async move {
+            while resizes.recv().await.is_some() {
+                resizing.change(Screen::repaint);
+            }
+        });
+        Ok(Self(shared))
     }
 
     /// Puts a line above the prompt.
-    pub(crate) async fn print(&self, line: String) {
-        let _ = self.lines.send(line).await;
+    pub(crate) fn print(&self, line: &str) {
+        self.0.change(|screen, size| screen.print(line, size));
     }
 
-    pub(crate) async fn status(&self, status: Status) {
-        if self.status.swap(status as usize, Ordering::Relaxed) != status as usize {
-            self.print(REPAINT.to_owned()).await;
-        }
+    pub(crate) fn set_status(&self, status: Status) {
+        self.0
+            .change(|screen, size| screen.set_status(status, size));
     }
 }
 
 impl Drop for Terminal {
-    /// Gives the terminal back as it was, even while the editor waits for a key.
     fn drop(&mut self) {
-        use nix::sys::termios::{SetArg, tcsetattr};
-        // What was printed last has a moment to come out.
-        thread::sleep(Duration::from_millis(50));
-        if let Some(before) = &self.before {
-            let _ = tcsetattr(std::io::stdin(), SetArg::TCSADRAIN, before);
+        self.0.give_back();
+        let mut screen = self.0.screen.lock().unwrap_or_else(PoisonError::into_inner);
+        *screen = None;
+    }
+}
+
+impl Shared {
+    /// Changes the screen, and writes what the change gives. A terminal that takes nothing any
+    /// more also sends nothing, and that ends the program.
+    fn change(&self, change: impl FnOnce(&mut Screen, Size) -> String) {
+        let mut screen = self.screen.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(screen) = &mut *screen {
+            write(&change(screen, size()));
         }
-        // Off: bracketed paste, which the editor had on.
-        let _ = write!(std::io::stdout(), "\x1b[?2004l\r\x1b[K");
-        let _ = std::io::stdout().flush();
-    }
-}
-
-/// Says when lines may be printed: while the editor shows the prompt.
-#[derive(Debug, Default)]
-struct Gate {
-    state: Mutex<GateState>,
-    changed: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct GateState {
-    open: bool,
-    printing: bool,
-}
-
-impl Gate {
-    fn state(&self) -> MutexGuard<'_, GateState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn open(&self) {
-        self.state().open = true;
-        self.changed.notify_all();
+    /// Keys come one by one and are not echoed. What was typed before is kept.
+    fn take_over(&self) -> io::Result<()> {
+        let mut mode = self.before.clone();
+        mode.input_modes -= InputModes::BRKINT
+            | InputModes::ICRNL
+            | InputModes::INPCK
+            | InputModes::ISTRIP
+            | InputModes::IXON;
+        mode.local_modes -=
+            LocalModes::ECHO | LocalModes::ICANON | LocalModes::IEXTEN | LocalModes::ISIG;
+        mode.special_codes[SpecialCodeIndex::VMIN] = 1;
+        mode.special_codes[SpecialCodeIndex::VTIME] = 0;
+        tcsetattr(io::stdin(), OptionalActions::Drain, &mode)?;
+        write(PASTES_ON);
+        self.change(Screen::repaint);
+        Ok(())
     }
 
-    /// From now on nothing is printed. A line that the printer has begun with comes first, or is
-    /// in the editor's own queue and comes with the next prompt.
-    fn close(&self) {
-        let mut state = self.state();
-        state.open = false;
-        let moment = Duration::from_millis(20);
-        drop(
-            self.changed
-                .wait_timeout_while(state, moment, |state| state.printing),
-        );
+    fn give_back(&self) {
+        self.change(Screen::erase);
+        write(PASTES_OFF);
+        let _ = tcsetattr(io::stdin(), OptionalActions::Drain, &self.before);
     }
 
-    fn through(&self, print: impl FnOnce()) {
-        let state = self.state();
-        let waited = self.changed.wait_while(state, |state| !state.open);
-        waited.unwrap_or_else(PoisonError::into_inner).printing = true;
-        print();
-        self.state().printing = false;
-        self.changed.notify_all();
-    }
-}
-
-fn print(mut printer: impl ExternalPrinter, mut lines: mpsc::Receiver<String>, gate: &Gate) {
-    while let Some(mut line) = lines.blocking_recv() {
-        if !line.ends_with('\n') {
-            line.push('\n');
-        }
-        gate.through(|| drop(printer.print(line)));
-    }
-}
-
-fn edit(
-    mut editor: Editor<Assistant, MemHistory>,
-    prompt: &Statuses,
-    gate: &Gate,
-    inputs: &mpsc::Sender<Input>,
-) {
-    loop {
-        match editor.readline(prompt) {
-            Ok(line) => {
-                let columns = editor.dimensions().map_or(80, |(columns, _)| columns);
-                // The status line, and the rows of the prompt with what was entered.
-                let rows = 1 + rows(&line, usize::from(columns));
-                let _ = write!(std::io::stdout(), "\x1b[{rows}A\r\x1b[J");
-                let _ = std::io::stdout().flush();
-                let Some(input) = read(&line, Syntax::Slash) else {
-                    continue;
+    /// Reads the keyboard until the user leaves, or the terminal is gone.
+    fn read(&self, mut keyboard: File, inputs: &mpsc::Sender<Input>) {
+        let mut bytes = [0; 4096];
+        'reading: loop {
+            let count = match keyboard.read(&mut bytes) {
+                Ok(0) => break,
+                Ok(count) => count,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(_) => break,
+            };
+            let (mut effects, mut writing) = (Vec::new(), false);
+            self.change(|screen, size| {
+                let (out, did) = screen.type_in(&bytes[..count], size);
+                let text = screen.text();
+                writing =
+                    did.contains(&Effect::Changed) && !text.is_empty() && !text.starts_with('/');
+                effects = did;
+                out
+            });
+            for effect in effects {
+                let input = match effect {
+                    Effect::None | Effect::Changed | Effect::Redraw => continue,
+                    Effect::Suspend => {
+                        self.suspend();
+                        continue;
+                    }
+                    Effect::Quit => break 'reading,
+                    Effect::Entered(Text { text, pasted }) => {
+                        read(&text, if pasted { Syntax::Plain } else { Syntax::Slash })
+                    }
                 };
-                let _ = editor.add_history_entry(line.as_str());
-                if inputs.blocking_send(input).is_err() {
+                // Without a lock on the screen: the conversation may be printing meanwhile.
+                if let Some(input) = input
+                    && inputs.blocking_send(input).is_err()
+                {
                     return;
                 }
             }
-            Err(ReadlineError::Signal(_)) => {}
-            Err(error) => {
-                if !matches!(error, ReadlineError::Eof | ReadlineError::Interrupted) {
-                    let _ = inputs.blocking_send(Input::Wrong(error.to_string()));
-                }
-                gate.open();
-                let _ = inputs.blocking_send(Input::Quit);
-                return;
+            if writing {
+                let _ = inputs.try_send(Input::Typing);
             }
         }
+        let _ = inputs.blocking_send(Input::Quit);
+    }
+
+    /// Gives the terminal back until the shell continues the program.
+    fn suspend(&self) {
+        self.give_back();
+        let _ = kill_process(getpid(), Signal::TSTP);
+        let _ = self.take_over();
     }
 }
 
-/// How many rows the prompt and an entered text take.
-fn rows(text: &str, columns: usize) -> usize {
-    let columns = columns.max(1);
-    let mut before = PROMPT.len();
-    text.split('\n')
-        .map(|line| {
-            let width = before + line.width();
-            before = 0;
-            width / columns + 1
-        })
-        .sum()
-}
-
-/// The prompt: one of a few status lines, all of one row, and the row where the line is edited.
-#[derive(Debug)]
-struct Statuses {
-    raw: [String; 3],
-    styled: [String; 3],
-    now: Arc<AtomicUsize>,
-}
-
-impl Statuses {
-    fn new(peer: &str, columns: usize, style: Style, now: Arc<AtomicUsize>) -> Self {
-        let texts = [
-            String::new(),
-            format!("{peer} is typing..."),
-            "not connected, trying again...".to_owned(),
-        ]
-        .map(|text| {
-            let fits = text.width() < columns;
-            if fits { text } else { "...".to_owned() }
-        });
-        Self {
-            raw: texts.clone().map(|text| format!("{text}\n{PROMPT}")),
-            styled: texts.map(|text| format!("{}\n{PROMPT}", style.dim(&text))),
-            now,
-        }
+fn size() -> Size {
+    match tcgetwinsize(io::stdout()) {
+        Ok(size) if size.ws_col > 0 && size.ws_row > 0 => (size.ws_col.into(), size.ws_row.into()),
+        _ => SIZE,
     }
 }
 
-impl Prompt for Statuses {
-    fn raw(&self) -> &str {
-        &self.raw[self.now.load(Ordering::Relaxed)]
-    }
-
-    fn styled(&self) -> &str {
-        &self.styled[self.now.load(Ordering::Relaxed)]
-    }
-}
-
-/// What the editor tells while a line is edited.
-#[derive(Debug)]
-struct Assistant {
-    gate: Arc<Gate>,
-    inputs: mpsc::Sender<Input>,
-}
-
-impl Helper for Assistant {}
-
-impl Highlighter for Assistant {}
-
-impl Completer for Assistant {
-    type Candidate = String;
-}
-
-impl Hinter for Assistant {
-    type Hint = String;
-
-    /// There are no hints; but this is called when a prompt appears, and with every change.
-    fn hint(&self, line: &str, _: usize, _: &Context<'_>) -> Option<String> {
-        self.gate.open();
-        if !line.is_empty() && !line.starts_with('/') {
-            let _ = self.inputs.try_send(Input::Typing);
-        }
-        None
-    }
-}
-
-impl Validator for Assistant {
-    /// Every line is good; but this is called when one is entered, before the cursor moves on.
-    fn validate(&self, _: &mut ValidationContext<'_>) -> rustyline::Result<ValidationResult> {
-        self.gate.close();
-        Ok(ValidationResult::Valid(None))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rows_count_wide_characters_and_line_breaks() {
-        assert_eq!(rows("", 80), 1);
-        assert_eq!(rows(&"x".repeat(77), 80), 1);
-        assert_eq!(rows(&"x".repeat(79), 80), 2);
-        assert_eq!(rows(&"李".repeat(50), 80), 2);
-        assert_eq!(rows("one\ntwo\nthree", 80), 3);
-    }
+fn write(bytes: &str) {
+    let mut out = io::stdout().lock();
+    let _ = out.write_all(bytes.as_bytes()).and_then(|()| out.flush());
 }

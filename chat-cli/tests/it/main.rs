@@ -1,5 +1,5 @@
-//! The client library over connections that break, the program from outside, and what decoders make of
-//! spoilt bytes.
+//! The client library over connections that break and over TLS, the program from outside and under a
+//! terminal, and what decoders make of spoilt bytes.
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -9,5 +9,8 @@
 
 mod breaking;
 mod decoders;
+mod pipes;
 mod program;
 mod reconnect;
+mod terminal;
+mod tls;

@@ -226,6 +226,10 @@ async fn wrong_usage_is_explained_and_exits_with_2() {
         ("alice", "<PEER>"),
         ("alice alice", "named twice"),
         ("alice a,b", "U+002C"),
+        (
+            "alice bob --server https://h --ca /none",
+            "/none can't be used",
+        ),
         ("alice bob --server nonsense://x", "begins with http"),
         ("alice bob --last 500", "500"),
     ] {

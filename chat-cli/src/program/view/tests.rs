@@ -1,6 +1,21 @@
-use super::*;
+use std::{sync::Arc, time::Duration};
 
-use chat_core::{Epoch, IdGen as _, MemberView, MessageId, RandomIds, Room, SessionId, Watermarks};
+use super::{
+    super::{
+        happened::{Answered, Greeting},
+        input::Input,
+        shown::Style,
+    },
+    heard::MORE,
+    *,
+};
+
+use chat_cli::ClientEvent;
+use chat_core::{
+    Entry, EntryBody, Epoch, ErrorCode, HistoryPage, IdGen as _, Mark, MemberView, MessageId,
+    Presence, RandomIds, Room, RoomId, RoomView, Sent, SessionId, Watermarks,
+};
+use chrono::DateTime;
 
 fn user(name: &str) -> UserId {
     UserId::new(name).unwrap()
@@ -85,9 +100,8 @@ fn greeting(past: Option<Vec<Arc<Entry>>>) -> Happened {
     })))
 }
 
-fn answered(text: &str, seq: u64) -> Happened {
+fn answered(seq: u64) -> Happened {
     Happened::Answered(Answered {
-        text: text.to_owned(),
         client_id: None,
         result: Ok(Sent {
             room: room(),
@@ -119,7 +133,7 @@ impl View {
 
 /// What is shown to people.
 fn lines(acts: &[Act]) -> Vec<String> {
-    let style = super::super::shown::Style { colours: false };
+    let style = Style { colours: false };
     let lines = acts.iter().filter_map(|act| match act {
         Act::Show(shown) => shown.line(&user("alice"), style),
         _ => None,
@@ -130,13 +144,13 @@ fn lines(acts: &[Act]) -> Vec<String> {
 #[test]
 fn the_program_ends_when_the_input_has_ended_and_every_message_is_shown() {
     let mut view = view(Reader::Pipe).greeted_with(Vec::new());
-    view.receipts.settle();
+    view.messages.settle();
     let acts = view.sees(say("hello"));
     assert!(matches!(&acts[..], [Act::Send(text)] if text == "hello"));
     view.sees(Happened::Input(Input::End));
     assert!(!view.takes_input());
     assert_eq!(view.outcome(), None, "the answer is missing");
-    view.sees(answered("hello", 1));
+    view.sees(answered(1));
     assert_eq!(view.outcome(), None, "the entry is missing");
     view.sees(live(1, "alice", "hello"));
     assert_eq!(view.outcome(), Some(Outcome::Left));
@@ -149,7 +163,6 @@ fn what_was_not_sent_is_counted_at_the_end() {
     view.sees(say("one"));
     view.sees(say("two"));
     view.sees(Happened::Answered(Answered {
-        text: "one".to_owned(),
         client_id: None,
         result: Err(RequestError::QueueFull),
     }));
@@ -230,4 +243,161 @@ fn a_greeting_that_timed_out_is_asked_for_again_while_there_is_a_connection() {
     view.sees(disconnected());
     let acts = view.sees(Happened::Greeted(Err(RequestError::TimedOut)));
     assert!(acts.is_empty() && view.takes_events());
+}
+
+fn edit(text: &str) -> Happened {
+    Happened::Input(Input::Edit(None, text.to_owned()))
+}
+
+fn delete() -> Happened {
+    Happened::Input(Input::Delete(None))
+}
+
+/// A view of a person who has sent this, and whose connection is lost.
+fn offline_after(text: &str) -> View {
+    let mut view = view(Reader::Person).greeted_with(Vec::new());
+    view.sees(say(text));
+    view.sees(answered(1));
+    view.sees(live(1, "alice", text));
+    view.sees(disconnected());
+    view
+}
+
+#[test]
+fn a_command_without_a_connection_is_for_the_message_that_waits_last() {
+    let mut view = offline_after("keep me");
+    assert_eq!(
+        lines(&view.sees(say("oops"))),
+        ["-- waits for the connection: oops"]
+    );
+    let acts = view.sees(delete());
+    assert_eq!(lines(&acts), ["-- taken back before it was sent: oops"]);
+    view.sees(say("helo"));
+    assert_eq!(
+        lines(&view.sees(edit("hello"))),
+        ["-- waits for the connection: hello"]
+    );
+    let acts = view.sees(connected());
+    assert!(
+        matches!(&acts[..], [Act::Greet(None), Act::Status(_), Act::Send(text)] if text == "hello"),
+        "{acts:?}"
+    );
+    // Now it is under way: what becomes of it is seen when it is stored.
+    assert!(lines(&view.sees(delete())).is_empty());
+    assert!(matches!(
+        &view.sees(answered(2))[..],
+        [Act::Show(_), Act::Delete(Seq(2))]
+    ));
+}
+
+#[test]
+fn without_a_message_that_waits_a_command_is_for_the_last_one_stored() {
+    let mut view = offline_after("keep me");
+    let acts = view.sees(edit("kept"));
+    let waits = ["-- waits for the connection: kept (instead of: keep me)"];
+    assert_eq!(lines(&acts), waits);
+    let acts = view.sees(delete());
+    assert_eq!(
+        lines(&acts),
+        ["-- waits for the connection: taking back: keep me"]
+    );
+    let nothing = ["-- there is no message of yours on the screen to take back"];
+    assert_eq!(lines(&view.sees(delete())), nothing, "it is on its way out");
+}
+
+#[test]
+fn a_message_without_an_answer_is_shown_once_after_a_moment() {
+    let mut view = view(Reader::Person).greeted_with(Vec::new());
+    view.messages.settle();
+    view.sees(say("hello"));
+    let alarm = view.alarm().unwrap();
+    let acts = view.step(alarm, Happened::Alarm);
+    assert_eq!(lines(&acts), ["-- sending ...: hello"]);
+    assert_eq!(view.alarm(), None);
+}
+
+#[test]
+fn a_line_beyond_the_limit_waits_in_a_pipe_and_is_refused_to_a_person_and_a_script() {
+    for (reader, waits) in [
+        (Reader::Pipe, true),
+        (Reader::Person, false),
+        (Reader::Script, false),
+    ] {
+        let mut view = view(reader).greeted_with(Vec::new());
+        view.messages.settle();
+        view.sees(say("six"));
+        let code = ErrorCode::RateLimited;
+        let now = Instant::now();
+        let acts = view.step(
+            now,
+            Happened::Answered(Answered {
+                client_id: None,
+                result: Err(RequestError::Refused(ErrorBody {
+                    code: code.code(),
+                    name: code.name().to_owned(),
+                    message: "too many requests; wait 5 s".to_owned(),
+                    retry_after_ms: Some(4_500),
+                })),
+            }),
+        );
+        let refused = acts
+            .iter()
+            .any(|act| matches!(act, Act::Show(Shown::Error { .. })));
+        assert_eq!(refused, !waits, "{reader:?}");
+        if waits {
+            assert_eq!(lines(&acts), ["-- waits 5 s: too many requests; wait 5 s"]);
+            let alarm = view.alarm().unwrap();
+            assert_eq!(alarm, now + Duration::from_millis(4_500));
+            let acts = view.step(alarm, Happened::Alarm);
+            assert!(
+                matches!(&acts[..], [Act::Send(text)] if text == "six"),
+                "{acts:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn entries_that_were_left_out_are_not_read_until_they_are_shown() {
+    let mut view = view(Reader::Person).greeted_with(Vec::new());
+    let skipped = ClientEvent::Skipped {
+        room: room(),
+        from: Seq(1),
+        to: Seq(2),
+    };
+    view.sees(Happened::Client(skipped));
+    let acts = view.sees(live(3, "bob", "three"));
+    let delivered = Act::Mark(room(), Mark::Delivered, Seq(3));
+    assert_eq!(
+        format!("{:?}", acts.last()),
+        format!("{:?}", Some(&delivered))
+    );
+    let acts = view.sees(Happened::Input(Input::More(None)));
+    assert!(
+        matches!(&acts[..], [Act::AskEarlier(Seq(3), MORE)]),
+        "{acts:?}"
+    );
+    let page = HistoryPage {
+        epoch: Epoch(RandomIds.next()),
+        entries: vec![
+            entry(1, "bob", EntryBody::message("one")),
+            entry(2, "bob", EntryBody::message("two")),
+        ],
+        older: false,
+        newer: true,
+    };
+    let acts = view.sees(Happened::Earlier(Ok(page)));
+    let read = Act::Mark(room(), Mark::Read, Seq(3));
+    assert_eq!(format!("{:?}", acts.last()), format!("{:?}", Some(&read)));
+}
+
+#[test]
+fn a_token_of_somebody_else_ends_the_program() {
+    let mut view = view(Reader::Script);
+    view.sees(Happened::Client(ClientEvent::Connected {
+        user: user("carol"),
+        session: SessionId(RandomIds.next()),
+    }));
+    let why = "the token is that of carol, not of alice".to_owned();
+    assert_eq!(view.outcome(), Some(Outcome::Lost(why)));
 }

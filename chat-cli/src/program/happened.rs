@@ -1,0 +1,94 @@
+//! What goes into the view, and what comes out of it.
+
+use std::time::Duration;
+
+use chat_cli::{ClientEvent, RequestError};
+use chat_core::{ClientMessageId, HistoryPage, Mark, RoomId, RoomView, Sent, Seq, UserId};
+
+use super::{
+    input::Input,
+    shown::{Shown, Status},
+};
+
+/// How the program ends.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// In order.
+    Left,
+    /// With this number of messages not sent.
+    Unsent(usize),
+    /// The server is gone, for this reason.
+    Lost(String),
+}
+
+/// Who reads the output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reader {
+    /// A person, on a terminal.
+    Person,
+    /// A pipe or a file, for people.
+    Pipe,
+    /// A script, by `--json`.
+    Script,
+}
+
+/// What a conversation is about.
+#[derive(Debug)]
+pub(crate) struct Topic {
+    pub(crate) me: UserId,
+    pub(crate) peer: UserId,
+    pub(crate) room: RoomId,
+    pub(crate) reader: Reader,
+    /// The number of past entries to show.
+    pub(crate) last: usize,
+    /// How long to go on without a connection.
+    pub(crate) patience: Option<Duration>,
+    /// Whether to go on after the end of the input.
+    pub(crate) follow: bool,
+}
+
+/// Something that has happened.
+#[derive(Debug)]
+pub(crate) enum Happened {
+    Client(ClientEvent),
+    Input(Input),
+    Greeted(Result<Box<Greeting>, RequestError>),
+    Online(Result<Vec<UserId>, RequestError>),
+    Earlier(Result<HistoryPage, RequestError>),
+    Answered(Answered),
+    /// The time that the view named as its next alarm has come.
+    Alarm,
+}
+
+/// What the server says after each connect.
+#[derive(Debug)]
+pub(crate) struct Greeting {
+    pub(crate) view: RoomView,
+    pub(crate) online: Vec<UserId>,
+    /// Only the first time; after that the client catches up by itself.
+    pub(crate) past: Option<HistoryPage>,
+}
+
+/// The answer to a message, an edit or a deletion.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub(crate) client_id: Option<ClientMessageId>,
+    pub(crate) result: Result<Sent, RequestError>,
+}
+
+/// Something to do.
+#[derive(Debug)]
+pub(crate) enum Act {
+    Show(Shown),
+    Status(Status),
+    /// Ask for a [`Greeting`], with this number of past entries if any.
+    Greet(Option<usize>),
+    AskOnline,
+    /// Ask for at most this number of entries before one.
+    AskEarlier(Seq, usize),
+    Send(String),
+    Edit(Seq, String),
+    Delete(Seq),
+    Mark(RoomId, Mark, Seq),
+    Typing,
+}

@@ -1,0 +1,258 @@
+//! What the user has asked to be sent and has no answer yet. One thing is under way at a time; what
+//! waits behind it can still be changed. No input or output.
+
+use std::{collections::VecDeque, time::Duration};
+
+use chat_core::Seq;
+use tokio::time::Instant;
+
+/// How long a message may stay without an answer before that is shown.
+const SLOW: Duration = Duration::from_millis(1_500);
+
+/// A message: one in the room's log, or one that waits here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Target {
+    Stored(Seq),
+    Waiting(Ticket),
+}
+
+/// The name of something that waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ticket(u64);
+
+/// What is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Wish {
+    Say(String),
+    Edit(Target, String),
+    Delete(Target),
+}
+
+impl Wish {
+    fn target(&self) -> Option<Target> {
+        match self {
+            Self::Say(_) => None,
+            Self::Edit(target, _) | Self::Delete(target) => Some(*target),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Item {
+    ticket: Ticket,
+    wish: Wish,
+    /// When it counts as slow; `None` when people know already that it waits.
+    slow_at: Option<Instant>,
+}
+
+/// All that waits, in order.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    items: VecDeque<Item>,
+    last: u64,
+    /// Whether the first is under way.
+    under_way: bool,
+    /// When the first may be sent again.
+    not_before: Option<Instant>,
+}
+
+impl Outbox {
+    pub(crate) fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Adds something at the end; `known` when people know already that it waits.
+    pub(crate) fn push(&mut self, now: Instant, wish: Wish, known: bool) {
+        self.last += 1;
+        self.items.push_back(Item {
+            ticket: Ticket(self.last),
+            wish,
+            slow_at: (!known).then_some(now + SLOW),
+        });
+    }
+
+    /// What is to be sent now, if anything; it is under way from then on.
+    pub(crate) fn next(&mut self, now: Instant) -> Option<Wish> {
+        if self.under_way || self.not_before.is_some_and(|at| now < at) {
+            return None;
+        }
+        let first = self.items.front()?;
+        self.under_way = true;
+        self.not_before = None;
+        Some(first.wish.clone())
+    }
+
+    /// The last message that waits and is not to be deleted, and whether it is under way.
+    pub(crate) fn last_message(&self) -> Option<(Ticket, &str, bool)> {
+        let leaving = |ticket| self.deletes(Target::Waiting(ticket));
+        self.items.iter().enumerate().rev().find_map(|(at, item)| {
+            let Wish::Say(text) = &item.wish else {
+                return None;
+            };
+            let under_way = at == 0 && self.under_way;
+            (!leaving(item.ticket)).then_some((item.ticket, text.as_str(), under_way))
+        })
+    }
+
+    /// Whether the deletion of a message waits or is under way.
+    pub(crate) fn deletes(&self, target: Target) -> bool {
+        let delete = Wish::Delete(target);
+        self.items.iter().any(|item| item.wish == delete)
+    }
+
+    /// What a message that waits says.
+    pub(crate) fn text(&self, ticket: Ticket) -> Option<&str> {
+        let item = self.items.iter().find(|item| item.ticket == ticket)?;
+        match &item.wish {
+            Wish::Say(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Gives a message that is not under way another text.
+    pub(crate) fn rewrite(&mut self, ticket: Ticket, text: String) {
+        if let Some(item) = self.items.iter_mut().find(|item| item.ticket == ticket) {
+            item.wish = Wish::Say(text);
+        }
+    }
+
+    /// Takes out a message that is not under way.
+    pub(crate) fn withdraw(&mut self, ticket: Ticket) {
+        self.items.retain(|item| item.ticket != ticket);
+    }
+
+    /// The first is stored as `seq`: what waits for it now knows its number.
+    pub(crate) fn stored(&mut self, seq: Seq) -> Option<Wish> {
+        let first = self.finish()?;
+        for item in &mut self.items {
+            if let Wish::Edit(target, _) | Wish::Delete(target) = &mut item.wish
+                && *target == Target::Waiting(first.ticket)
+            {
+                *target = Target::Stored(seq);
+            }
+        }
+        Some(first.wish)
+    }
+
+    /// The first was refused for good, and what waits for it goes too.
+    pub(crate) fn refused(&mut self) -> Option<Wish> {
+        let first = self.finish()?;
+        let target = Some(Target::Waiting(first.ticket));
+        self.items.retain(|item| item.wish.target() != target);
+        Some(first.wish)
+    }
+
+    fn finish(&mut self) -> Option<Item> {
+        self.under_way = false;
+        self.items.pop_front()
+    }
+
+    /// The first is to be sent again, but not before then.
+    pub(crate) fn put_off(&mut self, until: Instant) {
+        self.under_way = false;
+        self.not_before = Some(until);
+    }
+
+    /// When a [`tick`](Self::tick) is due.
+    pub(crate) fn alarm(&self) -> Option<Instant> {
+        let slow = self.items.iter().filter_map(|item| item.slow_at).min();
+        let again = self.not_before.filter(|_| !self.items.is_empty());
+        slow.into_iter().chain(again).min()
+    }
+
+    /// Time has passed: gives what has become slow, each once.
+    pub(crate) fn tick(&mut self, now: Instant) -> Vec<Wish> {
+        self.not_before.take_if(|at| *at <= now);
+        let slow = self.items.iter_mut().filter_map(|item| {
+            item.slow_at.take_if(|at| *at <= now)?;
+            Some(item.wish.clone())
+        });
+        slow.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn say(text: &str) -> Wish {
+        Wish::Say(text.to_owned())
+    }
+
+    #[test]
+    fn one_thing_is_under_way_at_a_time_in_order() {
+        let now = Instant::now();
+        let mut outbox = Outbox::default();
+        outbox.push(now, say("one"), false);
+        outbox.push(now, say("two"), false);
+        assert_eq!(outbox.next(now), Some(say("one")));
+        assert_eq!(outbox.next(now), None);
+        assert_eq!(outbox.stored(Seq(1)), Some(say("one")));
+        assert_eq!(outbox.next(now), Some(say("two")));
+        assert_eq!(outbox.refused(), Some(say("two")));
+        assert_eq!(outbox.next(now), None);
+    }
+
+    #[test]
+    fn what_is_put_off_stays_the_first_and_goes_when_its_time_has_come() {
+        let now = Instant::now();
+        let later = now + Duration::from_secs(5);
+        let mut outbox = Outbox::default();
+        outbox.push(now, say("one"), true);
+        outbox.push(now, say("two"), true);
+        outbox.next(now);
+        outbox.put_off(later);
+        assert_eq!(outbox.next(now), None);
+        assert_eq!(outbox.alarm(), Some(later));
+        assert_eq!(outbox.next(later), Some(say("one")));
+        assert_eq!(outbox.alarm(), None);
+    }
+
+    #[test]
+    fn a_command_for_a_message_under_way_learns_its_number_or_goes_with_it() {
+        let now = Instant::now();
+        for stored in [true, false] {
+            let mut outbox = Outbox::default();
+            outbox.push(now, say("oops"), false);
+            outbox.next(now);
+            let (ticket, text, under_way) = outbox.last_message().unwrap();
+            assert_eq!((text, under_way), ("oops", true));
+            outbox.push(now, Wish::Delete(Target::Waiting(ticket)), false);
+            assert_eq!(outbox.last_message(), None, "it is on its way out");
+            if stored {
+                outbox.stored(Seq(7));
+                let delete = Wish::Delete(Target::Stored(Seq(7)));
+                assert_eq!(outbox.next(now), Some(delete));
+            } else {
+                outbox.refused();
+                assert_eq!(outbox.len(), 0);
+            }
+        }
+    }
+
+    #[test]
+    fn a_message_that_waits_can_be_changed_and_withdrawn() {
+        let now = Instant::now();
+        let mut outbox = Outbox::default();
+        outbox.push(now, say("one"), true);
+        outbox.push(now, say("oops"), true);
+        let (ticket, _, under_way) = outbox.last_message().unwrap();
+        assert!(!under_way);
+        outbox.rewrite(ticket, "two".to_owned());
+        assert_eq!(outbox.text(ticket), Some("two"));
+        outbox.withdraw(ticket);
+        assert_eq!(outbox.last_message().unwrap().1, "one");
+    }
+
+    #[test]
+    fn what_is_slow_is_said_once_and_only_if_people_do_not_know() {
+        let now = Instant::now();
+        let mut outbox = Outbox::default();
+        outbox.push(now, say("known"), true);
+        outbox.push(now, say("new"), false);
+        assert_eq!(outbox.alarm(), Some(now + SLOW));
+        assert!(outbox.tick(now).is_empty());
+        assert_eq!(outbox.tick(now + SLOW), [say("new")]);
+        assert!(outbox.tick(now + SLOW).is_empty());
+    }
+}

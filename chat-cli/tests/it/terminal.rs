@@ -1,0 +1,362 @@
+//! The program as a person has it: under a pseudo-terminal, with what stands on the screen.
+
+use std::{
+    fs::File,
+    io::{Read as _, Write as _},
+    net::SocketAddr,
+    process::{Child, Command, Stdio},
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+    time::Duration,
+};
+
+use chat_testkit::{Proxy, Server, until};
+use rustix::{
+    pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
+    termios::{Winsize, tcsetwinsize},
+};
+use serde_json::json;
+use tokio::time::Instant;
+
+#[path = "../../src/program/tty.rs"]
+mod tty;
+
+use tty::Tty;
+
+const ROOM: &str = "alice,bob";
+
+/// Somebody at a terminal of 80 columns, with the program in it.
+struct Person {
+    process: Child,
+    keyboard: File,
+    screen: Arc<Mutex<Tty>>,
+}
+
+impl Person {
+    fn start(server: SocketAddr, me: &str, peer: &str) -> Self {
+        Self::with_columns(80, server, &[me, peer])
+    }
+
+    fn with_columns(columns: u16, server: SocketAddr, args: &[&str]) -> Self {
+        let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&controller).unwrap();
+        unlockpt(&controller).unwrap();
+        let size = Winsize {
+            ws_row: 24,
+            ws_col: columns,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        tcsetwinsize(&controller, size).unwrap();
+        let path = ptsname(&controller, Vec::new()).unwrap();
+        let path = path.into_string().unwrap();
+        let terminal = File::options().read(true).write(true).open(path).unwrap();
+        let process = Command::new(env!("CARGO_BIN_EXE_chat-cli"))
+            .args(args)
+            .env("CHAT_SERVER", format!("http://{server}"))
+            .env("TERM", "xterm")
+            .env("NO_COLOR", "1")
+            .stdin(terminal.try_clone().unwrap())
+            .stdout(terminal)
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let keyboard = File::from(controller);
+        let screen = Arc::new(Mutex::new(Tty::new(columns.into())));
+        let (mut output, painting) = (keyboard.try_clone().unwrap(), Arc::clone(&screen));
+        thread::spawn(move || {
+            let (mut bytes, mut cut) = ([0; 4096], Vec::new());
+            while let Ok(count @ 1..) = output.read(&mut bytes) {
+                cut.extend_from_slice(&bytes[..count]);
+                let whole = match str::from_utf8(&cut) {
+                    Ok(_) => cut.len(),
+                    Err(error) => error.valid_up_to(),
+                };
+                let text: Vec<u8> = cut.drain(..whole).collect();
+                let text = String::from_utf8(text).unwrap();
+                painting.lock().unwrap().write(&text);
+            }
+        });
+        Self {
+            process,
+            keyboard,
+            screen,
+        }
+    }
+
+    fn types(&mut self, bytes: impl AsRef<[u8]>) {
+        self.keyboard.write_all(bytes.as_ref()).unwrap();
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let screen = self.screen.lock().unwrap_or_else(PoisonError::into_inner);
+        screen.lines()
+    }
+
+    fn shows(&self, text: &str) -> bool {
+        self.lines().iter().any(|line| line.contains(text))
+    }
+
+    async fn sees(&self, text: &str) {
+        until(text, async || self.shows(text)).await;
+    }
+
+    /// Leaves, and gives what stood on the screen and the exit code.
+    async fn leaves(mut self) -> (Vec<String>, Option<i32>) {
+        self.types("\x03");
+        let mut status = None;
+        until("the program ends", async || {
+            status = self.process.try_wait().unwrap();
+            status.is_some()
+        })
+        .await;
+        (self.lines(), status.unwrap().code())
+    }
+}
+
+impl Drop for Person {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        if thread::panicking() {
+            eprintln!("the screen:\n{}", self.lines().join("\n"));
+        }
+    }
+}
+
+/// The texts of all messages in the room, as the server has them.
+async fn stored(server: &Server) -> Vec<String> {
+    let mut carol = server.connect("bob").await;
+    let history = json!({ "type": "history", "room": ROOM, "limit": 200 });
+    let page = carol.result(history).await;
+    let entries = page["entries"].as_array().unwrap();
+    let texts = entries
+        .iter()
+        .filter_map(|entry| entry["body"]["text"].as_str());
+    texts.map(str::to_owned).collect()
+}
+
+async fn alice_at(server: &Server) -> Person {
+    let alice = Person::start(server.address, "alice", "bob");
+    alice.sees("online: alice").await;
+    alice
+}
+
+/// Alice behind a way to the server that can be cut.
+async fn alice_behind(proxy: &Proxy) -> Person {
+    let alice = Person::start(proxy.address(), "alice", "bob");
+    alice.sees("online: alice").await;
+    alice
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_write_of_two_lines_sends_both() {
+    let server = Server::start(&[]).await;
+    let mut alice = alice_at(&server).await;
+    alice.types("one\rtwo\rth");
+    alice.sees("alice: two [SENT]").await;
+    alice.types("ree\r");
+    alice.sees("alice: three [SENT]").await;
+    assert_eq!(stored(&server).await, ["one", "two", "three"]);
+    assert_eq!(alice.leaves().await.1, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lines_typed_before_the_prompt_are_sent() {
+    let server = Server::start(&[]).await;
+    let mut alice = Person::start(server.address, "alice", "bob");
+    alice.types("early\r");
+    alice.sees("alice: early [SENT]").await;
+    assert_eq!(stored(&server).await, ["early"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_byte_that_is_no_text_is_replaced_and_the_program_goes_on() {
+    let server = Server::start(&[]).await;
+    let mut alice = alice_at(&server).await;
+    alice.types(b"caf\xe9 au lait\r");
+    alice.sees("alice: caf\u{fffd} au lait [SENT]").await;
+    alice.types(b"\xff\xfe\x80");
+    alice.types("\x15still here\r");
+    alice.sees("alice: still here [SENT]").await;
+    assert_eq!(alice.leaves().await.1, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wide_characters_at_the_margin_leave_no_row_behind() {
+    let server = Server::start(&[]).await;
+    let args = ["alice", "bob", "--last", "0"];
+    let mut alice = Person::with_columns(21, server.address, &args);
+    alice.sees("online: alice").await;
+    alice.types("李".repeat(40));
+    let (first, row) = (format!("> {}", "李".repeat(9)), "李".repeat(10));
+    until("four rows and a bit", async || {
+        let lines = alice.lines();
+        lines.ends_with(&[
+            first.clone(),
+            row.clone(),
+            row.clone(),
+            row.clone(),
+            "李".into(),
+        ])
+    })
+    .await;
+    alice.types("\r");
+    alice.sees("[SENT]").await;
+    let lines = alice.lines();
+    assert_eq!(
+        lines.iter().filter(|line| **line == row).count(),
+        3,
+        "{lines:#?}"
+    );
+    assert!(
+        lines.ends_with(&[String::new(), ">".to_owned()]),
+        "{lines:#?}"
+    );
+    let text: usize = lines.iter().map(|line| line.matches('李').count()).sum();
+    assert_eq!(text, 40, "the message and nothing else: {lines:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_paste_is_one_message_and_keeps_its_slashes() {
+    let server = Server::start(&[]).await;
+    let mut alice = alice_at(&server).await;
+    alice.types("\x1b[200~//not a command\r/quit\x1b[201~\r");
+    alice.types("//typed\r");
+    alice.sees("alice: /typed [SENT]").await;
+    assert_eq!(stored(&server).await, ["//not a command\n/quit", "/typed"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_is_for_the_message_that_waits_last_and_says_which() {
+    let server = Server::start(&[]).await;
+    let proxy = Proxy::to(server.address).await;
+    let mut alice = alice_behind(&proxy).await;
+    alice.types("keep me\r");
+    alice.sees("alice: keep me [SENT]").await;
+    proxy.hang();
+    proxy.cut();
+    alice.sees("-- not connected").await;
+    alice.types("oops\r");
+    alice.sees("-- waits for the connection: oops").await;
+    alice.types("/delete\r");
+    alice.sees("-- taken back before it was sent: oops").await;
+    alice.types("fisrt\r/edit first\r");
+    alice.sees("-- waits for the connection: first").await;
+    proxy.heal();
+    alice.sees("alice: first [SENT]").await;
+    assert_eq!(stored(&server).await, ["keep me", "first"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_for_a_message_on_its_way_is_carried_out_when_it_is_stored() {
+    let server = Server::start(&[]).await;
+    let proxy = Proxy::to(server.address).await;
+    let mut alice = alice_behind(&proxy).await;
+    alice.types("keep me\r");
+    alice.sees("alice: keep me [SENT]").await;
+    proxy.hang();
+    alice.types("oops\r/delete\r");
+    alice.sees("-- sending ...: taking back: oops").await;
+    proxy.heal();
+    alice.sees("alice took a message back: oops").await;
+    assert_eq!(stored(&server).await, ["keep me"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn delete_twice_takes_the_last_two_back_and_says_which() {
+    let server = Server::start(&[]).await;
+    let mut alice = alice_at(&server).await;
+    alice.types("one\rtwo\rthree\r");
+    alice.sees("alice: three [SENT]").await;
+    alice.types("/delete\r/delete\r");
+    alice.sees("alice took a message back: three").await;
+    alice.sees("alice took a message back: two").await;
+    alice.types("/edit eins\r");
+    alice.sees("alice corrected: eins (was: one)").await;
+    assert_eq!(
+        stored(&server).await,
+        ["eins", "eins"],
+        "the message, and its edit"
+    );
+    alice.types("/delete\r");
+    alice.sees("alice took a message back: eins").await;
+    alice.types("/delete\r");
+    alice
+        .sees("-- there is no message of yours on the screen to take back")
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_what_was_shown_is_read() {
+    let server = Server::start(&[]).await;
+    let mut bob = server.connect("bob").await;
+    bob.open("alice").await;
+    for n in 1..=50 {
+        bob.say(ROOM, &format!("message {n}")).await;
+    }
+    let mut alice = alice_at(&server).await;
+    alice
+        .sees("-- 30 earlier unread messages, /more shows them")
+        .await;
+    alice.sees("bob: message 50").await;
+    assert!(!alice.shows("bob: message 30"));
+    while bob.event("receipt").await["delivered"] != 50 {}
+    alice.types("/more\r");
+    alice.sees("bob: message 1").await;
+    // The first receipt that says something about reading says that all is read.
+    let receipt = loop {
+        let receipt = bob.event("receipt").await;
+        if receipt["read"] != 0 {
+            break receipt;
+        }
+    };
+    assert_eq!(receipt["read"], 50);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_without_an_answer_is_shown_after_a_moment() {
+    let server = Server::start(&[]).await;
+    let proxy = Proxy::to(server.address).await;
+    let mut alice = alice_behind(&proxy).await;
+    proxy.hang();
+    let start = Instant::now();
+    alice.types("anybody there?\r");
+    alice.sees("-- sending ...: anybody there?").await;
+    let took = start.elapsed();
+    assert!(took >= Duration::from_secs(1), "{took:?}");
+    assert!(took < Duration::from_secs(4), "{took:?}");
+    proxy.heal();
+    alice.sees("alice: anybody there? [SENT]").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_that_fits_into_no_frame_is_refused_and_the_conversation_goes_on() {
+    let server = Server::start(&[]).await;
+    let mut alice = alice_at(&server).await;
+    let long = "x".repeat(66_000);
+    alice.types("before\r");
+    alice.sees("alice: before [SENT]").await;
+    for part in long.as_bytes().chunks(1_000) {
+        alice.types(part);
+    }
+    alice.types("\r");
+    alice.sees("[REFUSED] too long").await;
+    alice.types("after\r");
+    alice.sees("alice: after [SENT]").await;
+    assert_eq!(stored(&server).await, ["before", "after"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_terminal_is_given_back_with_nothing_of_the_prompt_left() {
+    let server = Server::start(&[]).await;
+    let mut alice = alice_at(&server).await;
+    alice.types("half a line");
+    alice.sees("> half a line").await;
+    let (lines, code) = alice.leaves().await;
+    assert_eq!(code, Some(0));
+    assert!(
+        !lines.iter().any(|line| line.starts_with('>')),
+        "{lines:#?}"
+    );
+}
