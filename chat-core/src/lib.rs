@@ -35,6 +35,8 @@ pub use model::{
     Membership, MessageId, NewEntry, NewRoom, Page, Presence, Room, RoomId, RoomKind, Seq,
     SessionId, UNREAD_CAP, UserId, Watermarks,
 };
+#[doc(hidden)]
+pub use time::old_time;
 pub use time::{Clock, CountingIds, IdGen, ManualClock, RandomIds, SystemClock};
 pub use wire::{
     Answer, Ask, CloseReason, Command, Done, Error, ErrorBody, ErrorCode, Event, Frame, GapReason,

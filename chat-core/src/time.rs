@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use chrono::{DateTime, SubsecRound, Utc};
+use chrono::{DateTime, Local, SubsecRound, TimeZone, Utc};
 use uuid::Uuid;
 
 /// The clock of an engine.
@@ -108,5 +108,38 @@ pub struct CountingIds(AtomicU64);
 impl IdGen for CountingIds {
     fn next(&self) -> Uuid {
         Uuid::from_u128(u128::from(self.0.fetch_add(1, Ordering::Relaxed) + 1))
+    }
+}
+
+/// A moment as the Node backend wrote it into its messages, in this machine's local time:
+/// `5/3/2026, 9:07:04 pm`, the day first, no zeros before the day, the month and the hour.
+///
+/// For `chat-store-mongo` and `chat-server`, which keep that backend's documents and clients working.
+#[doc(hidden)]
+pub fn old_time(at: DateTime<Utc>) -> String {
+    as_old_time(&at.with_timezone(&Local))
+}
+
+fn as_old_time<Z: TimeZone<Offset: fmt::Display>>(at: &DateTime<Z>) -> String {
+    at.format("%-d/%-m/%Y, %-I:%M:%S %P").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::FixedOffset;
+
+    #[test]
+    fn times_read_as_the_node_backend_wrote_them() {
+        let india = FixedOffset::east_opt(5 * 3_600 + 1_800).unwrap();
+        for (utc, text) in [
+            ("2026-03-05T15:37:04Z", "5/3/2026, 9:07:04 pm"),
+            ("2026-12-31T18:30:00Z", "1/1/2027, 12:00:00 am"),
+            ("2026-11-22T06:30:59.999Z", "22/11/2026, 12:00:59 pm"),
+            ("2026-01-09T00:00:00Z", "9/1/2026, 5:30:00 am"),
+        ] {
+            let at: DateTime<Utc> = utc.parse().unwrap();
+            assert_eq!(as_old_time(&at.with_timezone(&india)), text, "{utc}");
+        }
     }
 }

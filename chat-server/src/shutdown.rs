@@ -1,4 +1,4 @@
-//! When to stop.
+//! The signals that stop the program.
 
 use std::{future::Future, io};
 
@@ -15,7 +15,7 @@ const INTERRUPTED: i32 = 130;
 ///
 /// # Errors
 ///
-/// When the system lets nobody listen.
+/// When the system refuses to pass signals on.
 pub fn signal() -> io::Result<impl Future<Output = ()>> {
     #[cfg(unix)]
     let (mut interrupt, mut terminate) = (

@@ -1,4 +1,4 @@
-//! Starts what the settings name.
+//! Opens the store and the cache that the settings name, builds the engine on them, and listens.
 
 use std::{
     fmt::{self, Display},
@@ -88,7 +88,7 @@ pub(crate) fn cause(error: &dyn std::error::Error) -> String {
         .unwrap_or_default()
 }
 
-/// What to do about it; a cause that says that itself has none.
+/// What to do about a failure, where the cause doesn't say so itself.
 fn remedy(error: &BackendError, url: &str) -> String {
     match error.kind {
         BackendErrorKind::Unavailable | BackendErrorKind::Timeout => {
@@ -120,7 +120,7 @@ fn reason(address: &Address, error: &io::Error) -> String {
     }
 }
 
-/// A server that is about to run.
+/// What a server needs to run.
 #[derive(Debug)]
 pub struct Started {
     /// Where it listens.
@@ -131,13 +131,13 @@ pub struct Started {
     pub rooms: u64,
 }
 
-/// Opens the store, builds the engine and takes the port.
+/// Listens, opens the store and the cache, and builds the engine.
 ///
 /// # Errors
 ///
 /// [`StartError`] names the setting and says what to do.
 pub async fn start(settings: &Settings) -> Result<Started, StartError> {
-    // First the port: a second server should not even look at the file of the first.
+    // First the address: a second server should not even look at the file of the first.
     let listening = Listener::bind(&settings.listen).await;
     let listener = listening.map_err(|source| StartError::Listen {
         address: settings.listen.clone(),
@@ -211,7 +211,7 @@ pub async fn start(settings: &Settings) -> Result<Started, StartError> {
 }
 
 impl Started {
-    /// What a person wants to know: what listens where, which store, who may come in.
+    /// The lines that a person reads at start: the address, the store, how to log in, how to stop.
     pub fn greeting(&self, settings: &Settings) -> impl Display {
         let place = match self.listener.address() {
             Ok(Address::Tcp(address)) => format!("http://{address}"),

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use chat_core::{
     ClientMessageId, Effect, Entry, EntryBody, EntryKind, Epoch, FlatBody, MessageId, NewEntry,
-    Room, RoomId, Seq, UserId, Watermarks,
+    Room, RoomId, Seq, UserId, Watermarks, old_time,
 };
-use chrono::{DateTime, Local, Utc};
+use chrono::DateTime;
 use mongodb::{
     bson,
     error::{Error, Result},
@@ -193,12 +193,6 @@ pub(crate) fn number(seq: Seq) -> i64 {
 
 pub(crate) fn seq(number: i64) -> Seq {
     Seq(u64::try_from(number).unwrap_or(0))
-}
-
-/// As the old server wrote it: `5/3/2026, 9:07:04 pm`, in the server's local time.
-pub(crate) fn old_time(at: DateTime<Utc>) -> String {
-    let local = at.with_timezone(&Local);
-    local.format("%-d/%-m/%Y, %-I:%M:%S %P").to_string()
 }
 
 /// Ids as the old server wrote them.

@@ -1,4 +1,4 @@
-//! Where values come from, and which one wins: flag, environment, `.env`, file, default.
+//! The sources of a setting, the first of which wins: flag, environment, `.env`, file, default.
 
 use std::{collections::BTreeMap, ffi::OsString, fmt, path::PathBuf};
 
@@ -9,7 +9,7 @@ use super::{
     value::without_password,
 };
 
-/// Where a value came from.
+/// The source of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
     /// The command line.
@@ -20,7 +20,7 @@ pub enum Origin {
     DotEnv(String),
     /// The file given by `--config`.
     File(PathBuf),
-    /// Nobody said anything.
+    /// The table: no other source names the setting.
     Default,
 }
 
@@ -41,11 +41,11 @@ impl fmt::Display for Origin {
 #[error("{0}")]
 pub struct Problem(String);
 
-/// The settings, and where each came from.
+/// The settings, and the source of each.
 pub struct Loaded {
     /// The values.
     pub settings: Settings,
-    /// Each setting with its text and its origin, in the order of the table.
+    /// Each setting with its value as text and its source, in the order of the table.
     pub origins: Vec<(&'static Setting, String, Origin)>,
 }
 
@@ -259,7 +259,7 @@ fn settings(chosen: fn(&Setting) -> bool) -> impl Iterator<Item = Arg> {
         })
 }
 
-/// The value of the first variable of this name, and where it stands.
+/// The value and the source of the first variable of this name.
 fn find(variables: &[(Origin, String)], wanted: &str) -> Option<(String, Origin)> {
     let found = variables.iter().find(|(origin, _)| {
         matches!(origin, Origin::Environment(name) | Origin::DotEnv(name) if name == wanted)
@@ -267,7 +267,7 @@ fn find(variables: &[(Origin, String)], wanted: &str) -> Option<(String, Origin)
     found.map(|(origin, value)| (value.clone(), origin.clone()))
 }
 
-/// The variables of other programs that the old server, or every Rust program, listens to.
+/// The variables that the old server, or every Rust program, reads.
 fn alias(setting: &Setting, variables: &[(Origin, String)]) -> Option<(String, Origin)> {
     match setting.field {
         "listen" => {

@@ -9,14 +9,14 @@ use super::{
     value::{Bytes, CacheUrl, LogFilter, Match, Origins, Rate, StoreUrl, Value},
 };
 
-/// A line of the table.
+/// One setting: a line of the table.
 #[derive(Debug)]
 pub struct Setting {
     /// Its name as a field of [`Settings`].
     pub(super) field: &'static str,
-    /// What to write, such as `ADDR:PORT`.
+    /// The form of its value, such as `ADDR:PORT`.
     pub form: &'static str,
-    /// Its value when nothing is said.
+    /// Its value when no source names it.
     pub default: &'static str,
     /// What it does.
     pub help: &'static str,
@@ -72,7 +72,7 @@ settings! {
     cors_origin: Origins = "auto", "auto|any|ORIGIN";
     /// Where messages are kept. `Atlas_URI` in the environment, as the old server had it, sets it too.
     store: StoreUrl = "sqlite:./chat.db", "sqlite:PATH|mongodb://HOST/DATABASE|memory";
-    /// Where presence and rate limits are kept, and how several nodes hear of each other.
+    /// Where presence and rate limits are kept, and through which several nodes notify each other.
     cache: CacheUrl = "memory", "redis://HOST:PORT|memory";
     /// What is logged. `RUST_LOG` in the environment sets it as well.
     log: LogFilter = "info", "FILTER";
@@ -81,23 +81,23 @@ settings! {
     rate_limit: Option<Rate> = "5/60s", "N/TIME|off";
     /// For how long one message too many mutes its user.
     mute: Duration = "5s", "TIME";
-    /// A file with words that are refused, one a line; without one they are `war` and `gun`.
+    /// A file with words that are refused, one per line; without a file they are `war` and `gun`.
     moderation_words: Option<PathBuf> = "", "FILE";
-    /// Whether these are whole words, or may stand anywhere.
+    /// Whether these match as whole words, or anywhere in a text.
     moderation_match: Match = "word", "word|substring";
     /// The longest text, in characters.
     text_chars: usize = "4000", "N";
     /// The longest text, in bytes.
     text_bytes: Bytes = "16KiB", "SIZE";
-    /// How often others are told that somebody types.
+    /// How often others are sent that a user is typing.
     typing_throttle: Duration = "3s", "TIME";
-    /// When typing that isn't renewed ends.
+    /// How long typing lasts unless it is renewed.
     typing_expiry: Duration = "6s", "TIME";
-    /// How many entries a page of history has when the client doesn't say.
+    /// How many entries a page of history has if the client names no number.
     history_page: usize = "50", "N";
     /// How many entries a page of history has at most.
     history_max: usize = "200", "N";
-    /// How many missed entries of a room are sent again; more are a gap.
+    /// How many missed entries of a room are sent again; more of them become a gap.
     resume_max: usize = "300", "N";
     /// How long a device counts as online without a sign of life.
     presence_lease: Duration = "45s", "TIME";
@@ -123,9 +123,9 @@ settings! {
     bad_frames: usize = "10", "N";
     /// How long one message may take to arrive.
     message_timeout: Duration = "10s", "TIME";
-    /// How long a silent WebSocket is left alone before it is asked for a sign of life.
+    /// How long a WebSocket may be silent before it is pinged.
     ping_interval: Duration = "25s", "TIME";
-    /// How long it may take to give one.
+    /// How long it may take to answer the ping.
     pong_timeout: Duration = "20s", "TIME";
     /// How many frames may wait for one client.
     outbox_frames: usize = "1024", "N";

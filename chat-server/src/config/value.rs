@@ -1,4 +1,4 @@
-//! How a setting is written as text, the same in a flag, the environment and a file.
+//! The types of settings, each with its form as text: the same in a flag, the environment and a file.
 
 use std::{fmt, path::PathBuf, time::Duration};
 
@@ -15,7 +15,7 @@ pub enum StoreUrl {
     Sqlite(PathBuf),
     /// In MongoDB, at this address of its driver.
     Mongo(String),
-    /// Nowhere: they are gone when the server stops.
+    /// In memory: they are gone when the server stops.
     Memory,
 }
 
@@ -30,7 +30,7 @@ impl fmt::Debug for StoreUrl {
     }
 }
 
-/// Where presence and rate limits are kept, and how nodes hear of each other.
+/// Where presence and rate limits are kept, and through which nodes notify each other.
 #[derive(Clone, PartialEq, Eq)]
 pub enum CacheUrl {
     /// In the process, which is the only node.
@@ -49,7 +49,7 @@ impl fmt::Debug for CacheUrl {
     }
 }
 
-/// So many in so much time.
+/// A number per time, as in `5/60s`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
     /// How many.
@@ -97,7 +97,7 @@ impl Value for StoreUrl {
     }
 }
 
-/// An address that may be shown: the password in it is not.
+/// The address without its password, so that it may be shown.
 pub(crate) fn without_password(text: &str) -> String {
     let user_and_rest = text.split_once("://").and_then(|(scheme, rest)| {
         // A password may hold what ought to be escaped in it, so up to the last one.

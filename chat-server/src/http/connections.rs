@@ -1,4 +1,4 @@
-//! How many connections there are, in all and from each address.
+//! The limits on the number of connections, in all and from each address.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -34,11 +34,11 @@ struct Count {
     pending: usize,
 }
 
-/// A counted connection; dropping it ends the count.
+/// The place of a connection among those that are counted; dropping it frees the place.
 #[derive(Debug)]
 pub(crate) struct Slot(Arc<Counted>);
 
-/// Says of a connection that it is new no longer.
+/// Ends the time for which a connection counts as new.
 #[derive(Debug, Clone)]
 pub(crate) struct Settle(Arc<Counted>);
 
@@ -60,7 +60,7 @@ impl Connections {
         })
     }
 
-    /// How many there may be in all.
+    /// The limit on all connections together.
     pub(crate) fn max(&self) -> usize {
         self.max
     }

@@ -53,7 +53,7 @@ impl From<Error> for Failure {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        // A backend that is away is told once, by the engine.
+        // The engine logs a backend that is away, once.
         if self.status == StatusCode::INTERNAL_SERVER_ERROR {
             tracing::warn!(error = ?self.error, "a request failed");
         } else if self.status.is_server_error() {

@@ -1,4 +1,4 @@
-//! What the server counts, and all figures as Prometheus reads them.
+//! The metrics of the server, and the text format in which Prometheus reads them.
 
 use std::fmt::{self, Display};
 

@@ -1,4 +1,4 @@
-//! What operators and load balancers ask: who is there, whether it works, and the figures.
+//! Requests of operators and load balancers: whether the server works, and its metrics.
 
 use axum::{
     Json, Router,

@@ -5,10 +5,9 @@ use axum::{
     extract::{Query, State, rejection::QueryRejection},
     http::{HeaderMap, StatusCode},
 };
-use chat_core::{Actor, Entry, EntryBody, Error, MessageId, Page, RoomId, UserId};
+use chat_core::{Actor, Entry, EntryBody, Error, MessageId, Page, RoomId, UserId, old_time};
 use serde::{Deserialize, Serialize};
 
-use super::time::old_time;
 use crate::http::{app::App, failure::Failure};
 
 #[derive(Debug, Deserialize)]

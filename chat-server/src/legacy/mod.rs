@@ -8,7 +8,6 @@ pub mod import;
 
 mod last_messages;
 mod socketio;
-mod time;
 
 use axum::{Router, routing::get};
 

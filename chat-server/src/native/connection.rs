@@ -1,4 +1,4 @@
-//! One connection: its first frame says who it is; then commands go in and frames come out.
+//! One connection: its first command says which user it is; then commands go in and frames come out.
 
 use std::{convert::Infallible, future::Future, io, pin::pin, sync::Arc};
 
@@ -23,14 +23,15 @@ use crate::{
 /// How many frames are taken from the outbox and written at once.
 const BATCH: usize = 64;
 
+/// A native WebSocket, and what its task keeps.
 pub(super) struct Connection {
     app: App,
     socket: WebSocket<Stream>,
     outbox: Arc<Outbox>,
     batch: Vec<Frame>,
-    /// When the last whole frame came.
+    /// When the last message was received.
     heard: Instant,
-    /// Whether a sign of life has been asked for since.
+    /// Whether the client has been pinged since.
     pinged: bool,
     bad_frames: usize,
 }
@@ -68,7 +69,7 @@ impl Connection {
         let Err(end) = connection.serve(settle).await;
         let reason = match end {
             End::Close(reason) => Some(reason),
-            // Perhaps it was gone before it could be told.
+            // Perhaps we have closed it, and it was gone before it could read why.
             End::Gone => connection.outbox.closed(),
         };
         if let Some(reason) = reason {
@@ -152,7 +153,7 @@ impl Connection {
             })
     }
 
-    /// Waits for the next text frame, and writes what is to be written meanwhile.
+    /// Waits for the next text, and writes frames meanwhile.
     async fn next(&mut self) -> Result<Utf8Bytes, End> {
         let Settings {
             ping_interval,
@@ -183,7 +184,7 @@ impl Connection {
         }
     }
 
-    /// Does some work, and writes what is to be written meanwhile.
+    /// Waits for some work to be done, and writes frames meanwhile.
     async fn writing<T>(&mut self, work: impl Future<Output = T>) -> Result<T, End> {
         let mut work = pin!(work);
         loop {
@@ -241,7 +242,7 @@ impl Connection {
         self.answer(id, error).err().unwrap_or(End::Close(reason))
     }
 
-    /// Answers to a frame that can't be carried out, a few of which are forgiven.
+    /// Answers a text that is no command; more than `bad-frames` of them end the connection.
     fn refuse(&mut self, id: Option<u64>, error: &Error) -> Result<(), End> {
         self.answer(id, error)?;
         self.bad_frames += 1;
@@ -251,7 +252,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Writes what is left and says why.
+    /// Writes what is left in the outbox, then closes with the reason.
     async fn close(&mut self, reason: CloseReason) {
         self.outbox.close(reason);
         let reason = loop {

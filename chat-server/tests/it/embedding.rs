@@ -137,6 +137,12 @@ impl Socket {
         }
     }
 
+    /// Waits until the connection has ended, in whatever way; texts before are passed over.
+    async fn ended(&mut self) {
+        let end = async { while let Some(Ok(Message::Text(_))) = self.0.next().await {} };
+        timeout(PATIENCE, end).await.expect("an end");
+    }
+
     /// The code that the server closes with; texts before are passed over.
     async fn closed(&mut self) -> u16 {
         loop {
@@ -246,6 +252,7 @@ struct Tokens;
 impl Authenticator for Tokens {
     async fn authenticate(&self, token: &str) -> Result<UserId, Unauthenticated> {
         let name = match token {
+            "a bug" => panic!("a bug of the login"),
             "a secret" => "alice",
             "another secret" => "bob",
             _ => {
@@ -308,6 +315,29 @@ async fn a_wrong_token_is_refused_on_every_protocol() {
     let alice = "authorization: Bearer a secret\r\n";
     let others = "/lastmessages?from=carol&to=bob";
     assert_eq!(place.http("GET", others, alice).await.0, 404);
+}
+
+#[tokio::test]
+async fn a_login_that_panics_costs_the_connection_or_the_request_that_asked() {
+    let place = with_tokens().await;
+    let (mut alice, _) = place.native("a secret").await;
+    let mut native = place.web_socket("/v1/ws").await;
+    native
+        .say(r#"{"id":1,"type":"hello","token":"a bug"}"#)
+        .await;
+    native.ended().await;
+    let bug = "authorization: Bearer a bug\r\n";
+    assert_eq!(place.http("GET", "/v1/rooms", bug).await.0, 500);
+    let mut old = place
+        .web_socket("/socket.io/?EIO=4&transport=websocket")
+        .await;
+    old.say("40").await;
+    old.find("40{").await;
+    old.say(r#"42["set-username","a bug"]"#).await;
+    old.ended().await;
+    let open = json!({ "id": 2, "type": "open", "user": "bob" });
+    let room = &alice.ask(open).await["result"]["room"]["id"];
+    assert_eq!(room, "alice,bob");
 }
 
 #[cfg(unix)]

@@ -74,7 +74,7 @@ fn numbers(text: &str, separator: fn(char) -> bool) -> Option<[u32; 3]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::doc::old_time;
+    use chat_core::old_time;
     use proptest::prelude::*;
 
     #[test]

@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use chat_core::{Error, MessageId, RoomId, UserId};
+use chat_core::{Error, MessageId, RoomId, UserId, old_time};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-
-use super::super::time::old_time;
 
 pub(super) const DM_ERROR: &str = "dm-error";
 
