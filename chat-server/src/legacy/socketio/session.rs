@@ -32,6 +32,9 @@ const NUDGE_AFTER: Duration = Duration::from_secs(1);
 /// How long a session that the server closes waits for a poll to take the last packets.
 const LINGER: Duration = Duration::from_secs(5);
 
+/// How long a session that its client has closed waits for a poll that the client had sent before.
+const CROSSING: Duration = Duration::from_millis(500);
+
 /// The times that a session keeps.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Timing {
@@ -91,6 +94,8 @@ pub(super) enum Received<'a> {
     Upgraded,
     /// The WebSocket is to be closed; the session goes on without it.
     Drop,
+    /// The client has closed the session.
+    Left,
 }
 
 /// What carries the session.
@@ -144,6 +149,8 @@ pub(super) struct Session {
     connect_by: Option<Instant>,
     /// Until when the last packets wait for a poll.
     closing: Option<Instant>,
+    /// What it ends as then.
+    end: End,
     ended: Option<End>,
 }
 
@@ -172,6 +179,7 @@ impl Session {
             },
             connect_by: Some(now + timing.connect_timeout),
             closing: None,
+            end: End::Closed,
             ended: None,
         }
     }
@@ -202,7 +210,7 @@ impl Session {
     pub(super) fn close_now(&mut self, now: Instant) {
         self.close(now);
         if !self.wants() {
-            self.end(End::Closed);
+            self.end(self.end);
         }
     }
 
@@ -298,6 +306,11 @@ impl Session {
             Packet::Message(text) => return Received::Message(text),
             Packet::Binary(_) => return Received::Binary,
             Packet::Pong(_) => self.pong(now),
+            Packet::Close if self.carrier == Carrier::Polling && !self.poll => {
+                self.closing.get_or_insert(now + CROSSING);
+                self.end = End::Left;
+                return Received::Left;
+            }
             Packet::Close => self.end(End::Left),
             Packet::Open(_) | Packet::Ping(_) | Packet::Upgrade | Packet::Noop => {
                 self.end(End::Broke);
@@ -397,7 +410,7 @@ impl Session {
     pub(super) fn tick(&mut self, now: Instant) -> Received<'static> {
         let passed = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         if passed(self.closing) {
-            self.end(End::Closed);
+            self.end(self.end);
         } else if passed(self.connect_by) {
             self.end(End::Idle);
         } else if self.heartbeat.due <= now {
@@ -462,14 +475,12 @@ impl Session {
         if self.closing.is_some() {
             // The npm client drops the packets that come in one body with the last one.
             if self.carrier == Carrier::WebSocket || packets.is_empty() {
-                self.end(End::Closed);
+                self.end(self.end);
             }
         }
         if self.carrier == Carrier::Polling {
             self.poll = false;
-            if self.ended.is_some() {
-                packets.push(CLOSE);
-            }
+            packets.extend(self.ended.map(End::last_packet));
         }
         packets
     }

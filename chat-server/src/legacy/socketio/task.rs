@@ -13,7 +13,7 @@ use tokio::{
 use super::{
     context::Context,
     conversation::Conversation,
-    engine_packet::{Encoded, NOOP, PROBED, read_payload},
+    engine_packet::{Encoded, PROBED, read_payload},
     incoming::Incoming,
     outgoing::DM_ERROR,
     pace::Pace,
@@ -380,11 +380,13 @@ impl Task {
                 if self.session.ends_poll()
                     && let Some(poll) = self.poll.take()
                 {
-                    poll.send(Ok(vec![NOOP])).ok();
+                    // Its client is on the WebSocket already.
+                    poll.send(Err(Refused::OtherTransport)).ok();
                 }
                 self.conversation.moved(self.settle_socket.take());
             }
             Received::Drop => self.drop_socket(),
+            Received::Left => self.conversation.leave(),
         }
     }
 

@@ -161,6 +161,20 @@ fn a_client_that_closes_ends_its_poll_with_a_noop() {
 }
 
 #[test]
+fn a_poll_that_crosses_its_clients_close_is_ended_with_a_noop() {
+    let now = Instant::now();
+    let mut session = polling(now);
+    assert_eq!(session.packet(Packet::Close, now), Received::Left);
+    session.poll().unwrap();
+    assert_eq!(owed(&mut session, now), Some(vec![NOOP]));
+    assert_eq!(session.ended(), Some(End::Left));
+    let mut session = polling(now);
+    session.packet(Packet::Close, now);
+    session.tick(at(now, 500));
+    assert_eq!(session.ended(), Some(End::Left));
+}
+
+#[test]
 fn a_client_has_to_connect_to_a_namespace() {
     let now = Instant::now();
     let mut session = Session::websocket(TIMING, now);
