@@ -5,6 +5,8 @@
 
 pub mod config;
 pub mod legacy;
+#[cfg(feature = "sqlite")]
+pub mod maintenance;
 pub mod start;
 
 mod http;

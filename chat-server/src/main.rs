@@ -7,7 +7,7 @@ use std::{
 
 use chat_server::{
     Server,
-    config::{Loaded, LogFilter, Request, StoreUrl, load},
+    config::{Loaded, LogFilter, Request, StoreUrl, Task, load},
     signal, start,
 };
 
@@ -32,8 +32,34 @@ async fn main() -> ExitCode {
             log(&settings.log);
             import(&settings.store, &from, dry_run).await
         }
+        Ok(Request::Maintain {
+            loaded: Loaded { settings, .. },
+            task,
+        }) => {
+            log(&settings.log);
+            maintain(&settings.store, task).await
+        }
         Err(error) => error.exit(),
     }
+}
+
+#[cfg(feature = "sqlite")]
+async fn maintain(store: &StoreUrl, task: Task) -> ExitCode {
+    let name = task.name();
+    let report = move |percent| drop(writeln!(io::stderr(), "{name}: {percent} %"));
+    match chat_server::maintenance::maintain(store, &task, report).await {
+        Ok(summary) => say(format_args!("{summary}")),
+        Err(error) => fail(error.exit_code(), format_args!("{error}")),
+    }
+}
+
+#[cfg(not(feature = "sqlite"))]
+async fn maintain(_: &StoreUrl, task: Task) -> ExitCode {
+    let missing = start::StartError::Missing {
+        setting: task.name(),
+        feature: "sqlite",
+    };
+    fail(missing.exit_code(), format_args!("{missing}"))
 }
 
 #[cfg(feature = "mongo")]

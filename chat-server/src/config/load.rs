@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, ffi::OsString, fmt, path::PathBuf};
 
-use clap::{Arg, ArgAction, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command};
 
 use super::{
     settings::{Setting, Settings, TABLE},
@@ -87,6 +87,45 @@ pub enum Request {
         /// Only say what would be done.
         dry_run: bool,
     },
+    /// To do something with the store that is no serving.
+    Maintain {
+        /// The settings.
+        loaded: Loaded,
+        /// What to do.
+        task: Task,
+    },
+}
+
+/// What can be done with the file of a store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Task {
+    /// To copy it to this file.
+    Backup(PathBuf),
+    /// To put this copy in its place.
+    Restore(PathBuf),
+    /// To say what is wrong with it.
+    Doctor,
+}
+
+impl Task {
+    /// The subcommand.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Backup(_) => "backup",
+            Self::Restore(_) => "restore",
+            Self::Doctor => "doctor",
+        }
+    }
+
+    fn of(subcommand: &str, matches: &ArgMatches) -> Option<Self> {
+        let file = || matches.get_one::<PathBuf>("file").cloned();
+        Some(match subcommand {
+            "backup" => Self::Backup(file()?),
+            "restore" => Self::Restore(file()?),
+            "doctor" => Self::Doctor,
+            _ => return None,
+        })
+    }
 }
 
 impl fmt::Debug for Request {
@@ -96,6 +135,9 @@ impl fmt::Debug for Request {
             Self::Serve(loaded) => f.debug_tuple("Serve").field(loaded).finish(),
             Self::Print(loaded) => f.debug_tuple("Print").field(loaded).finish(),
             Self::Import { loaded, .. } => f.debug_tuple("Import").field(loaded).finish(),
+            Self::Maintain { loaded, task } => {
+                f.debug_tuple("Maintain").field(task).field(loaded).finish()
+            }
         }
     }
 }
@@ -145,8 +187,10 @@ pub fn load(
     dot_env: Option<&str>,
 ) -> Result<Request, clap::Error> {
     let all = command().try_get_matches_from(args)?;
+    let subcommand = all.subcommand();
     let import = all.subcommand_matches("import");
-    let matches = import.unwrap_or(&all);
+    let task = subcommand.and_then(|(name, matches)| Task::of(name, matches));
+    let matches = subcommand.map_or(&all, |(_, matches)| matches);
     let flags = TABLE.iter().filter_map(|setting| {
         // A subcommand has some of them.
         let given = matches.try_get_many(setting.field).ok()??;
@@ -170,6 +214,10 @@ pub fn load(
         let path = path.or_else(|| Some(find(&variables, "CHAT_CONFIG")?.0));
         resolve(flags.collect(), &variables, path.map(PathBuf::from))
     })();
+    let loaded = match (loaded, task) {
+        (Ok(loaded), Some(task)) => return Ok(Request::Maintain { loaded, task }),
+        (loaded, _) => loaded,
+    };
     match (loaded, import) {
         (Ok(loaded), Some(import)) => Ok(Request::Import {
             loaded,
@@ -192,6 +240,21 @@ fn command() -> Command {
             .value_name("FILE")
             .help("A TOML file with settings, named like the flags [CHAT_CONFIG]")
     };
+    let maintenance = |name: &'static str, about: &'static str| {
+        Command::new(name)
+            .about(about)
+            .arg(config())
+            .args(settings(|setting| {
+                ["store", "log"].contains(&setting.field)
+            }))
+    };
+    let file = |help: &'static str| {
+        Arg::new("file")
+            .value_name("FILE")
+            .required(true)
+            .value_parser(clap::value_parser!(PathBuf))
+            .help(help)
+    };
     Command::new("chat-server")
         .version(env!("CARGO_PKG_VERSION"))
         .about("Serves chat by WebSocket, REST and Socket.IO")
@@ -208,6 +271,18 @@ fn command() -> Command {
         .args(settings(|_| true))
         .args_conflicts_with_subcommands(true)
         .disable_help_subcommand(true)
+        .subcommand(
+            maintenance("backup", "Copies an SQLite store to a new file, also while a server runs")
+                .arg(file("The copy; it is checked before it gets this name")),
+        )
+        .subcommand(
+            maintenance("restore", "Puts a backup in the place of an SQLite store; no server may run on it")
+                .arg(file("The backup; it is checked first, and stays")),
+        )
+        .subcommand(maintenance(
+            "doctor",
+            "Says what is wrong with an SQLite store, and what to do; writes nothing",
+        ))
         .subcommand(
             Command::new("import")
                 .about("Brings the messages of the old Node server into the store")

@@ -11,7 +11,7 @@ mod value;
 pub(crate) use self::value::without_password;
 pub use self::{
     address::Address,
-    load::{Loaded, Origin, Problem, Request, load},
+    load::{Loaded, Origin, Problem, Request, Task, load},
     settings::{Setting, Settings, TABLE},
     value::{Bytes, CacheUrl, LogFilter, Match, Origins, Rate, StoreUrl},
 };

@@ -13,9 +13,12 @@ fn from(flags: &[&str], environment: &[(&str, &str)], dot_env: &str) -> Result<L
         .iter()
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     match load(args, environment, Some(dot_env)) {
-        Ok(Request::Serve(loaded) | Request::Print(loaded) | Request::Import { loaded, .. }) => {
-            Ok(loaded)
-        }
+        Ok(
+            Request::Serve(loaded)
+            | Request::Print(loaded)
+            | Request::Import { loaded, .. }
+            | Request::Maintain { loaded, .. },
+        ) => Ok(loaded),
         Err(error) => {
             assert_eq!(error.exit_code(), 2);
             Err(error.to_string())

@@ -15,6 +15,8 @@ mod faults;
 mod golden;
 #[cfg(unix)]
 mod import;
+#[cfg(unix)]
+mod maintenance;
 mod metrics;
 mod nodes;
 mod old_clients;
