@@ -213,6 +213,8 @@ async fn wide_characters_at_the_margin_leave_no_row_behind() {
         lines.ends_with(&[String::new(), ">".to_owned()]),
         "{lines:#?}"
     );
+    let above = &lines[..lines.len() - 2];
+    assert!(above.iter().all(|line| !line.is_empty()), "{lines:#?}");
     let text: usize = lines.iter().map(|line| line.matches('李').count()).sum();
     assert_eq!(text, 40, "the message and nothing else: {lines:#?}");
 }
