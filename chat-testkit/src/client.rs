@@ -5,16 +5,23 @@ use std::{collections::VecDeque, net::SocketAddr};
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    time::timeout,
+};
 use tokio_tungstenite::{WebSocketStream, client_async, tungstenite::Message};
 
 use crate::PATIENCE;
 
+/// Where a server has the native protocol.
+const PATH: &str = "/v1/ws";
+
 /// A device of a user. Whatever it waits for has to come within [`PATIENCE`].
 #[derive(Debug)]
-pub struct Client {
+pub struct Client<S = TcpStream> {
     /// The WebSocket, for frames that no client should send.
-    pub socket: WebSocketStream<TcpStream>,
+    pub socket: WebSocketStream<S>,
     next_id: u64,
     events: VecDeque<Value>,
 }
@@ -33,22 +40,12 @@ impl Client {
     pub async fn dial(address: SocketAddr) -> Option<Self> {
         let tcp = TcpStream::connect(address).await.ok()?;
         tcp.set_nodelay(true).ok()?;
-        Self::upgrade(tcp).await
+        Self::over(tcp, PATH).await
     }
 
     /// The same, on a connection that there is.
     pub async fn on(tcp: TcpStream) -> Self {
-        Self::upgrade(tcp).await.expect("a WebSocket")
-    }
-
-    async fn upgrade(tcp: TcpStream) -> Option<Self> {
-        let url = format!("ws://{}/v1/ws", tcp.peer_addr().ok()?);
-        let (socket, _) = client_async(url, tcp).await.ok()?;
-        Some(Self {
-            socket,
-            next_id: 1,
-            events: VecDeque::new(),
-        })
+        Self::over(tcp, PATH).await.expect("a WebSocket")
     }
 
     /// A client of this user, who is welcome.
@@ -62,6 +59,18 @@ impl Client {
         let mut client = dialling.expect("an answer").expect("a WebSocket");
         client.hello(user, cursors).await;
         client
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
+    /// A WebSocket on any connection, to a server that has it at this path.
+    pub async fn over(stream: S, path: &str) -> Option<Self> {
+        let (socket, _) = client_async(format!("ws://x{path}"), stream).await.ok()?;
+        Some(Self {
+            socket,
+            next_id: 1,
+            events: VecDeque::new(),
+        })
     }
 
     /// Says who it is, and is welcome.

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
     time::timeout,
 };
@@ -18,11 +18,23 @@ pub type Answer = (u16, String, String);
 /// `request` is its method and its path, `headers` are whole lines, each with `\r\n` at its end. The
 /// headers `host`, `connection: close` and `content-length` are added.
 pub async fn ask(address: SocketAddr, request: &str, headers: &str, body: &str) -> Answer {
+    let tcp = TcpStream::connect(address).await.unwrap();
+    ask_on(tcp, request, headers, body).await
+}
+
+/// The same, on a connection that there is.
+pub async fn ask_on(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    request: &str,
+    headers: &str,
+    body: &str,
+) -> Answer {
     let length = body.len();
     let bytes = format!(
         "{request} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n{headers}\r\n{body}"
     );
-    answer(&exchange(address, bytes.as_bytes()).await)
+    stream.write_all(bytes.as_bytes()).await.unwrap();
+    answer(&read_to_end(&mut stream).await)
 }
 
 /// Sends these bytes on a new connection, and reads until the server closes it.
@@ -37,10 +49,10 @@ pub async fn exchange(address: SocketAddr, bytes: &[u8]) -> String {
 /// # Panics
 ///
 /// When it does not close it within [`PATIENCE`].
-pub async fn read_to_end(tcp: &mut TcpStream) -> String {
+pub async fn read_to_end(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let mut answer = Vec::new();
     // A reset after what was read is an end too.
-    timeout(PATIENCE, tcp.read_to_end(&mut answer))
+    timeout(PATIENCE, stream.read_to_end(&mut answer))
         .await
         .expect("the server closes")
         .ok();

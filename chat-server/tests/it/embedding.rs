@@ -1,6 +1,6 @@
 //! The server as a library: nested in another service, with a login of its own, on a Unix socket.
 
-use std::{net::SocketAddr, time::Duration};
+use std::net::SocketAddr;
 
 use async_trait::async_trait;
 use axum::{Router, routing::get};
@@ -9,21 +9,23 @@ use chat_core::{
     port::{Authenticator, Unauthenticated},
 };
 use chat_server::{Server, config::Settings};
-use futures_util::{SinkExt, StreamExt};
+use chat_testkit::{Client, Closed, PATIENCE, http};
 use serde_json::{Value, json};
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     time::timeout,
 };
-use tokio_tungstenite::{WebSocketStream, client_async, tungstenite::Message};
+use tokio_tungstenite::{WebSocketStream, client_async};
 
-/// Longer than anything here takes; only a failing test waits for it.
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::engineio::{closed, packet, send};
 
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+
+type Device = Client<Box<dyn Stream>>;
+type Socket = WebSocketStream<Box<dyn Stream>>;
 
 /// A server, and where its routes begin.
 enum Place {
@@ -50,106 +52,36 @@ impl Place {
     }
 
     /// Sends a request; gives the status, the head and the body.
-    async fn http(&self, method: &str, path: &str, headers: &str) -> (u16, String, String) {
-        let prefix = self.prefix();
-        let request = format!(
-            "{method} {prefix}{path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}\r\n"
-        );
-        let mut stream = self.connect().await;
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        let read = stream.read_to_string(&mut answer);
-        timeout(PATIENCE, read).await.expect("an answer").unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        (status, head.to_owned(), body.to_owned())
+    async fn http(&self, method: &str, path: &str, headers: &str) -> http::Answer {
+        let request = format!("{method} {}{path}", self.prefix());
+        http::ask_on(self.connect().await, &request, headers, "").await
     }
 
     async fn web_socket(&self, path: &str) -> Socket {
         let url = format!("ws://x{}{path}", self.prefix());
-        let (socket, _) = client_async(url, self.connect().await).await.unwrap();
-        Socket(socket)
+        client_async(url, self.connect().await).await.unwrap().0
     }
 
     /// A native WebSocket, and the answer to its `hello`.
-    async fn native(&self, token: &str) -> (Socket, Value) {
-        let mut socket = self.web_socket("/v1/ws").await;
-        let welcome = socket
-            .ask(json!({ "id": 1, "type": "hello", "token": token }))
-            .await;
-        (socket, welcome)
+    async fn native(&self, token: &str) -> (Device, Value) {
+        let path = format!("{}/v1/ws", self.prefix());
+        let device = Client::over(self.connect().await, &path).await;
+        let mut device = device.expect("a WebSocket");
+        let hello = json!({ "type": "hello", "token": token });
+        let welcome = device.ask(hello).await;
+        (device, welcome)
     }
 
     /// A WebSocket of the old protocol, and the acknowledgement of its `set-username`.
     async fn socketio(&self, name: &str) -> (Socket, String) {
-        let mut socket = self
-            .web_socket("/socket.io/?EIO=4&transport=websocket")
-            .await;
-        socket.find("0{").await;
-        socket.say("40").await;
-        socket.find("40{").await;
-        socket
-            .say(&format!(r#"421["set-username","{name}"]"#))
-            .await;
-        let ack = socket.find("431").await;
+        let path = "/socket.io/?EIO=4&transport=websocket";
+        let mut socket = self.web_socket(path).await;
+        packet(&mut socket, "0{").await;
+        send(&mut socket, "40").await;
+        packet(&mut socket, "40{").await;
+        send(&mut socket, &format!(r#"421["set-username","{name}"]"#)).await;
+        let ack = packet(&mut socket, "431").await;
         (socket, ack)
-    }
-}
-
-struct Socket(WebSocketStream<Box<dyn Stream>>);
-
-impl Socket {
-    async fn say(&mut self, text: &str) {
-        self.0.send(Message::text(text)).await.unwrap();
-    }
-
-    /// The next text, or the code that the server has closed with.
-    async fn next(&mut self) -> Result<String, u16> {
-        loop {
-            let next = timeout(PATIENCE, self.0.next()).await;
-            match next.expect("something happens").unwrap().unwrap() {
-                Message::Text(text) => return Ok(text.to_string()),
-                Message::Close(frame) => return Err(frame.unwrap().code.into()),
-                _ => {}
-            }
-        }
-    }
-
-    /// The next text that begins like this; others are passed over.
-    async fn find(&mut self, start: &str) -> String {
-        loop {
-            let text = self.next().await.expect("a text before the end");
-            if text.starts_with(start) {
-                return text;
-            }
-        }
-    }
-
-    /// Sends a native command and waits for its answer.
-    async fn ask(&mut self, command: Value) -> Value {
-        self.say(&command.to_string()).await;
-        loop {
-            let text = self.next().await.expect("an answer before the end");
-            let frame: Value = serde_json::from_str(&text).unwrap();
-            if frame["id"] == command["id"] {
-                return frame;
-            }
-        }
-    }
-
-    /// Waits until the connection has ended, in whatever way; texts before are passed over.
-    async fn ended(&mut self) {
-        let end = async { while let Some(Ok(Message::Text(_))) = self.0.next().await {} };
-        timeout(PATIENCE, end).await.expect("an end");
-    }
-
-    /// The code that the server closes with; texts before are passed over.
-    async fn closed(&mut self) -> u16 {
-        loop {
-            if let Err(code) = self.next().await {
-                return code;
-            }
-        }
     }
 }
 
@@ -157,13 +89,13 @@ impl Socket {
 async fn converse(place: &Place) {
     let (mut bob, ack) = place.socketio("bob").await;
     assert_eq!(ack, "431[{}]");
-    bob.say(r#"422["start-dm","alice"]"#).await;
-    bob.find("432").await;
+    send(&mut bob, r#"422["start-dm","alice"]"#).await;
+    packet(&mut bob, "432").await;
     let (mut alice, welcome) = place.native("alice").await;
     assert_eq!(welcome["result"]["kind"], "welcome", "{welcome}");
-    let send = json!({ "id": 2, "type": "send", "room": "alice,bob", "text": "hi" });
+    let send = json!({ "type": "send", "room": "alice,bob", "text": "hi" });
     assert_eq!(alice.ask(send).await["result"]["seq"], 1);
-    let heard = bob.find(r#"42["dm-message""#).await;
+    let heard = packet(&mut bob, r#"42["dm-message""#).await;
     assert!(heard.contains(r#""text":"hi""#), "{heard}");
     let login = "authorization: Bearer alice\r\n";
     let (status, _, rooms) = place.http("GET", "/v1/rooms", login).await;
@@ -205,8 +137,8 @@ async fn all_protocols_work_beneath_a_path_of_another_service() {
         let server = server.clone();
         async move { server.stop().await }
     });
-    assert_eq!(carol.closed().await, 4000);
-    let shutdown = dave.find(r#"42["dm-error""#).await;
+    assert_eq!(carol.end().await, (None, Closed::With(4000)));
+    let shutdown = packet(&mut dave, r#"42["dm-error""#).await;
     assert!(shutdown.contains("shutting down"), "{shutdown}");
     timeout(PATIENCE, stopping).await.unwrap().unwrap();
 }
@@ -279,11 +211,11 @@ async fn a_login_of_ones_own_names_the_user_on_every_protocol() {
     assert_eq!(welcome["result"]["user"], "alice", "{welcome}");
     let (mut bob, ack) = place.socketio("another secret").await;
     assert_eq!(ack, "431[{}]");
-    bob.say(r#"422["start-dm","alice"]"#).await;
-    bob.find("432").await;
-    let send = json!({ "id": 2, "type": "send", "room": "alice,bob", "text": "hi" });
+    send(&mut bob, r#"422["start-dm","alice"]"#).await;
+    packet(&mut bob, "432").await;
+    let send = json!({ "type": "send", "room": "alice,bob", "text": "hi" });
     assert_eq!(alice.ask(send).await["result"]["seq"], 1);
-    bob.find(r#"42["dm-message""#).await;
+    packet(&mut bob, r#"42["dm-message""#).await;
     let login = "authorization: Bearer another secret\r\n";
     let (status, _, rooms) = place.http("GET", "/v1/rooms", login).await;
     assert!(status == 200 && rooms.contains("alice,bob"), "{rooms}");
@@ -298,11 +230,11 @@ async fn a_wrong_token_is_refused_on_every_protocol() {
     // Not even a name is a token.
     let (mut native, error) = place.native("alice").await;
     assert_eq!(error["error"]["code"], 110, "{error}");
-    assert_eq!(native.closed().await, 4501);
+    assert_eq!(native.end().await.1, Closed::With(4501));
     let (mut old, ack) = place.socketio("alice").await;
     assert!(ack.contains(r#""code":110"#), "{ack}");
-    old.say(r#"422["start-dm","bob"]"#).await;
-    let refused = old.find("432").await;
+    send(&mut old, r#"422["start-dm","bob"]"#).await;
+    let refused = packet(&mut old, "432").await;
     assert!(refused.contains("error"), "still nobody: {refused}");
     let wrong = "authorization: Bearer alice\r\n";
     for headers in ["", wrong, "authorization: Basic YTpi\r\n"] {
@@ -322,20 +254,18 @@ async fn a_login_that_panics_costs_the_connection_or_the_request_that_asked() {
     let place = with_tokens().await;
     let (mut alice, _) = place.native("a secret").await;
     let mut native = place.web_socket("/v1/ws").await;
-    native
-        .say(r#"{"id":1,"type":"hello","token":"a bug"}"#)
-        .await;
-    native.ended().await;
+    send(&mut native, r#"{"id":1,"type":"hello","token":"a bug"}"#).await;
+    closed(&mut native).await;
     let bug = "authorization: Bearer a bug\r\n";
     assert_eq!(place.http("GET", "/v1/rooms", bug).await.0, 500);
     let mut old = place
         .web_socket("/socket.io/?EIO=4&transport=websocket")
         .await;
-    old.say("40").await;
-    old.find("40{").await;
-    old.say(r#"42["set-username","a bug"]"#).await;
-    old.ended().await;
-    let open = json!({ "id": 2, "type": "open", "user": "bob" });
+    send(&mut old, "40").await;
+    packet(&mut old, "40{").await;
+    send(&mut old, r#"42["set-username","a bug"]"#).await;
+    closed(&mut old).await;
+    let open = json!({ "type": "open", "user": "bob" });
     let room = &alice.ask(open).await["result"]["room"]["id"];
     assert_eq!(room, "alice,bob");
 }

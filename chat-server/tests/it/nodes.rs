@@ -2,14 +2,13 @@
 //!
 //! The servers are processes, started as people start them; `scripts/services` brings the databases.
 
-use std::{collections::BTreeSet, path::Path, process::Stdio, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 
 use chat_testkit::{Client, Database, Node, PATIENCE, Redis, ReplicaSet, http, until};
 use serde_json::{Value, json};
-use tokio::{
-    process::Command,
-    time::{Instant, sleep, timeout},
-};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::old_clients::{begin, ends_well, node};
 
 const ROOM: &str = "alice,bob";
 
@@ -425,31 +424,16 @@ async fn a_node_that_nobody_of_a_room_is_connected_to_pages_all_of_it() {
 
 #[tokio::test]
 async fn socketio_clients_of_two_nodes_are_in_one_world() {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/socketio");
-    if std::env::var_os("CHAT_SKIP_NODE").is_some() {
-        return;
-    }
-    let Some(cluster) = Cluster::unlimited(2).await else {
+    let scenario = "users_of_two_nodes_are_in_one_world";
+    let (Some(mut client), Some(cluster)) = (node(scenario), Cluster::unlimited(2).await) else {
         return;
     };
-    let urls = cluster
-        .nodes
-        .iter()
-        .map(|node| format!("http://{}", node.address()));
-    let urls: Vec<String> = urls.collect();
-    let played = Command::new("node")
-        .current_dir(here)
-        .args(["run.mjs", "users_of_two_nodes_are_in_one_world"])
-        .arg(format!("upgrade={}", urls.join(",")))
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output();
-    let played = timeout(2 * PATIENCE, played)
-        .await
-        .expect("it ends in time");
-    let played = played.expect("node can be started; or set CHAT_SKIP_NODE=1");
-    let said = String::from_utf8_lossy(&played.stderr);
-    assert!(played.status.success(), "{said}");
+    let urls = cluster.nodes.iter();
+    let urls: Vec<String> = urls
+        .map(|node| format!("http://{}", node.address()))
+        .collect();
+    client.arg(format!("upgrade={}", urls.join(",")));
+    ends_well(begin(client)).await;
 }
 
 #[tokio::test]

@@ -5,10 +5,13 @@
 //! `scripts/test` installs them; where there is no Node, `CHAT_SKIP_NODE=1` leaves those tests out, and
 //! where there is no Python, `CHAT_SKIP_PYTHON=1`.
 
-use std::{env, path::PathBuf, time::Duration};
+use std::{env, path::PathBuf, process::Stdio, time::Duration};
 
 use chat_testkit::Server;
-use tokio::{process::Command, time::timeout};
+use tokio::{
+    process::{Child, Command},
+    time::timeout,
+};
 
 use crate::broken_proxy::{Break, BrokenProxy};
 
@@ -18,12 +21,15 @@ const PATIENCE: Duration = Duration::from_secs(90);
 /// How many requests two clients may send in the 15 s that they take, 200 each in 30 s.
 const MAX_REQUESTS: usize = 200;
 
+/// The scenario of all clients: two of them talk.
+const TALK: &str = "all_messages_arrive_both_ways";
+
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/socketio")
 }
 
-/// The npm client, for each place in a version of the library; `None` when it is to be left out.
-fn node() -> Option<Command> {
+/// The npm client, which plays a scenario for each place that is added; `None` when it is to be left out.
+pub(crate) fn node(scenario: &str) -> Option<Command> {
     if env::var_os("CHAT_SKIP_NODE").is_some() {
         return None;
     }
@@ -34,7 +40,7 @@ fn node() -> Option<Command> {
         folder().display()
     );
     let mut node = Command::new("node");
-    node.args(["run.mjs", "all_messages_arrive_both_ways"]);
+    node.args(["run.mjs", scenario]);
     Some(node)
 }
 
@@ -54,19 +60,33 @@ fn python() -> Option<Command> {
     Some(command)
 }
 
-async fn ends_well(mut client: Command) {
-    let running = client.current_dir(folder()).kill_on_drop(true).output();
-    let played = timeout(PATIENCE, running)
-        .await
-        .expect("it ends in time")
-        .unwrap();
+/// Starts such a client.
+pub(crate) fn begin(mut client: Command) -> Child {
+    client.current_dir(folder()).kill_on_drop(true);
+    client
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    client
+        .spawn()
+        .expect("it is installed; or set CHAT_SKIP_NODE=1")
+}
+
+/// Waits until a client has played, and all went as it should.
+pub(crate) async fn ends_well(client: Child) {
+    let played = timeout(PATIENCE, client.wait_with_output()).await;
+    let played = played.expect("it ends in time").unwrap();
     let errors = String::from_utf8_lossy(&played.stderr);
     assert!(played.status.success(), "{errors}");
 }
 
+async fn play(client: Command) {
+    ends_well(begin(client)).await;
+}
+
 #[tokio::test]
 async fn messages_go_both_ways_with_every_version_of_the_npm_client() {
-    let Some(mut node) = node() else { return };
+    let Some(mut node) = node(TALK) else { return };
     let mut servers = Vec::new();
     for version in ["3.0", "4.0", "4.5"] {
         for transport in ["polling", "websocket", "upgrade"] {
@@ -80,7 +100,7 @@ async fn messages_go_both_ways_with_every_version_of_the_npm_client() {
         node.arg(format!("{transport}=http://{}", server.address));
         servers.push(server);
     }
-    ends_well(node).await;
+    play(node).await;
 }
 
 #[tokio::test]
@@ -89,7 +109,7 @@ async fn messages_go_both_ways_with_the_python_client() {
         let Some(mut python) = python() else { return };
         let server = Server::start(&[]).await;
         python.args([transport, &format!("http://{}", server.address)]);
-        ends_well(python).await;
+        play(python).await;
     }
 }
 
@@ -102,19 +122,19 @@ async fn behind(way: Break) {
         (server, proxy)
     };
     let mut places = Vec::new();
-    if let Some(mut node) = node() {
+    if let Some(mut node) = node(TALK) {
         for version in ["@3.0", "@4.0", "@4.5", ""] {
             let (server, proxy) = server().await;
             node.arg(format!("broken{version}=http://{}", proxy.address));
             places.push((server, proxy));
         }
-        ends_well(node).await;
+        play(node).await;
     }
     if let Some(mut python) = python() {
         let (server, proxy) = server().await;
         python.args(["broken", &format!("http://{}", proxy.address)]);
         places.push((server, proxy));
-        ends_well(python).await;
+        play(python).await;
     }
     for (_, proxy) in places {
         let requests = proxy.requests();

@@ -4,7 +4,7 @@
 //! with an upgrade from one to the other, each on a server of its own. `npm ci` in `tests/socketio`
 //! comes first; where there is no Node, `CHAT_SKIP_NODE=1` leaves these tests out.
 
-use std::{env, path::PathBuf, process::Stdio, time::Duration};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use chat_core::{
@@ -17,13 +17,12 @@ use chat_server::config::Settings;
 use chat_testkit::Server;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
-    process::{Child, Command},
+    process::Command,
 };
 
-const TRANSPORTS: [&str; 3] = ["polling", "websocket", "upgrade"];
+use crate::old_clients::{begin, ends_well, node};
 
-/// Longer than any scenario waits for one thing.
-const PATIENCE: Duration = Duration::from_secs(50);
+const TRANSPORTS: [&str; 3] = ["polling", "websocket", "upgrade"];
 
 /// A server for each transport, and the Node program that is to play on them.
 struct Stage {
@@ -34,21 +33,7 @@ struct Stage {
 impl Stage {
     /// `None` when these tests are to be left out.
     async fn set(scenario: &str, build: impl Fn() -> ChatEngineBuilder) -> Option<Self> {
-        if env::var_os("CHAT_SKIP_NODE").is_some() {
-            return None;
-        }
-        let here = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/socketio");
-        assert!(
-            here.join("node_modules/socket.io-client").exists(),
-            "run `npm ci` in {} first, or set CHAT_SKIP_NODE=1",
-            here.display()
-        );
-        let mut node = Command::new("node");
-        node.current_dir(here)
-            .arg("run.mjs")
-            .arg(scenario)
-            .kill_on_drop(true);
-        node.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut node = node(scenario)?;
         let mut servers = Vec::new();
         for transport in TRANSPORTS {
             let settings = Settings::with(&[("listen", "127.0.0.1:0")]).unwrap();
@@ -58,28 +43,12 @@ impl Stage {
         }
         Some(Self { node, servers })
     }
-
-    fn begin(&mut self) -> Child {
-        self.node
-            .spawn()
-            .expect("node can be started; or set CHAT_SKIP_NODE=1")
-    }
-}
-
-async fn ends_well(node: Child) {
-    let played = tokio::time::timeout(PATIENCE, node.wait_with_output()).await;
-    let played = played.expect("it ends in time").unwrap();
-    assert!(
-        played.status.success(),
-        "{}",
-        String::from_utf8_lossy(&played.stderr)
-    );
 }
 
 /// Plays a scenario on engines made by `build`.
 async fn play(scenario: &str, build: impl Fn() -> ChatEngineBuilder) {
-    if let Some(mut stage) = Stage::set(scenario, build).await {
-        ends_well(stage.begin()).await;
+    if let Some(stage) = Stage::set(scenario, build).await {
+        ends_well(begin(stage.node)).await;
     }
 }
 
@@ -164,10 +133,10 @@ scenarios! {
 #[tokio::test]
 async fn a_server_that_stops_says_so_and_its_clients_come_back() {
     let scenario = "a_server_that_stops_says_so_and_its_clients_come_back";
-    let Some(mut stage) = Stage::set(scenario, unlimited).await else {
+    let Some(stage) = Stage::set(scenario, unlimited).await else {
         return;
     };
-    let mut node = stage.begin();
+    let mut node = begin(stage.node);
     let mut lines = BufReader::new(node.stdout.take().unwrap()).lines();
     for _ in TRANSPORTS {
         assert_eq!(lines.next_line().await.unwrap().as_deref(), Some("ready"));

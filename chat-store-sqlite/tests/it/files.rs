@@ -6,7 +6,6 @@ use std::{
     os::unix::fs::{PermissionsExt, symlink},
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
-    time::Duration,
 };
 
 use chat_core::{
@@ -14,7 +13,10 @@ use chat_core::{
     port::{AppendError, BackendErrorKind, LogStore, ReceiptStore, Retry, RoomStore},
 };
 use chat_store_sqlite::{CopyError, OpenError, Progress, SqliteStore, backup, examine, restore};
-use chat_testkit::log::{append, log, message, room, user};
+use chat_testkit::{
+    log::{append, log, message, room, user},
+    until,
+};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -28,17 +30,6 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
 
 fn size(path: &Path) -> u64 {
     fs::metadata(path).map_or(0, |found| found.len())
-}
-
-/// Waits until something is so, for at most 20 s.
-async fn until(what: &str, so: impl Fn() -> bool) {
-    for _ in 0..2_000 {
-        if so() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("{what}: not within 20 s");
 }
 
 async fn add(store: &SqliteStore, numbers: std::ops::RangeInclusive<u64>) {
@@ -78,7 +69,10 @@ async fn some_seconds_after_the_last_write_the_file_by_itself_is_whole() {
     let path = folder.path().join("chat.db");
     let store = store_with_room(&path).await;
     add(&store, 1..=300).await;
-    until("the log is empty", || size(&beside(&path, "-wal")) == 0).await;
+    until("the log is empty", async || {
+        size(&beside(&path, "-wal")) == 0
+    })
+    .await;
     assert_eq!(store.log_bytes(), 0);
     let copy = folder.path().join("copy.db");
     fs::copy(&path, &copy).unwrap();
@@ -156,14 +150,23 @@ async fn a_backup_beside_the_log_of_another_file_is_refused_by_name() {
     add(&store, 1..=50).await;
     let copy = folder.path().join("copy.db");
     backup(&path, &copy, nothing).await.unwrap();
-    until("the log is empty", || size(&beside(&path, "-wal")) == 0).await;
+    until("the log is empty", async || {
+        size(&beside(&path, "-wal")) == 0
+    })
+    .await;
     let plain = folder.path().join("plain.db");
     fs::copy(&path, &plain).unwrap();
     // Two logs later.
     add(&store, 51..=60).await;
-    until("the log is empty", || size(&beside(&path, "-wal")) == 0).await;
+    until("the log is empty", async || {
+        size(&beside(&path, "-wal")) == 0
+    })
+    .await;
     add(&store, 61..=70).await;
-    until("the log is empty", || size(&beside(&path, "-wal")) == 0).await;
+    until("the log is empty", async || {
+        size(&beside(&path, "-wal")) == 0
+    })
+    .await;
     let left = killed(&store, &path, 71..=80).await;
     let path = left.path().join("chat.db");
     let whole = fs::read(&path).unwrap();

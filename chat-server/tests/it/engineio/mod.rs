@@ -10,7 +10,11 @@ use chat_core::UserId;
 use chat_testkit::{PATIENCE, Server};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    time::timeout,
+};
 use tokio_tungstenite::{
     WebSocketStream, client_async,
     tungstenite::{Error, Message},
@@ -30,12 +34,18 @@ async fn socket(server: &Server, query: &str) -> Socket {
     try_socket(server, &query).await.unwrap()
 }
 
-async fn send(socket: &mut Socket, text: &str) {
+pub(crate) async fn send<S>(socket: &mut WebSocketStream<S>, text: &str)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     socket.send(Message::text(text)).await.unwrap();
 }
 
 /// The next text; `None` when the server has closed the WebSocket.
-async fn next(socket: &mut Socket) -> Option<String> {
+async fn next<S>(socket: &mut WebSocketStream<S>) -> Option<String>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let next = async {
         loop {
             match socket.next().await? {
@@ -49,7 +59,10 @@ async fn next(socket: &mut Socket) -> Option<String> {
 }
 
 /// The next packet that begins like this; others are passed over, and pings are answered.
-async fn packet(socket: &mut Socket, start: &str) -> String {
+pub(crate) async fn packet<S>(socket: &mut WebSocketStream<S>, start: &str) -> String
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     loop {
         let text = next(socket).await.unwrap_or_else(|| panic!("no {start}"));
         if text == "2" {
@@ -62,7 +75,10 @@ async fn packet(socket: &mut Socket, start: &str) -> String {
 }
 
 /// Waits until the server has closed the WebSocket.
-async fn closed(socket: &mut Socket) {
+pub(crate) async fn closed<S>(socket: &mut WebSocketStream<S>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     while next(socket).await.is_some() {}
 }
 
