@@ -190,7 +190,7 @@ impl<'a> Connection<'a> {
     /// The last receipts, before the client parts on its own account.
     pub(super) fn farewell(&mut self, now: Instant) -> Vec<Action> {
         while self.welcomed
-            && let Some((room, command)) = self.lasting.marks.next()
+            && let Some((room, command)) = self.lasting.marks.last()
         {
             self.write(now, command, Awaited::Mark(room));
         }

@@ -42,10 +42,20 @@ impl Marks {
 
     /// The next receipt to send; of each room one is on its way at a time.
     pub(super) fn next(&self) -> Option<(RoomId, Command)> {
+        self.take(|state| !state.on_its_way)
+    }
+
+    /// The next receipt to send before the client parts, when no answer will be awaited: also of a room
+    /// that has a lower one on its way.
+    pub(super) fn last(&self) -> Option<(RoomId, Command)> {
+        self.take(|_| true)
+    }
+
+    fn take(&self, may: impl Fn(&State) -> bool) -> Option<(RoomId, Command)> {
         let mut rooms = self.rooms();
         let (room, state) = rooms
             .iter_mut()
-            .find(|(_, state)| !state.on_its_way && state.sent != state.wanted)?;
+            .find(|(_, state)| may(state) && state.sent != state.wanted)?;
         state.on_its_way = true;
         let (mark, seq) = if state.wanted.read > state.sent.read {
             (Mark::Read, state.wanted.read)
@@ -90,6 +100,23 @@ impl Marks {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_last_receipt_does_not_wait_for_the_answer_to_the_one_before() {
+        let marks = Marks::default();
+        let room = RoomId::new("alice,bob").unwrap();
+        marks.raise(&room, Mark::Delivered, Seq(4));
+        assert!(marks.next().is_some());
+        marks.raise(&room, Mark::Delivered, Seq(5));
+        assert_eq!(marks.next(), None, "one at a time");
+        let last = command::Receipt {
+            room: room.clone(),
+            mark: Mark::Delivered,
+            seq: Seq(5),
+        };
+        assert_eq!(marks.last(), Some((room, last.into())));
+        assert_eq!(marks.last(), None);
+    }
 
     #[test]
     fn only_the_highest_receipt_is_sent_and_again_if_the_answer_was_lost() {
