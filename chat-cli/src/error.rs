@@ -21,7 +21,7 @@ pub enum ClientError {
     Certificates {
         /// As it was given.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault that was found.
         why: String,
     },
     /// No host has this name. A resolver that can't say so now is asked again instead.
@@ -29,7 +29,7 @@ pub enum ClientError {
     NoHost {
         /// The name in the address.
         host: String,
-        /// What the resolver said.
+        /// The resolver's error.
         why: String,
     },
     /// The server does not accept this user.
@@ -48,7 +48,7 @@ pub enum ClientError {
     NoChatServer {
         /// What came instead of a WebSocket.
         status: u16,
-        /// What the answer said about it; may be empty.
+        /// The reason in the answer; may be empty.
         reason: String,
     },
     /// [`Client::close`](crate::Client::close) was called, or the last client dropped.

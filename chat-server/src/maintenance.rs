@@ -18,7 +18,7 @@ pub enum MaintenanceError {
         "{task} is for a store in a file, sqlite:PATH; MongoDB has mongodump, mongorestore and validate"
     )]
     NotAFile {
-        /// What was to be done.
+        /// The operation that failed.
         task: &'static str,
     },
     /// There is no copy; nothing has changed.

@@ -55,7 +55,7 @@ pub enum StartError {
     Cache {
         /// Where it is, without a password.
         url: String,
-        /// What is wrong with it.
+        /// The fault that was found.
         source: BackendError,
     },
     /// The settings of the engine make no sense together.
@@ -120,7 +120,7 @@ fn reason(address: &Address, error: &io::Error) -> String {
     }
 }
 
-/// What a server needs to run.
+/// The parts that a server needs to run.
 #[derive(Debug)]
 pub struct Started {
     /// Where it listens.

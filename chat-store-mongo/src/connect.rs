@@ -49,7 +49,7 @@ pub enum ConnectError {
     /// The address can't be read.
     #[error("the address of MongoDB can't be used: {reason}")]
     Address {
-        /// What is wrong with it.
+        /// The fault that was found.
         reason: String,
     },
     /// Nobody answers.

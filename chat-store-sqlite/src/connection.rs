@@ -88,7 +88,7 @@ pub(crate) fn has_write_ahead_log(connection: &Connection) -> rusqlite::Result<b
 /// How the write-ahead log stands after a checkpoint.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Log {
-    /// Somebody reads an older state, so not all could be done.
+    /// A reader holds an older state, so the checkpoint is not complete.
     pub(crate) busy: bool,
     /// Pages in the log.
     pub(crate) pages: i64,

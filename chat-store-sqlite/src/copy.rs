@@ -62,7 +62,7 @@ pub enum CopyError {
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault that was found.
         findings: Vec<Finding>,
     },
 }

@@ -15,7 +15,7 @@ use crate::{
 pub struct Finding {
     /// What is wrong.
     pub what: String,
-    /// What to do about it.
+    /// The remedy, a sentence.
     pub remedy: &'static str,
 }
 

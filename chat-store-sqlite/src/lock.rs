@@ -62,7 +62,7 @@ pub(crate) fn open_or_make(path: &Path) -> Result<File, OpenError> {
     options.open(path).map_err(|error| io_failed(path, error))
 }
 
-/// Nobody else opens the file before this is dropped, however the process ends.
+/// No other opener gets the file before this is dropped, however the process ends.
 ///
 /// There is a lock on a file beside, because programs of earlier versions look there, and one on
 /// the file itself, which may have other names: hard links. Neither is one that `SQLite` knows, whose
@@ -132,7 +132,7 @@ impl Lock {
         there
     }
 
-    /// What the last [`look`](Self::look) has found.
+    /// The result of the last [`look`](Self::look).
     pub(crate) fn is_gone(&self) -> bool {
         self.gone.load(Ordering::Relaxed)
     }

@@ -25,7 +25,7 @@ pub(crate) const RESTORING: &str = ".restoring";
 /// A file that is open, ours, and of the version of this code.
 pub(crate) struct Opened {
     pub(crate) connection: Connection,
-    /// Nobody else opens the file before this is dropped, however the process ends.
+    /// No other opener gets the file before this is dropped, however the process ends.
     pub(crate) lock: Lock,
 }
 

@@ -51,7 +51,7 @@ pub enum OpenError {
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault that was found.
         detail: String,
     },
     /// The write-ahead log beside it is that of another file, as when a backup was put back beside
@@ -120,12 +120,12 @@ pub enum OpenError {
     Other {
         /// The file.
         path: PathBuf,
-        /// What the system or `SQLite` said.
+        /// The error of the system or of `SQLite`.
         source: Box<dyn Error + Send + Sync>,
     },
 }
 
-/// What a failure of `SQLite` while opening means.
+/// The meaning of a failure of `SQLite` while opening.
 pub(crate) fn failed(path: &Path, error: rusqlite::Error) -> OpenError {
     let path = path.to_owned();
     match error.sqlite_error_code() {
@@ -146,7 +146,7 @@ pub(crate) fn failed(path: &Path, error: rusqlite::Error) -> OpenError {
     }
 }
 
-/// What a failure of the system while opening means.
+/// The meaning of a failure of the system while opening.
 pub(crate) fn io_failed(path: &Path, error: io::Error) -> OpenError {
     let path = path.to_owned();
     match error.kind() {

@@ -7,7 +7,7 @@ use crate::connection::number;
 /// Marks a file as ours: "CHAT" in ASCII.
 pub(crate) const APPLICATION_ID: i64 = 0x4348_4154;
 
-/// What leads from one version of the schema to the next; a published one never changes.
+/// The steps from one version of the schema to the next; a published one never changes.
 const MIGRATIONS: &[&str] = &[include_str!("schema.sql")];
 
 /// The version that this code reads and writes.

@@ -203,7 +203,7 @@ impl Writable {
         }
     }
 
-    /// Nobody has written for a while.
+    /// The store has had no write for a while.
     fn rest(&mut self) {
         if self.lock.look() && self.logged && self.sound {
             self.empty_the_log();

@@ -20,7 +20,7 @@ pub fn room() -> RoomId {
     RoomId::new("alice,bob").unwrap()
 }
 
-/// What makes a room of alice and bob.
+/// The steps that make a room of alice and bob.
 pub fn new_room(id: RoomId) -> NewRoom {
     NewRoom {
         id,

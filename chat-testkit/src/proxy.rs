@@ -21,7 +21,7 @@ pub struct Proxy {
     _running: JoinSet<()>,
 }
 
-/// What the proxy does with its connections.
+/// The fault that the proxy has.
 #[derive(Debug, Clone, Copy, Default)]
 struct State {
     hung: bool,

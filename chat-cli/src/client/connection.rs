@@ -33,7 +33,7 @@ const TYPING: Duration = Duration::from_secs(3);
 /// Entries in a page of history, and rooms in a page of the listing.
 pub(super) const PAGE: usize = 200;
 
-/// What outlives a connection.
+/// The state that outlives a connection.
 #[derive(Debug)]
 pub(super) struct Lasting {
     pub(super) queue: Queue,
@@ -92,7 +92,7 @@ pub(super) enum Action {
     Emit(ClientEvent),
 }
 
-/// What an answer is awaited for.
+/// The command whose answer is awaited.
 #[derive(Debug)]
 enum Awaited {
     Hello,

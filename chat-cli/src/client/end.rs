@@ -68,7 +68,7 @@ impl End {
     }
 }
 
-/// What the body of an HTTP answer says, in one line: the `message` of a JSON error, or a plain
+/// The body of an HTTP answer in one line: the `message` of a JSON error, or a plain
 /// text. A page of HTML says nothing to people in a terminal.
 fn reason(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);

@@ -31,7 +31,7 @@ struct Feed {
     exact: bool,
 }
 
-/// What is known of a room on the present connection.
+/// The state of a room on the present connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Standing {
     /// Nothing yet. Its epoch may have changed, so its entries wait.

@@ -28,7 +28,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 const WRITE: Duration = Duration::from_secs(10);
 const PART: Duration = Duration::from_secs(1);
 
-/// What the task owns.
+/// The state of the task.
 #[derive(Debug)]
 pub(super) struct Task {
     dialer: Dialer,
@@ -221,7 +221,7 @@ impl Link<'_> {
     }
 }
 
-/// What a text frame says. A newer server may send more than this client knows.
+/// The contents of a text frame. A newer server may send more than this client knows.
 fn understood(text: &str) -> Option<Outgoing> {
     serde_json::from_str(text)
         .inspect_err(|error| tracing::debug!(%error, "a frame was not understood"))

@@ -34,7 +34,7 @@ pub(crate) struct Conversation {
     peer: UserId,
     room: RoomId,
     view: View,
-    /// What was asked of the server, and comes back as something that happened.
+    /// The questions to the server, whose answers come back as something that happened.
     asked: JoinSet<Happened>,
 }
 

@@ -21,7 +21,7 @@ pub(crate) enum Outcome {
     Lost(String),
 }
 
-/// Who reads the output.
+/// The reader of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reader {
     /// A person, on a terminal.
@@ -32,7 +32,7 @@ pub(crate) enum Reader {
     Script,
 }
 
-/// What a conversation is about.
+/// The users and the room of a conversation.
 #[derive(Debug)]
 pub(crate) struct Topic {
     pub(crate) me: UserId,

@@ -17,7 +17,7 @@ pub(crate) struct Text {
     pub(crate) pasted: bool,
 }
 
-/// What a key did, beyond changing the line.
+/// The effect of a key, beyond changing the line.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
     /// Nothing, or a move of the cursor.

@@ -22,7 +22,7 @@ struct Message {
     leaving: bool,
 }
 
-/// What was shown, and the watermarks of the other.
+/// The messages on the screen, and the watermarks of the other.
 #[derive(Debug, Default)]
 pub(crate) struct Messages {
     known: BTreeMap<Seq, Message>,
@@ -55,7 +55,7 @@ impl Messages {
         last.map(|(seq, _)| *seq)
     }
 
-    /// What a message says, if it is known.
+    /// The text of a message, if it is known.
     pub(crate) fn text(&self, seq: Seq) -> Option<Arc<str>> {
         self.known
             .get(&seq)

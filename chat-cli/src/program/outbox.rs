@@ -100,7 +100,7 @@ impl Outbox {
         self.items.iter().any(|item| item.wish == delete)
     }
 
-    /// What a message that waits says.
+    /// The text of a message that waits.
     pub(crate) fn text(&self, ticket: Ticket) -> Option<&str> {
         let item = self.items.iter().find(|item| item.ticket == ticket)?;
         match &item.wish {

@@ -29,7 +29,7 @@ pub(crate) struct Unseen {
     pub(crate) more: bool,
 }
 
-/// What there is before the screen.
+/// The entries before those on the screen.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum More {
     Entries(Vec<Arc<Entry>>),

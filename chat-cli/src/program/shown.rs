@@ -113,7 +113,7 @@ impl State {
     }
 }
 
-/// What the status line of a terminal says.
+/// The status line of a terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Status {
     Nothing,

@@ -27,7 +27,7 @@ const WAITING: usize = 500;
 #[derive(Debug)]
 pub(crate) struct View {
     topic: Topic,
-    /// What has no answer yet, and the number of what was not sent.
+    /// The commands without an answer yet, and the number of those not sent.
     outbox: Outbox,
     failed: usize,
     /// Whether a greeting came, and whether one is awaited.
@@ -245,7 +245,7 @@ impl View {
     }
 }
 
-/// What the program does for something that is to be sent now.
+/// The act for something that is to be sent now.
 fn act(wish: Wish) -> Option<Act> {
     Some(match wish {
         Wish::Say(text) => Act::Send(text),

@@ -237,7 +237,7 @@ impl ChatEngine {
     /// that takes, stops the background tasks and drops the store, the cache and the broker. When this
     /// returns, a file that the store had open can be opened again.
     ///
-    /// What is asked of the engine afterwards, also through its clones, is refused with
+    /// Later calls, also through clones of the engine, are refused with
     /// [`Error::ShuttingDown`] or as an unavailable store.
     ///
     /// # Cancel safety

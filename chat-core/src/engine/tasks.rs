@@ -21,7 +21,7 @@ const SOUND: Duration = Duration::from_mins(1);
 
 /// A background task. It may be run again after it panicked, so what it owns is whole whenever it waits.
 pub(crate) trait Task: Send + 'static {
-    /// What the task is called in the log and in the health.
+    /// The name of the task in the log and in the health.
     const NAME: &'static str;
 
     /// Runs until there is nothing left to do.

@@ -61,7 +61,7 @@ pub enum EntryBody {
     },
 }
 
-/// What an entry does to its room beside standing in the log. A store carries it out in one step
+/// The effect of an entry on its room beside standing in the log. A store carries it out in one step
 /// with the entry.
 ///
 /// A new effect is a change of every store, which is why it can be matched without a wildcard.
@@ -123,7 +123,7 @@ impl EntryBody {
         }
     }
 
-    /// What it does beside standing in the log.
+    /// The effect of the entry beside standing in the log.
     pub fn effect(&self) -> Effect<'_> {
         match self {
             Self::Edit { target, text } => Effect::Replace {
@@ -194,7 +194,7 @@ impl EntryBody {
 /// [kinds](EntryKind).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FlatBody {
-    /// What the fields mean.
+    /// The kind, which gives the fields their meaning.
     pub kind: EntryKind,
     /// A text.
     pub text: Option<Arc<str>>,

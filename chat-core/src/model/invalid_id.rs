@@ -7,13 +7,13 @@ pub enum InvalidId {
     /// Nothing in it.
     #[error("{what} is empty")]
     Empty {
-        /// What was being named.
+        /// The kind of name.
         what: &'static str,
     },
     /// Longer than allowed.
     #[error("{what} is longer than {max} characters")]
     TooLong {
-        /// What was being named.
+        /// The kind of name.
         what: &'static str,
         /// The limit, in characters.
         max: usize,
@@ -21,7 +21,7 @@ pub enum InvalidId {
     /// Holds a character that it may not hold.
     #[error("{what} may not hold the character U+{:04X}", u32::from(*.found))]
     Character {
-        /// What was being named.
+        /// The kind of name.
         what: &'static str,
         /// The character.
         found: char,
@@ -29,19 +29,19 @@ pub enum InvalidId {
     /// Begins or ends with a space.
     #[error("{what} may not begin or end with a space")]
     Padded {
-        /// What was being named.
+        /// The kind of name.
         what: &'static str,
     },
     /// Is `.` or `..`, which no address on the web can hold.
     #[error("{what} may not be `.` or `..`")]
     Dots {
-        /// What was being named.
+        /// The kind of name.
         what: &'static str,
     },
     /// Has too many combining marks on one letter.
     #[error("{what} may not have more than {max} marks on one letter")]
     Marks {
-        /// What was being named.
+        /// The kind of name.
         what: &'static str,
         /// The limit.
         max: usize,

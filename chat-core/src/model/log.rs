@@ -24,7 +24,7 @@ pub struct Entry {
     pub client_id: ClientMessageId,
     /// The server's clock at the time; to be shown, never to order by.
     pub at: DateTime<Utc>,
-    /// What happened, the body.
+    /// The body: what the entry says.
     pub body: EntryBody,
 }
 

@@ -17,7 +17,7 @@ pub trait Ask: Into<Command> + Serialize + DeserializeOwned {
     /// The name of the command on the wire.
     const NAME: &'static str;
 
-    /// What it is answered with when it was carried out.
+    /// The reply to the command once it was carried out.
     type Reply: Into<Reply>;
 
     /// Takes the reply to this command out of any reply; `None` for the reply to another command.

@@ -69,6 +69,6 @@ pub enum Event {
         /// Typing, or stopped.
         active: bool,
     },
-    /// Somebody the user shares a room with came online or went.
+    /// A user who shares a room with this one came online or went.
     Presence(Presence),
 }

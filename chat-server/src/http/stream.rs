@@ -28,7 +28,7 @@ pub(crate) struct Stream {
     _slot: Option<Slot>,
 }
 
-/// What a connection consists of.
+/// The parts of a connection.
 #[derive(Debug)]
 pub(super) enum Io {
     Tcp(TcpStream),

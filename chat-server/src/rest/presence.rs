@@ -19,7 +19,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
         .routes(routes!(presence))
 }
 
-/// Who is online.
+/// The users who are online.
 #[derive(Debug, Serialize, ToSchema)]
 struct Online {
     /// Each once, in ascending order.

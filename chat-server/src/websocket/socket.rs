@@ -27,7 +27,7 @@ use crate::config::Settings;
 /// How long a client may take to close its side.
 const LINGER: Duration = Duration::from_secs(1);
 
-/// What a client may send on one WebSocket.
+/// The limits of a client on one WebSocket.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
     /// The largest frame and the largest message, in bytes.
@@ -52,7 +52,7 @@ impl From<&Settings> for Limits {
     }
 }
 
-/// What a client has sent.
+/// A packet or a frame that a client has sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Received {
     /// A whole message of text.

@@ -109,7 +109,7 @@ impl View {
         }
     }
 
-    /// What is asked, for people.
+    /// The question, for people.
     pub(super) fn describe(&self, wish: &Wish) -> String {
         match wish {
             Wish::Say(text) => text.clone(),
@@ -118,7 +118,7 @@ impl View {
         }
     }
 
-    /// What a message says, as far as that is known.
+    /// The text of a message, as far as it is known.
     fn says(&self, target: Target) -> String {
         let text = match target {
             Target::Stored(seq) => self.messages.text(seq).as_deref().map(str::to_owned),

@@ -131,7 +131,7 @@ impl View {
     }
 }
 
-/// What is shown to people.
+/// The lines that people are shown.
 fn lines(acts: &[Act]) -> Vec<String> {
     let style = Style { colours: false };
     let lines = acts.iter().filter_map(|act| match act {

@@ -22,7 +22,7 @@ pub(crate) struct Access {
     pub(crate) ids: Arc<dyn IdGen>,
 }
 
-/// What to do about a direct room that doesn't exist yet.
+/// The choice for a direct room that doesn't exist yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum IfAbsent {
     Create,

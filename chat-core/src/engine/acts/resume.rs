@@ -46,7 +46,7 @@ impl Session {
         Ok(Cursor { epoch, seq })
     }
 
-    /// What to send for a cursor, and the position that it leads to.
+    /// The frames to send for a cursor, and the position that they lead to.
     async fn missed(
         &self,
         id: &RoomId,

@@ -25,7 +25,7 @@ const WAITING: usize = 1_024;
 /// How many rooms are read at once: each takes a connection of the store.
 const AT_ONCE: usize = 16;
 
-/// What this node lacks of a room.
+/// The entries of a room that this node lacks.
 #[derive(Debug)]
 enum Missing {
     /// These entries, at most a page.

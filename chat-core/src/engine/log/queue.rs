@@ -112,7 +112,7 @@ pub(crate) struct Append {
     pub(crate) waiter: Waiter,
 }
 
-/// What the sequencer is given to do.
+/// A job for the sequencer.
 #[derive(Debug)]
 pub(crate) enum Job {
     Append(Append),

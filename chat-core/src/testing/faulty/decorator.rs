@@ -34,9 +34,9 @@ use super::script::Script;
 pub struct Faulty<T, H = ()> {
     /// The backend that does the work. The script doesn't see what is called here.
     pub inner: T,
-    /// What happens to calls.
+    /// The fates of calls.
     pub script: Script,
-    /// What alters calls that the script lets pass.
+    /// The hooks that alter calls which the script lets pass.
     pub hooks: Arc<H>,
     /// Hints were lost, and [`Delivery::Lagged`](crate::port::Delivery::Lagged) has not been given yet.
     pub(super) lagged: Arc<AtomicBool>,

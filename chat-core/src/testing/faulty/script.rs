@@ -32,7 +32,7 @@ impl IntoIterator for Method {
     }
 }
 
-/// What happens to one call.
+/// The fate of one call.
 ///
 /// Waiting uses tokio's time, so a test with paused time loses none. A call that returns
 /// without waiting, as those of a [`Transport`](crate::Transport) do, passes where another

@@ -124,7 +124,7 @@ pub async fn import(store: &StoreUrl, from: &str, dry_run: bool) -> Result<Summa
     Ok(total)
 }
 
-/// What is written to, or with a dry run looked into.
+/// The store that is written to, or only read with a dry run.
 #[derive(Debug)]
 enum Target {
     Mongo(MongoStore),

@@ -58,7 +58,7 @@ impl Context {
         }
     }
 
-    /// What a client may send on a WebSocket.
+    /// The limits of a client on a WebSocket.
     pub(super) fn limits(&self) -> Limits {
         Limits {
             message_bytes: MAX_PAYLOAD,

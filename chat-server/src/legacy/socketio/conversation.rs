@@ -29,7 +29,7 @@ const MAX_BYTES: usize = 1 << 20;
 
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// What a client has asked for and what it is sent, one thing after the other in each direction.
+/// The requests of a client and the frames it is sent, in order in each direction.
 pub(super) struct Conversation {
     context: Arc<Context>,
     queue: Arc<Queue>,
@@ -40,7 +40,7 @@ pub(super) struct Conversation {
     switches_paid: Instant,
     waiting: VecDeque<Call>,
     waiting_bytes: usize,
-    /// What is being done for the client.
+    /// The work under way for the client.
     work: Option<Boxed<Done>>,
     /// Frames of the engine that are still to be sent.
     frames: vec::IntoIter<Frame>,
@@ -64,7 +64,7 @@ enum Ask {
     Leave,
 }
 
-/// What has become of a call.
+/// The state of a call.
 enum Done {
     Known(Result<UserId, Error>, Option<u64>),
     Named(Result<Identity, Error>, Option<u64>),

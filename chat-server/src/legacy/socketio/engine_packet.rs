@@ -151,7 +151,7 @@ pub(super) const PROBED: Encoded = Encoded::from_static("3probe");
 /// Ends a poll.
 pub(super) const NOOP: Encoded = Encoded::from_static("6");
 
-/// What the first packet tells a client.
+/// The contents of the first packet to a client.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Open<'a> {

@@ -12,7 +12,7 @@ use super::{context::Context, online::Named, queue::Queue};
 /// How many frames are taken from the engine at once.
 const FRAMES: usize = 64;
 
-/// What a client has while it has a name.
+/// The state of a client that has a name.
 pub(super) struct Identity {
     pub(super) user: Actor,
     /// Ends before the rest when the client leaves.

@@ -41,11 +41,11 @@ pub(super) enum Packet<'a> {
     },
 }
 
-/// What an event and an answer consist of.
+/// The parts of an event and of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Content<'a> {
     pub(super) namespace: &'a str,
-    /// What the answer refers to.
+    /// The command that the answer refers to.
     pub(super) id: Option<u64>,
     /// A JSON array; one of more than [`MAX_DATA`] bytes has not been looked into.
     pub(super) data: &'a str,

@@ -67,7 +67,7 @@ impl IntoResponse for Problem {
     }
 }
 
-/// What the query of a request says.
+/// The query of a request.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Query<'a> {
     version: Option<&'a str>,

@@ -80,7 +80,7 @@ pub(super) enum Refused {
     OtherTransport,
 }
 
-/// What a packet or a frame asks for.
+/// The request in a packet or a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Received<'a> {
     Nothing,
@@ -98,7 +98,7 @@ pub(super) enum Received<'a> {
     Left,
 }
 
-/// What carries the session.
+/// The transport that carries the session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Carrier {
     Polling,

@@ -86,7 +86,7 @@ struct Pending {
     since: Instant,
 }
 
-/// What an answer is awaited for.
+/// The command whose answer is awaited.
 enum Asked {
     Send(Pending),
     Mark(String),

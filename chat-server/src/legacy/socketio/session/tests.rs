@@ -236,7 +236,7 @@ fn a_server_that_closes_sends_what_waits_before() {
     assert_eq!(session.ended(), Some(End::Closed));
 }
 
-/// What may happen, in any order.
+/// The inputs that may come, in any order.
 #[derive(Debug, Clone, Copy)]
 enum Op {
     Send,
