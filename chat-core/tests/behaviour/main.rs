@@ -7,6 +7,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod astray;
 mod cluster;
 mod common;
 mod crossing;
