@@ -179,8 +179,8 @@ async fn poll(session: &mpsc::Sender<sessions::Request>) -> Response {
     }
     match answered.await {
         Ok(Ok(packets)) => payload(packets),
+        Ok(Err(Refused::Ended)) | Err(_) => Problem::UnknownSession.into_response(),
         Ok(Err(_)) => Problem::BadRequest.into_response(),
-        Err(_) => Problem::UnknownSession.into_response(),
     }
 }
 
@@ -213,8 +213,8 @@ async fn post(
 fn posted(done: Option<Result<(), Refused>>) -> Response {
     match done {
         Some(Ok(())) => plain(Body::from("ok")),
+        Some(Err(Refused::Ended)) | None => Problem::UnknownSession.into_response(),
         Some(Err(_)) => Problem::BadRequest.into_response(),
-        None => Problem::UnknownSession.into_response(),
     }
 }
 

@@ -76,8 +76,10 @@ impl End {
 pub(super) enum Refused {
     /// The same kind of request is under way.
     Overlap,
-    /// The session is on a WebSocket, or ends.
+    /// The session is on a WebSocket, or closes.
     OtherTransport,
+    /// The session has ended.
+    Ended,
 }
 
 /// The request in a packet or a frame.
@@ -234,30 +236,34 @@ impl Session {
         self.connect_by = Some(now + self.timing.connect_timeout);
     }
 
-    /// A GET has come.
+    /// A GET has come. One that comes too late finds the session ended, also when no
+    /// [`tick`](Self::tick) has ended it yet.
     ///
     /// # Errors
     ///
     /// A second one ends the session, as the protocol wants it.
-    pub(super) fn poll(&mut self) -> Result<(), Refused> {
-        self.request(self.poll)?;
+    pub(super) fn poll(&mut self, now: Instant) -> Result<(), Refused> {
+        self.request(self.poll, now)?;
         self.poll = true;
         Ok(())
     }
 
-    /// A POST has come; its body follows.
+    /// A POST has come; its body follows. It may come too late as a [`poll`](Self::poll) may.
     ///
     /// # Errors
     ///
     /// A second one ends the session, as the protocol wants it.
-    pub(super) fn post(&mut self) -> Result<(), Refused> {
-        self.request(self.post)?;
+    pub(super) fn post(&mut self, now: Instant) -> Result<(), Refused> {
+        self.request(self.post, now)?;
         self.post = true;
         Ok(())
     }
 
-    fn request(&mut self, under_way: bool) -> Result<(), Refused> {
-        if self.carrier == Carrier::WebSocket || self.ended.is_some() {
+    fn request(&mut self, under_way: bool, now: Instant) -> Result<(), Refused> {
+        self.expire(now);
+        if self.ended.is_some() {
+            Err(Refused::Ended)
+        } else if self.carrier == Carrier::WebSocket {
             Err(Refused::OtherTransport)
         } else if under_way {
             self.end(End::Broke);
@@ -376,9 +382,16 @@ impl Session {
         }
     }
 
+    /// The client has the whole time to answer a ping that can be sent now. One that waits for a poll
+    /// counts from the moment that it was due, however late the caller is.
     fn ping(&mut self, now: Instant) {
+        let from = if self.wants() {
+            now
+        } else {
+            self.heartbeat.due
+        };
         self.heartbeat = Heartbeat {
-            due: now + self.timing.ping_timeout,
+            due: from + self.timing.ping_timeout,
             pinged: true,
             unsent: true,
         };
@@ -408,18 +421,7 @@ impl Session {
 
     /// Time has passed. Gives [`Received::Drop`] when the WebSocket took too long.
     pub(super) fn tick(&mut self, now: Instant) -> Received<'static> {
-        let passed = |at: Option<Instant>| at.is_some_and(|at| at <= now);
-        if passed(self.closing) {
-            self.end(self.end);
-        } else if passed(self.connect_by) {
-            self.end(End::Idle);
-        } else if self.heartbeat.due <= now {
-            if self.heartbeat.pinged {
-                self.end(End::Silent);
-            } else {
-                self.ping(now);
-            }
-        }
+        self.expire(now);
         let Some(upgrade) = &mut self.upgrade else {
             return Received::Nothing;
         };
@@ -438,6 +440,23 @@ impl Session {
             }
         }
         Received::Nothing
+    }
+
+    /// Ends what has lasted too long, or pings.
+    fn expire(&mut self, now: Instant) {
+        let passed = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        if passed(self.closing) {
+            return self.end(self.end);
+        }
+        if passed(self.connect_by) {
+            return self.end(End::Idle);
+        }
+        if self.heartbeat.due <= now && !self.heartbeat.pinged {
+            self.ping(now);
+        }
+        if self.heartbeat.due <= now {
+            self.end(End::Silent);
+        }
     }
 
     /// Whether packets can be sent now.

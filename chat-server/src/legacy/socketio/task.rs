@@ -256,16 +256,17 @@ impl Task {
     }
 
     fn request(&mut self, request: Request) {
+        let now = Instant::now();
         match request {
-            Request::Poll(answer) => match self.session.poll() {
+            Request::Poll(answer) => match self.session.poll(now) {
                 Ok(()) => self.poll = Some(answer),
                 Err(refused) => drop(answer.send(Err(refused))),
             },
-            Request::Post(post) => match self.session.post() {
+            Request::Post(post) => match self.session.post(now) {
                 Ok(()) => self.post = Some(post),
                 Err(refused) => drop(post.answer.send(Err(refused))),
             },
-            Request::Upgrade(upgrade, settle) => match self.session.upgrade(Instant::now()) {
+            Request::Upgrade(upgrade, settle) => match self.session.upgrade(now) {
                 Ok(()) => {
                     self.opening = Some(Box::pin(opening(Arc::clone(&self.context), upgrade)));
                     self.settle_socket = settle;

@@ -31,7 +31,7 @@ fn at(now: Instant, millis: u64) -> Instant {
 fn the_first_ping_comes_after_the_interval_and_silence_ends_the_session() {
     let now = Instant::now();
     let mut session = polling(now);
-    session.poll().unwrap();
+    session.poll(now).unwrap();
     assert_eq!(session.deadline(), at(now, 25_000));
     assert_eq!(owed(&mut session, at(now, 24_999)), None);
     session.tick(at(now, 25_000));
@@ -48,33 +48,78 @@ fn a_pong_counts_only_after_the_ping_has_been_sent() {
     session.tick(at(now, 25_000));
     session.packet(Packet::Pong(""), at(now, 26_000));
     assert_eq!(session.deadline(), at(now, 45_000));
-    session.poll().unwrap();
+    session.poll(now).unwrap();
     assert_eq!(owed(&mut session, at(now, 27_000)), Some(vec![PING]));
     session.packet(Packet::Pong(""), at(now, 28_000));
     assert_eq!(session.deadline(), at(now, 53_000));
 }
 
 #[test]
+fn a_request_that_comes_too_late_finds_the_session_ended_though_no_tick_came() {
+    let now = Instant::now();
+    for (request, too_late) in [
+        (Session::poll as fn(&mut Session, Instant) -> _, 45_000),
+        (Session::post, 45_000),
+    ] {
+        let mut session = polling(now);
+        assert_eq!(request(&mut session, at(now, too_late - 1)), Ok(()));
+        let mut session = polling(now);
+        assert_eq!(
+            request(&mut session, at(now, too_late)),
+            Err(Refused::Ended)
+        );
+        assert_eq!(session.ended(), Some(End::Silent));
+    }
+    let mut session = Session::polling(TIMING, now);
+    assert_eq!(session.poll(at(now, 5_000)), Err(Refused::Ended));
+    assert_eq!(session.ended(), Some(End::Idle));
+}
+
+#[test]
+fn a_late_tick_gives_a_client_that_does_not_poll_no_more_time_and_one_that_polls_the_whole() {
+    let now = Instant::now();
+    let mut session = polling(now);
+    session.tick(at(now, 40_000));
+    assert_eq!(session.deadline(), at(now, 45_000));
+    session.tick(at(now, 45_000));
+    assert_eq!(session.ended(), Some(End::Silent));
+    let mut session = polling(now);
+    session.tick(at(now, 50_000));
+    assert_eq!(session.ended(), Some(End::Silent));
+    // The server was late with a ping that could have been sent: the client knows of none yet.
+    let mut session = polling(now);
+    session.poll(now).unwrap();
+    let mut websocket = Session::websocket(TIMING, now);
+    websocket.connected();
+    for session in [&mut session, &mut websocket] {
+        session.tick(at(now, 60_000));
+        assert_eq!(owed(session, at(now, 60_000)), Some(vec![PING]));
+        assert_eq!(session.deadline(), at(now, 80_000));
+    }
+}
+
+#[test]
 fn a_second_get_or_post_ends_the_session() {
     let now = Instant::now();
     let mut session = polling(now);
-    session.poll().unwrap();
-    session.post().unwrap();
-    assert_eq!(session.poll(), Err(Refused::Overlap));
+    session.poll(now).unwrap();
+    session.post(now).unwrap();
+    assert_eq!(session.poll(now), Err(Refused::Overlap));
     assert_eq!(session.ended(), Some(End::Broke));
     assert_eq!(session.ended().unwrap().last_packet(), CLOSE);
     let mut session = polling(now);
-    session.post().unwrap();
+    session.post(now).unwrap();
     session.posted();
-    session.post().unwrap();
-    assert_eq!(session.post(), Err(Refused::Overlap));
+    session.post(now).unwrap();
+    assert_eq!(session.post(now), Err(Refused::Overlap));
     assert_eq!(session.ended(), Some(End::Broke));
 }
 
 #[test]
 fn a_poll_that_its_client_breaks_off_ends_the_session() {
-    let mut session = polling(Instant::now());
-    session.poll().unwrap();
+    let now = Instant::now();
+    let mut session = polling(now);
+    session.poll(now).unwrap();
     session.request_broken();
     assert_eq!(session.ended(), Some(End::Left));
 }
@@ -94,7 +139,7 @@ fn a_failed_upgrade_leaves_the_session_to_its_polls() {
         },
     ] {
         let mut session = polling(now);
-        session.poll().unwrap();
+        session.poll(now).unwrap();
         session.upgrade(now).unwrap();
         assert_eq!(session.upgrade(now), Err(Refused::Overlap));
         assert_eq!(fail(&mut session, now), Received::Drop);
@@ -112,7 +157,7 @@ fn a_failed_upgrade_leaves_the_session_to_its_polls() {
 fn an_upgrade_attempt_ends_one_poll_with_a_noop() {
     let now = Instant::now();
     let mut session = polling(now);
-    session.poll().unwrap();
+    session.poll(now).unwrap();
     session.upgrade(now).unwrap();
     assert_eq!(owed(&mut session, at(now, 500)), None);
     let now = at(now, 500);
@@ -121,14 +166,14 @@ fn an_upgrade_attempt_ends_one_poll_with_a_noop() {
     assert_eq!(session.deadline(), at(now, 100));
     assert_eq!(owed(&mut session, at(now, 100)), Some(vec![NOOP]));
     assert_eq!(session.frame("2probe", at(now, 150)), Received::Probe);
-    session.poll().unwrap();
+    session.poll(now).unwrap();
     assert_eq!(owed(&mut session, at(now, 300)), None);
     // A poll that crossed the answer to the probe is ended, too, for its client waits for that.
     assert_eq!(session.deadline(), at(now, 1_100));
     session.tick(at(now, 1_100));
     assert_eq!(owed(&mut session, at(now, 1_100)), Some(vec![PING]));
     session.packet(Packet::Pong(""), at(now, 1_200));
-    session.poll().unwrap();
+    session.poll(now).unwrap();
     assert_eq!(session.deadline(), at(now, 9_500));
     assert_eq!(session.tick(at(now, 9_500)), Received::Drop);
     assert_eq!(owed(&mut session, at(now, 9_500)), None);
@@ -138,13 +183,13 @@ fn an_upgrade_attempt_ends_one_poll_with_a_noop() {
 fn after_the_upgrade_requests_are_refused_and_the_poll_that_waits_is_ended() {
     let now = Instant::now();
     let mut session = polling(now);
-    session.poll().unwrap();
+    session.poll(now).unwrap();
     session.upgrade(now).unwrap();
     session.frame("2probe", now);
     assert_eq!(session.frame("5", now), Received::Upgraded);
     assert!(session.ends_poll() && !session.ends_poll());
-    assert_eq!(session.poll(), Err(Refused::OtherTransport));
-    assert_eq!(session.post(), Err(Refused::OtherTransport));
+    assert_eq!(session.poll(now), Err(Refused::OtherTransport));
+    assert_eq!(session.post(now), Err(Refused::OtherTransport));
     assert_eq!(session.upgrade(now), Err(Refused::OtherTransport));
     assert_eq!(session.ended(), None);
     session.socket_ended();
@@ -155,7 +200,7 @@ fn after_the_upgrade_requests_are_refused_and_the_poll_that_waits_is_ended() {
 fn a_client_that_closes_ends_its_poll_with_a_noop() {
     let now = Instant::now();
     let mut session = polling(now);
-    session.poll().unwrap();
+    session.poll(now).unwrap();
     session.packet(Packet::Close, now);
     assert_eq!(session.ended().map(End::last_packet), Some(NOOP));
 }
@@ -165,7 +210,7 @@ fn a_poll_that_crosses_its_clients_close_is_ended_with_a_noop() {
     let now = Instant::now();
     let mut session = polling(now);
     assert_eq!(session.packet(Packet::Close, now), Received::Left);
-    session.poll().unwrap();
+    session.poll(now).unwrap();
     assert_eq!(owed(&mut session, now), Some(vec![NOOP]));
     assert_eq!(session.ended(), Some(End::Left));
     let mut session = polling(now);
@@ -214,13 +259,13 @@ fn a_server_that_closes_sends_what_waits_before() {
     let mut session = polling(now);
     session.close(now);
     assert_eq!(session.ended(), None);
-    session.poll().unwrap();
+    session.poll(now).unwrap();
     assert_eq!(
         session.flush(vec![packet.clone()], now),
         vec![packet.clone()]
     );
     assert_eq!(session.ended(), None);
-    session.poll().unwrap();
+    session.poll(now).unwrap();
     assert_eq!(owed(&mut session, now), Some(vec![CLOSE]));
     assert_eq!(session.ended(), Some(End::Closed));
     let mut session = polling(now);
@@ -306,13 +351,13 @@ impl World {
                 Received::Nothing
             }
             Op::Poll => {
-                if self.session.poll().is_ok() {
+                if self.session.poll(self.now).is_ok() {
                     self.polls += 1;
                 }
                 Received::Nothing
             }
             Op::Post => {
-                self.session.post().ok();
+                self.session.post(self.now).ok();
                 Received::Nothing
             }
             Op::Posted => {
