@@ -123,7 +123,7 @@ fn tls(ca: Option<&Path>) -> Result<ClientConfig, ClientError> {
         }
     }
     // The provider is named: a second one in somebody's tree would leave the default undecided.
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| ClientError::Certificates {

@@ -43,7 +43,7 @@ async fn tls_before(server: SocketAddr) -> SocketAddr {
         .map(Result::unwrap)
         .collect();
     let key = PrivateKeyDer::from_pem_file(file("server.key")).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
@@ -147,6 +147,7 @@ async fn forgetful() -> (SocketAddr, Arc<std::sync::Mutex<Vec<String>>>) {
                 result: Reply::Welcome(Welcome {
                     user: "alice".parse().unwrap(),
                     session: SessionId(RandomIds.next()),
+                    expires_at: None,
                 }),
             };
             let welcome = Message::text(Frame::from(welcome).json().to_string());
