@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use axum::{Router, routing::get};
 use chat_cli::{Client, ClientEvent};
 use chat_core::{
-    ChatEngine, EntryBody, UserId,
-    port::{Authenticator, Unauthenticated},
+    ChatEngine, EntryBody, Principal, UserId,
+    port::{AuthError, Authenticator, Credential},
 };
 use chat_server::Server;
 use tokio::{net::TcpListener, sync::oneshot};
@@ -22,11 +22,11 @@ struct ServiceLogin;
 
 #[async_trait]
 impl Authenticator for ServiceLogin {
-    async fn authenticate(&self, token: &str) -> Result<UserId, Unauthenticated> {
-        let name = token.strip_prefix("token-of-").unwrap_or_default();
-        UserId::new(name).map_err(|_| Unauthenticated {
-            reason: "log in at /login first".to_owned(),
-        })
+    async fn authenticate(&self, presented: &Credential<'_>) -> Result<Principal, AuthError> {
+        let token = presented.token.text().ok_or(AuthError::Invalid)?;
+        let name = token.strip_prefix("token-of-").ok_or(AuthError::Invalid)?;
+        let user = UserId::new(name).map_err(|_| AuthError::Invalid)?;
+        Ok(Principal::trusted(user))
     }
 }
 

@@ -32,14 +32,14 @@ pub use engine::{
 };
 pub use model::{
     ClientMessageId, Cursor, Effect, Entry, EntryBody, EntryKind, Epoch, FlatBody, InvalidId, Mark,
-    Membership, MessageId, NewEntry, NewRoom, Page, Presence, Room, RoomId, RoomKind, Seq,
-    SessionId, UNREAD_CAP, UserId, Watermarks,
+    Membership, MessageId, NewEntry, NewRoom, Page, Presence, Principal, Rank, Room, RoomId,
+    RoomKind, Scopes, Seq, SessionId, TokenId, UNREAD_CAP, UserId, Watermarks,
 };
 #[doc(hidden)]
 pub use time::old_time;
 pub use time::{Clock, CountingIds, IdGen, ManualClock, RandomIds, SystemClock};
 pub use wire::{
     Answer, Ask, CloseReason, Command, Done, Error, ErrorBody, ErrorCode, Event, Frame, GapReason,
-    HistoryPage, MemberView, OnlineUsers, Outgoing, Pong, PresenceOfUsers, Reply, Request, Resumed,
-    RoomCursor, RoomList, RoomView, Sent, Welcome, command, decode,
+    HistoryPage, MemberView, OnlineUsers, Outgoing, Pong, PresenceOfUsers, Renewed, Reply, Request,
+    Resumed, RoomCursor, RoomList, RoomView, Sent, Welcome, command, decode,
 };

@@ -9,6 +9,7 @@ pub mod legacy;
 pub mod maintenance;
 pub mod start;
 
+mod auth;
 mod http;
 mod native;
 mod rest;
@@ -16,7 +17,7 @@ mod server;
 mod shutdown;
 mod websocket;
 
-pub use http::{auth::OpenAuthenticator, listener::Listener};
+pub use http::listener::Listener;
 pub use legacy::{check_event, recode_packet, recode_payload};
 pub use server::{Builder, Server};
 pub use shutdown::signal;

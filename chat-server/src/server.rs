@@ -34,13 +34,13 @@ pub struct Builder {
 
 impl Builder {
     /// How users log in, on every protocol: by the token of the native `hello`, by the bearer token of a
-    /// request, and by the string of Socket.IO's `set-username`. Default
-    /// [`OpenAuthenticator`](crate::OpenAuthenticator): the token is the name.
+    /// request, and by the string of Socket.IO's `set-username`. Default: an open login, in which the token is
+    /// the user's name.
     ///
     /// With an authenticator, `GET /lastmessages` wants a bearer token too, which has to be one of the two
-    /// users. A panic in it ends the connection or the request that asked.
+    /// users. An authenticator that panics, or gives no answer within 2 s, costs the login that asked.
     pub fn authenticator(mut self, authenticator: impl Authenticator) -> Self {
-        self.login = Login::with(authenticator);
+        self.login = Login::checked(authenticator);
         self
     }
 
@@ -76,7 +76,7 @@ impl Server {
     pub fn builder(engine: ChatEngine) -> Builder {
         Builder {
             engine,
-            login: Login::open(),
+            login: Login::Open,
             settings: Settings::default(),
         }
     }

@@ -10,7 +10,10 @@ use tokio::{
     net::TcpStream,
     time::timeout,
 };
-use tokio_tungstenite::{WebSocketStream, client_async, tungstenite::Message};
+use tokio_tungstenite::{
+    WebSocketStream, client_async,
+    tungstenite::{Error, Message, client::IntoClientRequest as _, handshake::client::Request},
+};
 
 use crate::PATIENCE;
 
@@ -65,12 +68,27 @@ impl Client {
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// A WebSocket on any connection, to a server that has it at this path.
     pub async fn over(stream: S, path: &str) -> Option<Self> {
-        let (socket, _) = client_async(format!("ws://x{path}"), stream).await.ok()?;
-        Some(Self {
-            socket,
-            next_id: 1,
-            events: VecDeque::new(),
-        })
+        let url = format!("ws://x{path}");
+        Self::shaking(stream, url.into_client_request().ok()?)
+            .await
+            .ok()
+    }
+
+    /// The same, with a handshake of the test's own.
+    ///
+    /// # Errors
+    ///
+    /// The status of an answer that refuses it, 0 where there is none.
+    pub async fn shaking(stream: S, handshake: Request) -> Result<Self, u16> {
+        match client_async(handshake, stream).await {
+            Ok((socket, _)) => Ok(Self {
+                socket,
+                next_id: 1,
+                events: VecDeque::new(),
+            }),
+            Err(Error::Http(answer)) => Err(answer.status().as_u16()),
+            Err(_) => Err(0),
+        }
     }
 
     /// Says who it is, and is welcome.

@@ -398,7 +398,7 @@ impl<'a> Connection<'a> {
             return Ok(());
         };
         match (awaited, result) {
-            (Awaited::Hello, Ok(Reply::Welcome(Welcome { user, session }))) => {
+            (Awaited::Hello, Ok(Reply::Welcome(Welcome { user, session, .. }))) => {
                 self.welcomed = true;
                 self.listing = Some(listing(None));
                 self.lasting.was_connected = true;

@@ -77,12 +77,17 @@ async fn serve(stream: TcpStream, engine: ChatEngine, faults: &Mutex<Faults>) ->
     let (id, name) = (hello.id, chat_core::UserId::clone(&user));
     let greeting = Greeting::new(move |session| {
         let user = name;
-        Answer::new(id, Ok(Welcome { user, session }.into())).into()
+        let welcome = Welcome {
+            user,
+            session,
+            expires_at: None,
+        };
+        Answer::new(id, Ok(welcome.into())).into()
     });
     let connect = Connect {
-        user,
         cursors,
         greeting: Some(greeting),
+        ..Connect::new(user)
     };
     let session = match engine.connect_with(connect, Arc::clone(&outbox) as _).await {
         Ok(session) => session,

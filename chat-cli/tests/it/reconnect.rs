@@ -304,6 +304,7 @@ async fn a_message_that_a_busy_server_puts_off_is_sent_again_when_it_says_so() {
                 Command::Hello(_) => Ok(Reply::Welcome(Welcome {
                     user: user("alice"),
                     session: SessionId(RandomIds.next()),
+                    expires_at: None,
                 })),
                 Command::Send(command::Send {
                     room,
@@ -388,6 +389,7 @@ async fn a_connection_without_a_sign_of_life_is_given_up() {
         let result = Reply::Welcome(Welcome {
             user: user("alice"),
             session: SessionId(RandomIds.next()),
+            expires_at: None,
         });
         let welcome = Frame::from(Answer::Reply {
             id: hello.id,

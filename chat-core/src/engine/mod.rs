@@ -40,8 +40,9 @@ pub use self::{
 };
 use crate::{
     metrics::Family,
-    model::{RoomId, UserId},
+    model::{Principal, RoomId, UserId},
     port::{BackendError, Created},
+    time::Clock,
     wire::{CloseReason, Error},
 };
 
@@ -142,11 +143,16 @@ impl ChatEngine {
         acts::connect::connect(&self.parts, connect, transport).await
     }
 
-    /// Everything that `user` may do, without a connection.
+    /// Everything that a [trusted](Principal::trusted) user may do, without a connection.
     pub fn actor(&self, user: UserId) -> Actor {
+        self.actor_of(Arc::new(Principal::trusted(user)))
+    }
+
+    /// Everything that a user may do who has logged in, without a connection.
+    pub fn actor_of(&self, principal: Arc<Principal>) -> Actor {
         Actor {
             parts: Arc::clone(&self.parts),
-            user,
+            principal,
         }
     }
 
@@ -218,6 +224,11 @@ impl ChatEngine {
             config, metrics, ..
         } = &*self.parts;
         Outbox::watched(config.outbox, Some(Arc::clone(metrics)))
+    }
+
+    /// The clock that the engine was given.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.parts.clock
     }
 
     /// The settings.

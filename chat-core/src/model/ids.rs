@@ -214,7 +214,7 @@ pub struct ClientMessageId(Arc<str>);
 
 impl ClientMessageId {
     /// The longest id, in characters.
-    pub const MAX_CHARS: usize = 64;
+    pub const MAX_CHARS: usize = PRINTABLE_MAX_CHARS;
 
     /// Checks an id.
     ///
@@ -222,22 +222,26 @@ impl ClientMessageId {
     ///
     /// [`InvalidId`] says which rule it breaks.
     pub fn new(text: impl AsRef<str>) -> Result<Self, InvalidId> {
-        let what = "a client message id";
-        let text = text.as_ref();
-        if text.is_empty() {
-            return Err(InvalidId::Empty { what });
-        }
-        if let Some(found) = text.chars().find(|c| !c.is_ascii_graphic()) {
-            return Err(InvalidId::Character { what, found });
-        }
-        if text.len() > Self::MAX_CHARS {
-            return Err(InvalidId::TooLong {
-                what,
-                max: Self::MAX_CHARS,
-            });
-        }
-        Ok(Self(text.into()))
+        printable("a client message id", text.as_ref()).map(Self)
     }
+}
+
+/// The longest id that others make, in characters.
+const PRINTABLE_MAX_CHARS: usize = 64;
+
+/// Checks an id that others make: 1 to 64 printable ASCII characters.
+pub(super) fn printable(what: &'static str, text: &str) -> Result<Arc<str>, InvalidId> {
+    if text.is_empty() {
+        return Err(InvalidId::Empty { what });
+    }
+    if let Some(found) = text.chars().find(|c| !c.is_ascii_graphic()) {
+        return Err(InvalidId::Character { what, found });
+    }
+    let max = PRINTABLE_MAX_CHARS;
+    if text.len() > max {
+        return Err(InvalidId::TooLong { what, max });
+    }
+    Ok(text.into())
 }
 
 string_id!(ClientMessageId, ClientMessageId::new, ClientMessageId::new);

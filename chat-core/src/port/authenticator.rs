@@ -1,26 +1,65 @@
 //! The authenticator: the embedder's own login.
 
-use std::fmt;
+use std::{fmt, net::IpAddr, time::Duration};
 
 use async_trait::async_trait;
 
-use crate::model::UserId;
+use super::Secret;
+use crate::model::Principal;
 
-/// A token that proves nothing. The text says why, for the user.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{reason}")]
-pub struct Unauthenticated {
-    /// A short sentence for the user.
-    pub reason: String,
+/// The protocol by which a token came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Via {
+    /// The native WebSocket protocol.
+    Native,
+    /// REST.
+    Rest,
+    /// Socket.IO, by an old client.
+    SocketIo,
 }
 
-/// Decides which user a token stands for.
+/// A token, and where it came from.
+#[derive(Debug)]
+pub struct Credential<'a> {
+    /// The token.
+    pub token: &'a Secret,
+    /// The protocol by which it came.
+    pub via: Via,
+    /// The address of the client; `None` when it is not known, as on a Unix socket.
+    pub from: Option<IpAddr>,
+}
+
+/// The reason why a login was refused. Its text is all that the client receives; log anything more at the
+/// level debug, and never the token.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AuthError {
+    /// No token, or one that proves nothing.
+    #[error("the token is missing or not valid")]
+    Invalid,
+    /// The token was valid until it ended.
+    #[error("the token has expired")]
+    Expired,
+    /// The token was taken back.
+    #[error("the token was revoked")]
+    Revoked,
+    /// It can't be decided at the moment. The client keeps its token and comes back.
+    #[error("logins can't be checked at the moment; try again")]
+    Unavailable {
+        /// How long to wait before another attempt.
+        retry_after: Duration,
+    },
+}
+
+/// Decides which user a token stands for, and what they may do.
+///
+/// `chat-server` waits for an answer for at most 2 s and asks for at most 256 at once; what exceeds that is
+/// answered as [`AuthError::Unavailable`]. A panic costs the login that caused it.
 #[async_trait]
 pub trait Authenticator: fmt::Debug + Send + Sync + 'static {
     /// The user that this token proves to be.
     ///
     /// # Errors
     ///
-    /// [`Unauthenticated`] when it proves nothing.
-    async fn authenticate(&self, token: &str) -> Result<UserId, Unauthenticated>;
+    /// [`AuthError`] says whether another attempt with this token has a chance.
+    async fn authenticate(&self, presented: &Credential<'_>) -> Result<Principal, AuthError>;
 }

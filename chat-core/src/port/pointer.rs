@@ -7,14 +7,14 @@ use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 use async_trait::async_trait;
 
 use super::{
-    AppendError, Appended, Authenticator, BackendError, Broker, Change, Created, Delivery, Draft,
-    Hint, HistoryCache, LogStore, Moderator, PresenceCache, RateCache, RateKey, ReceiptStore,
-    RoomStore, Topic, Transition, Unauthenticated, Verdict,
+    AppendError, Appended, AuthError, Authenticator, BackendError, Broker, Change, Created,
+    Credential, Delivery, Draft, Hint, HistoryCache, LogStore, Moderator, PresenceCache, RateCache,
+    RateKey, ReceiptStore, RoomStore, Topic, Transition, Verdict,
 };
 use crate::{
     model::{
-        Cursor, Entry, Epoch, Mark, Membership, MessageId, NewEntry, NewRoom, Page, Presence, Room,
-        RoomId, Seq, SessionId, UserId, Watermarks,
+        Cursor, Entry, Epoch, Mark, Membership, MessageId, NewEntry, NewRoom, Page, Presence,
+        Principal, Room, RoomId, Seq, SessionId, UserId, Watermarks,
     },
     rate::{Decision, RatePolicy},
 };
@@ -209,8 +209,11 @@ macro_rules! ports_through {
 
         #[async_trait]
         impl<T: Authenticator + ?Sized> Authenticator for $pointer<T> {
-            async fn authenticate(&self, token: &str) -> Result<UserId, Unauthenticated> {
-                (**self).authenticate(token).await
+            async fn authenticate(
+                &self,
+                presented: &Credential<'_>,
+            ) -> Result<Principal, AuthError> {
+                (**self).authenticate(presented).await
             }
         }
     };

@@ -7,8 +7,8 @@
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::reply::{
-    Done, HistoryPage, OnlineUsers, Pong, PresenceOfUsers, Reply, Resumed, RoomList, RoomView,
-    Sent, Welcome,
+    Done, HistoryPage, OnlineUsers, Pong, PresenceOfUsers, Renewed, Reply, Resumed, RoomList,
+    RoomView, Sent, Welcome,
 };
 use crate::model::{ClientMessageId, Cursor, Mark, Page, RoomId, Seq, UserId, Watermarks};
 
@@ -89,11 +89,19 @@ macro_rules! commands {
 commands! { ($)
     /// Says who is there: the first command of a connection, and only the first.
     Hello = "hello" -> Welcome(Welcome) {
-        /// Proves who it is. With open authentication it is the user's name.
+        /// Proves who it is. With open authentication it is the user's name. May be empty after a handshake
+        /// that has proved it.
+        #[serde(default)]
         token: String,
         /// The rooms to resume, each from where the client left off.
         #[serde(default)]
         cursors: Vec<RoomCursor>,
+    }
+
+    /// Replaces the token of the connection by a newer one of the same user.
+    Renew = "renew" -> Renewed(Renewed) {
+        /// The new token.
+        token: String,
     }
 
     /// Opens the direct room with a user, making it if need be.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     model::InvalidId,
-    port::{AppendError, BackendError, BackendErrorKind, Retry, Unauthenticated},
+    port::{AppendError, AuthError, BackendError, BackendErrorKind, Retry},
 };
 
 macro_rules! codes {
@@ -53,10 +53,14 @@ codes! {
         TextTooLong = 104 "text_too_long",
         /// The token proves nothing, or none was given.
         Unauthenticated = 110 "unauthenticated",
+        /// The token was valid, and has ended.
+        TokenExpired = 111 "token_expired",
         /// There is no such room, or the user is not a member of it.
         NoRoom = 200 "no_room",
         /// There is no such message of this user.
         NoMessage = 201 "no_message",
+        /// This user may not do this here.
+        Forbidden = 202 "forbidden",
         /// Too many requests; wait.
         RateLimited = 210 "rate_limited",
         /// Too many requests before; wait.
@@ -75,6 +79,8 @@ codes! {
         Overloaded = 303 "overloaded",
         /// Moderation gave no answer, and the engine is set to refuse then.
         ModerationUnavailable = 304 "moderation_unavailable",
+        /// Logins can't be checked at the moment; wait.
+        AuthUnavailable = 305 "auth_unavailable",
         /// The server stops; reconnect.
         ShuttingDown = 310 "shutting_down",
         /// A fault of the server.
@@ -96,6 +102,8 @@ codes! {
         Internal = 4003 "internal",
         /// Too many frames in too short a time.
         Flood = 4004 "flood",
+        /// The login has ended; come back with a new token.
+        TokenExpired = 4005 "token_expired",
         /// The client breaks the protocol.
         BadRequest = 4500 "bad_request",
         /// No valid token, or none in time.
@@ -139,8 +147,20 @@ pub enum Error {
         max_bytes: usize,
     },
     /// A token that proves nothing.
-    #[error(transparent)]
-    Unauthenticated(#[from] Unauthenticated),
+    #[error("{0}")]
+    Unauthenticated(String),
+    /// A token that has ended.
+    #[error("the token has expired")]
+    TokenExpired,
+    /// Logins can't be checked at the moment.
+    #[error("logins can't be checked at the moment; try again")]
+    AuthUnavailable {
+        /// How long to wait.
+        retry_after: Duration,
+    },
+    /// Not allowed to this user.
+    #[error("{0}")]
+    Forbidden(&'static str),
     /// No such room, or not a member of it; a client can't distinguish the two.
     #[error("there is no such room, or you are not in it")]
     NoRoom,
@@ -200,6 +220,9 @@ impl Error {
             Self::InvalidText => ErrorCode::InvalidText,
             Self::TextTooLong { .. } => ErrorCode::TextTooLong,
             Self::Unauthenticated(_) => ErrorCode::Unauthenticated,
+            Self::TokenExpired => ErrorCode::TokenExpired,
+            Self::AuthUnavailable { .. } => ErrorCode::AuthUnavailable,
+            Self::Forbidden(_) => ErrorCode::Forbidden,
             Self::NoRoom => ErrorCode::NoRoom,
             Self::NoMessage => ErrorCode::NoMessage,
             Self::RateLimited { .. } => ErrorCode::RateLimited,
@@ -225,6 +248,7 @@ impl Error {
         match self {
             Self::RateLimited { retry_after, .. }
             | Self::Muted { retry_after }
+            | Self::AuthUnavailable { retry_after }
             | Self::Overloaded { retry_after } => Some(*retry_after),
             _ => None,
         }
@@ -234,6 +258,16 @@ impl Error {
 impl From<BackendError> for Error {
     fn from(error: BackendError) -> Self {
         Self::Backend(error)
+    }
+}
+
+impl From<AuthError> for Error {
+    fn from(error: AuthError) -> Self {
+        match error {
+            AuthError::Invalid | AuthError::Revoked => Self::Unauthenticated(error.to_string()),
+            AuthError::Expired => Self::TokenExpired,
+            AuthError::Unavailable { retry_after } => Self::AuthUnavailable { retry_after },
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Cursor, Entry, Epoch, Presence, RoomId, Seq, UserId, Watermarks};
@@ -71,4 +72,9 @@ pub enum Event {
     },
     /// A user who shares a room with this one came online or went.
     Presence(Presence),
+    /// The login of this connection ends soon: renew it, or come back with another token.
+    Expiring {
+        /// The end of the login.
+        expires_at: DateTime<Utc>,
+    },
 }

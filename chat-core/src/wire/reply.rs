@@ -64,6 +64,8 @@ macro_rules! replies {
 replies! {
     /// To `hello`.
     Welcome(Welcome),
+    /// To `renew`.
+    Renewed(Renewed),
     /// To `open`.
     Room(RoomView),
     /// To `rooms`.
@@ -93,6 +95,17 @@ pub struct Welcome {
     pub user: UserId,
     /// This connection.
     pub session: SessionId,
+    /// The end of the login; absent when it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<DateTime<Utc>>,
+}
+
+/// A connection whose token was replaced.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Renewed {
+    /// The end of the login; absent when it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<DateTime<Utc>>,
 }
 
 /// One page of a user's rooms.

@@ -2,12 +2,15 @@
 
 use std::{
     collections::{HashMap, hash_map::Entry},
+    convert::Infallible,
     net::{IpAddr, Ipv6Addr},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
+
+use axum::{extract::FromRequestParts, http::request::Parts};
 
 use super::metrics::{Limit, Metrics};
 use crate::config::Settings;
@@ -47,6 +50,19 @@ struct Counted {
     connections: Arc<Connections>,
     ip: Option<IpAddr>,
     settled: AtomicBool,
+}
+
+/// The address of a request's client; `None` on a Unix socket, and where the routes are nested in another
+/// service.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Address(pub(crate) Option<IpAddr>);
+
+impl<S: Sync> FromRequestParts<S> for Address {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(parts.extensions.get().and_then(Settle::address)))
+    }
 }
 
 impl Connections {
@@ -117,6 +133,11 @@ impl Settle {
     /// Counts one more from the same address, as new; `None` when it is one too many.
     pub(crate) fn admit_another(&self) -> Option<Slot> {
         self.0.connections.admit(self.0.ip)
+    }
+
+    /// The client's address; `None` on a Unix socket.
+    pub(crate) fn address(&self) -> Option<IpAddr> {
+        self.0.ip
     }
 
     /// Counts the connection as new no longer.

@@ -34,7 +34,8 @@ impl From<Error> for Failure {
             ErrorCode::InvalidText | ErrorCode::TextTooLong | ErrorCode::Moderated => {
                 StatusCode::UNPROCESSABLE_ENTITY
             }
-            ErrorCode::Unauthenticated => StatusCode::UNAUTHORIZED,
+            ErrorCode::Unauthenticated | ErrorCode::TokenExpired => StatusCode::UNAUTHORIZED,
+            ErrorCode::Forbidden => StatusCode::FORBIDDEN,
             ErrorCode::NoRoom | ErrorCode::NoMessage => StatusCode::NOT_FOUND,
             ErrorCode::RateLimited | ErrorCode::Muted | ErrorCode::TooManySessions => {
                 StatusCode::TOO_MANY_REQUESTS
@@ -44,6 +45,7 @@ impl From<Error> for Failure {
             | ErrorCode::OutcomeUnknown
             | ErrorCode::Overloaded
             | ErrorCode::ModerationUnavailable
+            | ErrorCode::AuthUnavailable
             | ErrorCode::ShuttingDown => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };

@@ -5,10 +5,12 @@ use axum::{
     extract::{Query, State, rejection::QueryRejection},
     http::{HeaderMap, StatusCode},
 };
-use chat_core::{Actor, Entry, EntryBody, Error, MessageId, Page, RoomId, UserId, old_time};
+use chat_core::{
+    Actor, Entry, EntryBody, Error, MessageId, Page, RoomId, UserId, old_time, port::Via,
+};
 use serde::{Deserialize, Serialize};
 
-use crate::http::{app::App, failure::Failure};
+use crate::http::{app::App, connections::Address, failure::Failure};
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Between {
@@ -37,6 +39,7 @@ pub(super) struct OldMessage {
 /// two users; to others the room does not exist.
 pub(super) async fn last_messages(
     State(app): State<App>,
+    address: Address,
     headers: HeaderMap,
     query: Result<Query<Between>, QueryRejection>,
 ) -> Result<Json<Vec<OldMessage>>, Failure> {
@@ -52,16 +55,17 @@ pub(super) async fn last_messages(
     let (from, to) = (UserId::new(from)?, UserId::new(to)?);
     let room = RoomId::direct(&from, &to)?;
     let caller = if app.login.is_open() {
-        from
+        app.engine.actor(from)
     } else {
-        let caller = app.login.bearer(&headers).await?;
-        if caller != from && caller != to {
+        let Address(address) = address;
+        let caller = app.login.bearer(&headers, Via::SocketIo, address).await?;
+        if caller.user != from && caller.user != to {
             return Err(Error::NoRoom.into());
         }
-        caller
+        app.engine.actor_of(caller)
     };
     let limit = limit.unwrap_or(DEFAULT).min(MOST);
-    Ok(Json(newest(&app.engine.actor(caller), &room, limit).await?))
+    Ok(Json(newest(&caller, &room, limit).await?))
 }
 
 /// Pages back until there are enough messages among the entries.

@@ -1,16 +1,22 @@
 //! One connection: its first command says which user it is; then commands go in and frames come out.
 
-use std::{convert::Infallible, future::Future, io, pin::pin, sync::Arc};
+use std::{
+    convert::Infallible, future::Future, io, net::IpAddr, pin::pin, sync::Arc, time::Duration,
+};
 
 use chat_core::{
-    Answer, CloseReason, Command, Connect, Error, ErrorBody, Frame, Greeting, Outbox, Session,
-    Transport, Welcome, command::Hello, decode, port::Unauthenticated,
+    Answer, CloseReason, Command, Connect, Error, ErrorBody, Event, Frame, Greeting, Outbox,
+    Principal, Renewed, Session, Transport, Welcome,
+    command::{Hello, Renew},
+    decode,
+    port::{Secret, Via},
 };
 use hyper::upgrade::OnUpgrade;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::{
+    auth::expiry::{Due, Expiry},
     config::Settings,
     http::{
         app::App,
@@ -23,6 +29,9 @@ use crate::{
 /// How many frames are taken from the outbox and written at once.
 const BATCH: usize = 64;
 
+/// The time that has to pass between two renewals of a login.
+const BETWEEN_RENEWALS: Duration = Duration::from_secs(10);
+
 /// A native WebSocket, and what its task keeps.
 pub(super) struct Connection {
     app: App,
@@ -34,12 +43,19 @@ pub(super) struct Connection {
     /// Whether the client has been pinged since.
     pinged: bool,
     bad_frames: usize,
+    /// The client's address.
+    from: Option<IpAddr>,
+    expiry: Expiry,
+    /// When the login was last renewed.
+    renewed: Option<Instant>,
 }
 
 /// Why a connection ends.
 enum End {
     /// We close it.
     Close(CloseReason),
+    /// The login has ended: nothing that is queued may go out any more.
+    Expired,
     /// The client is gone.
     Gone,
 }
@@ -51,8 +67,14 @@ impl From<io::Error> for End {
 }
 
 impl Connection {
-    /// Serves a connection from its upgrade to its end.
-    pub(super) async fn run(upgrade: OnUpgrade, app: App, settle: Option<Settle>) {
+    /// Serves a connection from its upgrade to its end. A client that has proved who it is with the upgrade
+    /// is `known`.
+    pub(super) async fn run(
+        upgrade: OnUpgrade,
+        app: App,
+        settle: Option<Settle>,
+        known: Option<Arc<Principal>>,
+    ) {
         let upgraded = stream::upgraded(upgrade, app.settings.write_timeout).await;
         let Some((stream, read)) = upgraded else {
             return;
@@ -64,82 +86,104 @@ impl Connection {
             heard: Instant::now(),
             pinged: false,
             bad_frames: 0,
+            from: settle.as_ref().and_then(Settle::address),
+            expiry: Expiry::default(),
+            renewed: None,
             app,
         };
-        let Err(end) = connection.serve(settle).await;
+        let Err(end) = connection.serve(settle, known).await;
         let reason = match end {
             End::Close(reason) => Some(reason),
+            End::Expired => Some(CloseReason::TokenExpired),
             // Perhaps we have closed it, and it was gone before it could read why.
             End::Gone => connection.outbox.closed(),
         };
         if let Some(reason) = reason {
             connection.app.metrics.closed.count(reason);
         }
-        if let End::Close(reason) = end {
-            tracing::debug!(reason = reason.name(), "a connection is closed");
-            let within = connection.app.settings.write_timeout;
-            drop(Box::pin(timeout(within, connection.close(reason))).await);
+        let within = connection.app.settings.write_timeout;
+        match end {
+            End::Close(reason) => {
+                tracing::debug!(reason = reason.name(), "a connection is closed");
+                drop(Box::pin(timeout(within, connection.close(reason))).await);
+            }
+            End::Expired => drop(Box::pin(timeout(within, connection.cut())).await),
+            End::Gone => {}
         }
     }
 
-    async fn serve(&mut self, settle: Option<Settle>) -> Result<Infallible, End> {
+    async fn serve(
+        &mut self,
+        settle: Option<Settle>,
+        known: Option<Arc<Principal>>,
+    ) -> Result<Infallible, End> {
         // What is seldom under way is boxed, for a task is as large as the largest thing it awaits.
-        let session = Box::pin(self.greet()).await?;
+        let mut session = Box::pin(self.greet(known)).await?;
         if let Some(settle) = settle {
             settle.settle();
         }
         loop {
             let text = self.next().await?;
             match decode(&text) {
-                Ok(request) => self.writing(Box::pin(session.dispatch(request))).await?,
+                Ok(request) => match request.command {
+                    Command::Renew(Renew { token }) => {
+                        Box::pin(self.renew(&mut session, request.id, token)).await?;
+                    }
+                    _ => self.writing(Box::pin(session.dispatch(request))).await?,
+                },
                 Err((id, error)) => self.refuse(id, &error)?,
             }
         }
     }
 
     /// Waits for `hello` and connects the user.
-    async fn greet(&mut self) -> Result<Session, End> {
+    async fn greet(&mut self, known: Option<Arc<Principal>>) -> Result<Session, End> {
         let within = self.app.settings.auth_timeout;
         let stop = self.app.stop.clone();
         let text = match stop.run_until_cancelled(timeout(within, self.next())).await {
             None => return Err(End::Close(CloseReason::Shutdown)),
             Some(Ok(text)) => text?,
             Some(Err(_)) => {
-                let reason = format!("hello has to be said within {within:?}");
-                return Err(self.end(
-                    None,
-                    &Unauthenticated { reason }.into(),
-                    CloseReason::Unauthenticated,
-                ));
+                let error =
+                    Error::Unauthenticated(format!("hello has to be said within {within:?}"));
+                return Err(self.end(None, &error, CloseReason::Unauthenticated));
             }
         };
         let request =
             decode(&text).map_err(|(id, error)| self.end(id, &error, CloseReason::BadRequest))?;
         let id = Some(request.id);
         let Command::Hello(Hello { token, cursors }) = request.command else {
-            let reason = "the first command has to be hello".to_owned();
-            return Err(self.end(
-                id,
-                &Unauthenticated { reason }.into(),
-                CloseReason::Unauthenticated,
-            ));
+            let error = Error::Unauthenticated("the first command has to be hello".to_owned());
+            return Err(self.end(id, &error, CloseReason::Unauthenticated));
         };
-        let login = self.app.login.clone();
-        let user = self
-            .writing(login.user(&token))
-            .await?
-            .map_err(|error| self.end(id, &error, CloseReason::Unauthenticated))?;
-        let (request, name) = (request.id, user.clone());
+        let principal = match known {
+            Some(known) if token.is_empty() => known,
+            known => {
+                let principal = self.login(id, token).await?;
+                if known.is_some_and(|known| known.user != principal.user) {
+                    let error = Error::Forbidden("the two tokens are of different users");
+                    return Err(self.end(id, &error, CloseReason::Unauthenticated));
+                }
+                principal
+            }
+        };
+        let engine = self.app.engine.clone();
+        self.expiry = Expiry::new(&principal, engine.clock().now());
+        let request = request.id;
+        let (user, expires_at) = (principal.user.clone(), principal.expires_at);
         let greeting = Greeting::new(move |session| {
-            let user = name;
-            Answer::new(request, Ok(Welcome { user, session }.into())).into()
+            let welcome = Welcome {
+                user,
+                session,
+                expires_at,
+            };
+            Answer::new(request, Ok(welcome.into())).into()
         });
         let connect = Connect {
-            user,
+            principal,
             cursors,
             greeting: Some(greeting),
         };
-        let engine = self.app.engine.clone();
         let transport = Arc::clone(&self.outbox);
         self.writing(engine.connect_with(connect, transport))
             .await?
@@ -151,6 +195,53 @@ impl Connection {
                 };
                 self.end(id, &error, reason)
             })
+    }
+
+    /// The user that the token of `hello` proves to be.
+    async fn login(&mut self, id: Option<u64>, token: String) -> Result<Arc<Principal>, End> {
+        let login = self.app.login.clone();
+        let token = Secret::from(token.into_bytes());
+        self.writing(login.principal(&token, Via::Native, self.from))
+            .await?
+            .map_err(|error| {
+                let reason = match error {
+                    // The token may be good: the client comes back with it.
+                    Error::AuthUnavailable { .. } => CloseReason::Internal,
+                    _ => CloseReason::Unauthenticated,
+                };
+                self.end(id, &error, reason)
+            })
+    }
+
+    /// Carries out `renew`. One that fails leaves the login as it is; one with a token of another user ends
+    /// the connection.
+    async fn renew(&mut self, session: &mut Session, id: u64, token: String) -> Result<(), End> {
+        let now = Instant::now();
+        if let Some(renewed) = self.renewed
+            && let Some(retry_after) = (renewed + BETWEEN_RENEWALS).checked_duration_since(now)
+        {
+            let error = Error::RateLimited {
+                retry_after,
+                muted_for: None,
+            };
+            return self.answer(Some(id), &error);
+        }
+        self.renewed = Some(now);
+        let login = self.app.login.clone();
+        let token = Secret::from(token.into_bytes());
+        let principal = login.principal(&token, Via::Native, self.from);
+        let principal = match self.writing(principal).await? {
+            Ok(principal) => principal,
+            Err(error) => return self.answer(Some(id), &error),
+        };
+        session
+            .renew(Arc::clone(&principal))
+            .map_err(|error| self.end(Some(id), &error, CloseReason::Unauthenticated))?;
+        self.expiry = Expiry::new(&principal, self.app.engine.clock().now());
+        let expires_at = principal.expires_at;
+        let answer = Answer::new(id, Ok(Renewed { expires_at }.into()));
+        let queued = self.outbox.try_send(answer.into());
+        queued.map_err(|_| End::Close(CloseReason::Slow))
     }
 
     /// Waits for the next text, and writes frames meanwhile.
@@ -168,6 +259,7 @@ impl Connection {
             };
             tokio::select! {
                 closed = self.outbox.recv_many(&mut self.batch, BATCH) => self.write(closed).await?,
+                due = self.expiry.due(&**self.app.engine.clock()) => self.expire(due)?,
                 received = self.socket.next() => {
                     if let Some(text) = self.take(received)? {
                         return Ok(text);
@@ -191,12 +283,30 @@ impl Connection {
             tokio::select! {
                 done = &mut work => return Ok(done),
                 closed = self.outbox.recv_many(&mut self.batch, BATCH) => self.write(closed).await?,
+                due = self.expiry.due(&**self.app.engine.clock()) => self.expire(due)?,
             }
         }
     }
 
-    /// Writes the batch.
+    /// Warns the client that the login ends, or ends the connection with it.
+    fn expire(&self, due: Due) -> Result<(), End> {
+        match due {
+            Due::Warning(expires_at) => {
+                // A client that reads nothing misses the warning, and comes back after the end.
+                self.outbox
+                    .try_send(Event::Expiring { expires_at }.into())
+                    .ok();
+                Ok(())
+            }
+            Due::End => Err(End::Expired),
+        }
+    }
+
+    /// Writes the batch, unless the login has ended.
     async fn write(&mut self, closed: Option<CloseReason>) -> Result<(), End> {
+        if self.expiry.is_over(&**self.app.engine.clock()) {
+            return Err(End::Expired);
+        }
         for frame in &self.batch {
             self.app.metrics.count_refusal(frame);
         }
@@ -252,6 +362,27 @@ impl Connection {
         Ok(())
     }
 
+    /// Says that the login has ended, and closes without anything that is queued: the client gets it when it
+    /// comes back.
+    async fn cut(&mut self) {
+        let reason = CloseReason::TokenExpired;
+        self.outbox.close(reason);
+        self.app.metrics.refusals.count(Error::TokenExpired.code());
+        let answer = Answer::Error {
+            id: None,
+            error: ErrorBody::from(&Error::TokenExpired),
+        };
+        let frame = Frame::from(answer);
+        if self
+            .socket
+            .write([&**frame.json()].into_iter())
+            .await
+            .is_ok()
+        {
+            self.socket.close(reason.code(), reason.name()).await;
+        }
+    }
+
     /// Writes what is left in the outbox, then closes with the reason.
     async fn close(&mut self, reason: CloseReason) {
         self.outbox.close(reason);
@@ -260,7 +391,7 @@ impl Connection {
             match self.write(closed).await {
                 Ok(()) => {}
                 Err(End::Close(reason)) => break reason,
-                Err(End::Gone) => return,
+                Err(End::Expired | End::Gone) => return,
             }
         };
         self.socket.close(reason.code(), reason.name()).await;

@@ -5,9 +5,12 @@ mod connection;
 use axum::{
     Router,
     extract::{Request, State},
+    http::header,
     response::{IntoResponse, Response},
     routing::get,
 };
+
+use chat_core::port::Via;
 
 use self::connection::Connection;
 use crate::{
@@ -30,9 +33,19 @@ async fn upgrade(State(app): State<App>, mut request: Request) -> Response {
         }
     };
     let settle = request.extensions_mut().remove::<Settle>();
+    // A client that can set headers may prove who it is with the upgrade.
+    let known = if request.headers().contains_key(header::AUTHORIZATION) {
+        let from = settle.as_ref().and_then(Settle::address);
+        match app.login.bearer(request.headers(), Via::Native, from).await {
+            Ok(principal) => Some(principal),
+            Err(error) => return Failure::from(error).into_response(),
+        }
+    } else {
+        None
+    };
     let upgraded = hyper::upgrade::on(request);
     app.tasks
         .clone()
-        .spawn(Connection::run(upgraded, app, settle));
+        .spawn(Connection::run(upgraded, app, settle, known));
     response
 }

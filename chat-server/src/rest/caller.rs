@@ -4,9 +4,9 @@ use axum::{
     extract::{FromRequestParts, Path},
     http::request::Parts,
 };
-use chat_core::{Actor, InvalidId};
+use chat_core::{Actor, InvalidId, port::Via};
 
-use crate::http::{app::App, failure::Failure};
+use crate::http::{app::App, connections::Address, failure::Failure};
 
 /// The user whom the request's token stands for.
 pub(super) struct Caller(pub(super) Actor);
@@ -15,8 +15,9 @@ impl FromRequestParts<App> for Caller {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
-        let user = app.login.bearer(&parts.headers).await?;
-        Ok(Self(app.engine.actor(user)))
+        let Ok(Address(from)) = Address::from_request_parts(parts, app).await;
+        let principal = app.login.bearer(&parts.headers, Via::Rest, from).await?;
+        Ok(Self(app.engine.actor_of(principal)))
     }
 }
 

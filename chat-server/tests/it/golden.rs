@@ -8,8 +8,8 @@ use std::{collections::BTreeSet, path::Path, sync::Arc};
 use chat_core::{
     Answer, ClientMessageId, CloseReason, Command, Cursor, Done, Entry, EntryBody, Epoch, Error,
     ErrorBody, ErrorCode, Event, Frame, GapReason, HistoryPage, Mark, MemberView, Membership,
-    MessageId, OnlineUsers, Outgoing, Page, Pong, Presence, PresenceOfUsers, Reply, Request,
-    Resumed, Room, RoomCursor, RoomId, RoomList, RoomView, Sent, Seq, SessionId, UserId,
+    MessageId, OnlineUsers, Outgoing, Page, Pong, Presence, PresenceOfUsers, Renewed, Reply,
+    Request, Resumed, Room, RoomCursor, RoomId, RoomList, RoomView, Sent, Seq, SessionId, UserId,
     Watermarks, Welcome, command, decode,
 };
 use chrono::{DateTime, Utc};
@@ -61,6 +61,10 @@ fn commands() -> Vec<Command> {
         command::Hello {
             token: "alice".to_owned(),
             cursors: vec![resume.clone()],
+        }
+        .into(),
+        command::Renew {
+            token: "alice".to_owned(),
         }
         .into(),
         command::Open { user: user("bob") }.into(),
@@ -162,6 +166,15 @@ fn replies() -> Vec<Reply> {
         Reply::Welcome(Welcome {
             user: user("alice"),
             session: SessionId(uuid(0x5e)),
+            expires_at: None,
+        }),
+        Reply::Welcome(Welcome {
+            user: user("alice"),
+            session: SessionId(uuid(0x5e)),
+            expires_at: Some(at(3_600)),
+        }),
+        Reply::Renewed(Renewed {
+            expires_at: Some(at(7_200)),
         }),
         Reply::Room(RoomView {
             room: log(),
@@ -278,6 +291,9 @@ fn events() -> Vec<Event> {
             active: true,
         },
         Event::Presence(online()),
+        Event::Expiring {
+            expires_at: at(3_600),
+        },
     ]
 }
 

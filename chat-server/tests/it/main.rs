@@ -15,6 +15,7 @@ mod faults;
 mod golden;
 #[cfg(unix)]
 mod import;
+mod logins;
 #[cfg(unix)]
 mod maintenance;
 mod metrics;

@@ -124,6 +124,7 @@ fn welcomed(lasting: &mut Lasting, now: Instant) -> Connection<'_> {
     let welcome = Reply::Welcome(Welcome {
         user: UserId::new("alice").unwrap(),
         session: SessionId(RandomIds.next()),
+        expires_at: None,
     });
     let actions = connection.step(now, SPACE, reply(1, welcome)).unwrap();
     assert_eq!(written(actions), [(2, listing(None))]);
@@ -162,6 +163,7 @@ fn a_message_without_an_answer_is_sent_again_on_the_next_connection() {
         let welcome = Reply::Welcome(Welcome {
             user: UserId::new("alice").unwrap(),
             session: SessionId(RandomIds.next()),
+            expires_at: None,
         });
         let actions = connection.step(now, SPACE, reply(1, welcome)).unwrap();
         assert_eq!(written(actions)[0].1, send("one"));
@@ -228,6 +230,7 @@ fn welcomed_with(lasting: &mut Lasting, now: Instant, questions: usize) -> Conne
     let welcome = Reply::Welcome(Welcome {
         user: UserId::new("alice").unwrap(),
         session: SessionId(RandomIds.next()),
+        expires_at: None,
     });
     let actions = connection.step(now, SPACE, reply(1, welcome)).unwrap();
     let commands: Vec<_> = written(actions).into_iter().map(|(_, c)| c).collect();

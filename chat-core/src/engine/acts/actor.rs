@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::{engine::parts::Parts, model::UserId};
+use crate::{
+    engine::parts::Parts,
+    model::{Principal, UserId},
+};
 
 /// A user as the one who acts, with or without a connection.
 ///
@@ -10,12 +13,17 @@ use crate::{engine::parts::Parts, model::UserId};
 #[derive(Debug, Clone)]
 pub struct Actor {
     pub(crate) parts: Arc<Parts>,
-    pub(crate) user: UserId,
+    pub(crate) principal: Arc<Principal>,
 }
 
 impl Actor {
     /// The user who acts.
     pub fn user(&self) -> &UserId {
-        &self.user
+        &self.principal.user
+    }
+
+    /// The user with what the login allows, and until when.
+    pub fn principal(&self) -> &Arc<Principal> {
+        &self.principal
     }
 }

@@ -12,18 +12,18 @@ use crate::{
         deliver::{device::Device, transport::Transport},
         parts::Parts,
     },
-    model::{SessionId, UserId},
+    model::{Principal, SessionId, UserId},
     wire::{
         Error, Event, Frame, Pong, RoomCursor,
-        command::{Hello, Ping},
+        command::{Hello, Ping, Renew},
     },
 };
 
 /// A user who connects, and the positions to resume from.
 #[derive(Debug)]
 pub struct Connect {
-    /// The user.
-    pub user: UserId,
+    /// The user who connects, and what the login allows.
+    pub principal: Arc<Principal>,
     /// The rooms to resume; each is caught up, and then live.
     pub cursors: Vec<RoomCursor>,
     /// The frame that is sent before anything else once the session is accepted. Default: none.
@@ -31,10 +31,17 @@ pub struct Connect {
 }
 
 impl Connect {
-    /// Connects with nothing to resume.
+    /// Connects a [trusted](Principal::trusted) user with nothing to resume.
     pub fn new(user: UserId) -> Self {
+        Arc::new(Principal::trusted(user)).into()
+    }
+}
+
+impl From<Arc<Principal>> for Connect {
+    /// Connects a user who has logged in, with nothing to resume.
+    fn from(principal: Arc<Principal>) -> Self {
         Self {
-            user,
+            principal,
             cursors: Vec::new(),
             greeting: None,
         }
@@ -67,12 +74,12 @@ pub(crate) async fn connect(
         return Err(Error::ShuttingDown);
     }
     let Connect {
-        user,
+        principal,
         cursors,
         greeting,
     } = connect;
     let id = SessionId(parts.ids.next());
-    let device = Arc::new(Device::new(id, user.clone(), transport));
+    let device = Arc::new(Device::new(id, principal.user.clone(), transport));
     // Live entries wait from before the first one can come: nothing falls between.
     for cursor in &cursors {
         device.begin_catch_up(&cursor.room);
@@ -81,7 +88,7 @@ pub(crate) async fn connect(
     let max = parts.config.sessions_per_user;
     let add = || parts.hub.add(Arc::clone(&device), max, first);
     let added = match &parts.listening {
-        Some(listening) => listening.listen(&user, add).await?,
+        Some(listening) => listening.listen(&principal.user, add).await?,
         None => add(),
     };
     if !added {
@@ -89,7 +96,7 @@ pub(crate) async fn connect(
     }
     let actor = Actor {
         parts: Arc::clone(parts),
-        user,
+        principal,
     };
     let session = Session::new(actor, device);
     // `drain` may have begun since, and listed the sessions before this one was there.
@@ -115,6 +122,13 @@ pub(crate) async fn connect(
 impl Act for Hello {
     async fn act(self, _: &Session, answer: Answering<Self>) {
         answer.give(Err(Error::BadRequest("hello has been said".to_owned())));
+    }
+}
+
+impl Act for Renew {
+    async fn act(self, _: &Session, answer: Answering<Self>) {
+        let why = "this transport renews no logins";
+        answer.give(Err(Error::BadRequest(why.to_owned())));
     }
 }
 

@@ -45,7 +45,7 @@ impl Actor {
             return Err(Error::NoRoom);
         }
         let access = &self.parts.access;
-        let live = access.enter(&self.user, room, IfAbsent::Refuse).await?;
+        let live = access.enter(self.user(), room, IfAbsent::Refuse).await?;
         self.append(live, body).await.map(drop)
     }
 }

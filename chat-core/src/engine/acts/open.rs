@@ -22,9 +22,9 @@ impl Actor {
     ///
     /// [`Error::InvalidId`] when `peer` is the user, or a backend's failure.
     pub async fn open(&self, peer: &UserId) -> Result<RoomView, Error> {
-        let id = RoomId::direct(&self.user, peer)?;
+        let id = RoomId::direct(self.user(), peer)?;
         let access = &self.parts.access;
-        access.enter(&self.user, &id, IfAbsent::Create).await?;
+        access.enter(self.user(), &id, IfAbsent::Create).await?;
         self.view(&id).await
     }
 
@@ -40,7 +40,7 @@ impl Actor {
             leases,
             ..
         } = &*self.parts;
-        let live = access.enter(&self.user, id, IfAbsent::Refuse).await?;
+        let live = access.enter(self.user(), id, IfAbsent::Refuse).await?;
         let room = store.room(id).await?.ok_or(Error::NoRoom)?;
         let members = live.members();
         let members = &members[..members.len().min(MEMBERS_SHOWN)];

@@ -22,11 +22,11 @@ impl Actor {
     /// [`Error::NoRoom`], or a backend's failure.
     pub async fn receipt(&self, room: &RoomId, mark: Mark, upto: Seq) -> Result<Watermarks, Error> {
         let Parts { access, store, .. } = &*self.parts;
-        let live = access.enter(&self.user, room, IfAbsent::Refuse).await?;
-        match store.advance(room, &self.user, mark, upto).await? {
+        let live = access.enter(self.user(), room, IfAbsent::Refuse).await?;
+        match store.advance(room, self.user(), mark, upto).await? {
             Change::Unchanged(now) => {
                 // A node that died before it announced the receipt may have stored it.
-                let announced = live.announced().get(&self.user).copied();
+                let announced = live.announced().get(self.user()).copied();
                 if announced.is_none_or(|announced| now.is_ahead_of(announced)) {
                     self.announce_receipt(&live, announced.unwrap_or(now), now);
                 }
@@ -41,10 +41,10 @@ impl Actor {
 
     fn announce_receipt(&self, room: &LiveRoom, was: Watermarks, now: Watermarks) {
         let was = was.meet(now);
-        notify::receipt(&self.parts.hub, room, &self.user, was, now);
+        notify::receipt(&self.parts.hub, room, self.user(), was, now);
         self.parts.hints.to_members(room, || Hint::Receipt {
             room: room.id.clone(),
-            user: self.user.clone(),
+            user: self.user().clone(),
             was,
         });
     }

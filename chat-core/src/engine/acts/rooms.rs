@@ -27,7 +27,7 @@ impl Actor {
         let mut rooms = self
             .parts
             .store
-            .rooms_of(&self.user, after, one_more)
+            .rooms_of(self.user(), after, one_more)
             .await?;
         let more = rooms.len() > limit;
         rooms.truncate(limit);

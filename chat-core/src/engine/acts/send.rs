@@ -129,7 +129,7 @@ impl Actor {
         done: Responder,
     ) {
         let parts = &*self.parts;
-        let waiter = Waiter::new(&self.user, room, parts.clock.monotonic(), done);
+        let waiter = Waiter::new(self.user(), room, parts.clock.monotonic(), done);
         let accepted = async {
             // Before anything is taken from a budget.
             parts.queue.admit(waiter.since)?;
@@ -150,7 +150,7 @@ impl Actor {
         body: NewBody,
     ) -> Result<(Arc<LiveRoom>, EntryBody), Error> {
         let Parts { access, review, .. } = &*self.parts;
-        let user = &self.user;
+        let user = self.user();
         if let NewBody::Message(text) | NewBody::Edit { text, .. } = &body {
             review.check(text)?;
         }
@@ -178,7 +178,7 @@ impl Actor {
     pub(crate) async fn append(&self, room: Arc<LiveRoom>, body: EntryBody) -> Result<Sent, Error> {
         let (respond, sent) = awaited();
         let since = self.parts.clock.monotonic();
-        let waiter = Waiter::new(&self.user, &room.id, since, respond);
+        let waiter = Waiter::new(self.user(), &room.id, since, respond);
         self.enqueue(room, body, self.new_client_id()?, waiter);
         sent.await.unwrap_or(Err(Error::ShuttingDown))
     }
@@ -196,7 +196,7 @@ impl Actor {
         let entry = NewEntry {
             room: room.id.clone(),
             id: MessageId(ids.next()),
-            author: self.user.clone(),
+            author: self.user().clone(),
             client_id,
             at: clock.now(),
             body,

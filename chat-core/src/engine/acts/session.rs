@@ -8,8 +8,8 @@ use crate::{
         deliver::{device::Device, outbox::Outbox},
         presence::leases::Departure,
     },
-    model::SessionId,
-    wire::{CloseReason, Event, Frame, Outgoing},
+    model::{Principal, SessionId},
+    wire::{CloseReason, Error, Event, Frame, Outgoing},
 };
 
 /// One connected device of a user: everything an [`Actor`] can do, and events through its
@@ -32,6 +32,22 @@ impl Session {
     /// The id of this session.
     pub fn id(&self) -> SessionId {
         self.device.session
+    }
+
+    /// Replaces the login of this session by a newer one of the same user.
+    ///
+    /// Whoever authenticates the users of the transport calls this, and closes the session when its login
+    /// [ends](Principal::expires_at): the engine doesn't.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`] when it is the login of another user; the session keeps the one it has.
+    pub fn renew(&mut self, principal: Arc<Principal>) -> Result<(), Error> {
+        if principal.user != *self.user() {
+            return Err(Error::Forbidden("the token is of another user"));
+        }
+        self.actor.principal = principal;
+        Ok(())
     }
 
     /// Ends the connection for this reason, after what is queued.

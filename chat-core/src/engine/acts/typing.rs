@@ -24,8 +24,8 @@ impl Actor {
     /// [`Error::NoRoom`], or a backend's failure.
     pub async fn typing(&self, room: &RoomId) -> Result<(), Error> {
         let Parts { access, typing, .. } = &*self.parts;
-        let room = access.enter(&self.user, room, IfAbsent::Refuse).await?;
-        typing.begin_or_renew(&room, &self.user);
+        let room = access.enter(self.user(), room, IfAbsent::Refuse).await?;
+        typing.begin_or_renew(&room, self.user());
         Ok(())
     }
 }

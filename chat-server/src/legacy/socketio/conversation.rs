@@ -1,10 +1,13 @@
 //! One client above the protocol: the user that it is, the user that it talks to, and its events.
 
-use std::{collections::VecDeque, future::Future, pin::Pin, sync::Arc, time::Duration, vec};
+use std::{
+    collections::VecDeque, future::Future, net::IpAddr, pin::Pin, sync::Arc, time::Duration, vec,
+};
 
 use chat_core::{
     Actor, ClientMessageId, Clock, CloseReason, EntryBody, Error, ErrorBody, Event, Frame, IdGen,
-    MessageId, NewBody, Outgoing, Responder, RoomId, Sent, UserId,
+    MessageId, NewBody, Outgoing, Principal, Responder, RoomId, Sent,
+    port::{Secret, Via},
 };
 use serde_json::json;
 use tokio::time::Instant;
@@ -34,6 +37,8 @@ pub(super) struct Conversation {
     context: Arc<Context>,
     queue: Arc<Queue>,
     identity: Option<Identity>,
+    /// The client's address.
+    from: Option<IpAddr>,
     /// Ends the count of its connection as new when the client has a name.
     settle: Option<Settle>,
     /// When the changes of name and partner made so far are paid off.
@@ -66,7 +71,7 @@ enum Ask {
 
 /// The state of a call.
 enum Done {
-    Known(Result<UserId, Error>, Option<u64>),
+    Known(Result<Arc<Principal>, Error>, Option<u64>),
     Named(Result<Identity, Error>, Option<u64>),
     Opened(Result<RoomId, Error>, Option<u64>),
     Carried(Result<(), Error>, Option<u64>),
@@ -83,6 +88,7 @@ impl Conversation {
             context,
             queue,
             identity: None,
+            from: settle.as_ref().and_then(Settle::address),
             settle,
             switches_paid: Instant::now(),
             waiting: VecDeque::new(),
@@ -275,10 +281,11 @@ impl Conversation {
     }
 
     fn begin(&mut self, event: Incoming, ack: Option<u64>) -> Result<Boxed<Done>, Error> {
-        if let Incoming::SetUsername(name) = event {
-            let login = self.context.app.login.clone();
+        if let Incoming::SetUsername(token) = event {
+            let (login, from) = (self.context.app.login.clone(), self.from);
+            let token = Secret::from(token.into_bytes());
             return Ok(Box::pin(async move {
-                Done::Known(login.user(&name).await, ack)
+                Done::Known(login.principal(&token, Via::SocketIo, from).await, ack)
             }));
         }
         let Some(identity) = &mut self.identity else {
@@ -347,7 +354,7 @@ impl Conversation {
         let (result, ack) = match done {
             Done::Submitted => return,
             Done::Carried(result, ack) => (result, ack),
-            Done::Known(Ok(user), ack) => match self.become_user(user, ack) {
+            Done::Known(Ok(principal), ack) => match self.become_user(principal, ack) {
                 Ok(None) => (Ok(()), ack),
                 Ok(work) => {
                     self.work = work;
@@ -383,13 +390,13 @@ impl Conversation {
     /// Takes another name; `None` when the client has it already.
     fn become_user(
         &mut self,
-        user: UserId,
+        principal: Arc<Principal>,
         ack: Option<u64>,
     ) -> Result<Option<Boxed<Done>>, Error> {
         let identity = self.identity.as_ref();
         // One whose session has ended leaves with its name.
         let present = identity.filter(|identity| identity.session.is_some() || self.gone);
-        if present.is_some_and(|identity| *identity.user.user() == user) {
+        if present.is_some_and(|identity| *identity.user.user() == principal.user) {
             return Ok(None);
         }
         pay_for_switch(&mut self.switches_paid)?;
@@ -402,7 +409,7 @@ impl Conversation {
             self.gone,
         );
         Ok(Some(Box::pin(async move {
-            Done::Named(Identity::take(&context, queue, user, gone).await, ack)
+            Done::Named(Identity::take(&context, queue, principal, gone).await, ack)
         })))
     }
 

@@ -1,0 +1,3 @@
+//! Logins that prove who somebody is, and their end.
+
+pub(crate) mod expiry;

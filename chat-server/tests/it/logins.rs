@@ -1,0 +1,150 @@
+//! Logins with an end: the warning before it, renewing, and a connection that outlives its token not.
+
+use async_trait::async_trait;
+use chat_core::{
+    Principal, UserId,
+    port::{AuthError, Authenticator, Credential},
+};
+use chat_server::Server;
+use chat_testkit::{Client, Closed};
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+
+use crate::embedding::{Device, Place, engine};
+
+/// Believes tokens like `alice until 2026-11-28T12:00:00Z`.
+#[derive(Debug)]
+struct Dated;
+
+#[async_trait]
+impl Authenticator for Dated {
+    async fn authenticate(&self, presented: &Credential<'_>) -> Result<Principal, AuthError> {
+        let token = presented.token.text().ok_or(AuthError::Invalid)?;
+        let (name, end) = token.split_once(" until ").ok_or(AuthError::Invalid)?;
+        let end = DateTime::parse_from_rfc3339(end).map_err(|_| AuthError::Invalid)?;
+        if end <= now() {
+            return Err(AuthError::Expired);
+        }
+        Ok(Principal {
+            expires_at: Some(end.to_utc()),
+            ..Principal::trusted(UserId::new(name).unwrap())
+        })
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the engine's clock is the machine's here"
+)]
+fn now() -> DateTime<Utc> {
+    Utc::now()
+}
+
+fn token(user: &str, end: DateTime<Utc>) -> String {
+    format!("{user} until {}", end.to_rfc3339())
+}
+
+fn seconds(seconds: i64) -> DateTime<Utc> {
+    now() + TimeDelta::seconds(seconds)
+}
+
+async fn place() -> Place {
+    let server = Server::builder(engine()).authenticator(Dated).build();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(server.serve(listener, std::future::pending()));
+    Place::Tcp(address, "")
+}
+
+async fn renew(device: &mut Device, token: &str) -> serde_json::Value {
+    device.ask(json!({ "type": "renew", "token": token })).await
+}
+
+#[tokio::test]
+async fn a_connection_is_warned_of_the_end_of_its_login_and_closed_at_it() {
+    let place = place().await;
+    let end = seconds(2);
+    let (mut alice, welcome) = place.native(&token("alice", end)).await;
+    let told = welcome["result"]["expires_at"].as_str().unwrap();
+    assert_eq!(DateTime::parse_from_rfc3339(told).unwrap(), end);
+    let warned = alice.event("expiring").await;
+    assert!(now() < end, "{warned}");
+    let (error, closed) = alice.end().await;
+    assert!((TimeDelta::zero()..TimeDelta::milliseconds(500)).contains(&(now() - end)));
+    assert_eq!(error, Some(111));
+    assert_eq!(closed, Closed::With(4005));
+    let (mut late, error) = place.native(&token("alice", end)).await;
+    assert_eq!(error["error"]["code"], 111);
+    assert_eq!(late.end().await.1, Closed::With(4501));
+    let expired = format!("authorization: Bearer {}\r\n", token("alice", end));
+    let (status, _, body) = place.http("GET", "/v1/rooms", &expired).await;
+    assert!(status == 401 && body.contains(r#""code":111"#), "{body}");
+}
+
+#[tokio::test]
+async fn a_renewed_login_keeps_its_connection_beyond_the_first_end() {
+    let place = place().await;
+    let first = seconds(2);
+    let (mut alice, _) = place.native(&token("alice", first)).await;
+    let renewed = renew(&mut alice, &token("alice", seconds(3_600))).await;
+    assert_eq!(renewed["result"]["kind"], "renewed", "{renewed}");
+    let again = renew(&mut alice, &token("alice", seconds(3_600))).await;
+    assert_eq!(again["error"]["code"], 210, "{again}");
+    let (mut other, _) = place.native(&token("bob", first)).await;
+    assert_eq!(other.end().await.1, Closed::With(4005));
+    assert!(now() >= first);
+    let open = alice.ask(json!({ "type": "open", "user": "bob" })).await;
+    assert_eq!(open["result"]["kind"], "room", "{open}");
+}
+
+#[tokio::test]
+async fn a_renewal_that_is_refused_leaves_the_login_as_it_is() {
+    let place = place().await;
+    let (mut alice, _) = place.native(&token("alice", seconds(2))).await;
+    let refused = renew(&mut alice, &token("alice", seconds(-1))).await;
+    assert_eq!(refused["error"]["code"], 111, "{refused}");
+    let ping = alice.ask(json!({ "type": "ping" })).await;
+    assert_eq!(ping["result"]["kind"], "pong");
+    assert_eq!(alice.end().await.1, Closed::With(4005));
+}
+
+#[tokio::test]
+async fn a_renewal_with_the_token_of_another_user_ends_the_connection() {
+    let place = place().await;
+    let (mut alice, _) = place.native(&token("alice", seconds(60))).await;
+    let refused = renew(&mut alice, &token("bob", seconds(60))).await;
+    assert_eq!(refused["error"]["code"], 202, "{refused}");
+    assert_eq!(alice.end().await.1, Closed::With(4501));
+}
+
+/// A WebSocket whose handshake brought a token.
+async fn with_bearer(place: &Place, token: &str) -> Result<Device, u16> {
+    let mut handshake = "ws://x/v1/ws".into_client_request().unwrap();
+    let bearer = format!("Bearer {token}").parse().unwrap();
+    handshake.headers_mut().insert("authorization", bearer);
+    Client::shaking(place.connect().await, handshake).await
+}
+
+#[tokio::test]
+async fn a_token_that_came_with_the_handshake_stands_for_that_of_hello() {
+    let place = place().await;
+    let alice = token("alice", seconds(60));
+    let with = async |hello: serde_json::Value| {
+        let mut device = with_bearer(&place, &alice).await.unwrap();
+        let answer = device.ask(hello).await;
+        (device, answer)
+    };
+    let (_, welcome) = with(json!({ "type": "hello" })).await;
+    assert_eq!(welcome["result"]["user"], "alice", "{welcome}");
+    let (_, both) = with(json!({ "type": "hello", "token": alice })).await;
+    assert_eq!(both["result"]["user"], "alice", "{both}");
+    let (mut two, refused) =
+        with(json!({ "type": "hello", "token": token("bob", seconds(60)) })).await;
+    assert_eq!(refused["error"]["code"], 202, "{refused}");
+    assert_eq!(two.end().await.1, Closed::With(4501));
+    let expired = token("alice", seconds(-1));
+    let refused = with_bearer(&place, &expired).await;
+    assert_eq!(refused.err(), Some(401));
+}
