@@ -117,47 +117,45 @@ impl Client {
     /// the result does not take the message back.
     pub fn send(&self, room: &RoomId, text: impl Into<String>) -> Sending {
         let (room, text) = (room.clone(), text.into());
-        self.queue(|client_id| {
-            command::Send {
-                room,
-                text,
-                client_id,
-            }
-            .into()
+        self.queue(|client_id| command::Send {
+            room,
+            text,
+            client_id,
         })
     }
 
     /// Queues a new text for one of the user's own messages, as [`send`](Self::send) does.
     pub fn edit(&self, room: &RoomId, target: Seq, text: impl Into<String>) -> Sending {
         let (room, text) = (room.clone(), text.into());
-        self.queue(|client_id| {
-            command::Edit {
-                room,
-                target,
-                text,
-                client_id,
-            }
-            .into()
+        self.queue(|client_id| command::Edit {
+            room,
+            target,
+            text,
+            client_id,
         })
     }
 
     /// Queues the removal of one of the user's own messages, as [`send`](Self::send) does.
     pub fn delete(&self, room: &RoomId, target: Seq) -> Sending {
         let room = room.clone();
-        self.queue(|client_id| {
-            command::Delete {
-                room,
-                target,
-                client_id,
-            }
-            .into()
+        self.queue(|client_id| command::Delete {
+            room,
+            target,
+            client_id,
         })
     }
 
-    fn queue(&self, command: impl FnOnce(Option<ClientMessageId>) -> Command) -> Sending {
+    /// Queues any command that stores an entry, as [`send`](Self::send) does.
+    ///
+    /// `command` gets the client message id under which a server stores the entry once, however often
+    /// the command is sent again. A command without it may be stored twice.
+    pub fn queue<C: Ask<Reply = Sent>>(
+        &self,
+        command: impl FnOnce(Option<ClientMessageId>) -> C,
+    ) -> Sending {
         let (done, answer) = oneshot::channel();
         let client_id = ClientMessageId::new(self.ids.next().to_string()).ok();
-        let command = command(client_id.clone());
+        let command = command(client_id.clone()).into();
         if let Some(error) = too_large(&command, ErrorCode::TextTooLong) {
             let _ = done.send(Err(error));
         } else if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
@@ -239,8 +237,20 @@ impl Client {
         Ok(self.ask(command::Online {}).await?.users)
     }
 
-    /// Asks the server, and waits for the reply that the table of commands names.
-    async fn ask<C: Ask>(&self, command: C) -> Result<C::Reply, RequestError> {
+    /// Sends any command, and waits for the reply that it has.
+    ///
+    /// It is sent again when the connection is lost before the reply, so it should be one that may
+    /// be carried out twice; [`queue`](Self::queue) is for those that store something. The client
+    /// itself says `hello`, pages what was missed, and sends receipts and typing notices.
+    ///
+    /// # Errors
+    ///
+    /// [`RequestError`]; [`TimedOut`](RequestError::TimedOut) after 15 s, connected or not.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, it throws the reply away; the command may have been carried out.
+    pub async fn ask<C: Ask>(&self, command: C) -> Result<C::Reply, RequestError> {
         let command = command.into();
         if let Some(error) = too_large(&command, ErrorCode::BadRequest) {
             return Err(error);

@@ -237,6 +237,20 @@ async fn more_than_a_resume_gives_is_paged_even_if_nothing_follows() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_command_without_a_method_of_its_own_is_sent_all_the_same() {
+    let server = Server::start(engine(), Box::new(|| false)).await;
+    let (alice, _events) = client(&server, "alice");
+    let sending = alice.queue(|client_id| command::Send {
+        room: room(),
+        text: "hello".to_owned(),
+        client_id,
+    });
+    assert!(sending.client_id().is_some());
+    assert_eq!(sending.await.unwrap().seq, Seq(1));
+    alice.ask(command::Ping {}).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_consumer_that_sleeps_loses_nothing() {
     let engine = ChatEngine::builder()
         .config(Config {
