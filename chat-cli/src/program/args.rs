@@ -5,9 +5,11 @@ use std::{path::PathBuf, time::Duration};
 use chat_core::UserId;
 use clap::Parser;
 
+use super::command::JSON;
+
 /// Chat with somebody in the terminal, or from a script.
 #[derive(Debug, Parser)]
-#[command(name = "chat-cli", version, after_help = HELP)]
+#[command(name = "chat-cli", version, after_help = help())]
 pub(crate) struct Args {
     /// Your name
     pub(crate) me: UserId,
@@ -56,7 +58,10 @@ impl Args {
     }
 }
 
-const HELP: &str = r#"On a terminal:
+/// The part of `--help` after the options.
+fn help() -> String {
+    format!(
+        r#"On a terminal:
   Type a message and press Enter. /help shows the commands. Ctrl+C or Ctrl+D leaves.
   [SENT] stored by the server, [DELIVERED] reached the other, [READ] was shown to the other.
   Only what was shown counts as read: /more shows what was missed beyond the last messages.
@@ -68,8 +73,8 @@ From a script:
   are too many messages, a line waits as long as the server says and is sent then; with --json
   it is refused, and the script decides.
 
-  --json: a line that begins with { is a command, any other line is a message.
-    {"send":"hi"}   {"edit":{"seq":7,"text":"hello"}}   {"delete":{"seq":7}}   {"more":50}
+  --json: a line that begins with {{ is a command, any other line is a message.
+    {JSON}
   Output, one object per line; "type" says which:
     connected     user, peer, room, online: after each (re)connect
     disconnected  reason, retry_in_ms
@@ -84,4 +89,6 @@ From a script:
   Control characters are escaped as \uXXXX.
 
 Exit codes: 0 left in order; 1 the server was lost or closed for good, or a message was not
-sent; 2 wrong usage."#;
+sent; 2 wrong usage."#
+    )
+}

@@ -2,7 +2,7 @@
 
 use std::{io, pin::pin, time::Duration};
 
-use chat_cli::{Client, ClientError, ClientEvent, Events, Sending};
+use chat_cli::{Client, ClientError, ClientEvent, Events};
 use chat_core::{Page, RoomId, RoomView, UserId};
 use tokio::{
     sync::mpsc,
@@ -11,6 +11,7 @@ use tokio::{
 };
 
 use super::{
+    command::{Command, Write},
     happened::{Act, Answered, Greeting, Happened, Outcome, Topic},
     input::Input,
     output::Output,
@@ -74,7 +75,7 @@ impl Conversation {
                     Happened::Input(input.unwrap_or(Input::End))
                 }
                 () = at(self.view.alarm()) => Happened::Alarm,
-                () = &mut signal => Happened::Input(Input::Quit),
+                () = &mut signal => Happened::Input(Input::Command(Command::Quit)),
             };
             self.happened(happened)?;
         };
@@ -105,10 +106,9 @@ impl Conversation {
             Act::Show(shown) => self.output.show(&shown, &self.me)?,
             Act::Status(status) => self.output.set_status(status),
             Act::Greet(last) => self.greet(last),
-            Act::AskOnline => {
-                let client = self.client.clone();
-                self.asked
-                    .spawn(async move { Happened::Online(client.online().await) });
+            Act::Ask(question) => {
+                let answer = question.ask(self.client.clone());
+                self.asked.spawn(async { Happened::Line(answer.await) });
             }
             Act::AskEarlier(before, count) => {
                 let (client, room) = (self.client.clone(), self.room.clone());
@@ -118,16 +118,18 @@ impl Conversation {
                     Happened::Earlier(page)
                 });
             }
-            Act::Send(text) => self.await_answer(self.client.send(&self.room, text)),
-            Act::Edit(seq, text) => self.await_answer(self.client.edit(&self.room, seq, text)),
-            Act::Delete(seq) => self.await_answer(self.client.delete(&self.room, seq)),
+            Act::Write(write) => self.write(write),
             Act::Mark(room, mark, seq) => self.client.mark(&room, mark, seq),
             Act::Typing => self.client.typing(&self.room),
         }
         Ok(())
     }
 
-    fn await_answer(&mut self, sending: Sending) {
+    fn write(&mut self, write: Write) {
+        // The message that it is about was before it in the outbox, and gave it its number.
+        let Some(sending) = write.queue(&self.client, &self.room) else {
+            return;
+        };
         let client_id = sending.client_id().cloned();
         self.asked.spawn(async move {
             Happened::Answered(Answered {

@@ -6,6 +6,7 @@ use chat_cli::{ClientEvent, RequestError};
 use chat_core::{ClientMessageId, HistoryPage, Mark, RoomId, RoomView, Sent, Seq, UserId};
 
 use super::{
+    command::{Question, Write},
     input::Input,
     shown::{Shown, Status},
 };
@@ -53,7 +54,8 @@ pub(crate) enum Happened {
     Client(ClientEvent),
     Input(Input),
     Greeted(Result<Box<Greeting>, RequestError>),
-    Online(Result<Vec<UserId>, RequestError>),
+    /// The line that answers a question.
+    Line(Result<String, RequestError>),
     Earlier(Result<HistoryPage, RequestError>),
     Answered(Answered),
     /// The time that the view named as its next alarm has come.
@@ -69,7 +71,7 @@ pub(crate) struct Greeting {
     pub(crate) past: Option<HistoryPage>,
 }
 
-/// The answer to a message, an edit or a deletion.
+/// The answer to a [`Write`].
 #[derive(Debug)]
 pub(crate) struct Answered {
     pub(crate) client_id: Option<ClientMessageId>,
@@ -83,12 +85,10 @@ pub(crate) enum Act {
     Status(Status),
     /// Ask for a [`Greeting`], with this number of past entries if any.
     Greet(Option<usize>),
-    AskOnline,
+    Ask(Question),
     /// Ask for at most this number of entries before one.
     AskEarlier(Seq, usize),
-    Send(String),
-    Edit(Seq, String),
-    Delete(Seq),
+    Write(Write),
     Mark(RoomId, Mark, Seq),
     Typing,
 }

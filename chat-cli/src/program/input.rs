@@ -1,36 +1,16 @@
-//! What the user, or a script, asks for.
+//! One line of the input, as a command.
 
-use chat_core::Seq;
-use serde::Deserialize;
+use super::command::Command;
 
-/// One thing to do.
+/// What the user, or a script, does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Input {
-    Say(String),
-    /// A new text for the message `seq`; without a number, for the last own one on the screen.
-    Edit(Option<Seq>, String),
-    Delete(Option<Seq>),
-    /// Show entries before those shown; without a number, a page.
-    More(Option<usize>),
-    Who,
-    Help,
+    Command(Command),
     Typing,
     /// Not understood, and why.
     Wrong(String),
     /// The end of the input: finish what was asked.
     End,
-    /// Leave now.
-    Quit,
-}
-
-/// A command of a script.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-enum Command {
-    Send(String),
-    Edit { seq: Seq, text: String },
-    Delete { seq: Seq },
-    More(usize),
 }
 
 /// How to read a line.
@@ -54,46 +34,45 @@ pub(crate) fn read(line: &str, syntax: Syntax) -> Option<Input> {
     if bare.is_empty() {
         return None;
     }
-    Some(match syntax {
-        Syntax::Slash if line.starts_with("//") => Input::Say(line[1..].to_owned()),
-        Syntax::Slash if line.starts_with('/') => slash(line),
-        Syntax::Json if bare.starts_with('{') => match serde_json::from_str(bare) {
-            Ok(Command::Send(text)) => Input::Say(text),
-            Ok(Command::Edit { seq, text }) => Input::Edit(Some(seq), text),
-            Ok(Command::Delete { seq }) => Input::Delete(Some(seq)),
-            Ok(Command::More(count)) => Input::More(Some(count)),
-            Err(error) => Input::Wrong(format!("not a command: {error}")),
+    let command = match syntax {
+        Syntax::Slash if line.starts_with("//") => Command::send(&line[1..]),
+        Syntax::Slash if line.starts_with('/') => {
+            let (name, rest) = line.split_once(' ').unwrap_or((line, ""));
+            let Some(command) = Command::typed(name, rest.trim()) else {
+                let why = "/help shows the commands, and //TEXT sends /TEXT";
+                return Some(Input::Wrong(format!("not a command: {line}; {why}")));
+            };
+            command
+        }
+        Syntax::Json if bare.starts_with('{') => match Command::from_json(bare) {
+            Ok(command) => command,
+            Err(error) => return Some(Input::Wrong(format!("not a command: {error}"))),
         },
-        _ => Input::Say(line.to_owned()),
-    })
-}
-
-fn slash(line: &str) -> Input {
-    let (command, rest) = line.split_once(' ').unwrap_or((line, ""));
-    match (command, rest.trim()) {
-        ("/quit" | "/exit" | "/q", "") => Input::Quit,
-        ("/who", "") => Input::Who,
-        ("/more", "") => Input::More(None),
-        ("/help", _) => Input::Help,
-        ("/delete", "") => Input::Delete(None),
-        ("/edit", text) if !text.is_empty() => Input::Edit(None, text.to_owned()),
-        _ => Input::Wrong(format!(
-            "not a command: {line}; /help shows the commands, and //TEXT sends /TEXT"
-        )),
-    }
+        _ => Command::send(line),
+    };
+    Some(Input::Command(command))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::command::{Change, Target, Write};
     use super::*;
+    use chat_core::Seq;
 
     fn say(text: &str) -> Input {
-        Input::Say(text.to_owned())
+        Input::Command(Command::send(text))
+    }
+
+    fn change(target: Target, change: Change) -> Input {
+        Input::Command(Command::Write(Write::Change(target, change)))
     }
 
     #[test]
     fn a_slash_is_a_command_only_on_a_terminal() {
-        assert_eq!(read("/quit", Syntax::Slash), Some(Input::Quit));
+        assert_eq!(
+            read("/quit", Syntax::Slash),
+            Some(Input::Command(Command::Quit))
+        );
         assert_eq!(read("//quit", Syntax::Slash), Some(say("/quit")));
         assert_eq!(read("/quit", Syntax::Plain), Some(say("/quit")));
         assert_eq!(read("//quit", Syntax::Plain), Some(say("//quit")));
@@ -108,7 +87,7 @@ mod tests {
         ));
         assert_eq!(
             read("/edit a  b", Syntax::Slash),
-            Some(Input::Edit(None, "a  b".to_owned()))
+            Some(change(Target::Last, Change::Edit("a  b".to_owned())))
         );
         assert_eq!(read("  ", Syntax::Plain), None);
     }
@@ -122,11 +101,11 @@ mod tests {
         );
         assert_eq!(
             read(r#"{"delete":{"seq":3}}"#, Syntax::Json),
-            Some(Input::Delete(Some(Seq(3))))
+            Some(change(Target::Stored(Seq(3)), Change::Delete))
         );
         assert_eq!(
             read(r#"{"more":30}"#, Syntax::Json),
-            Some(Input::More(Some(30)))
+            Some(Input::Command(Command::More(Some(30))))
         );
         for wrong in [
             "{",

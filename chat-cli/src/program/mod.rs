@@ -1,6 +1,7 @@
 //! The terminal program.
 
 mod args;
+mod command;
 mod conversation;
 mod happened;
 mod input;

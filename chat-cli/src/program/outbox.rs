@@ -6,41 +6,15 @@ use std::{collections::VecDeque, time::Duration};
 use chat_core::Seq;
 use tokio::time::Instant;
 
+use super::command::{Change, Target, Ticket, Write};
+
 /// How long a message may stay without an answer before that is shown.
 const SLOW: Duration = Duration::from_millis(1_500);
-
-/// A message: one in the room's log, or one that waits here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Target {
-    Stored(Seq),
-    Waiting(Ticket),
-}
-
-/// The name of something that waits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Ticket(u64);
-
-/// What is asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Wish {
-    Say(String),
-    Edit(Target, String),
-    Delete(Target),
-}
-
-impl Wish {
-    fn target(&self) -> Option<Target> {
-        match self {
-            Self::Say(_) => None,
-            Self::Edit(target, _) | Self::Delete(target) => Some(*target),
-        }
-    }
-}
 
 #[derive(Debug)]
 struct Item {
     ticket: Ticket,
-    wish: Wish,
+    write: Write,
     /// When it counts as slow; `None` when people know already that it waits.
     slow_at: Option<Instant>,
 }
@@ -62,31 +36,31 @@ impl Outbox {
     }
 
     /// Adds something at the end; `known` when people know already that it waits.
-    pub(crate) fn push(&mut self, now: Instant, wish: Wish, known: bool) {
+    pub(crate) fn push(&mut self, now: Instant, write: Write, known: bool) {
         self.last += 1;
         self.items.push_back(Item {
             ticket: Ticket(self.last),
-            wish,
+            write,
             slow_at: (!known).then_some(now + SLOW),
         });
     }
 
     /// What is to be sent now, if anything; it is under way from then on.
-    pub(crate) fn next(&mut self, now: Instant) -> Option<Wish> {
+    pub(crate) fn next(&mut self, now: Instant) -> Option<Write> {
         if self.under_way || self.not_before.is_some_and(|at| now < at) {
             return None;
         }
         let first = self.items.front()?;
         self.under_way = true;
         self.not_before = None;
-        Some(first.wish.clone())
+        Some(first.write.clone())
     }
 
     /// The last message that waits and is not to be deleted, and whether it is under way.
     pub(crate) fn last_message(&self) -> Option<(Ticket, &str, bool)> {
         let leaving = |ticket| self.deletes(Target::Waiting(ticket));
         self.items.iter().enumerate().rev().find_map(|(at, item)| {
-            let Wish::Say(text) = &item.wish else {
+            let Write::Send(text) = &item.write else {
                 return None;
             };
             let under_way = at == 0 && self.under_way;
@@ -96,23 +70,23 @@ impl Outbox {
 
     /// Whether the deletion of a message waits or is under way.
     pub(crate) fn deletes(&self, target: Target) -> bool {
-        let delete = Wish::Delete(target);
-        self.items.iter().any(|item| item.wish == delete)
+        let delete = Write::Change(target, Change::Delete);
+        self.items.iter().any(|item| item.write == delete)
     }
 
     /// The text of a message that waits.
     pub(crate) fn text(&self, ticket: Ticket) -> Option<&str> {
         let item = self.items.iter().find(|item| item.ticket == ticket)?;
-        match &item.wish {
-            Wish::Say(text) => Some(text),
-            _ => None,
+        match &item.write {
+            Write::Send(text) => Some(text),
+            Write::Change(..) => None,
         }
     }
 
     /// Gives a message that is not under way another text.
     pub(crate) fn rewrite(&mut self, ticket: Ticket, text: String) {
         if let Some(item) = self.items.iter_mut().find(|item| item.ticket == ticket) {
-            item.wish = Wish::Say(text);
+            item.write = Write::Send(text);
         }
     }
 
@@ -122,24 +96,25 @@ impl Outbox {
     }
 
     /// The first is stored as `seq`: what waits for it now knows its number.
-    pub(crate) fn stored(&mut self, seq: Seq) -> Option<Wish> {
+    pub(crate) fn stored(&mut self, seq: Seq) -> Option<Write> {
         let first = self.finish()?;
         for item in &mut self.items {
-            if let Wish::Edit(target, _) | Wish::Delete(target) = &mut item.wish
+            if let Write::Change(target, _) = &mut item.write
                 && *target == Target::Waiting(first.ticket)
             {
                 *target = Target::Stored(seq);
             }
         }
-        Some(first.wish)
+        Some(first.write)
     }
 
     /// The first was refused for good, and what waits for it goes too.
-    pub(crate) fn refused(&mut self) -> Option<Wish> {
+    pub(crate) fn refused(&mut self) -> Option<Write> {
         let first = self.finish()?;
-        let target = Some(Target::Waiting(first.ticket));
-        self.items.retain(|item| item.wish.target() != target);
-        Some(first.wish)
+        let refused = Target::Waiting(first.ticket);
+        self.items
+            .retain(|item| !matches!(item.write, Write::Change(target, _) if target == refused));
+        Some(first.write)
     }
 
     fn finish(&mut self) -> Option<Item> {
@@ -161,11 +136,11 @@ impl Outbox {
     }
 
     /// Time has passed: gives what has become slow, each once.
-    pub(crate) fn tick(&mut self, now: Instant) -> Vec<Wish> {
+    pub(crate) fn tick(&mut self, now: Instant) -> Vec<Write> {
         self.not_before.take_if(|at| *at <= now);
         let slow = self.items.iter_mut().filter_map(|item| {
             item.slow_at.take_if(|at| *at <= now)?;
-            Some(item.wish.clone())
+            Some(item.write.clone())
         });
         slow.collect()
     }
@@ -175,8 +150,8 @@ impl Outbox {
 mod tests {
     use super::*;
 
-    fn say(text: &str) -> Wish {
-        Wish::Say(text.to_owned())
+    fn say(text: &str) -> Write {
+        Write::Send(text.to_owned())
     }
 
     #[test]
@@ -217,11 +192,12 @@ mod tests {
             outbox.next(now);
             let (ticket, text, under_way) = outbox.last_message().unwrap();
             assert_eq!((text, under_way), ("oops", true));
-            outbox.push(now, Wish::Delete(Target::Waiting(ticket)), false);
+            let delete = Write::Change(Target::Waiting(ticket), Change::Delete);
+            outbox.push(now, delete, false);
             assert_eq!(outbox.last_message(), None, "it is on its way out");
             if stored {
                 outbox.stored(Seq(7));
-                let delete = Wish::Delete(Target::Stored(Seq(7)));
+                let delete = Write::Change(Target::Stored(Seq(7)), Change::Delete);
                 assert_eq!(outbox.next(now), Some(delete));
             } else {
                 outbox.refused();

@@ -14,6 +14,8 @@ use chat_core::{
 use chrono::{DateTime, Local, Utc};
 use serde::Serialize;
 
+use super::command::describe;
+
 /// One thing to show. Its JSON is documented in `--help`.
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -35,7 +37,7 @@ pub(crate) enum Shown {
         /// For people: how far an own message has got already.
         #[serde(skip)]
         state: Option<State>,
-        /// For people: the text of the message that this entry changes or takes back.
+        /// For people: the text that the message which this entry is about had before.
         #[serde(skip)]
         was: Option<Arc<str>>,
     },
@@ -232,15 +234,10 @@ fn entry_line(
             }
             line
         }
-        EntryBody::Edit { text, .. } => {
-            let was = was.map_or_else(String::new, |was| format!(" (was: {})", shortened(was)));
-            style.dim(&format!("{time} {author} corrected: {}{was}", clean(text)))
+        body => {
+            let what = describe(body, was.map(shortened).as_deref())?;
+            style.dim(&format!("{time} {author} {what}"))
         }
-        EntryBody::Delete { .. } => {
-            let was = was.map_or_else(String::new, |was| format!(": {}", shortened(was)));
-            style.dim(&format!("{time} {author} took a message back{was}"))
-        }
-        _ => return None,
     })
 }
 

@@ -24,6 +24,7 @@ use tokio::{
 };
 
 use super::{
+    command::Command,
     input::{Input, Syntax, read},
     line::{Effect, Text},
     screen::{Screen, Size},
@@ -164,7 +165,7 @@ impl Shared {
                 let _ = inputs.try_send(Input::Typing);
             }
         }
-        let _ = inputs.blocking_send(Input::Quit);
+        let _ = inputs.blocking_send(Input::Command(Command::Quit));
     }
 
     /// Gives the terminal back until the shell continues the program.

@@ -7,14 +7,14 @@ mod asked;
 mod heard;
 
 use chat_cli::RequestError;
-use chat_core::{ClientMessageId, ErrorBody, Seq, UserId};
+use chat_core::{ClientMessageId, ErrorBody, Seq};
 use chrono::NaiveDate;
 use tokio::time::Instant;
 
 use super::{
     happened::{Act, Happened, Outcome, Reader, Topic},
     messages::Messages,
-    outbox::{Outbox, Target, Wish},
+    outbox::Outbox,
     past::Past,
     peer::Peer,
     shown::{Shown, Status},
@@ -91,11 +91,8 @@ impl View {
             Happened::Input(input) => self.input(now, input),
             Happened::Greeted(Ok(greeting)) => self.greeted(now, *greeting),
             Happened::Greeted(Err(error)) => self.not_greeted(&error),
-            Happened::Online(Ok(online)) => {
-                let names: Vec<&str> = online.iter().map(UserId::as_str).collect();
-                self.note(format!("online: {}", names.join(", ")));
-            }
-            Happened::Online(Err(error)) => self.note(error.to_string()),
+            Happened::Line(Ok(line)) => self.note(line),
+            Happened::Line(Err(error)) => self.note(error.to_string()),
             Happened::Earlier(Ok(page)) => match self.past.came(page) {
                 Some(entries) => self.earlier(entries),
                 None => self.note("there are no earlier messages"),
@@ -108,9 +105,9 @@ impl View {
             Happened::Alarm => self.alarmed(now),
         }
         if self.connection == Connection::Up
-            && let Some(wish) = self.outbox.next(now)
+            && let Some(write) = self.outbox.next(now)
         {
-            self.acts.extend(act(wish));
+            self.acts.push(Act::Write(write));
         }
         std::mem::take(&mut self.acts)
     }
@@ -172,8 +169,8 @@ impl View {
 
     fn alarmed(&mut self, now: Instant) {
         let due = |alarm: Option<Instant>| alarm.is_some_and(|alarm| alarm <= now);
-        for wish in self.outbox.tick(now) {
-            let what = self.describe(&wish);
+        for write in self.outbox.tick(now) {
+            let what = self.describe(&write);
             self.wait_note(&what);
         }
         if due(self.messages.alarm()) {
@@ -243,17 +240,6 @@ impl View {
             client_id,
         });
     }
-}
-
-/// The act for something that is to be sent now.
-fn act(wish: Wish) -> Option<Act> {
-    Some(match wish {
-        Wish::Say(text) => Act::Send(text),
-        Wish::Edit(Target::Stored(seq), text) => Act::Edit(seq, text),
-        Wish::Delete(Target::Stored(seq)) => Act::Delete(seq),
-        // Its message is before it in the outbox, and gave it its number or took it along.
-        Wish::Edit(Target::Waiting(_), _) | Wish::Delete(Target::Waiting(_)) => return None,
-    })
 }
 
 /// An error as scripts get it; one that is not the server's has code 0.

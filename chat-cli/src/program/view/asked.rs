@@ -8,41 +8,26 @@ use tokio::time::Instant;
 
 use super::{
     super::{
+        command::{Change, Command, HELP, Target, Write},
         happened::{Act, Answered, Outcome, Reader},
         input::Input,
-        outbox::{Target, Wish},
         shown::Shown,
     },
     Connection, View, body,
 };
 
-const HELP: [&str; 7] = [
-    "/who          who is online",
-    "/more         earlier messages",
-    "/edit TEXT    gives your last message another text, also while it waits",
-    "/delete       takes your last message back, also while it waits",
-    "/quit         leaves, as do Ctrl+C and Ctrl+D",
-    "//TEXT        sends /TEXT",
-    "Pasted text is a message, also when it begins with a slash.",
-];
-
 impl View {
     pub(super) fn input(&mut self, now: Instant, input: Input) {
         match input {
-            Input::Say(text) => self.send(now, Wish::Say(text)),
-            Input::Edit(Some(seq), text) => {
-                self.send(now, Wish::Edit(Target::Stored(seq), text));
-            }
-            Input::Edit(None, text) => self.edit_last(now, text),
-            Input::Delete(Some(seq)) => self.send(now, Wish::Delete(Target::Stored(seq))),
-            Input::Delete(None) => self.delete_last(now),
-            Input::More(count) => self.more(count),
-            Input::Who => self.acts.push(Act::AskOnline),
-            Input::Help => {
+            Input::Command(Command::Write(write)) => self.write(now, write),
+            Input::Command(Command::Ask(question)) => self.acts.push(Act::Ask(question)),
+            Input::Command(Command::More(count)) => self.more(count),
+            Input::Command(Command::Help) => {
                 for line in HELP {
                     self.note(line);
                 }
             }
+            Input::Command(Command::Quit) => self.outcome = Some(Outcome::Left),
             Input::Typing => self.acts.push(Act::Typing),
             Input::Wrong(why) => {
                 if !self.is_person() {
@@ -51,18 +36,50 @@ impl View {
                 self.wrong(&why);
             }
             Input::End => self.ending = true,
-            Input::Quit => self.outcome = Some(Outcome::Left),
         }
     }
 
-    /// Queues something. People see at once that it waits for the connection.
-    fn send(&mut self, now: Instant, wish: Wish) {
+    /// Queues a command, once it is known which message it is about. One that has not left yet is
+    /// edited and deleted where it waits.
+    fn write(&mut self, now: Instant, write: Write) {
+        let Write::Change(Target::Last, change) = write else {
+            self.queue(now, write);
+            return;
+        };
+        match (self.outbox.last_message(), change) {
+            (Some((ticket, _, false)), Change::Edit(text)) => {
+                self.wait_note(&text);
+                self.outbox.rewrite(ticket, text);
+            }
+            (Some((ticket, text, false)), Change::Delete) => {
+                let note = format!("taken back before it was sent: {text}");
+                self.outbox.withdraw(ticket);
+                self.note(note);
+            }
+            (Some((ticket, ..)), change) => {
+                self.queue(now, Write::Change(Target::Waiting(ticket), change));
+            }
+            (None, change) => {
+                if let Some(target) = self.last_stored() {
+                    self.queue(now, Write::Change(target, change));
+                } else {
+                    let verb = change.verb();
+                    self.wrong(&format!(
+                        "there is no message of yours on the screen to {verb}"
+                    ));
+                }
+            }
+        }
+    }
+
+    /// Queues a command. People see at once that it waits for the connection.
+    fn queue(&mut self, now: Instant, write: Write) {
         let waits = self.connection != Connection::Up && self.is_person();
         if waits {
-            let what = self.describe(&wish);
+            let what = self.describe(&write);
             self.wait_note(&what);
         }
-        self.outbox.push(now, wish, waits || !self.is_person());
+        self.outbox.push(now, write, waits || !self.is_person());
     }
 
     /// Says that something has no answer yet.
@@ -80,41 +97,11 @@ impl View {
         self.messages.last_own(leaving).map(Target::Stored)
     }
 
-    fn edit_last(&mut self, now: Instant, text: String) {
-        match self.outbox.last_message() {
-            Some((ticket, _, false)) => {
-                self.wait_note(&text);
-                self.outbox.rewrite(ticket, text);
-            }
-            Some((ticket, _, true)) => self.send(now, Wish::Edit(Target::Waiting(ticket), text)),
-            None => match self.last_stored() {
-                Some(target) => self.send(now, Wish::Edit(target, text)),
-                None => self.wrong("there is no message of yours on the screen to edit"),
-            },
-        }
-    }
-
-    fn delete_last(&mut self, now: Instant) {
-        match self.outbox.last_message() {
-            Some((ticket, text, false)) => {
-                let note = format!("taken back before it was sent: {text}");
-                self.outbox.withdraw(ticket);
-                self.note(note);
-            }
-            Some((ticket, _, true)) => self.send(now, Wish::Delete(Target::Waiting(ticket))),
-            None => match self.last_stored() {
-                Some(target) => self.send(now, Wish::Delete(target)),
-                None => self.wrong("there is no message of yours on the screen to take back"),
-            },
-        }
-    }
-
-    /// The question, for people.
-    pub(super) fn describe(&self, wish: &Wish) -> String {
-        match wish {
-            Wish::Say(text) => text.clone(),
-            Wish::Edit(target, text) => format!("{text} (instead of: {})", self.says(*target)),
-            Wish::Delete(target) => format!("taking back: {}", self.says(*target)),
+    /// The command, for people.
+    pub(super) fn describe(&self, write: &Write) -> String {
+        match write {
+            Write::Send(text) => text.clone(),
+            Write::Change(target, change) => change.describe(&self.says(*target)),
         }
     }
 
@@ -123,6 +110,7 @@ impl View {
         let text = match target {
             Target::Stored(seq) => self.messages.text(seq).as_deref().map(str::to_owned),
             Target::Waiting(ticket) => self.outbox.text(ticket).map(str::to_owned),
+            Target::Last => None,
         };
         text.unwrap_or_default()
     }
@@ -132,7 +120,9 @@ impl View {
         match result {
             Ok(sent) => {
                 self.stored = self.stored.max(sent.seq);
-                if let Some(Wish::Delete(Target::Stored(seq))) = self.outbox.stored(sent.seq) {
+                if let Some(Write::Change(Target::Stored(seq), Change::Delete)) =
+                    self.outbox.stored(sent.seq)
+                {
                     self.messages.set_leaving(seq);
                 }
                 self.show(Shown::Sent { sent, client_id });
@@ -150,8 +140,8 @@ impl View {
             Err(error) => {
                 self.failed += 1;
                 let text = match self.outbox.refused() {
-                    Some(Wish::Say(text) | Wish::Edit(_, text)) => text,
-                    Some(Wish::Delete(target)) if !self.is_script() => self.says(target),
+                    Some(Write::Send(text) | Write::Change(_, Change::Edit(text))) => text,
+                    Some(Write::Change(target, _)) if !self.is_script() => self.says(target),
                     _ => String::new(),
                 };
                 self.refused(body(&error), Some(text), client_id);

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use chat_cli::{ClientEvent, RequestError};
-use chat_core::{Entry, EntryBody, Event, Mark, Presence, Seq, UserId};
+use chat_core::{Effect, Entry, EntryBody, Event, Mark, Presence, Seq, UserId};
 use chrono::{DateTime, Local, Utc};
 use tokio::time::Instant;
 
@@ -254,19 +254,20 @@ impl View {
 
     fn show_entry(&mut self, entry: Arc<Entry>, past: bool) {
         let own = entry.author == self.topic.me;
-        let (mut state, mut was) = (None, None);
-        match &entry.body {
-            EntryBody::Message { text, .. } => {
-                state = self.messages.add(entry.seq, Arc::clone(text), own);
-            }
-            // The text of a message in the past is the one it has now.
-            EntryBody::Edit { .. } | EntryBody::Delete { .. } if past && !self.is_script() => {
-                return;
-            }
-            EntryBody::Edit { target, text } => was = self.messages.edited(*target, text),
-            EntryBody::Delete { target } => was = self.messages.deleted(*target),
-            _ => {}
+        let mut state = None;
+        if let EntryBody::Message { text, .. } = &entry.body {
+            state = self.messages.add(entry.seq, Arc::clone(text), own);
         }
+        let was = match entry.body.effect() {
+            // The text of a message in the past is the one it has now.
+            Effect::Replace { .. } | Effect::Erase { .. } if past && !self.is_script() => return,
+            Effect::Replace { target, text } => self.messages.edited(target, text),
+            Effect::Erase { target } => self.messages.deleted(target),
+            Effect::None | Effect::Admit { .. } | Effect::Dismiss { .. } => {
+                let target = entry.body.flatten().target;
+                target.and_then(|target| self.messages.text(target))
+            }
+        };
         self.day(entry.at);
         self.show(Shown::Entry {
             entry,

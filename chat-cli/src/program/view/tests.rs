@@ -2,6 +2,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     super::{
+        command::{Change, Command, Target, Write},
         happened::{Answered, Greeting},
         input::Input,
         shown::Style,
@@ -13,7 +14,7 @@ use super::{
 use chat_cli::ClientEvent;
 use chat_core::{
     Entry, EntryBody, Epoch, ErrorCode, HistoryPage, IdGen as _, Mark, MemberView, MessageId,
-    Presence, RandomIds, Room, RoomId, RoomView, Sent, SessionId, Watermarks,
+    Presence, RandomIds, Room, RoomId, RoomView, Sent, SessionId, UserId, Watermarks,
 };
 use chrono::DateTime;
 
@@ -114,7 +115,7 @@ fn answered(seq: u64) -> Happened {
 }
 
 fn say(text: &str) -> Happened {
-    Happened::Input(Input::Say(text.to_owned()))
+    Happened::Input(Input::Command(Command::send(text)))
 }
 
 impl View {
@@ -146,7 +147,7 @@ fn the_program_ends_when_the_input_has_ended_and_every_message_is_shown() {
     let mut view = view(Reader::Pipe).greeted_with(Vec::new());
     view.messages.settle();
     let acts = view.sees(say("hello"));
-    assert!(matches!(&acts[..], [Act::Send(text)] if text == "hello"));
+    assert!(matches!(&acts[..], [Act::Write(Write::Send(text))] if text == "hello"));
     view.sees(Happened::Input(Input::End));
     assert!(!view.takes_input());
     assert_eq!(view.outcome(), None, "the answer is missing");
@@ -245,12 +246,17 @@ fn a_greeting_that_timed_out_is_asked_for_again_while_there_is_a_connection() {
     assert!(acts.is_empty() && view.takes_events());
 }
 
+fn change(change: Change) -> Happened {
+    let write = Write::Change(Target::Last, change);
+    Happened::Input(Input::Command(Command::Write(write)))
+}
+
 fn edit(text: &str) -> Happened {
-    Happened::Input(Input::Edit(None, text.to_owned()))
+    change(Change::Edit(text.to_owned()))
 }
 
 fn delete() -> Happened {
-    Happened::Input(Input::Delete(None))
+    change(Change::Delete)
 }
 
 /// A view of a person who has sent this, and whose connection is lost.
@@ -279,14 +285,17 @@ fn a_command_without_a_connection_is_for_the_message_that_waits_last() {
     );
     let acts = view.sees(connected());
     assert!(
-        matches!(&acts[..], [Act::Greet(None), Act::Status(_), Act::Send(text)] if text == "hello"),
+        matches!(&acts[..], [Act::Greet(None), Act::Status(_), Act::Write(Write::Send(text))] if text == "hello"),
         "{acts:?}"
     );
     // Now it is under way: what becomes of it is seen when it is stored.
     assert!(lines(&view.sees(delete())).is_empty());
     assert!(matches!(
         &view.sees(answered(2))[..],
-        [Act::Show(_), Act::Delete(Seq(2))]
+        [
+            Act::Show(_),
+            Act::Write(Write::Change(Target::Stored(Seq(2)), Change::Delete))
+        ]
     ));
 }
 
@@ -350,7 +359,7 @@ fn a_line_beyond_the_limit_waits_in_a_pipe_and_is_refused_to_a_person_and_a_scri
             assert_eq!(alarm, now + Duration::from_millis(4_500));
             let acts = view.step(alarm, Happened::Alarm);
             assert!(
-                matches!(&acts[..], [Act::Send(text)] if text == "six"),
+                matches!(&acts[..], [Act::Write(Write::Send(text))] if text == "six"),
                 "{acts:?}"
             );
         }
@@ -372,7 +381,7 @@ fn entries_that_were_left_out_are_not_read_until_they_are_shown() {
         format!("{:?}", acts.last()),
         format!("{:?}", Some(&delivered))
     );
-    let acts = view.sees(Happened::Input(Input::More(None)));
+    let acts = view.sees(Happened::Input(Input::Command(Command::More(None))));
     assert!(
         matches!(&acts[..], [Act::AskEarlier(Seq(3), MORE)]),
         "{acts:?}"
