@@ -17,6 +17,7 @@ mod server;
 mod shutdown;
 mod websocket;
 
+pub use auth::command as tokens;
 pub use http::listener::Listener;
 pub use legacy::{check_event, recode_packet, recode_payload};
 pub use server::{Builder, Server};

@@ -1,15 +1,17 @@
 //! `chat-server`: see `chat-server --help`.
 
 use std::{
-    io::{self, IsTerminal, Write},
+    io::{self, IsTerminal, Read, Write},
     process::ExitCode,
 };
 
 use chat_server::{
-    Server,
-    config::{Loaded, LogFilter, Request, StoreUrl, Task, load},
-    signal, start,
+    config::{Loaded, LogFilter, Request, Settings, StoreUrl, Task, TokenTask, load},
+    signal, start, tokens,
 };
+
+/// More than the longest token has.
+const TOKEN: u64 = 64 << 10;
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -39,7 +41,29 @@ async fn main() -> ExitCode {
             log(&settings.log);
             maintain(&settings.store, task).await
         }
+        Ok(Request::Token {
+            loaded: Loaded { settings, .. },
+            task,
+        }) => {
+            log(&settings.log);
+            tokens(&settings, task)
+        }
         Err(error) => error.exit(),
+    }
+}
+
+fn tokens(settings: &Settings, task: TokenTask) -> ExitCode {
+    let done = match task {
+        TokenTask::Issue { user, ttl, rank } => tokens::issue(settings, &user, ttl, rank),
+        TokenTask::Check => match io::read_to_string(io::stdin().take(TOKEN)) {
+            Ok(token) => tokens::check(settings, &token),
+            Err(error) => return fail(1, format_args!("the token can't be read: {error}")),
+        },
+        TokenTask::Generate(algorithm, folder) => tokens::generate(algorithm, &folder),
+    };
+    match done {
+        Ok(line) => say(format_args!("{line}")),
+        Err(error) => fail(error.exit_code(), format_args!("{error}")),
     }
 }
 
@@ -99,8 +123,8 @@ async fn serve(Loaded { settings, .. }: Loaded) -> ExitCode {
         Err(error) => return fail(1, format_args!("signals can't be listened for: {error}")),
     };
     say(format_args!("{}", started.greeting(&settings)));
-    let server = Server::builder(started.engine).settings(settings).build();
-    match server.serve(started.listener, stop).await {
+    let (server, listener) = started.server(settings);
+    match server.serve(listener, stop).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(1, format_args!("{error}")),
     }

@@ -8,6 +8,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    auth::reload::Reloading,
     config::{Origins, Settings},
     http::{
         accept::accept, app::App, auth::Login, connections::Connections, listener::Listener, router,
@@ -29,6 +30,7 @@ pub struct Server {
 pub struct Builder {
     engine: ChatEngine,
     login: Login,
+    keys: Option<Arc<Reloading>>,
     settings: Settings,
 }
 
@@ -41,6 +43,13 @@ impl Builder {
     /// users. An authenticator that panics, or gives no answer within 2 s, costs the login that asked.
     pub fn authenticator(mut self, authenticator: impl Authenticator) -> Self {
         self.login = Login::checked(authenticator);
+        self
+    }
+
+    /// How users log in, and the keys that this needs.
+    pub(crate) fn login(mut self, login: Login, keys: Option<Arc<Reloading>>) -> Self {
+        self.login = login;
+        self.keys = keys;
         self
     }
 
@@ -60,6 +69,7 @@ impl Builder {
             app: App {
                 engine: self.engine,
                 login: self.login,
+                keys: self.keys,
                 settings: Arc::new(self.settings),
                 address: None,
                 tasks: TaskTracker::new(),
@@ -77,6 +87,7 @@ impl Server {
         Builder {
             engine,
             login: Login::Open,
+            keys: None,
             settings: Settings::default(),
         }
     }
@@ -130,6 +141,10 @@ impl Server {
             ..
         } = app.clone();
         let connections = Connections::new(&settings, metrics);
+        if let Some(keys) = self.app.keys.clone() {
+            let stop = stop.clone();
+            tokio::spawn(async move { stop.run_until_cancelled(keys.follow()).await });
+        }
         let router = router::router(app);
         tasks.spawn(accept(
             listener,

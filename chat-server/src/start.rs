@@ -3,6 +3,7 @@
 use std::{
     fmt::{self, Display},
     io,
+    sync::Arc,
 };
 
 #[cfg(feature = "redis")]
@@ -18,8 +19,10 @@ use chat_store_mongo::{ConnectError, MongoStore};
 use chat_store_sqlite::{OpenError, SqliteStore};
 
 use crate::{
-    Listener,
-    config::{Address, CacheUrl, Match, Settings, StoreUrl, without_password},
+    Listener, Server,
+    auth::{self, command::KeyError, reload::Reloading},
+    config::{Address, Auth, CacheUrl, Match, Settings, StoreUrl, without_password},
+    http::auth::Login,
 };
 
 /// Why the server can't start, in one line.
@@ -58,6 +61,9 @@ pub enum StartError {
         /// The fault that was found.
         source: BackendError,
     },
+    /// The keys of the tokens can't be used.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
     /// The settings of the engine make no sense together.
     #[error(transparent)]
     Build(#[from] BuildError),
@@ -75,7 +81,7 @@ impl StartError {
     /// What the process should exit with: 2 for a wrong setting, 1 for anything else.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Words(_) | Self::Missing { .. } | Self::Build(_) => 2,
+            Self::Words(_) | Self::Missing { .. } | Self::Keys(_) | Self::Build(_) => 2,
             _ => 1,
         }
     }
@@ -129,6 +135,10 @@ pub struct Started {
     pub engine: ChatEngine,
     /// How many rooms the store has.
     pub rooms: u64,
+    /// How users log in.
+    login: Login,
+    /// The keys of the tokens, when users log in by token.
+    keys: Option<Arc<Reloading>>,
 }
 
 /// Listens, opens the store and the cache, and builds the engine.
@@ -203,14 +213,31 @@ pub async fn start(settings: &Settings) -> Result<Started, StartError> {
             (builder.store(store), rooms)
         }
     };
+    let engine = builder.build()?;
+    let (login, keys) = match settings.auth {
+        Auth::Open => (Login::Open, None),
+        Auth::Jwt => {
+            let (jwt, keys) = auth::login_by_token(settings, Arc::clone(engine.clock()))?;
+            (Login::checked(jwt), Some(keys))
+        }
+    };
     Ok(Started {
         listener,
-        engine: builder.build()?,
+        engine,
         rooms,
+        login,
+        keys,
     })
 }
 
 impl Started {
+    /// The server of the engine, with the login that the settings describe, and where it listens.
+    pub fn server(self, settings: Settings) -> (Server, Listener) {
+        let builder = Server::builder(self.engine).settings(settings);
+        let server = builder.login(self.login, self.keys).build();
+        (server, self.listener)
+    }
+
     /// The lines that a person reads at start: the address, the store, how to log in, how to stop.
     pub fn greeting(&self, settings: &Settings) -> impl Display {
         let place = match self.listener.address() {
@@ -223,6 +250,14 @@ impl Started {
             StoreUrl::Sqlite(path) => self.with_rooms(&path.display()),
             StoreUrl::Mongo(address) => self.with_rooms(&without_password(address)),
         };
+        let login = match settings.auth {
+            Auth::Open => "open: a name is enough".to_owned(),
+            Auth::Jwt => {
+                let name = |name: &Option<String>| name.clone().unwrap_or_default();
+                let (issuer, audience) = (name(&settings.jwt_issuer), name(&settings.jwt_audience));
+                format!("jwt: signed tokens of {issuer} for {audience}")
+            }
+        };
         let version = env!("CARGO_PKG_VERSION");
         fmt::from_fn(move |f| {
             writeln!(f, "chat-server {version}")?;
@@ -231,7 +266,7 @@ impl Started {
                 "  listening  {place} (REST /v1, WebSocket /v1/ws, Socket.IO)"
             )?;
             writeln!(f, "  store      {store}")?;
-            writeln!(f, "  login      open: a name is enough")?;
+            writeln!(f, "  login      {login}")?;
             write!(f, "  stop       Ctrl+C")
         })
     }

@@ -64,6 +64,24 @@ pub enum Rank {
     Admin,
 }
 
+impl Rank {
+    /// The name in tokens and for people.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Moderator => "moderator",
+            Self::Admin => "admin",
+        }
+    }
+
+    /// The rank of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::User, Self::Moderator, Self::Admin]
+            .into_iter()
+            .find(|rank| rank.name() == name)
+    }
+}
+
 /// What a login may be used for. Default: everything that users do, and not `metrics`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(

@@ -1,3 +1,53 @@
-//! Logins that prove who somebody is, and their end.
+//! Logins that prove who somebody is: signed tokens, the keys behind them, and the end of a login.
 
+pub mod command;
 pub(crate) mod expiry;
+pub(crate) mod jwt;
+pub(crate) mod keys;
+pub(crate) mod reload;
+mod secret_file;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use chat_core::Clock;
+
+use self::{
+    jwt::{Jwt, Rules},
+    keys::{KeyError, Source},
+    reload::Reloading,
+};
+use crate::config::Settings;
+
+/// The login by tokens that the settings describe, and the state of its keys.
+///
+/// # Errors
+///
+/// Keys that can't be used.
+pub(crate) fn login_by_token(
+    settings: &Settings,
+    clock: Arc<dyn Clock>,
+) -> Result<(Jwt, Arc<Reloading>), KeyError> {
+    let source = source(settings);
+    let keys = Arc::new(ArcSwap::from_pointee(source.read()?));
+    let reloading = Arc::new(Reloading::new(source, Arc::downgrade(&keys)));
+    let rules = rules(settings);
+    Ok((Jwt { keys, rules, clock }, reloading))
+}
+
+/// The place of the keys. The settings name exactly one.
+fn source(settings: &Settings) -> Source {
+    match (&settings.jwt_keys_file, &settings.jwt_key_file) {
+        (Some(set), _) => Source::Set(set.clone()),
+        (None, key) => Source::Key(key.clone().unwrap_or_default(), settings.jwt_alg),
+    }
+}
+
+fn rules(settings: &Settings) -> Rules {
+    Rules {
+        audience: settings.jwt_audience.clone().unwrap_or_default(),
+        issuer: settings.jwt_issuer.clone().unwrap_or_default(),
+        max_lifetime: settings.jwt_max_lifetime,
+        ranks: settings.jwt_ranks,
+    }
+}

@@ -2,9 +2,8 @@
 
 use std::{collections::BTreeMap, ffi::OsString, fmt, path::PathBuf};
 
-use clap::{Arg, ArgAction, ArgMatches, Command};
-
 use super::{
+    command::{Task, TokenTask, command},
     settings::{Setting, Settings, TABLE},
     value::without_password,
 };
@@ -87,6 +86,13 @@ pub enum Request {
         /// Only say what would be done.
         dry_run: bool,
     },
+    /// To do something with tokens.
+    Token {
+        /// The settings.
+        loaded: Loaded,
+        /// What to do.
+        task: TokenTask,
+    },
     /// To do something with the store that is no serving.
     Maintain {
         /// The settings.
@@ -96,38 +102,6 @@ pub enum Request {
     },
 }
 
-/// What can be done with the file of a store.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Task {
-    /// To copy it to this file.
-    Backup(PathBuf),
-    /// To put this copy in its place.
-    Restore(PathBuf),
-    /// To say what is wrong with it.
-    Doctor,
-}
-
-impl Task {
-    /// The subcommand.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Backup(_) => "backup",
-            Self::Restore(_) => "restore",
-            Self::Doctor => "doctor",
-        }
-    }
-
-    fn of(subcommand: &str, matches: &ArgMatches) -> Option<Self> {
-        let file = || matches.get_one::<PathBuf>("file").cloned();
-        Some(match subcommand {
-            "backup" => Self::Backup(file()?),
-            "restore" => Self::Restore(file()?),
-            "doctor" => Self::Doctor,
-            _ => return None,
-        })
-    }
-}
-
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The address of the old server may hold a password.
@@ -135,6 +109,9 @@ impl fmt::Debug for Request {
             Self::Serve(loaded) => f.debug_tuple("Serve").field(loaded).finish(),
             Self::Print(loaded) => f.debug_tuple("Print").field(loaded).finish(),
             Self::Import { loaded, .. } => f.debug_tuple("Import").field(loaded).finish(),
+            Self::Token { loaded, task } => {
+                f.debug_tuple("Token").field(task).field(loaded).finish()
+            }
             Self::Maintain { loaded, task } => {
                 f.debug_tuple("Maintain").field(task).field(loaded).finish()
             }
@@ -190,6 +167,7 @@ pub fn load(
     let subcommand = all.subcommand();
     let import = all.subcommand_matches("import");
     let task = subcommand.and_then(|(name, matches)| Task::of(name, matches));
+    let token = subcommand.and_then(|(name, matches)| TokenTask::of(name, matches));
     let matches = subcommand.map_or(&all, |(_, matches)| matches);
     let flags = TABLE.iter().filter_map(|setting| {
         // A subcommand has some of them.
@@ -214,9 +192,10 @@ pub fn load(
         let path = path.or_else(|| Some(find(&variables, "CHAT_CONFIG")?.0));
         resolve(flags.collect(), &variables, path.map(PathBuf::from))
     })();
-    let loaded = match (loaded, task) {
-        (Ok(loaded), Some(task)) => return Ok(Request::Maintain { loaded, task }),
-        (loaded, _) => loaded,
+    let loaded = match (loaded, task, token) {
+        (Ok(loaded), Some(task), _) => return Ok(Request::Maintain { loaded, task }),
+        (Ok(loaded), _, Some(task)) => return Ok(Request::Token { loaded, task }),
+        (loaded, ..) => loaded,
     };
     match (loaded, import) {
         (Ok(loaded), Some(import)) => Ok(Request::Import {
@@ -231,107 +210,6 @@ pub fn load(
             format!("{problem}\n"),
         )),
     }
-}
-
-fn command() -> Command {
-    let config = || {
-        Arg::new("config")
-            .long("config")
-            .value_name("FILE")
-            .help("A TOML file with settings, named like the flags [CHAT_CONFIG]")
-    };
-    let maintenance = |name: &'static str, about: &'static str| {
-        Command::new(name)
-            .about(about)
-            .arg(config())
-            .args(settings(|setting| {
-                ["store", "log"].contains(&setting.field)
-            }))
-    };
-    let file = |help: &'static str| {
-        Arg::new("file")
-            .value_name("FILE")
-            .required(true)
-            .value_parser(clap::value_parser!(PathBuf))
-            .help(help)
-    };
-    Command::new("chat-server")
-        .version(env!("CARGO_PKG_VERSION"))
-        .about("Serves chat by WebSocket, REST and Socket.IO")
-        .after_help(
-            "A flag goes before the variable in brackets, that before .env, that before the file.",
-        )
-        .arg(config())
-        .arg(
-            Arg::new("print-config")
-                .long("print-config")
-                .action(ArgAction::SetTrue)
-                .help("Shows every setting and where it came from, and exits"),
-        )
-        .args(settings(|_| true))
-        .args_conflicts_with_subcommands(true)
-        .disable_help_subcommand(true)
-        .subcommand(
-            maintenance("backup", "Copies an SQLite store to a new file, also while a server runs")
-                .arg(file("The copy; it is checked before it gets this name")),
-        )
-        .subcommand(
-            maintenance("restore", "Puts a backup in the place of an SQLite store; no server may run on it")
-                .arg(file("The backup; it is checked first, and stays")),
-        )
-        .subcommand(maintenance(
-            "doctor",
-            "Says what is wrong with an SQLite store, and what to do; writes nothing",
-        ))
-        .subcommand(
-            Command::new("import")
-                .about("Brings the messages of the old Node server into the store")
-                .after_help(
-                    "It may be stopped and run again, and goes on. The old server wrote times in its \
-                     own time zone: run this in the same one, such as TZ=Asia/Kolkata.",
-                )
-                .arg(
-                    Arg::new("from")
-                        .long("from")
-                        .value_name("mongodb://HOST/DATABASE")
-                        .required(true)
-                        .help("The MongoDB of the old server, as its Atlas_URI has it"),
-                )
-                .arg(
-                    Arg::new("dry-run")
-                        .long("dry-run")
-                        .action(ArgAction::SetTrue)
-                        .help("Reads everything and says what would be done, but writes nothing"),
-                )
-                .arg(config())
-                .args(settings(|setting| ["store", "log"].contains(&setting.field))),
-        )
-}
-
-fn settings(chosen: fn(&Setting) -> bool) -> impl Iterator<Item = Arg> {
-    TABLE
-        .iter()
-        .filter(move |setting| chosen(setting))
-        .map(|setting| {
-            let help = format!(
-                "{} [{}] [default: {}]",
-                setting.help.trim(),
-                setting.variable(),
-                setting.default
-            );
-            let arg = Arg::new(setting.field)
-                .long(setting.name())
-                .value_name(setting.form)
-                .help(help);
-            match setting.field {
-                "cors_origin" => arg.action(ArgAction::Append),
-                _ if setting.form == "BOOL" => arg
-                    .num_args(0..=1)
-                    .require_equals(true)
-                    .default_missing_value("true"),
-                _ => arg,
-            }
-        })
 }
 
 /// The value and the source of the first variable of this name.

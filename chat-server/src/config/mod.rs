@@ -4,14 +4,18 @@
 //! `rate-limit` of the file and the line of `--print-config`.
 
 mod address;
+mod command;
 mod load;
+mod login;
 mod settings;
 mod value;
 
 pub(crate) use self::value::without_password;
 pub use self::{
     address::Address,
-    load::{Loaded, Origin, Problem, Request, Task, load},
+    command::{Task, TokenTask},
+    load::{Loaded, Origin, Problem, Request, load},
+    login::{Algorithm, Auth},
     settings::{Setting, Settings, TABLE},
     value::{Bytes, CacheUrl, LogFilter, Match, Origins, Rate, StoreUrl},
 };

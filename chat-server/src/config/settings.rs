@@ -6,6 +6,7 @@ use chat_core::{Config, OutboxLimits, rate::RatePolicy};
 
 use super::{
     address::Address,
+    login::{Algorithm, Auth},
     value::{Bytes, CacheUrl, LogFilter, Match, Origins, Rate, StoreUrl, Value},
 };
 
@@ -67,6 +68,23 @@ settings! {
     /// Listen beyond this machine although anybody can take any name. An open server that others
     /// can reach has to be asked for twice: by the address, and by this.
     allow_open_network: bool = "false", "BOOL";
+    /// How users log in: `open` believes everybody, and the token is the name; `jwt` wants a signed token.
+    auth: Auth = "open", "open|jwt";
+    /// A file with the key of all tokens: a secret for HS256, a public or private key as PEM otherwise.
+    /// Only its owner may be able to read it. It is read again when it changes, and at SIGHUP.
+    jwt_key_file: Option<PathBuf> = "", "FILE";
+    /// The algorithm of that key.
+    jwt_alg: Algorithm = "HS256", "HS256|EdDSA|RS256";
+    /// A file with several keys instead, as a set (RFC 7517); each has its `alg` and its `kid`.
+    jwt_keys_file: Option<PathBuf> = "", "FILE";
+    /// The audience (`aud`) that a token has to name.
+    jwt_audience: Option<String> = "", "NAME";
+    /// The issuer (`iss`) that a token has to name.
+    jwt_issuer: Option<String> = "", "NAME";
+    /// The longest time from the issue of a token, or from now, to its end.
+    jwt_max_lifetime: Duration = "24h", "TIME";
+    /// Believe a token's claim `chat_rank`: user, moderator or admin.
+    jwt_ranks: bool = "false", "BOOL";
     /// Which web pages may use the server; `auto` is any on a loopback address and none elsewhere.
     /// May be given several times.
     cors_origin: Origins = "auto", "auto|any|ORIGIN";
@@ -188,7 +206,7 @@ impl Settings {
         const SEND: usize = 1 << 10;
         let fits = [
             (
-                self.listen.is_local() || self.allow_open_network,
+                self.listen.is_local() || self.allow_open_network || self.auth == Auth::Jwt,
                 "listen",
                 "others could reach it, and anybody can take any name; to have it so, also say \
                  --allow-open-network"
@@ -221,8 +239,35 @@ impl Settings {
                 "it is less than 8KiB".to_owned(),
             ),
         ];
-        fits.into_iter()
-            .find(|(fits, ..)| !fits)
-            .map(|(_, setting, why)| (setting, why))
+        let conflict = fits.into_iter().find(|(fits, ..)| !fits);
+        match self.auth {
+            Auth::Open => None,
+            Auth::Jwt => self.jwt_conflict(),
+        }
+        .or(conflict.map(|(_, setting, why)| (setting, why)))
+    }
+
+    /// What is missing for logins by token: the setting to name, and why.
+    pub(crate) fn jwt_conflict(&self) -> Option<(&'static str, String)> {
+        let keys = [&self.jwt_key_file, &self.jwt_keys_file];
+        let fault = match keys.into_iter().flatten().count() {
+            0 => Some((
+                "jwt-key-file",
+                "tokens need a key; name this, or jwt-keys-file",
+            )),
+            2 => Some((
+                "jwt-keys-file",
+                "there is a jwt-key-file too; name one of them",
+            )),
+            _ if self.jwt_audience.is_none() => Some((
+                "jwt-audience",
+                "a token has to name whom it is for, or those for other services would do",
+            )),
+            _ if self.jwt_issuer.is_none() => {
+                Some(("jwt-issuer", "a token has to name who has issued it"))
+            }
+            _ => None,
+        };
+        fault.map(|(setting, why)| (setting, why.to_owned()))
     }
 }

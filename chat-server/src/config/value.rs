@@ -136,7 +136,7 @@ impl Value for bool {
     }
 }
 
-fn choose<T: Clone>(text: &str, choices: &[(&str, T)]) -> Result<T, String> {
+pub(super) fn choose<T: Clone>(text: &str, choices: &[(&str, T)]) -> Result<T, String> {
     let found = choices.iter().find(|(name, _)| *name == text);
     found.map(|(_, value)| value.clone()).ok_or_else(|| {
         let names: Vec<_> = choices.iter().map(|(name, _)| *name).collect();

@@ -6,12 +6,17 @@ use chat_core::ChatEngine;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{auth::Login, metrics::Metrics};
-use crate::config::{Address, Settings};
+use crate::{
+    auth::reload::Reloading,
+    config::{Address, Settings},
+};
 
 #[derive(Debug, Clone)]
 pub(crate) struct App {
     pub(crate) engine: ChatEngine,
     pub(crate) login: Login,
+    /// The keys of the tokens, when users log in by token.
+    pub(crate) keys: Option<Arc<Reloading>>,
     pub(crate) settings: Arc<Settings>,
     /// Where the server listens; `None` while its routes are nested in another one.
     pub(crate) address: Option<Address>,

@@ -7,7 +7,10 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use chat_core::{ErrorCode, Health};
+use chat_core::{
+    ErrorCode, Health,
+    metrics::{Counter, Family},
+};
 use serde_json::{Value, json};
 
 use super::{app::App, failure::Failure, metrics};
@@ -43,7 +46,11 @@ async fn ready(State(app): State<App>) -> Result<String, Failure> {
         resting_tasks,
     } = app.engine.health().await;
     store.map_err(chat_core::Error::from)?;
+    let stale_keys = app.keys.as_ref().is_some_and(|keys| keys.is_failing());
     Ok(match cache {
+        Ok(()) if stale_keys => {
+            "READY, but the file of the keys can't be used: the keys are those of before".to_owned()
+        }
         Ok(()) if !resting_tasks.is_empty() => {
             let tasks = resting_tasks.join(", ");
             format!("READY, but these tasks panicked and are started again: {tasks}")
@@ -58,6 +65,12 @@ async fn ready(State(app): State<App>) -> Result<String, Failure> {
 async fn show_metrics(State(app): State<App>) -> impl IntoResponse {
     let mut families = app.engine.metrics();
     families.extend(app.metrics.families());
+    let (open, keys) = (Counter::default(), app.keys.as_ref());
+    families.push(Family::counter(
+        "chat_jwt_key_reload_failures_total",
+        "Attempts to read the keys of tokens again that failed.",
+        keys.map_or(&open, |keys| &keys.failures),
+    ));
     let kind = "text/plain; version=0.0.4; charset=utf-8";
     let text = metrics::text(&families).to_string();
     ([(header::CONTENT_TYPE, kind)], text)

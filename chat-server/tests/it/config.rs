@@ -17,7 +17,8 @@ fn from(flags: &[&str], environment: &[(&str, &str)], dot_env: &str) -> Result<L
             Request::Serve(loaded)
             | Request::Print(loaded)
             | Request::Import { loaded, .. }
-            | Request::Maintain { loaded, .. },
+            | Request::Maintain { loaded, .. }
+            | Request::Token { loaded, .. },
         ) => Ok(loaded),
         Err(error) => {
             assert_eq!(error.exit_code(), 2);

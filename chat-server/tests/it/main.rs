@@ -27,3 +27,5 @@ mod rest;
 mod socketio;
 #[cfg(unix)]
 mod start_errors;
+#[cfg(unix)]
+mod tokens;

@@ -1,0 +1,168 @@
+//! The subcommands `token`, `check-token` and `keygen`.
+
+use std::{fs, io, io::Write as _, path::Path, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use aws_lc_rs::{
+    encoding::{AsDer as _, PublicKeyX509Der},
+    rsa,
+    signature::{Ed25519KeyPair, KeyPair as _},
+};
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use chat_core::{Clock, IdGen, RandomIds, Rank, SystemClock, UserId};
+use jsonwebtoken::{Header, encode};
+use pem::Pem;
+
+pub use super::{jwt::Refusal, keys::KeyError};
+use super::{
+    jwt::{Audience, Claims, Jwt},
+    rules, source,
+};
+use crate::config::{Algorithm, Settings};
+
+/// What a subcommand about tokens has come to, in one line.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TokenError {
+    /// The keys can't be used.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    /// A setting is missing, or the keys can't do what they should.
+    #[error("{0}")]
+    Usage(String),
+    /// The token was refused.
+    #[error("refused: {0}")]
+    Refused(#[from] Refusal),
+    /// Keys can't be written.
+    #[error("keygen: {0}")]
+    Write(#[from] io::Error),
+}
+
+impl TokenError {
+    /// What the process should exit with: 1 for a token that is refused and for a failure, 2 for a wrong setting.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Refused(_) | Self::Write(_) => 1,
+            Self::Keys(_) | Self::Usage(_) => 2,
+        }
+    }
+}
+
+/// A new token for this user, signed with `jwt-key-file`.
+///
+/// # Errors
+///
+/// A setting that is missing, or a key that can't sign.
+pub fn issue(
+    settings: &Settings,
+    user: &UserId,
+    lifetime: Duration,
+    rank: Rank,
+) -> Result<String, TokenError> {
+    complete(settings)?;
+    if lifetime > settings.jwt_max_lifetime {
+        let longest = settings.jwt_max_lifetime;
+        return Err(TokenError::Usage(format!(
+            "ttl: {lifetime:?} is longer than jwt-max-lifetime, {longest:?}"
+        )));
+    }
+    let keys = source(settings).read()?;
+    let key = keys.find(None).filter(|key| key.signing.is_some());
+    let Some((key, signing)) = key.and_then(|key| Some((key, key.signing.as_ref()?))) else {
+        let why = "jwt-key-file: it has no key that signs: name a secret or a private key";
+        return Err(TokenError::Usage(why.to_owned()));
+    };
+    let now = u64::try_from(SystemClock::default().now().timestamp()).unwrap_or_default();
+    let claims = Claims {
+        iss: settings.jwt_issuer.clone().unwrap_or_default(),
+        sub: user.to_string(),
+        aud: Audience::One(settings.jwt_audience.clone().unwrap_or_default()),
+        exp: now + lifetime.as_secs(),
+        nbf: None,
+        iat: Some(now),
+        jti: Some(RandomIds.next().to_string()),
+        chat_rank: (rank != Rank::User).then(|| rank.name().to_owned()),
+        scope: None,
+    };
+    encode(&Header::new(key.algorithm.into()), &claims, &signing.0)
+        .map_err(|error| TokenError::Usage(format!("jwt-key-file: it can't sign: {error}")))
+}
+
+/// Says in one line what a token proves.
+///
+/// # Errors
+///
+/// The rule that it breaks, or a setting that is missing.
+pub fn check(settings: &Settings, token: &str) -> Result<String, TokenError> {
+    complete(settings)?;
+    let jwt = Jwt {
+        keys: Arc::new(ArcSwap::from_pointee(source(settings).read()?)),
+        rules: rules(settings),
+        clock: Arc::new(SystemClock::default()),
+    };
+    let principal = jwt.verify(token.trim_end_matches(['\r', '\n']))?;
+    let until = principal.expires_at.unwrap_or_default().to_rfc3339();
+    let (user, rank) = (principal.user, principal.rank.name());
+    Ok(format!("valid: user {user}, rank {rank}, until {until}"))
+}
+
+/// Writes a new key, and for the algorithms that have one its public half, into a folder; names the files.
+///
+/// # Errors
+///
+/// A file that can't be written: an existing one stays.
+pub fn generate(algorithm: Algorithm, folder: &Path) -> Result<String, TokenError> {
+    fs::create_dir_all(folder).map_err(|error| KeyError::unwritten(folder, &error))?;
+    let failed = |_| io::Error::other("no key could be made");
+    let write = |name: &str, content: &[u8]| -> Result<String, TokenError> {
+        let path = folder.join(name);
+        write_new(&path, content).map_err(|error| KeyError::unwritten(&path, &error))?;
+        Ok(path.display().to_string())
+    };
+    let (private, public) = match algorithm {
+        Algorithm::Hs256 => {
+            let mut secret = [0; 32];
+            aws_lc_rs::rand::fill(&mut secret).map_err(failed)?;
+            // As text, so that it can be pasted into the issuer's settings.
+            let text = BASE64_STANDARD.encode(secret);
+            return write("jwt-secret", format!("{text}\n").as_bytes());
+        }
+        Algorithm::EdDsa => {
+            let private = Ed25519KeyPair::generate_pkcs8v1(&aws_lc_rs::rand::SystemRandom::new())
+                .map_err(failed)?;
+            let pair = Ed25519KeyPair::from_pkcs8(private.as_ref())
+                .map_err(|_| io::Error::other("no key could be made"))?;
+            let public: PublicKeyX509Der<'_> = pair.public_key().as_der().map_err(failed)?;
+            (private.as_ref().to_vec(), public.as_ref().to_vec())
+        }
+        Algorithm::Rs256 => {
+            let pair = rsa::KeyPair::generate(rsa::KeySize::Rsa3072).map_err(failed)?;
+            let private = pair.as_der().map_err(failed)?;
+            let public: PublicKeyX509Der<'_> = pair.public_key().as_der().map_err(failed)?;
+            let private: aws_lc_rs::encoding::Pkcs8V1Der<'_> = private;
+            (private.as_ref().to_vec(), public.as_ref().to_vec())
+        }
+    };
+    let pem = |label, der| pem::encode(&Pem::new(label, der)).replace("\r\n", "\n");
+    let private = write("jwt-private.pem", pem("PRIVATE KEY", private).as_bytes())?;
+    let public = write("jwt-public.pem", pem("PUBLIC KEY", public).as_bytes())?;
+    Ok(format!("{private}\n{public}"))
+}
+
+/// Whether all settings are there that say what a token has to say.
+fn complete(settings: &Settings) -> Result<(), TokenError> {
+    settings.jwt_conflict().map_or(Ok(()), |(setting, why)| {
+        Err(TokenError::Usage(format!("{setting}: {why}")))
+    })
+}
+
+/// Writes a file that only its owner may read, where there is none.
+fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    file.write_all(content)?;
+    file.sync_all()
+}
