@@ -19,8 +19,8 @@ use std::{
 
 use async_trait::async_trait;
 use chat_core::{
-    Entry, Mark, Membership, MessageId, NewEntry, NewRoom, Page, Room, RoomId, Seq, UserId,
-    Watermarks,
+    Entry, Mark, Membership, MessageId, NewEntry, NewRoom, Page, ReceiptTimes, Room, RoomId, Seq,
+    UserId, Watermarks,
     memory::MemoryStore,
     port::{
         AppendError, Appended, BackendError, BackendErrorKind, Change, Created, LogStore,
@@ -171,6 +171,15 @@ impl ReceiptStore for JournalStore {
         users: &[UserId],
     ) -> Result<Vec<Watermarks>, BackendError> {
         self.memory.watermarks(room, users).await
+    }
+
+    async fn receipt_times(
+        &self,
+        room: &RoomId,
+        user: &UserId,
+        seqs: &[Seq],
+    ) -> Result<Vec<ReceiptTimes>, BackendError> {
+        self.memory.receipt_times(room, user, seqs).await
     }
 }
 

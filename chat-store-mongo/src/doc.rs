@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use chat_core::{
     ClientMessageId, Effect, Entry, EntryBody, EntryKind, Epoch, FlatBody, MessageId, NewEntry,
-    Room, RoomId, Seq, UserId, Watermarks, old_time,
+    ReceiptTimes, Room, RoomId, Seq, UserId, Watermarks, old_time,
 };
 use chrono::DateTime;
 use mongodb::{
@@ -58,6 +58,9 @@ pub(crate) struct EntryDoc {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct OldFields {
+    /// The id once more: documents of the old server had it twice.
+    #[serde(with = "as_text")]
+    pub(crate) id: Uuid,
     pub(crate) to: UserId,
     pub(crate) time: String,
     pub(crate) delivered_at: Option<bson::DateTime>,
@@ -86,6 +89,7 @@ impl EntryDoc {
             revision: None,
             pending: (new.body.effect() != Effect::None).then_some(true),
             old: old.map(|to| OldFields {
+                id: new.id.0,
                 to,
                 time: old_time(new.at),
                 delivered_at: None,
@@ -125,6 +129,27 @@ impl EntryDoc {
             at,
             body,
         })
+    }
+}
+
+/// When a message was delivered and read.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct DatedDoc {
+    pub(crate) seq: i64,
+    delivered_at: Option<bson::DateTime>,
+    read_at: Option<bson::DateTime>,
+}
+
+impl DatedDoc {
+    pub(crate) fn times(&self) -> ReceiptTimes {
+        let time = |at: Option<bson::DateTime>| {
+            at.and_then(|at| DateTime::from_timestamp_millis(at.timestamp_millis()))
+        };
+        ReceiptTimes {
+            delivered: time(self.delivered_at),
+            read: time(self.read_at),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use chat_core::{
-    EntryKind, Mark, RoomId, RoomKind, Seq, UserId, Watermarks,
+    EntryKind, Mark, ReceiptTimes, RoomId, RoomKind, Seq, UserId, Watermarks,
     port::{BackendError, Change, ReceiptStore},
 };
 use futures_util::TryStreamExt;
@@ -14,7 +14,7 @@ use mongodb::{
 
 use crate::{
     collections::{Collections, read, within},
-    doc::{MemberDoc, number},
+    doc::{DatedDoc, MemberDoc, number},
     store::MongoStore,
 };
 
@@ -49,6 +49,32 @@ impl ReceiptStore for MongoStore {
             member.map(MemberDoc::watermarks).unwrap_or_default()
         };
         Ok(users.iter().map(of).collect())
+    }
+
+    async fn receipt_times(
+        &self,
+        room: &RoomId,
+        user: &UserId,
+        seqs: &[Seq],
+    ) -> Result<Vec<ReceiptTimes>, BackendError> {
+        let numbers: Vec<_> = seqs.iter().copied().map(number).collect();
+        let filter = doc! {
+            "roomId": room.as_str(),
+            "seq": { "$in": numbers },
+            "from": { "$ne": user.as_str() },
+        };
+        let messages = self.collections.messages.clone_with_type::<DatedDoc>();
+        let found: Vec<DatedDoc> = read("receipt_times", async move {
+            let dates = doc! { "seq": 1, "deliveredAt": 1, "readAt": 1 };
+            let found = messages.find(filter).projection(dates).await?;
+            found.try_collect().await
+        })
+        .await?;
+        let of = |seq: &Seq| {
+            let dated = found.iter().find(|dated| dated.seq == number(*seq));
+            dated.map(DatedDoc::times).unwrap_or_default()
+        };
+        Ok(seqs.iter().map(of).collect())
     }
 }
 

@@ -2,9 +2,10 @@
 
 use async_trait::async_trait;
 use chat_core::{
-    Mark, RoomId, Seq, UserId, Watermarks,
+    Mark, ReceiptTimes, RoomId, RoomKind, Seq, UserId, Watermarks,
     port::{BackendError, Change, ReceiptStore},
 };
+use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::{
@@ -40,8 +41,45 @@ impl Transaction<'_> {
                 row::number(to.delivered),
                 row::number(to.read),
             ))?;
+        if room.kind() == RoomKind::Direct {
+            let mut moved = self.sql.prepare_cached(
+                "INSERT INTO receipt_time (room, user, mark, upto, at) \
+                 VALUES (?1, ?2, ?3, ?4, CAST(unixepoch('subsec') * 1000000 AS INTEGER))",
+            )?;
+            for (mark, from, to) in [
+                (DELIVERED, from.delivered, to.delivered),
+                (READ, from.read, to.read),
+            ] {
+                if from < to {
+                    moved.execute((number, user.as_str(), mark, row::number(to)))?;
+                }
+            }
+        }
         Ok(Change::Moved { from, to })
     }
+}
+
+/// The marks, as `receipt_time` has them.
+const DELIVERED: i64 = 0;
+const READ: i64 = 1;
+
+/// When the first receipt of a user passed an entry in the room of this number.
+fn passed(
+    connection: &Connection,
+    room: i64,
+    user: &UserId,
+    mark: i64,
+    seq: Seq,
+) -> rusqlite::Result<Option<DateTime<Utc>>> {
+    connection
+        .prepare_cached(
+            "SELECT at FROM receipt_time WHERE room = ?1 AND user = ?2 AND mark = ?3 \
+             AND upto >= ?4 ORDER BY upto LIMIT 1",
+        )?
+        .query_row((room, user.as_str(), mark, row::number(seq)), |found| {
+            row::time(found, 0)
+        })
+        .optional()
 }
 
 /// How far a user has got in the room of this number.
@@ -89,5 +127,27 @@ impl ReceiptStore for SqliteStore {
                 .collect()
         };
         self.readers.read("watermarks", query).await
+    }
+
+    async fn receipt_times(
+        &self,
+        room: &RoomId,
+        user: &UserId,
+        seqs: &[Seq],
+    ) -> Result<Vec<ReceiptTimes>, BackendError> {
+        let (room, user, seqs) = (room.clone(), user.clone(), seqs.to_vec());
+        let query = move |snapshot: &Connection| {
+            let Some((number, _)) = stored_room(snapshot, &room)? else {
+                return Ok(vec![ReceiptTimes::default(); seqs.len()]);
+            };
+            let times = |seq: &Seq| {
+                Ok(ReceiptTimes {
+                    delivered: passed(snapshot, number, &user, DELIVERED, *seq)?,
+                    read: passed(snapshot, number, &user, READ, *seq)?,
+                })
+            };
+            seqs.iter().map(times).collect()
+        };
+        self.readers.read("receipt_times", query).await
     }
 }

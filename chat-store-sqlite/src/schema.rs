@@ -8,7 +8,7 @@ use crate::connection::number;
 pub(crate) const APPLICATION_ID: i64 = 0x4348_4154;
 
 /// The steps from one version of the schema to the next; a published one never changes.
-const MIGRATIONS: &[&str] = &[include_str!("schema.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("schema.sql"), include_str!("schema_2.sql")];
 
 /// The version that this code reads and writes.
 pub(crate) const VERSION: usize = MIGRATIONS.len();

@@ -14,8 +14,8 @@ use async_trait::async_trait;
 use super::state::outage::Outage;
 use crate::{
     model::{
-        Cursor, Entry, Epoch, Mark, Membership, MessageId, NewEntry, NewRoom, Page, Presence, Room,
-        RoomId, Seq, SessionId, UserId, Watermarks,
+        Cursor, Entry, Epoch, Mark, Membership, MessageId, NewEntry, NewRoom, Page, Presence,
+        ReceiptTimes, Room, RoomId, Seq, SessionId, UserId, Watermarks,
     },
     port::{
         AppendError, Appended, BackendError, BackendErrorKind, Cache, Change, Created,
@@ -205,6 +205,15 @@ impl ReceiptStore for Watched<dyn Store> {
         users: &[UserId],
     ) -> Result<Vec<Watermarks>, BackendError> {
         watch!(self.watermarks(room, users), Safe)
+    }
+
+    async fn receipt_times(
+        &self,
+        room: &RoomId,
+        user: &UserId,
+        seqs: &[Seq],
+    ) -> Result<Vec<ReceiptTimes>, BackendError> {
+        watch!(self.receipt_times(room, user, seqs), Safe)
     }
 }
 

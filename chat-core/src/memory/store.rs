@@ -7,16 +7,18 @@ use std::{
 };
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 
 use crate::{
     model::{
         ClientMessageId, Effect, Entry, EntryBody, Mark, Membership, MessageId, NewEntry, NewRoom,
-        Page, Room, RoomId, Seq, UNREAD_CAP, UserId, Watermarks,
+        Page, ReceiptTimes, Room, RoomId, RoomKind, Seq, UNREAD_CAP, UserId, Watermarks,
     },
     port::{
         AppendError, Appended, BackendError, Change, Created, LogStore, Outcome, ReceiptStore,
         RoomStore,
     },
+    time::{Clock, SystemClock},
 };
 
 /// A store that forgets everything when it is dropped; clones share it.
@@ -56,6 +58,8 @@ struct Log {
     by_client_id: HashMap<(UserId, ClientMessageId), usize>,
     /// Outlives membership, so that watermarks don't go back when a member does.
     watermarks: HashMap<UserId, Watermarks>,
+    /// Where the watermarks of a direct room's members stood, and since when, oldest first.
+    moves: HashMap<UserId, Vec<(Watermarks, DateTime<Utc>)>>,
 }
 
 impl MemoryStore {
@@ -191,6 +195,7 @@ impl RoomStore for MemoryStore {
             by_id: HashMap::new(),
             by_client_id: HashMap::new(),
             watermarks: HashMap::new(),
+            moves: HashMap::new(),
         };
         rooms.all.insert(new.id.clone(), log);
         for member in &new.members {
@@ -309,6 +314,10 @@ impl ReceiptStore for MemoryStore {
             return Ok(Change::Unchanged(from));
         }
         log.watermarks.insert(user.clone(), to);
+        if room.kind() == RoomKind::Direct {
+            let now = SystemClock::default().now();
+            log.moves.entry(user.clone()).or_default().push((to, now));
+        }
         Ok(Change::Moved { from, to })
     }
 
@@ -321,5 +330,22 @@ impl ReceiptStore for MemoryStore {
         let log = rooms.all.get(room);
         let of = |user| log.map_or_else(Watermarks::default, |log: &Log| log.watermarks(user));
         Ok(users.iter().map(of).collect())
+    }
+
+    async fn receipt_times(
+        &self,
+        room: &RoomId,
+        user: &UserId,
+        seqs: &[Seq],
+    ) -> Result<Vec<ReceiptTimes>, BackendError> {
+        let rooms = self.lock();
+        let moves = rooms.all.get(room).and_then(|log| log.moves.get(user));
+        let moves = moves.map(Vec::as_slice).unwrap_or_default();
+        let since = |place: usize| moves.get(place).map(|(_, at)| *at);
+        let times = |seq: &Seq| ReceiptTimes {
+            delivered: since(moves.partition_point(|(to, _)| to.delivered < *seq)),
+            read: since(moves.partition_point(|(to, _)| to.read < *seq)),
+        };
+        Ok(seqs.iter().map(times).collect())
     }
 }

@@ -21,5 +21,5 @@ pub use log::{Entry, NewEntry};
 pub use position::{Cursor, Page, Seq};
 pub use presence::Presence;
 pub use principal::{Principal, Rank, Scopes, TokenId};
-pub use receipt::{Mark, Watermarks};
+pub use receipt::{Mark, ReceiptTimes, Watermarks};
 pub use room::{Membership, NewRoom, Room, UNREAD_CAP};

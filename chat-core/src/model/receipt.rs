@@ -1,5 +1,6 @@
 //! Receipts: how far a member of a room has received and read its log.
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::model::Seq;
@@ -23,6 +24,15 @@ pub enum Mark {
     Delivered,
     /// Was seen; implies delivered.
     Read,
+}
+
+/// When a member's watermarks passed an entry; `None` for one that has not passed it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ReceiptTimes {
+    /// When the entry had reached a device of the member.
+    pub delivered: Option<DateTime<Utc>>,
+    /// When it had been seen.
+    pub read: Option<DateTime<Utc>>,
 }
 
 impl Watermarks {

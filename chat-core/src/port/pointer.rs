@@ -14,7 +14,7 @@ use super::{
 use crate::{
     model::{
         Cursor, Entry, Epoch, Mark, Membership, MessageId, NewEntry, NewRoom, Page, Presence,
-        Principal, Room, RoomId, Seq, SessionId, UserId, Watermarks,
+        Principal, ReceiptTimes, Room, RoomId, Seq, SessionId, UserId, Watermarks,
     },
     rate::{Decision, RatePolicy},
 };
@@ -105,6 +105,15 @@ macro_rules! ports_through {
                 users: &[UserId],
             ) -> Result<Vec<Watermarks>, BackendError> {
                 (**self).watermarks(room, users).await
+            }
+
+            async fn receipt_times(
+                &self,
+                room: &RoomId,
+                user: &UserId,
+                seqs: &[Seq],
+            ) -> Result<Vec<ReceiptTimes>, BackendError> {
+                (**self).receipt_times(room, user, seqs).await
             }
         }
 

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 
 use super::BackendError;
 use crate::model::{
-    Entry, Mark, Membership, MessageId, NewEntry, NewRoom, Page, Room, RoomId, Seq, UserId,
-    Watermarks,
+    Entry, Mark, Membership, MessageId, NewEntry, NewRoom, Page, ReceiptTimes, Room, RoomId, Seq,
+    UserId, Watermarks,
 };
 
 /// Everything durable. Implemented by having the three parts.
@@ -200,4 +200,16 @@ pub trait ReceiptStore: fmt::Debug + Send + Sync + 'static {
         room: &RoomId,
         users: &[UserId],
     ) -> Result<Vec<Watermarks>, BackendError>;
+
+    /// When a member of a direct room received and read these entries, in the order asked.
+    ///
+    /// - A message of the other member has the time of the first receipt that passed it, by the
+    ///   store's own clock, and keeps it. Other entries may have no times, nor has a group.
+    /// - An entry that a watermark has not passed has no time of it, nor has one that doesn't exist.
+    async fn receipt_times(
+        &self,
+        room: &RoomId,
+        user: &UserId,
+        seqs: &[Seq],
+    ) -> Result<Vec<ReceiptTimes>, BackendError>;
 }

@@ -1,13 +1,17 @@
 //! `GET /lastmessages`, the one HTTP request of the old clients.
 
+use std::{collections::HashMap, sync::Arc};
+
 use axum::{
     Json,
     extract::{Query, State, rejection::QueryRejection},
     http::{HeaderMap, StatusCode},
 };
 use chat_core::{
-    Actor, Entry, EntryBody, Error, MessageId, Page, RoomId, UserId, old_time, port::Via,
+    Actor, Entry, EntryBody, Error, MessageId, Page, ReceiptTimes, RoomId, Seq, UserId, old_time,
+    port::Via,
 };
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::http::{app::App, connections::Address, failure::Failure};
@@ -31,6 +35,10 @@ pub(super) struct OldMessage {
     to: UserId,
     time: String,
     __v: u8,
+    #[serde(rename = "deliveredAt", skip_serializing_if = "Option::is_none")]
+    delivered_at: Option<String>,
+    #[serde(rename = "readAt", skip_serializing_if = "Option::is_none")]
+    read_at: Option<String>,
 }
 
 /// `GET /lastmessages?from&to&limit`: the newest messages of two users, oldest first.
@@ -70,29 +78,50 @@ pub(super) async fn last_messages(
 
 /// Pages back until there are enough messages among the entries.
 async fn newest(caller: &Actor, room: &RoomId, limit: usize) -> Result<Vec<OldMessage>, Error> {
-    let mut found = Vec::new();
+    let mut found: Vec<Arc<Entry>> = Vec::new();
     let mut page = Page::Newest;
     loop {
         let part = match caller.history(room, page, None).await {
             // Nobody has opened it yet.
-            Err(Error::NoRoom) => return Ok(found),
+            Err(Error::NoRoom) => return Ok(Vec::new()),
             part => part?,
         };
-        let messages = part.entries.iter().rev().filter_map(|entry| old(entry));
-        found.extend(messages.take(limit - found.len()));
+        let messages = part.entries.iter().rev();
+        let messages = messages.filter(|entry| matches!(entry.body, EntryBody::Message { .. }));
+        found.extend(messages.take(limit - found.len()).cloned());
         match part.entries.first() {
             Some(first) if part.older && found.len() < limit => page = Page::Before(first.seq),
             _ => break,
         }
     }
     found.reverse();
-    Ok(found)
+    let times = times(caller, room, &found).await?;
+    let old = |entry: &Arc<Entry>| old(entry, times.get(&entry.seq).copied().unwrap_or_default());
+    Ok(found.iter().filter_map(old).collect())
 }
 
-fn old(entry: &Entry) -> Option<OldMessage> {
+/// When the messages were delivered to the user that they were sent to, and read.
+async fn times(
+    caller: &Actor,
+    room: &RoomId,
+    messages: &[Arc<Entry>],
+) -> Result<HashMap<Seq, ReceiptTimes>, Error> {
+    let mut all = HashMap::new();
+    for reader in room.pair().into_iter().flatten() {
+        let sent = messages.iter().filter(|entry| entry.author != reader);
+        let seqs: Vec<_> = sent.map(|entry| entry.seq).collect();
+        let times = caller.receipt_times(room, &reader, &seqs).await?;
+        all.extend(seqs.into_iter().zip(times));
+    }
+    Ok(all)
+}
+
+fn old(entry: &Entry, times: ReceiptTimes) -> Option<OldMessage> {
     let EntryBody::Message { text, .. } = &entry.body else {
         return None;
     };
+    // As the old server's dates were written in JSON.
+    let date = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Millis, true);
     Some(OldMessage {
         _id: entry.id,
         room_id: entry.room.clone(),
@@ -102,5 +131,7 @@ fn old(entry: &Entry) -> Option<OldMessage> {
         to: entry.room.peer_of(&entry.author)?,
         time: old_time(entry.at),
         __v: 0,
+        delivered_at: times.delivered.map(date),
+        read_at: times.read.map(date),
     })
 }

@@ -8,16 +8,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chat_core::{
-    ChatEngine, ChatEngineBuilder, Config,
+    ChatEngine, ChatEngineBuilder, Config, RoomId, UserId,
     moderation::{DEFAULT_WORDS, WordList},
     port::{BackendError, Draft, Moderator, Verdict},
     rate::RatePolicy,
 };
 use chat_server::config::Settings;
 use chat_testkit::Server;
+use futures_util::future::join_all;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
-    process::Command,
+    process::{Child, Command},
 };
 
 use crate::old_clients::{begin, ends_well, node};
@@ -32,22 +33,37 @@ struct Stage {
 
 impl Stage {
     /// `None` when these tests are to be left out.
-    async fn set(scenario: &str, build: impl Fn() -> ChatEngineBuilder) -> Option<Self> {
+    async fn set(
+        scenario: &str,
+        build: impl Fn() -> ChatEngineBuilder,
+        settings: &[(&str, &str)],
+    ) -> Option<Self> {
         let mut node = node(scenario)?;
         let mut servers = Vec::new();
+        let settings = [settings, &[("listen", "127.0.0.1:0")]].concat();
         for transport in TRANSPORTS {
-            let settings = Settings::with(&[("listen", "127.0.0.1:0")]).unwrap();
+            let settings = Settings::with(&settings).unwrap();
             let server = Server::serve(build().build().unwrap(), settings).await;
             node.arg(format!("{transport}=http://{}", server.address));
             servers.push(server);
         }
         Some(Self { node, servers })
     }
+
+    /// Lets the clients play until they are ready on every transport.
+    async fn begin(self) -> (Child, Vec<Server>) {
+        let mut node = begin(self.node);
+        let mut lines = BufReader::new(node.stdout.take().unwrap()).lines();
+        for _ in TRANSPORTS {
+            assert_eq!(lines.next_line().await.unwrap().as_deref(), Some("ready"));
+        }
+        (node, self.servers)
+    }
 }
 
 /// Plays a scenario on engines made by `build`.
 async fn play(scenario: &str, build: impl Fn() -> ChatEngineBuilder) {
-    if let Some(stage) = Stage::set(scenario, build).await {
+    if let Some(stage) = Stage::set(scenario, build, &[]).await {
         ends_well(begin(stage.node)).await;
     }
 }
@@ -111,7 +127,8 @@ scenarios! {
     errors_of_input_are_strings_and_the_connection_lives on unlimited;
     an_ack_tells_where_the_message_stands on unlimited;
     what_was_sent_just_before_leaving_still_arrives on unlimited;
-    who_sends_too_much_at_once_is_closed on stuck_on_bob;
+    a_client_that_sends_too_much_at_once_is_closed_and_returns on stuck_on_bob;
+    a_client_that_sends_thousands_of_events_at_once_is_closed_and_returns on unlimited;
     who_does_not_read_is_closed_and_nobody_waits_for_them on unlimited;
     seed_03_a_message_before_start_dm_is_not_dropped_silently on unlimited;
     seed_04_a_thousand_rapid_messages_keep_their_order on unlimited;
@@ -131,17 +148,35 @@ scenarios! {
 }
 
 #[tokio::test]
-async fn a_server_that_stops_says_so_and_its_clients_come_back() {
-    let scenario = "a_server_that_stops_says_so_and_its_clients_come_back";
-    let Some(stage) = Stage::set(scenario, unlimited).await else {
+async fn a_client_that_reads_too_slowly_is_closed_and_returns() {
+    let scenario = "a_client_that_reads_too_slowly_is_closed_and_returns";
+    let settings = [("write-timeout", "2s")];
+    let Some(stage) = Stage::set(scenario, unlimited, &settings).await else {
         return;
     };
-    let mut node = begin(stage.node);
-    let mut lines = BufReader::new(node.stdout.take().unwrap()).lines();
-    for _ in TRANSPORTS {
-        assert_eq!(lines.next_line().await.unwrap().as_deref(), Some("ready"));
-    }
-    for server in stage.servers {
+    let (node, servers) = stage.begin().await;
+    let [alice, bob] = ["alice", "bob"].map(|name| UserId::new(name).unwrap());
+    let room = RoomId::direct(&alice, &bob).unwrap();
+    // More than waits for a client, and than the system keeps for a connection.
+    let text = "\u{1f600}".repeat(4_000);
+    join_all(servers.iter().map(async |server| {
+        let alice = server.engine.actor(alice.clone());
+        while server.engine.online().await.unwrap().contains(&bob) {
+            alice.send(&room, &text).await.unwrap();
+        }
+    }))
+    .await;
+    ends_well(node).await;
+}
+
+#[tokio::test]
+async fn a_server_that_stops_says_so_and_its_clients_come_back() {
+    let scenario = "a_server_that_stops_says_so_and_its_clients_come_back";
+    let Some(stage) = Stage::set(scenario, unlimited, &[]).await else {
+        return;
+    };
+    let (node, servers) = stage.begin().await;
+    for server in servers {
         server.stop().await;
     }
     ends_well(node).await;

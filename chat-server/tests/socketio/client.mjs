@@ -138,6 +138,29 @@ export class Device {
   leave() {
     this.socket.disconnect();
   }
+
+  /** Waits until the server has closed the transport, and the library has connected again by itself. */
+  async returns() {
+    assert.match(await this.next("disconnect"), /^transport /);
+    await this.next("connect");
+  }
+
+  /** Takes nothing from the server until the function that it gives is called. */
+  stop_reading() {
+    const { transport } = this.socket.io.engine;
+    if (transport.name === "websocket") {
+      const tcp = transport.ws._socket;
+      tcp.pause();
+      return () => tcp.resume();
+    }
+    const poll = transport.doPoll;
+    let waiting = false;
+    transport.doPoll = () => (waiting = true);
+    return () => {
+      transport.doPoll = poll;
+      if (waiting) transport.doPoll();
+    };
+  }
 }
 
 export class World {
@@ -165,8 +188,8 @@ export class World {
   }
 
   /** A device of `name` that talks to `peer`. */
-  async person(name, peer) {
-    const device = await this.device().named(name);
+  async person(name, peer, options) {
+    const device = await this.device(options).named(name);
     return peer === undefined ? device : device.dm(peer);
   }
 

@@ -218,13 +218,26 @@ export async function seed_10_a_message_to_somebody_offline_is_there_when_they_c
     const answer = await fetch(`${world.url}/lastmessages?${query}`);
     return { status: answer.status, body: await answer.json() };
   };
-  await world.person("bob", "alice");
+  const bob = await world.person("bob", "alice");
   const { body } = await last("from=bob&to=alice");
   assert.deepEqual(body, shown.slice(-10).map((one) => ({ ...one, _id: one.id, __v: 0 })));
   assert.deepEqual(texts((await last("from=alice&to=bob&limit=2")).body), sent.slice(-2));
   assert.deepEqual(texts((await last("from=alice&to=bob&limit=99")).body), sent.slice(-25));
   assert.deepEqual((await last("from=alice&to=carol")).body, []);
   assert.equal((await last("from=alice")).status, 400);
+  // When a message was delivered and read stands in it, as the old server wrote its dates.
+  const [two, one] = shown.slice(-2);
+  await bob.ask("message-delivered", { messageId: one.id, from: "alice" });
+  await bob.ask("message-read", { messageId: two.id, from: "alice" });
+  await bob.ask("dm-message", "an answer");
+  const times = (await last("from=alice&to=bob&limit=3")).body;
+  const keys = ["deliveredAt", "readAt"].map((key) => times.map((message) => key in message));
+  assert.deepEqual(keys, [[true, true, false], [true, false, false]]);
+  const date = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
+  for (const time of [times[0].deliveredAt, times[0].readAt, times[1].deliveredAt]) {
+    assert.match(time, date);
+    assert.ok(Math.abs(Date.now() - Date.parse(time)) < 60_000, time);
+  }
 }
 
 export async function seed_11_start_dm_leaves_the_former_partner(world) {
@@ -444,18 +457,39 @@ export async function what_was_sent_just_before_leaving_still_arrives(world) {
 }
 
 /** Played with a moderator that never judges what bob writes. */
-export async function who_sends_too_much_at_once_is_closed(world) {
+export async function a_client_that_sends_too_much_at_once_is_closed_and_returns(world) {
   const [alice, bob] = await Promise.all([
     world.person("alice", "bob"),
-    world.person("bob", "alice"),
+    world.person("bob", "alice", { reconnection: true }),
   ]);
   await bob.settled();
   const text = "x".repeat(2_000);
   for (let at = 0; at < 1_000; at++) bob.emit("dm-message", text);
   assert.equal(await bob.next("dm-error"), "Too many events at once");
-  await bob.next("disconnect");
+  await bob.returns();
   alice.emit("dm-message", "still served");
   await alice.next("dm-message", (message) => message.from === "alice");
+}
+
+/** More than the server takes in one body, and more than it takes at once on a WebSocket. */
+export async function a_client_that_sends_thousands_of_events_at_once_is_closed_and_returns(world) {
+  const alice = await world.person("alice", "bob", { reconnection: true });
+  await alice.settled();
+  for (let at = 0; at < 3_000; at++) alice.emit("typing");
+  await alice.returns();
+}
+
+/** Its server sends while the client does not read, and the client reads on when it is closed. */
+export async function a_client_that_reads_too_slowly_is_closed_and_returns(world) {
+  const alice = await world.person("alice");
+  const bob = await world.person("bob", "alice", { reconnection: true });
+  await bob.settled();
+  await alice.online("alice", "bob");
+  const read_on = bob.stop_reading();
+  console.log("ready");
+  await alice.online("alice");
+  read_on();
+  await bob.returns();
 }
 
 /** A client that opens a long-polling session and then never reads. */

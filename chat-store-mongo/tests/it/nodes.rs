@@ -392,6 +392,7 @@ async fn messages_of_direct_rooms_keep_the_fields_of_the_old_server() {
     let found = &documents(&database, doc! {}).await[0];
     for (field, value) in [
         ("_id", "00000000-0000-0000-0000-000000000001"),
+        ("id", "00000000-0000-0000-0000-000000000001"),
         ("roomId", "alice,bob"),
         ("from", "alice"),
         ("to", "bob"),
@@ -411,8 +412,13 @@ async fn messages_of_direct_rooms_keep_the_fields_of_the_old_server() {
         .unwrap();
     let found = &documents(&database, doc! {}).await[0];
     assert!(found.get_datetime("deliveredAt").is_ok() && found.get_datetime("readAt").is_ok());
-    // And it still reads.
+    // And it still reads, also as an earlier version wrote it.
+    let messages = database.collection("messages").await;
+    let without = doc! { "$unset": { "id": "" } };
+    messages.update_one(doc! {}, without).await.unwrap();
     assert_eq!(log(&store, &room()).await.len(), 1);
+    let times = store.receipt_times(&room(), &user("bob"), &[Seq(1)]).await;
+    assert!(times.unwrap()[0].read.is_some());
 }
 
 #[tokio::test]

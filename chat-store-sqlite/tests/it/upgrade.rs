@@ -12,7 +12,10 @@ use rusqlite::Connection;
 
 /// One file a version of the schema, as that version wrote it; never changed afterwards. Each
 /// holds what the test below expects.
-const FILES: &[&str] = &[include_str!("../data/v1.sql")];
+const FILES: &[&str] = &[
+    include_str!("../data/v1.sql"),
+    include_str!("../data/v2.sql"),
+];
 
 /// All tables and indexes with their columns, and the version.
 fn schema(path: &Path) -> Vec<String> {
@@ -88,4 +91,35 @@ async fn the_files_of_all_versions_can_be_read() {
         let marks = store.watermarks(&room, &[bob]).await.unwrap();
         assert_eq!((marks[0].delivered, marks[0].read), (Seq(3), Seq(2)));
     }
+}
+
+#[tokio::test]
+async fn what_version_1_had_received_has_the_time_of_the_upgrade() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("chat.db");
+    let file = Connection::open(&path).unwrap();
+    file.execute_batch(FILES[0]).unwrap();
+    file.execute_batch(
+        "INSERT INTO room VALUES (2, 'alice,bob', x'0000000000000000000000000000000f', 0, 0);
+         INSERT INTO receipt VALUES (2, 'bob', 3, 2), (2, 'alice', 1, 0);",
+    )
+    .unwrap();
+    drop(file);
+    let store = SqliteStore::open(&path).await.unwrap();
+    let [alice, bob] = ["alice", "bob"].map(|name| UserId::new(name).unwrap());
+    let room = RoomId::direct(&alice, &bob).unwrap();
+    let known = async |room: &RoomId, user: &UserId| {
+        let seqs = [1, 2, 3, 4].map(Seq);
+        let times = store.receipt_times(room, user, &seqs).await.unwrap();
+        let known = times
+            .iter()
+            .map(|at| (at.delivered.is_some(), at.read.is_some()));
+        known.collect::<Vec<_>>()
+    };
+    let (unread, none) = ((true, false), (false, false));
+    let read = (true, true);
+    assert_eq!(known(&room, &bob).await, [read, read, unread, none]);
+    assert_eq!(known(&room, &alice).await, [unread, none, none, none]);
+    let group = RoomId::group("team").unwrap();
+    assert_eq!(known(&group, &bob).await, [none; 4]);
 }

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     engine::{deliver::notify, parts::Parts, state::rooms::LiveRoom},
-    model::{Mark, RoomId, Seq, Watermarks},
+    model::{Mark, ReceiptTimes, RoomId, Seq, UserId, Watermarks},
     port::{Change, Hint},
     wire::{Error, command::Receipt},
 };
@@ -37,6 +37,23 @@ impl Actor {
                 Ok(to)
             }
         }
+    }
+
+    /// When a member of a direct room received and read these entries, in the order asked. Only
+    /// messages of the other member are sure to have times.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoRoom`], or a backend's failure.
+    pub async fn receipt_times(
+        &self,
+        room: &RoomId,
+        member: &UserId,
+        seqs: &[Seq],
+    ) -> Result<Vec<ReceiptTimes>, Error> {
+        let Parts { access, store, .. } = &*self.parts;
+        access.enter(self.user(), room, IfAbsent::Refuse).await?;
+        Ok(store.receipt_times(room, member, seqs).await?)
     }
 
     fn announce_receipt(&self, room: &LiveRoom, was: Watermarks, now: Watermarks) {

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 
 use super::{decorator::Faulty, script::Method};
 use crate::{
-    Cursor, Entry, Epoch, Mark, Membership, MessageId, NewEntry, NewRoom, Page, Presence, Room,
-    RoomId, Seq, SessionId, UserId, Watermarks,
+    Cursor, Entry, Epoch, Mark, Membership, MessageId, NewEntry, NewRoom, Page, Presence,
+    ReceiptTimes, Room, RoomId, Seq, SessionId, UserId, Watermarks,
     port::{
         AppendError, Appended, BackendError, Broker, Change, Created, Delivery, Draft, Hint,
         HistoryCache, LogStore, Moderator, PresenceCache, RateCache, RateKey, ReceiptStore,
@@ -100,6 +100,8 @@ ports! {
             -> Result<Change<Watermarks>, BackendError>;
         WATERMARKS: watermarks(room: &RoomId, users: &[UserId])
             -> Result<Vec<Watermarks>, BackendError>;
+        RECEIPT_TIMES: receipt_times(room: &RoomId, user: &UserId, seqs: &[Seq])
+            -> Result<Vec<ReceiptTimes>, BackendError>;
     }
     PresenceCache {
         TOUCH: touch(user: &UserId, session: SessionId, ttl: Duration)

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 pub(super) use crate::{
     ClientMessageId, Entry, EntryBody, Epoch, Mark, Membership, MessageId, NewEntry, NewRoom, Page,
-    RoomId, Seq, UserId, Watermarks,
+    ReceiptTimes, RoomId, Seq, UserId, Watermarks,
     port::{AppendError, Appended, Change, Outcome, Store},
 };
 
@@ -252,6 +252,12 @@ impl TestRoom {
     pub(super) async fn marks(&self, name: &str) -> Watermarks {
         let marks = self.store.watermarks(&self.id, &users([name])).await;
         marks.expect("the watermarks are read")[0]
+    }
+
+    pub(super) async fn times(&self, name: &str, seqs: &[u64]) -> Vec<ReceiptTimes> {
+        let seqs: Vec<_> = seqs.iter().copied().map(Seq).collect();
+        let times = self.store.receipt_times(&self.id, &user(name), &seqs).await;
+        times.expect("the times are read")
     }
 
     /// This room in somebody's list.

@@ -162,6 +162,8 @@ suite! {
     watermarks_belong_to_one_room_and_one_user,
     watermarks_outlive_joining_again,
     watermarks_outlive_leaving_and_coming_back,
+    a_message_has_the_times_of_the_first_receipts_that_passed_it,
+    what_no_receipt_has_passed_has_no_times,
     // Restart
     everything_is_there_after_a_restart,
     numbers_go_on_after_a_restart,

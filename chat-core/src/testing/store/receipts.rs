@@ -261,3 +261,66 @@ pub(super) async fn watermarks_outlive_leaving_and_coming_back(h: &dyn StoreHarn
     assert_eq!(listed.watermarks, marks(4, 3), "also in the list of rooms");
     assert_eq!(listed.unread, 2, "and unread is counted from there");
 }
+
+pub(super) async fn a_message_has_the_times_of_the_first_receipts_that_passed_it(
+    h: &dyn StoreHarness,
+) {
+    let room = TestRoom::new(h, "alice,bob").await;
+    room.fill(4).await;
+    room.receipt("bob", Delivered, 2).await;
+    let first = room.times("bob", &[1, 2, 3]).await;
+    for times in &first[..2] {
+        assert!(times.delivered.is_some(), "the time is known");
+        assert_eq!(times.read, None, "delivered does not imply read");
+    }
+    assert_eq!(first[2], ReceiptTimes::default(), "up to the watermark");
+    // A store may keep milliseconds only.
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    room.receipt("bob", Read, 3).await;
+    let second = room.times("bob", &[3, 1]).await;
+    assert_eq!(
+        second[1].delivered, first[0].delivered,
+        "a message keeps the time of the first receipt"
+    );
+    assert!(
+        second[1].read > second[1].delivered,
+        "and has another one for each mark"
+    );
+    assert_eq!(
+        second[0].read.is_some(),
+        second[0].delivered.is_some(),
+        "read implies delivered"
+    );
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    room.receipt("bob", Read, 4).await;
+    assert_eq!(
+        room.times("bob", &[3, 1]).await,
+        second,
+        "whatever receipts follow"
+    );
+}
+
+pub(super) async fn what_no_receipt_has_passed_has_no_times(h: &dyn StoreHarness) {
+    let room = TestRoom::new(h, "alice,bob").await;
+    room.fill(2).await;
+    let other = TestRoom::new(h, "alice,carol").await;
+    other.fill(2).await;
+    room.receipt("bob", Read, 1).await;
+    let none = ReceiptTimes::default();
+    for (room, name, seqs) in [
+        (&room, "bob", &[2, 3][..]),
+        (&room, "alice", &[1, 2]),
+        (&other, "bob", &[1, 2]),
+        (&other, "carol", &[1, 2]),
+    ] {
+        assert_eq!(
+            room.times(name, seqs).await,
+            [none, none],
+            "what no receipt has passed has no times: {name} {seqs:?}"
+        );
+    }
+    assert_eq!(room.times("bob", &[]).await, [], "none asked, none given");
+    let (store, absent) = (h.store(), room_id("dave,erin"));
+    let times = store.receipt_times(&absent, &user("erin"), &[Seq(1)]).await;
+    assert_eq!(times.unwrap(), [none], "nor has what is not there");
+}

@@ -7,8 +7,8 @@ use std::{
 
 use async_trait::async_trait;
 use chat_core::{
-    ClientMessageId, Entry, EntryBody, Mark, Membership, MessageId, NewEntry, NewRoom, Page, Room,
-    RoomId, Seq, UserId, Watermarks,
+    ClientMessageId, Entry, EntryBody, Mark, Membership, MessageId, NewEntry, NewRoom, Page,
+    ReceiptTimes, Room, RoomId, Seq, UserId, Watermarks,
     memory::MemoryStore,
     port::{
         AppendError, Appended, BackendError, Change, Created, LogStore, Outcome, ReceiptStore,
@@ -554,5 +554,32 @@ impl Hooks for BrokenStore {
             _ => {}
         }
         Ok(marks)
+    }
+
+    async fn receipt_times(
+        &self,
+        _: &dyn ReceiptStore,
+        room: &RoomId,
+        user: &UserId,
+        seqs: &[Seq],
+    ) -> Result<Vec<ReceiptTimes>, BackendError> {
+        if self.fault == TimesAreOfTheLastReceipt {
+            let marks = self
+                .inner
+                .watermarks(room, std::slice::from_ref(user))
+                .await?;
+            let read = marks.first().map_or(Seq::ZERO, |marks| marks.read);
+            let last: Vec<_> = seqs.iter().map(|seq| read.max(*seq)).collect();
+            return self.inner.receipt_times(room, user, &last).await;
+        }
+        let mut times = self.inner.receipt_times(room, user, seqs).await?;
+        if self.fault == TimesAreOfAnyEntry {
+            let now = Some(chrono::DateTime::UNIX_EPOCH);
+            times.fill(ReceiptTimes {
+                delivered: now,
+                read: now,
+            });
+        }
+        Ok(times)
     }
 }

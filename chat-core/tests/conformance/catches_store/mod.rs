@@ -106,6 +106,8 @@ faults! {
     JoiningForgetsReceipts: "watermarks_outlive_joining_again",
     LeavingForgetsReceipts: "watermarks_outlive_leaving_and_coming_back",
     WatermarksAreReversed: "watermarks_come_in_the_order_asked",
+    TimesAreOfTheLastReceipt: "a_message_has_the_times_of_the_first_receipts_that_passed_it",
+    TimesAreOfAnyEntry: "what_no_receipt_has_passed_has_no_times",
     // Restart
     RestartForgetsAll: "everything_is_there_after_a_restart",
     RestartForgetsClientIds: "duplicates_are_known_after_a_restart",
