@@ -46,6 +46,6 @@ impl Actor {
         }
         let access = &self.parts.access;
         let live = access.enter(self.user(), room, IfAbsent::Refuse).await?;
-        self.append(live, body).await.map(drop)
+        self.append(live, body, None).await.map(drop)
     }
 }

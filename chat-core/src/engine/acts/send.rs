@@ -174,12 +174,19 @@ impl Actor {
         Ok((live, body))
     }
 
-    /// Appends an entry that needs no limit and no moderation.
-    pub(crate) async fn append(&self, room: Arc<LiveRoom>, body: EntryBody) -> Result<Sent, Error> {
+    /// Appends an entry that needs no limit and no moderation, once however often it comes with the
+    /// same `client_id`.
+    pub(crate) async fn append(
+        &self,
+        room: Arc<LiveRoom>,
+        body: EntryBody,
+        client_id: Option<ClientMessageId>,
+    ) -> Result<Sent, Error> {
         let (respond, sent) = awaited();
         let since = self.parts.clock.monotonic();
         let waiter = Waiter::new(self.user(), &room.id, since, respond);
-        self.enqueue(room, body, self.new_client_id()?, waiter);
+        let client_id = client_id.map_or_else(|| self.new_client_id(), Ok)?;
+        self.enqueue(room, body, client_id, waiter);
         sent.await.unwrap_or(Err(Error::ShuttingDown))
     }
 
