@@ -48,8 +48,10 @@ impl ClientBuilder {
 
     /// Takes a new token from `source` before each attempt to connect, instead of one for all.
     ///
-    /// A connection that the server closes because its token ran out is then a lost connection,
-    /// and the next one has a new token. `source` may take 30 s; an error is a failed attempt.
+    /// When the server says that the login of a connection ends soon, the client takes another token and
+    /// renews the login, so that the connection goes on. A connection that the server closes because its
+    /// token ran out is a lost connection, and the next one has a new token. `source` may take 30 s; an
+    /// error is a failed attempt.
     #[must_use]
     pub fn token_source<F, T>(mut self, source: F) -> Self
     where

@@ -76,6 +76,8 @@ pub(super) enum Input {
     Opened { token: String },
     /// A frame came; `None` is a frame that only shows that the server lives.
     Frame(Option<Outgoing>),
+    /// A new token, which the connection has asked for.
+    Token(String),
     /// The server closes the connection, with a code and a reason.
     Closed(Option<(u16, String)>),
     /// A handle asks for something.
@@ -89,6 +91,8 @@ pub(super) enum Input {
 pub(super) enum Action {
     Write(Request),
     Ping,
+    /// Get a new token: the login of this connection ends soon.
+    Renew,
     Emit(ClientEvent),
 }
 
@@ -102,6 +106,7 @@ enum Awaited {
     Question(Question),
     Mark(RoomId),
     Typing,
+    Renewal,
 }
 
 /// The state of one connection.
@@ -164,6 +169,9 @@ impl<'a> Connection<'a> {
                     cursors: self.lasting.rooms.resume(),
                 };
                 self.write(now, hello.into(), Awaited::Hello);
+            }
+            Input::Token(token) => {
+                self.write(now, command::Renew { token }.into(), Awaited::Renewal);
             }
             Input::Frame(frame) => {
                 self.heard = now;
@@ -363,6 +371,7 @@ impl<'a> Connection<'a> {
                 let notice = self.lasting.rooms.resumed(&room, cursor);
                 self.notify(notice);
             }
+            Event::Expiring { .. } if self.lasting.renewable => self.actions.push(Action::Renew),
             event => {
                 if let Event::Closed { room } = &event {
                     self.lasting.rooms.forget(room);
@@ -406,7 +415,9 @@ impl<'a> Connection<'a> {
                 self.emit(ClientEvent::Connected { user, session });
             }
             (Awaited::Hello, Ok(_)) => return Err(End::lost("no welcome")),
-            (Awaited::Hello, Err(error)) => return Err(End::refused(error)),
+            (Awaited::Hello, Err(error)) => {
+                return Err(End::refused(error, self.lasting.renewable));
+            }
             (Awaited::Listing, Ok(Reply::Rooms(RoomList { rooms, more }))) => {
                 for member in &rooms {
                     let notice = self.lasting.rooms.learn(&member.room);
@@ -446,7 +457,11 @@ impl<'a> Connection<'a> {
                 question.answer(result);
             }
             (Awaited::Mark(room), _) => self.lasting.marks.answered(&room),
-            (Awaited::Typing, _) => {}
+            (Awaited::Renewal, Err(error)) => {
+                // The connection lives until its first token ends, and the next one has another.
+                tracing::warn!(code = error.code, "the login was not renewed");
+            }
+            (Awaited::Typing | Awaited::Renewal, _) => {}
         }
         Ok(())
     }

@@ -8,6 +8,9 @@ use crate::error::{ClientError, because};
 /// The close code for a token that is not, or no longer, valid.
 const UNAUTHENTICATED: u16 = chat_core::CloseReason::Unauthenticated.code();
 
+/// The error for a token that was valid, and has ended.
+const TOKEN_EXPIRED: u16 = chat_core::ErrorCode::TokenExpired.code();
+
 /// Characters of a reason that are shown.
 const REASON: usize = 200;
 
@@ -38,8 +41,10 @@ impl End {
     }
 
     /// What a refused `hello` means: the user is at fault, or the server can't take it now.
-    pub(super) fn refused(error: ErrorBody) -> Self {
+    /// `renewable`: the next connection has a new token.
+    pub(super) fn refused(error: ErrorBody, renewable: bool) -> Self {
         match error.code {
+            TOKEN_EXPIRED if renewable => Self::Lost(error.message),
             100..=199 | 213 => Self::Final(ClientError::Refused(error)),
             _ => Self::Lost(error.message),
         }

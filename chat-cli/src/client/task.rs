@@ -1,7 +1,7 @@
 //! The client's task: makes one connection after the other, and does for each what its state
 //! machine says. All input and output of the client is here.
 
-use std::{convert::Infallible, future::Future, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, future::Future, io, pin::pin, sync::Arc, time::Duration};
 
 use chat_core::Outgoing;
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -18,7 +18,7 @@ use super::{
     events::{ClientEvent, Sender},
     marks::Marks,
     request::Op,
-    token::Token,
+    token::{Next, Token},
 };
 use crate::{backoff::Backoff, error::ClientError};
 
@@ -126,6 +126,8 @@ impl Task {
             events: &self.events,
             marks: &self.marks,
             connection: Connection::new(&mut self.lasting, Instant::now()),
+            tokens: &self.token,
+            renewal: None,
         };
         let Err(end) = link.run(token).await;
         link.connection.lost();
@@ -140,6 +142,9 @@ struct Link<'a> {
     events: &'a Sender,
     marks: &'a Marks,
     connection: Connection<'a>,
+    tokens: &'a Token,
+    /// The new token that is under way.
+    renewal: Option<Next>,
 }
 
 impl Link<'_> {
@@ -163,6 +168,13 @@ impl Link<'_> {
                 () = self.marks.raised() => Input::Tick,
                 () = self.events.has_space(PAGE), if stalled => Input::Tick,
                 () = sleep_until(alarm) => Input::Tick,
+                token = renewed(&mut self.renewal) => match token {
+                    Ok(token) => Input::Token(token),
+                    Err(error) => {
+                        tracing::warn!(%error, "no new token");
+                        Input::Tick
+                    }
+                },
             };
         }
     }
@@ -171,6 +183,7 @@ impl Link<'_> {
         for action in actions {
             match action {
                 Action::Emit(event) => self.events.push(event),
+                Action::Renew => self.renewal = Some(self.tokens.next()),
                 Action::Ping => self.put(Frame::Ping(Vec::new().into())).await?,
                 Action::Write(request) => {
                     let json = serde_json::to_string(&request)
@@ -219,6 +232,16 @@ impl Link<'_> {
         while let Some(Ok(_)) = self.socket.next().await {}
         Ok(())
     }
+}
+
+/// Waits for the token that is under way; for ever while there is none.
+async fn renewed(renewal: &mut Option<Next>) -> io::Result<String> {
+    let Some(next) = renewal else {
+        return std::future::pending().await;
+    };
+    let token = timeout(TOKEN, next).await;
+    *renewal = None;
+    token.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
 /// The contents of a text frame. A newer server may send more than this client knows.

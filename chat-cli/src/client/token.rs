@@ -2,7 +2,10 @@
 
 use std::{fmt, io, pin::Pin};
 
-type Source = dyn Fn() -> Pin<Box<dyn Future<Output = io::Result<String>> + Send>> + Send + Sync;
+/// A token that is under way.
+pub(super) type Next = Pin<Box<dyn Future<Output = io::Result<String>> + Send>>;
+
+type Source = dyn Fn() -> Next + Send + Sync;
 
 /// A token, or what gives a new one. Its `Debug` form shows no token.
 pub(super) enum Token {
@@ -26,7 +29,7 @@ impl Token {
     }
 
     /// The token for the next connection. The future is independent of the source.
-    pub(super) fn next(&self) -> Pin<Box<dyn Future<Output = io::Result<String>> + Send>> {
+    pub(super) fn next(&self) -> Next {
         match self {
             Self::Fixed(token) => Box::pin(std::future::ready(Ok(token.clone()))),
             Self::Renewed(source) => source(),

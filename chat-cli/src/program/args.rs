@@ -30,8 +30,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     pub(crate) ca: Option<PathBuf>,
 
-    /// A shell command whose first line of output is your token, run for each connection; without
-    /// it the token is your name
+    /// A shell command whose first line of output is your token, run for each connection and
+    /// before a token ends; without it the token is your name
     #[arg(long, value_name = "COMMAND")]
     pub(crate) token_command: Option<String>,
 

@@ -12,5 +12,6 @@ mod decoders;
 mod pipes;
 mod program;
 mod reconnect;
+mod renewal;
 mod terminal;
 mod tls;

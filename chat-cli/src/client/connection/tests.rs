@@ -355,6 +355,35 @@ fn a_refused_hello_ends_the_client_only_when_the_user_is_at_fault() {
 }
 
 #[test]
+fn a_login_that_ends_soon_is_renewed_where_there_is_a_new_token() {
+    let expiring = Event::Expiring {
+        expires_at: DateTime::UNIX_EPOCH,
+    };
+    let soon = || Input::Frame(Some(Outgoing::Event(expiring.clone())));
+    let (mut fixed, now) = (lasting(), Instant::now());
+    let mut connection = welcomed(&mut fixed, now);
+    let actions = connection.step(now, SPACE, soon()).unwrap();
+    let told = Action::Emit(ClientEvent::Event(expiring.clone()));
+    assert!(actions.contains(&told), "{actions:?}");
+
+    let mut renewable = lasting();
+    renewable.renewable = true;
+    let mut connection = welcomed(&mut renewable, now);
+    let actions = connection.step(now, SPACE, soon()).unwrap();
+    assert_eq!(actions, [Action::Renew]);
+    let token = Input::Token("another".to_owned());
+    let actions = connection.step(now, SPACE, token).unwrap();
+    let [Action::Write(Request { id, command })] = &*actions else {
+        panic!("{actions:?}");
+    };
+    let token = "another".to_owned();
+    assert_eq!(*command, command::Renew { token }.into());
+    // One that is refused changes nothing before the first token ends.
+    let refused = error(*id, ErrorCode::Unauthenticated, None);
+    assert!(connection.step(now, SPACE, refused).is_ok());
+}
+
+#[test]
 fn a_token_that_ran_out_is_renewed_and_one_that_never_worked_is_not() {
     for (renewable, welcome, comes_back) in [
         (true, true, true),

@@ -110,6 +110,10 @@ impl View {
             Event::Presence(presence) if presence.user == self.topic.peer => {
                 self.presence(now, presence);
             }
+            // A client that renews its login hears nothing of it.
+            Event::Expiring { .. } if self.is_person() => {
+                self.note("your token ends soon, and the connection with it");
+            }
             _ => {}
         }
     }
