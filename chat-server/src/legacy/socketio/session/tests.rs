@@ -290,8 +290,12 @@ enum Op {
     Posted,
     Upgrade,
     Frame(&'static str),
+    /// The client breaks off the requests that are under way.
+    Break,
     SocketEnded,
     Pass(u64),
+    /// The machine is late: time passes, and the tick comes only after what follows.
+    Stall(u64),
     Close,
 }
 
@@ -304,6 +308,8 @@ fn op() -> impl Strategy<Value = Op> {
         2 => Just(Op::Upgrade),
         4 => prop::sample::select(vec!["2probe", "5", "3", "4m", "6", "1", "x"]).prop_map(Op::Frame),
         1 => Just(Op::SocketEnded),
+        1 => Just(Op::Break),
+        1 => (0..50_000_u64).prop_map(Op::Stall),
         3 => prop_oneof![0..200_u64, 1_000..30_000_u64].prop_map(Op::Pass),
         1 => Just(Op::Close),
     ]
@@ -317,6 +323,7 @@ struct World {
     sent: usize,
     arrived: Vec<Encoded>,
     polls: i32,
+    post: bool,
     socket: bool,
     noops: usize,
     attempts: usize,
@@ -357,11 +364,12 @@ impl World {
                 Received::Nothing
             }
             Op::Post => {
-                self.session.post(self.now).ok();
+                self.post |= self.session.post(self.now).is_ok();
                 Received::Nothing
             }
             Op::Posted => {
                 self.session.posted();
+                self.post = false;
                 Received::Nothing
             }
             Op::Upgrade => {
@@ -377,6 +385,16 @@ impl World {
                 Received::Drop
             }
             Op::Frame(_) | Op::SocketEnded => Received::Nothing,
+            Op::Break => {
+                if self.polls == 1 || self.post {
+                    self.session.request_broken();
+                }
+                Received::Nothing
+            }
+            Op::Stall(millis) => {
+                self.now = at(self.now, millis);
+                Received::Nothing
+            }
             Op::Pass(millis) => {
                 self.now = at(self.now, millis);
                 self.session.tick(self.now)
@@ -406,6 +424,7 @@ proptest! {
             sent: 0,
             arrived: Vec::new(),
             polls: 0,
+            post: false,
             socket: websocket,
             noops: 0,
             attempts: 0,
