@@ -100,7 +100,7 @@ async fn newest(caller: &Actor, room: &RoomId, limit: usize) -> Result<Vec<OldMe
     Ok(found.iter().filter_map(old).collect())
 }
 
-/// When the messages were delivered to the user that they were sent to, and read.
+/// The times at which the messages were delivered to the user that they were sent to, and read.
 async fn times(
     caller: &Actor,
     room: &RoomId,

@@ -15,7 +15,7 @@ pub(crate) use self::socketio::routes as socketio;
 pub use self::socketio::{check_event, recode_packet, recode_payload};
 use crate::http::app::App;
 
-/// Whether a path is one of the old server's, whose pages may send credentials.
+/// True for a path of the old server, whose pages may send credentials.
 pub(crate) fn serves(path: &str) -> bool {
     ["/lastmessages", "/socket.io", "/socket.io/"].contains(&path)
 }

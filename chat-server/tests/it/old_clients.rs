@@ -18,7 +18,7 @@ use crate::broken_proxy::{Break, BrokenProxy};
 /// Longer than a client takes for all its messages.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// How many requests two clients may send in the 15 s that they take, 200 each in 30 s.
+/// The most requests of two clients in the 15 s that they take: 200 each in 30 s.
 const MAX_REQUESTS: usize = 200;
 
 /// The scenario of all clients: two of them talk.

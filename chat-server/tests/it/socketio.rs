@@ -119,17 +119,17 @@ macro_rules! scenarios {
 }
 
 scenarios! {
-    everybody_with_a_name_learns_who_is_online_each_once on unlimited;
+    every_named_client_gets_the_list_of_users_online_each_once on unlimited;
     a_message_reaches_all_devices_of_both_and_nobody_else on unlimited;
-    typing_is_told_to_the_other_member_only on unlimited;
+    typing_reaches_the_other_member_only on unlimited;
     receipts_go_to_the_devices_of_the_sender_only on unlimited;
-    read_alone_tells_delivered_first_and_covers_what_came_before on unlimited;
+    read_alone_means_delivered_first_and_covers_earlier_messages on unlimited;
     errors_of_input_are_strings_and_the_connection_lives on unlimited;
-    an_ack_tells_where_the_message_stands on unlimited;
-    what_was_sent_just_before_leaving_still_arrives on unlimited;
+    an_ack_has_the_number_of_its_message on unlimited;
+    messages_sent_just_before_leaving_still_arrive on unlimited;
     a_client_that_sends_too_much_at_once_is_closed_and_returns on stuck_on_bob;
     a_client_that_sends_thousands_of_events_at_once_is_closed_and_returns on unlimited;
-    who_does_not_read_is_closed_and_nobody_waits_for_them on unlimited;
+    a_client_that_does_not_read_is_closed_and_delays_nobody on unlimited;
     seed_03_a_message_before_start_dm_is_not_dropped_silently on unlimited;
     seed_04_a_thousand_rapid_messages_keep_their_order on unlimited;
     seed_10_a_message_to_somebody_offline_is_there_when_they_come on unlimited;
@@ -144,7 +144,7 @@ scenarios! {
     seed_37_a_new_connection_has_no_new_budget on ChatEngine::builder;
     seed_38_names_and_partners_can_not_be_tried_without_end on unlimited;
     seed_39_a_mute_ends_when_it_says on muting_for_a_moment;
-    seed_42_a_refused_text_is_told_to_its_sender_only on moderated;
+    seed_42_a_refused_text_reaches_its_sender_only on moderated;
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-// A device that remembers what it was told, on the library of the old backend's own clients.
+// A device that remembers the events that it received, on the library of the old backend's own clients.
 
 import assert from "node:assert/strict";
 
@@ -20,7 +20,7 @@ export async function library(version) {
 const PATIENCE_MS = 10_000;
 
 export class Device {
-  #told = [];
+  #received = [];
   #waiting = [];
   #transport;
 
@@ -41,7 +41,7 @@ export class Device {
 
   #take(event, args) {
     const at = this.#waiting.findIndex((one) => one.wanted(event, args));
-    if (at < 0) this.#told.push({ event, args });
+    if (at < 0) this.#received.push({ event, args });
     else this.#waiting.splice(at, 1)[0].resolve(args[0]);
   }
 
@@ -66,13 +66,13 @@ export class Device {
   /** The next such event's first argument: one that came already, or one that will. */
   next(event, matches = () => true) {
     const wanted = (name, args) => name === event && matches(args[0]);
-    const at = this.#told.findIndex((one) => wanted(one.event, one.args));
-    if (at >= 0) return Promise.resolve(this.#told.splice(at, 1)[0].args[0]);
+    const at = this.#received.findIndex((one) => wanted(one.event, one.args));
+    if (at >= 0) return Promise.resolve(this.#received.splice(at, 1)[0].args[0]);
     // The stack of the caller is the useful one.
     const late = new Error(`no ${event} in ${PATIENCE_MS} ms`);
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
-        late.message += `; told: ${JSON.stringify(this.#told)}`;
+        late.message += `; received: ${JSON.stringify(this.#received)}`;
         reject(late);
       }, PATIENCE_MS);
       this.#waiting.push({
@@ -93,10 +93,10 @@ export class Device {
 
   /** What came and nobody asked for, but for who is online. */
   rest() {
-    return this.#told.filter(({ event }) => event !== "online-users");
+    return this.#received.filter(({ event }) => event !== "online-users");
   }
 
-  /** Waits until everything that was on its way has come, and checks that nobody was told of it. */
+  /** Waits until everything that was on its way has come, and checks that no event was left over. */
   async silent() {
     // Incoming and outgoing events of a socket are served in turns, by chance.
     for (let turn = 0; turn < 8; turn++) {

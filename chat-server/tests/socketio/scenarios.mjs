@@ -1,4 +1,4 @@
-// What the old protocol promises, and the faults of the old server that this one must not have.
+// The promises of the old protocol, and the faults of the old server that this one must not have.
 
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
@@ -10,7 +10,7 @@ const texts = (messages) => messages.map(({ text }) => text);
 
 // The table of the protocol.
 
-export async function everybody_with_a_name_learns_who_is_online_each_once(world) {
+export async function every_named_client_gets_the_list_of_users_online_each_once(world) {
   const alice = world.device();
   const unnamed = world.device();
   await Promise.all([alice.next("connect"), unnamed.next("connect")]);
@@ -56,7 +56,7 @@ export async function a_message_reaches_all_devices_of_both_and_nobody_else(worl
   await Promise.all([a1, a2, b1, b2, eve].map((one) => one.silent()));
 }
 
-export async function typing_is_told_to_the_other_member_only(world) {
+export async function typing_reaches_the_other_member_only(world) {
   const [a1, a2, b1, elsewhere, eve] = await Promise.all([
     world.person("alice", "bob"),
     world.person("alice", "bob"),
@@ -90,7 +90,7 @@ export async function receipts_go_to_the_devices_of_the_sender_only(world) {
   await Promise.all([a1, elsewhere, b1, b2, eve].map((one) => one.silent()));
 }
 
-export async function read_alone_tells_delivered_first_and_covers_what_came_before(world) {
+export async function read_alone_means_delivered_first_and_covers_earlier_messages(world) {
   const [alice, bob] = await Promise.all([
     world.person("alice", "bob"),
     world.person("bob", "alice"),
@@ -99,9 +99,9 @@ export async function read_alone_tells_delivered_first_and_covers_what_came_befo
   const [one, two] = await bob.many("dm-message", 2);
   bob.emit("message-read", { messageId: two.id, from: "alice" });
   await alice.next("read", (id) => id === two.id);
-  const told = alice.rest().filter(({ event }) => event !== "dm-message");
+  const received = alice.rest().filter(({ event }) => event !== "dm-message");
   assert.deepEqual(
-    told.map(({ event, args }) => [event, args[0]]),
+    received.map(({ event, args }) => [event, args[0]]),
     [["delivered", one.id], ["read", one.id], ["delivered", two.id]],
   );
 }
@@ -175,7 +175,7 @@ export async function errors_of_input_are_strings_and_the_connection_lives(world
   await alice.silent();
 }
 
-export async function an_ack_tells_where_the_message_stands(world) {
+export async function an_ack_has_the_number_of_its_message(world) {
   const [alice, bob] = await Promise.all([
     world.person("alice", "bob"),
     world.person("bob", "alice"),
@@ -225,7 +225,7 @@ export async function seed_10_a_message_to_somebody_offline_is_there_when_they_c
   assert.deepEqual(texts((await last("from=alice&to=bob&limit=99")).body), sent.slice(-25));
   assert.deepEqual((await last("from=alice&to=carol")).body, []);
   assert.equal((await last("from=alice")).status, 400);
-  // When a message was delivered and read stands in it, as the old server wrote its dates.
+  // A message has the dates of its receipts, as the old server wrote them.
   const [two, one] = shown.slice(-2);
   await bob.ask("message-delivered", { messageId: one.id, from: "alice" });
   await bob.ask("message-read", { messageId: two.id, from: "alice" });
@@ -420,7 +420,7 @@ export async function seed_39_a_mute_ends_when_it_says(world) {
 }
 
 /** Played with the words `war` and `gun`. */
-export async function seed_42_a_refused_text_is_told_to_its_sender_only(world) {
+export async function seed_42_a_refused_text_reaches_its_sender_only(world) {
   const [alice, second, bob] = await Promise.all([
     world.person("alice", "bob"),
     world.person("alice", "bob"),
@@ -443,7 +443,7 @@ export async function seed_42_a_refused_text_is_told_to_its_sender_only(world) {
   await Promise.all([alice, second, bob].map((one) => one.silent()));
 }
 
-export async function what_was_sent_just_before_leaving_still_arrives(world) {
+export async function messages_sent_just_before_leaving_still_arrive(world) {
   const [alice, bob] = await Promise.all([
     world.person("alice", "bob"),
     world.person("bob", "alice"),
@@ -493,7 +493,7 @@ export async function a_client_that_reads_too_slowly_is_closed_and_returns(world
 }
 
 /** A client that opens a long-polling session and then never reads. */
-export async function who_does_not_read_is_closed_and_nobody_waits_for_them(world) {
+export async function a_client_that_does_not_read_is_closed_and_delays_nobody(world) {
   const base = `${world.url}/socket.io/?EIO=4&transport=polling`;
   const { sid } = JSON.parse((await (await fetch(base)).text()).slice(1));
   const post = async (body) => {

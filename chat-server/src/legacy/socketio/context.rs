@@ -1,4 +1,4 @@
-//! What the tasks of all sessions use.
+//! The parts that the tasks of all sessions share.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,17 +11,17 @@ use super::{
 };
 use crate::{http::app::App, websocket::socket::Limits};
 
-/// How many times the packets of a second a client may send at once. The npm client keeps what is
+/// The burst of a client, in seconds of its rate. The npm client keeps what is
 /// emitted while it is not connected, and sends it all when it is.
 const BURST: u32 = 40;
 
-/// Until when a client has to connect to the namespace.
+/// The time from the handshake until a client has connected to the namespace.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(super) struct Context {
     pub(super) app: App,
     pub(super) sessions: Arc<Sessions>,
-    /// Takes each client that has got a name, to send it the list of who is online.
+    /// Takes each client that has got a name, to send it the list of users online.
     pub(super) newcomers: mpsc::Sender<Reader>,
     pub(super) list: Arc<SharedList>,
     /// Refused messages are shown to their author, with a time and an id though they are not stored.
@@ -49,7 +49,7 @@ impl Context {
         }
     }
 
-    /// What a client may send: at the rate of native frames, with a larger burst.
+    /// The pace of a client: the rate of native frames, with a larger burst.
     pub(super) fn pace(&self) -> RatePolicy {
         let rate = self.app.settings.frame_rate;
         RatePolicy::Steady {

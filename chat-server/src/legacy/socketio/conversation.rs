@@ -24,10 +24,10 @@ use super::{
 };
 use crate::http::connections::Settle;
 
-/// How many events may wait; long polling delivers a thousand at once.
+/// The most events that may wait; long polling delivers a thousand at once.
 const MAX_WAITING: usize = 4_096;
 
-/// How many bytes of events may wait.
+/// The most bytes of events that may wait.
 const MAX_BYTES: usize = 1 << 20;
 
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -41,7 +41,7 @@ pub(super) struct Conversation {
     from: Option<IpAddr>,
     /// Ends the count of its connection as new when the client has a name.
     settle: Option<Settle>,
-    /// When the changes of name and partner made so far are paid off.
+    /// The moment at which the changes of name and partner made so far are paid off.
     switches_paid: Instant,
     waiting: VecDeque<Call>,
     waiting_bytes: usize,
@@ -51,7 +51,7 @@ pub(super) struct Conversation {
     frames: vec::IntoIter<Frame>,
     /// The receipts that come before them.
     receipts: Option<Boxed<Vec<(&'static str, MessageId)>>>,
-    /// Whether the client is gone: what it had sent is carried out without a session.
+    /// Set when the client is gone: what it had sent is carried out without a session.
     gone: bool,
 }
 

@@ -13,7 +13,7 @@ pub(super) const SEPARATOR: char = '\x1e';
 /// The largest body or message that is read, in bytes, as the old server had it.
 pub(super) const MAX_PAYLOAD: usize = 1_000_000;
 
-/// How many packets a payload may have. The npm client puts all that waits into one body.
+/// The most packets of a payload. The npm client puts all that waits into one body.
 pub(super) const MAX_PACKETS: usize = 1_024;
 
 /// The text of a probe, by which a client tries a WebSocket before it moves there.
@@ -111,7 +111,7 @@ impl<'a> Packet<'a> {
 ///
 /// # Errors
 ///
-/// When a packet is invalid, or there are none or more than [`MAX_PACKETS`].
+/// [`Invalid`] if a packet is, or if there are more than [`MAX_PACKETS`].
 pub(super) fn read_payload(body: &str) -> Result<Vec<Packet<'_>>, Invalid> {
     // Counted first, so that a body of separators costs no memory.
     if body.matches(SEPARATOR).nth(MAX_PACKETS - 1).is_some() {
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_packet_is_refused() {
+    fn a_body_with_anything_but_packets_is_refused() {
         for body in [
             "",
             "abc",
@@ -252,7 +252,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_read_is_written_as_it_was(texts in vec("[0-7b][a-zA-Z0-9+/=\"{}é]{0,8}", 0..5)) {
+        fn packets_that_were_read_are_written_as_they_were(texts in vec("[0-7b][a-zA-Z0-9+/=\"{}é]{0,8}", 0..5)) {
             let body = texts.join("\x1e");
             if let Ok(packets) = read_payload(&body) {
                 prop_assert_eq!(write_payload(&packets), body);

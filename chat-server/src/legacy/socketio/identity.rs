@@ -9,7 +9,7 @@ use chat_core::{
 
 use super::{context::Context, online::Named, queue::Queue};
 
-/// How many frames are taken from the engine at once.
+/// The most frames that are taken from the engine at once.
 const FRAMES: usize = 64;
 
 /// The state of a client that has a name.

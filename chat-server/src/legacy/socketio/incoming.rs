@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_of_the_protocol_is_refused_with_its_code() {
+    fn an_event_that_is_not_of_the_protocol_is_refused_with_its_code() {
         for (json, code) in [
             (r#"["set-username"]"#, ErrorCode::BadRequest),
             (r#"["set-username",null]"#, ErrorCode::BadRequest),

@@ -39,11 +39,11 @@ use tokio::sync::mpsc;
 use self::{context::Context, incoming::Incoming, shared_list::SharedList};
 use crate::http::app::App;
 
-/// Whether this JSON array is an event of the old protocol: for fuzzing, and for checking clients.
+/// Checks that this JSON array is an event of the old protocol: for fuzzing, and for checking clients.
 ///
 /// # Errors
 ///
-/// What a client would be answered.
+/// The error that a client would be answered.
 pub fn check_event(json: &str) -> Result<(), Error> {
     Incoming::read(json).map(drop)
 }
@@ -63,9 +63,9 @@ pub fn recode_packet(text: &str) -> Option<String> {
     packet.encode().strip_prefix('4').map(str::to_owned)
 }
 
-/// Serves the old protocol under `/socket.io`, and sends its clients the list of who is online.
+/// Serves the old protocol under `/socket.io`, and sends its clients the list of users online.
 ///
-/// When the engine has been drained, all its connections are closed, after which clients come back by
+/// All its connections are closed once the engine has been drained, after which clients come back by
 /// themselves. Must be called inside a tokio runtime.
 pub(crate) fn routes(app: &App) -> Router<App> {
     let (newcomers, arriving) = mpsc::channel(1_024);

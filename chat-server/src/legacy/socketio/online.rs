@@ -1,4 +1,4 @@
-//! Sends every socket that has a name the list of who is online, when it changes.
+//! Sends every client that has a name the list of users online, when it changes.
 
 use std::{
     collections::VecDeque,
@@ -11,15 +11,15 @@ use tokio::sync::mpsc;
 
 use super::{queue::Queue, shared_list::SharedList};
 
-/// For how long changes are gathered.
+/// The time for which changes are gathered.
 const WINDOW: Duration = Duration::from_millis(100);
 
-/// How many bytes of lists are sent in a window, all sockets together: 200 MB a second. A list grows
+/// The bytes of lists that are sent in a window, to all clients together: 200 MB a second. A list grows
 /// with the number of its readers, so a change reaches 1,400 of them within a window, but 10,000, with
 /// names of 7 letters, within 5 s.
 const WINDOW_BYTES: usize = 20_000_000;
 
-/// How soon the list is read again after a failure.
+/// The time after which the list is read again after a failure.
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// The queue of a client that has a name, for as long as it has it.
@@ -29,7 +29,7 @@ pub(super) struct Named(pub(super) Arc<Queue>);
 /// A client that reads the list until it gives up its name.
 pub(super) type Reader = Weak<Named>;
 
-/// Whose turn it is to get the list: a newcomer's, or that of the reader who has waited longest.
+/// The order in which readers get the list: in turn a newcomer and the reader that has waited longest.
 struct Turns<T> {
     newcomers: VecDeque<T>,
     /// The readers that have got a list, with its number, the one served longest ago first.
@@ -39,7 +39,7 @@ struct Turns<T> {
 }
 
 impl<T> Turns<T> {
-    /// Whether a reader has not got this list.
+    /// True while a reader has not got this list.
     fn waits_for(&self, list: u64) -> bool {
         !self.newcomers.is_empty() || self.served.front().is_some_and(|(got, _)| *got != list)
     }
@@ -112,7 +112,7 @@ pub(super) async fn run(
             match engine.online().await {
                 Ok(users) => list.renew(users),
                 Err(error) => {
-                    tracing::debug!(%error, "the list of who is online could not be read");
+                    tracing::debug!(%error, "the list of users online could not be read");
                     failed = true;
                 }
             }

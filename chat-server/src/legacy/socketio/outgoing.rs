@@ -64,7 +64,6 @@ pub(super) fn wording(error: &Error) -> String {
     }
 }
 
-/// The client of one socket, to write to, and the signals of its end.
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,9 +1,9 @@
-//! How fast a client may send.
+//! The limit on a client's packets.
 
 use chat_core::rate::{Decision, RatePolicy, RateState};
 use tokio::time::Instant;
 
-/// How much a client may send: so many packets, where each KiB counts as one more.
+/// The packets that a client may send, where each KiB of one counts as one more.
 pub(super) struct Pace {
     policy: RatePolicy,
     spent: RateState,
@@ -19,7 +19,7 @@ impl Pace {
         }
     }
 
-    /// Whether a packet of this many bytes may be sent.
+    /// Counts a packet of this many bytes; false if it is one too many.
     pub(super) fn spend(&mut self, bytes: usize, now: Instant) -> bool {
         let now = now.saturating_duration_since(self.since);
         (0..=bytes >> 10).all(|_| self.policy.decide(&mut self.spent, now) == Decision::Allowed)

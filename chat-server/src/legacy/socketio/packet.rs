@@ -12,7 +12,7 @@ pub(super) const MAIN: &str = "/";
 /// The longest data that is looked at, in bytes: nothing longer is carried out.
 pub(super) const MAX_DATA: usize = 64 << 10;
 
-/// How many attachments a packet may announce.
+/// The most attachments that a packet may announce.
 pub(super) const MAX_ATTACHMENTS: u32 = 16;
 
 /// The longest namespace, in bytes: its name is sent back.
@@ -49,7 +49,7 @@ pub(super) struct Content<'a> {
     pub(super) id: Option<u64>,
     /// A JSON array; one of more than [`MAX_DATA`] bytes has not been looked into.
     pub(super) data: &'a str,
-    /// How many binary messages follow.
+    /// The number of binary messages that follow.
     pub(super) attachments: Option<u32>,
 }
 
@@ -370,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_packet_is_refused() {
+    fn a_text_that_is_no_packet_is_refused() {
         let long = format!("0/{},", "x".repeat(MAX_NAMESPACE));
         for text in [
             "",

@@ -1,4 +1,4 @@
-//! What waits to be sent to one client beside the frames of its outbox: answers, errors and the list.
+//! The packets that wait for one client beside the frames of its outbox: answers, errors and the list.
 
 use std::{
     collections::VecDeque,
@@ -24,9 +24,9 @@ pub(super) struct Queue {
 struct State {
     packets: VecDeque<Encoded>,
     bytes: usize,
-    /// Whether the list of who is online is to be sent.
+    /// Set when the list of users online is to be sent.
     list: bool,
-    /// Whether a packet did not fit.
+    /// Set when a packet did not fit.
     full: bool,
 }
 
@@ -78,13 +78,13 @@ impl Queue {
         }
     }
 
-    /// Has the list of who is online sent, as it is when its turn comes.
+    /// Has the list of users online sent, as it is when its turn comes.
     pub(super) fn push_list(&self) {
         self.state().list = true;
         self.changed.notify_one();
     }
 
-    /// Whether a packet did not fit: the client is too slow.
+    /// True once a packet did not fit: the client is too slow.
     pub(super) fn is_full(&self) -> bool {
         self.state().full
     }
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_makes_it_full() {
+    fn a_packet_that_does_not_fit_makes_it_full() {
         for (frames, bytes) in [(2, 99), (9, 7)] {
             let queue = queue(frames, bytes);
             queue.push("4three".into());

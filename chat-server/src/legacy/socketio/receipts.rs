@@ -4,7 +4,7 @@ use chat_core::{
     Actor, Entry, EntryBody, Error, MessageId, Page, RoomId, RoomKind, Seq, UserId, Watermarks,
 };
 
-/// For how many messages a receipt is sent at once; those before them have scrolled away.
+/// The most messages that a receipt is sent for at once; those before them have scrolled away.
 const MOST: u64 = 200;
 
 /// The events that another member's new watermarks mean for the author.

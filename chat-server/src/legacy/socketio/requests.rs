@@ -36,10 +36,10 @@ use crate::{
     websocket::handshake,
 };
 
-/// How many requests may wait for a session's task.
+/// The most requests that may wait for a session's task.
 const WAITING: usize = 4;
 
-/// Why a request is refused, with the number that the protocol's clients know.
+/// The reason why a request is refused, with the number that the protocol's clients know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 enum Problem {
     #[error("Transport unknown")]
@@ -278,7 +278,7 @@ fn plain(body: Body) -> Response {
 /// Packets with separators between them, none of them copied.
 struct Payload {
     packets: vec::IntoIter<Encoded>,
-    /// Whether a separator comes before the next packet.
+    /// Set when a separator comes before the next packet.
     separate: bool,
     left: u64,
 }

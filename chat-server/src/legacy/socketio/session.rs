@@ -19,20 +19,20 @@ use tokio::time::Instant;
 
 use super::engine_packet::{CLOSE, Encoded, NOOP, PING, PROBE, Packet};
 
-/// How long a client may take to move to a WebSocket.
+/// The time that a client may take to move to a WebSocket.
 const UPGRADE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long after the answer to a probe the waiting poll is ended. Ended before the client has read
+/// The time from the answer to a probe until the waiting poll is ended. Ended before the client has read
 /// that answer, it would be followed by another one.
 const NOOP_AFTER: Duration = Duration::from_millis(100);
 
-/// How long after its end a poll that followed in spite of that is ended with an early ping.
+/// The time from that end until a poll that followed in spite of it is ended with an early ping.
 const NUDGE_AFTER: Duration = Duration::from_secs(1);
 
-/// How long a session that the server closes waits for a poll to take the last packets.
+/// The time that a session which the server closes waits for a poll to take the last packets.
 const LINGER: Duration = Duration::from_secs(5);
 
-/// How long a session that its client has closed waits for a poll that the client had sent before.
+/// The time that a session which its client has closed waits for a poll that was sent before.
 const CROSSING: Duration = Duration::from_millis(500);
 
 /// The times that a session keeps.
@@ -46,7 +46,7 @@ pub(super) struct Timing {
     pub(super) connect_timeout: Duration,
 }
 
-/// Why a session has ended.
+/// The reason why a session has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
     /// The client has closed it, or its connection broke.
@@ -62,7 +62,7 @@ pub(super) enum End {
 }
 
 impl End {
-    /// What the poll that waits at the end is answered with.
+    /// The answer to the poll that waits at the end.
     pub(super) fn last_packet(self) -> Encoded {
         match self {
             Self::Left => NOOP,
@@ -71,7 +71,7 @@ impl End {
     }
 }
 
-/// Why a request is refused.
+/// The reason why a request is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Refused {
     /// The same kind of request is under way.
@@ -128,11 +128,11 @@ enum Step {
 
 #[derive(Debug)]
 struct Heartbeat {
-    /// When the next ping, or the pong, is due.
+    /// The moment at which the next ping, or the pong, is due.
     due: Instant,
-    /// Whether a pong is due.
+    /// Set while a pong is due.
     pinged: bool,
-    /// Whether the ping has not been sent yet.
+    /// Set until the ping has been sent.
     unsent: bool,
 }
 
@@ -141,17 +141,17 @@ struct Heartbeat {
 pub(super) struct Session {
     timing: Timing,
     carrier: Carrier,
-    /// Whether a poll waits for its answer.
+    /// Set while a poll waits for its answer.
     poll: bool,
-    /// Whether a post is under way.
+    /// Set while a post is under way.
     post: bool,
     upgrade: Option<Upgrade>,
     heartbeat: Heartbeat,
-    /// Until when the client has to connect to a namespace; `None` while it is connected.
+    /// The moment by which the client has to connect to a namespace; `None` while it is connected.
     connect_by: Option<Instant>,
-    /// Until when the last packets wait for a poll.
+    /// The moment until which the last packets wait for a poll.
     closing: Option<Instant>,
-    /// What it ends as then.
+    /// The reason that it ends with then.
     end: End,
     ended: Option<End>,
 }
@@ -186,7 +186,7 @@ impl Session {
         }
     }
 
-    /// Why it has ended, once it has. A poll that waits then is answered with
+    /// The reason why it has ended, once it has. A poll that waits then is answered with
     /// [`last_packet`](End::last_packet).
     pub(super) fn ended(&self) -> Option<End> {
         self.ended
@@ -216,12 +216,12 @@ impl Session {
         }
     }
 
-    /// Whether [`close`](Self::close) has been called.
+    /// True once [`close`](Self::close) has been called.
     pub(super) fn is_closing(&self) -> bool {
         self.closing.is_some()
     }
 
-    /// Whether a WebSocket carries it.
+    /// True while a WebSocket carries it.
     pub(super) fn is_on_websocket(&self) -> bool {
         self.carrier == Carrier::WebSocket
     }
@@ -287,7 +287,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// When there is one already, or the session ends. The session does not mind.
+    /// [`Refused`] if there is one already, or the session ends. It costs the session nothing.
     pub(super) fn upgrade(&mut self, now: Instant) -> Result<(), Refused> {
         if self.carrier == Carrier::WebSocket || self.ended.is_some() || self.closing.is_some() {
             return Err(Refused::OtherTransport);
@@ -397,7 +397,7 @@ impl Session {
         };
     }
 
-    /// When [`tick`](Self::tick) is to be called next.
+    /// The moment at which [`tick`](Self::tick) is to be called next.
     pub(super) fn deadline(&self) -> Instant {
         let mut next = self.heartbeat.due;
         let upgrade = self.upgrade.as_ref();
@@ -459,12 +459,12 @@ impl Session {
         }
     }
 
-    /// Whether packets can be sent now.
+    /// True while packets can be sent.
     pub(super) fn wants(&self) -> bool {
         self.ended.is_none() && (self.poll || self.carrier == Carrier::WebSocket)
     }
 
-    /// Whether something is to be sent although no packet waits.
+    /// True if something is to be sent although no packet waits.
     pub(super) fn owes(&self, now: Instant) -> bool {
         self.heartbeat.unsent || self.closing.is_some() || self.noop_is_due(now)
     }
@@ -474,7 +474,7 @@ impl Session {
         upgrade.is_some_and(|upgrade| matches!(upgrade.step, Step::Probed(at) if at <= now))
     }
 
-    /// Whether a poll has to be ended because its session has moved away from it.
+    /// True, once, if a poll has to be ended because its session has moved away from it.
     pub(super) fn ends_poll(&mut self) -> bool {
         self.carrier == Carrier::WebSocket && std::mem::take(&mut self.poll)
     }

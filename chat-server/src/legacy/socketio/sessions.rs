@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{engine_packet::Encoded, session::Refused};
 use crate::http::connections::{Settle, Slot};
 
-/// How many there may be where connections are not counted by our own listener.
+/// The most sessions where connections are not counted by our own listener.
 const MAX: usize = 1 << 16;
 
 /// A request that names the session.
@@ -37,7 +37,7 @@ pub(super) struct Post {
 #[derive(Debug, Default)]
 pub(super) struct Sessions(Mutex<HashMap<u128, Place>>);
 
-/// Where a session is.
+/// The transport of a session, as requests find it.
 #[derive(Debug, Clone)]
 pub(super) enum Place {
     /// On polling; its task takes requests.

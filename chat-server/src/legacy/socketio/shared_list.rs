@@ -1,4 +1,4 @@
-//! The list of who is online, encoded once for all its readers: at 10,000 users it has 100 kB.
+//! The list of users online, encoded once for all its readers: at 10,000 users it has 100 kB.
 
 use std::sync::{Mutex, PoisonError};
 

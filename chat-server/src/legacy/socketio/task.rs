@@ -50,7 +50,7 @@ pub(super) struct Task {
     /// Boxed, for a session on polling has none.
     socket: Option<Box<WebSocket<Stream>>>,
     settle_socket: Option<Settle>,
-    /// Whether nothing that the client sends is carried out any more.
+    /// Set when nothing that the client sends is carried out any more.
     deaf: bool,
 }
 

@@ -1,4 +1,4 @@
-//! How an HTTP connection becomes a WebSocket of a session, and how that is closed.
+//! The WebSocket of a session: from an HTTP connection to its close.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::{
 /// The close code and reason of a WebSocket whose session has no fault.
 pub(super) const NORMAL: (u16, &str) = (1000, "");
 
-/// How a WebSocket is closed whose session has ended. The npm client takes any code for the end of the
+/// The close code and reason for a session that has ended. The npm client takes any code for the end of the
 /// transport, after which it comes back.
 pub(super) fn close_code(end: End) -> (u16, &'static str) {
     match end {

@@ -1,4 +1,4 @@
-//! What one stranger can cost: each attack is bounded, and ends.
+//! Attacks of one stranger: each is bounded, and ends.
 
 use std::{io, time::Duration};
 
@@ -267,7 +267,7 @@ async fn s11_the_limit_of_names_belongs_to_the_connection() {
 }
 
 #[tokio::test]
-async fn what_is_closed_as_too_slow_may_come_back() {
+async fn a_client_that_is_closed_as_too_slow_may_come_back() {
     let server = Server::start(&[("outbox-frames", "50")]).await;
     let deaf = Polling::talking(&server, "deaf", "alice").await;
     let mut alice = talking(&server, "alice", "deaf").await;
@@ -285,7 +285,7 @@ async fn what_is_closed_as_too_slow_may_come_back() {
 }
 
 #[tokio::test]
-async fn two_hundred_who_come_at_once_from_one_address_are_served() {
+async fn two_hundred_clients_that_come_at_once_from_one_address_are_served() {
     const MANY: usize = 200;
     let server = Server::start(&[]).await;
     let all = join_all((0..MANY).map(async |at| {

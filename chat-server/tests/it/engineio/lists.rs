@@ -1,10 +1,10 @@
-//! The list of who is online, and what a server that stops says.
+//! The list of users online, and the notice of a server that stops.
 
 use futures_util::future::join_all;
 
 use super::*;
 
-/// How many names the next list has, each once.
+/// The number of names on the next list, each once.
 async fn listed(socket: &mut Socket) -> usize {
     let packet = packet(socket, r#"42["online-users""#).await;
     let event: Value = serde_json::from_str(&packet[2..]).unwrap();
@@ -19,7 +19,7 @@ async fn listed(socket: &mut Socket) -> usize {
 }
 
 #[tokio::test]
-async fn everybody_who_came_in_a_burst_ends_with_the_whole_list() {
+async fn all_clients_of_a_burst_end_with_the_whole_list() {
     const MANY: usize = 300;
     let server = Server::start(&[("pending-per-ip", "300")]).await;
     let early = named(&server, "early").await;
@@ -33,7 +33,7 @@ async fn everybody_who_came_in_a_burst_ends_with_the_whole_list() {
 }
 
 #[tokio::test]
-async fn what_is_sent_after_the_server_said_that_it_stops_is_passed_over() {
+async fn events_that_follow_the_notice_of_a_stop_are_passed_over() {
     let server = Server::start(&[]).await;
     let mut alice = named(&server, "alice").await;
     listed(&mut alice).await;

@@ -1,4 +1,4 @@
-//! The old protocol byte by byte: what no client library can be made to do.
+//! The old protocol byte by byte, as no client library can be made to speak it.
 
 mod attacks;
 mod clauses;

@@ -105,7 +105,7 @@ async fn the_payload_of_an_ack_must_be_an_array_possibly_empty() {
 }
 
 #[tokio::test]
-async fn who_disconnects_from_the_namespace_keeps_the_connection() {
+async fn a_client_that_leaves_the_namespace_keeps_the_connection() {
     let server = Server::start(&[]).await;
     let mut bob = named(&server, "bob").await;
     let mut alice = named(&server, "alice").await;

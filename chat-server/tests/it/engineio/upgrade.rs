@@ -1,4 +1,4 @@
-//! Moving from polling to a WebSocket, and what becomes of the session when that fails.
+//! Moves from polling to a WebSocket, and the session after one that fails.
 
 use std::time::Duration;
 

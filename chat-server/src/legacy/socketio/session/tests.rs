@@ -1,4 +1,4 @@
-//! What a session does, event by event and in any order of events.
+//! The behaviour of a session, event by event and in any order of events.
 
 use std::collections::VecDeque;
 
@@ -18,7 +18,7 @@ fn polling(now: Instant) -> Session {
     session
 }
 
-/// What is sent now without a packet from above.
+/// The packets that are sent now without one from above.
 fn owed(session: &mut Session, now: Instant) -> Option<Vec<Encoded>> {
     (session.wants() && session.owes(now)).then(|| session.flush(Vec::new(), now))
 }
@@ -243,7 +243,7 @@ fn a_client_that_tries_a_websocket_first_has_time_for_it() {
 }
 
 #[test]
-fn what_only_a_server_sends_ends_the_session() {
+fn a_packet_that_only_a_server_sends_ends_the_session() {
     let now = Instant::now();
     for text in ["0{}", "2", "2probe", "5", "6", "abc", ""] {
         let mut session = Session::websocket(TIMING, now);
