@@ -1,6 +1,6 @@
 //! Logging in: the authenticator of a server, and the token of a request.
 
-use std::{net::IpAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{borrow::Cow, net::IpAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use axum::http::{HeaderMap, header};
 use chat_core::{
@@ -8,6 +8,7 @@ use chat_core::{
     port::{AuthError, Authenticator, Credential, Secret, Via},
 };
 use futures_util::FutureExt;
+use percent_encoding::percent_decode_str;
 use tokio::{sync::Semaphore, time::timeout};
 
 /// The longest time for which an authenticator is waited for.
@@ -71,22 +72,37 @@ impl Login {
     }
 
     /// The user that the token of a request proves to be, from `authorization: Bearer TOKEN`.
+    ///
+    /// With an open login the token is a name, and may be percent-encoded UTF-8: a browser sends no other
+    /// character beyond U+00FF in a header. Any other token is taken as it stands.
     pub(crate) async fn bearer(
         &self,
         headers: &HeaderMap,
         via: Via,
         from: Option<IpAddr>,
     ) -> Result<Arc<Principal>, Error> {
-        let header = headers.get(header::AUTHORIZATION);
-        let value = header.and_then(|value| std::str::from_utf8(value.as_bytes()).ok());
-        match value.and_then(|value| value.split_once(' ')) {
-            Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => {
-                self.principal(&Secret::from(token.trim()), via, from).await
-            }
-            _ => Err(Error::Unauthenticated(
-                "the header `authorization: Bearer TOKEN` is missing".to_owned(),
-            )),
+        let token = self.token(headers);
+        let token = token.map_err(|reason| Error::Unauthenticated(reason.to_owned()))?;
+        self.principal(&Secret::from(&*token), via, from).await
+    }
+
+    fn token<'a>(&self, headers: &'a HeaderMap) -> Result<Cow<'a, str>, &'static str> {
+        let header = headers
+            .get(header::AUTHORIZATION)
+            .ok_or("the header `authorization: Bearer TOKEN` is missing")?;
+        let value = std::str::from_utf8(header.as_bytes()).map_err(
+            |_| "the header `authorization` is not UTF-8: send a name in its percent-encoded form",
+        )?;
+        let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
+        let token = token.trim();
+        if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() {
+            return Err("the header `authorization` is not `Bearer TOKEN`");
         }
+        if !self.is_open() {
+            return Ok(token.into());
+        }
+        let decoded = percent_decode_str(token).decode_utf8();
+        decoded.map_err(|_| "the percent-encoded name in the header `authorization` is not UTF-8")
     }
 }
 
@@ -114,5 +130,67 @@ async fn ask(
             tracing::warn!("the authenticator gave no answer within {PATIENCE:?}");
             Err(UNAVAILABLE)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    fn token(login: &Login, value: &[u8]) -> Result<String, &'static str> {
+        let value = HeaderValue::from_bytes(value).unwrap();
+        let headers = HeaderMap::from_iter([(header::AUTHORIZATION, value)]);
+        login.token(&headers).map(Cow::into_owned)
+    }
+
+    #[test]
+    fn a_name_in_a_header_may_be_percent_encoded() {
+        let open = Login::Open;
+        for (value, name) in [
+            ("Bearer alice", "alice"),
+            ("bearer  alice ", "alice"),
+            ("Bearer \u{5d3}\u{5e0}\u{5d4}", "\u{5d3}\u{5e0}\u{5d4}"),
+            ("Bearer %D7%93%D7%A0%d7%94", "\u{5d3}\u{5e0}\u{5d4}"),
+            ("Bearer 100%25", "100%"),
+            ("Bearer 100%", "100%"),
+        ] {
+            assert_eq!(token(&open, value.as_bytes()).as_deref(), Ok(name));
+        }
+    }
+
+    #[test]
+    fn a_token_that_is_no_name_is_taken_as_it_stands() {
+        #[derive(Debug)]
+        struct Nobody;
+
+        #[async_trait]
+        impl Authenticator for Nobody {
+            async fn authenticate(&self, _: &Credential<'_>) -> Result<Principal, AuthError> {
+                Err(AuthError::Invalid)
+            }
+        }
+
+        let login = Login::checked(Nobody);
+        assert_eq!(token(&login, b"Bearer a%41").as_deref(), Ok("a%41"));
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_header_is_what_the_error_says() {
+        let open = Login::Open;
+        for (value, says) in [
+            (&b"Bearer J\xfcrgen"[..], "not UTF-8"),
+            (b"Bearer J%FCrgen", "percent-encoded name"),
+            (b"Basic YWxpY2U6", "is not `Bearer TOKEN`"),
+            (b"Bearer ", "is not `Bearer TOKEN`"),
+            (b"Bearer", "is not `Bearer TOKEN`"),
+        ] {
+            let error = token(&open, value).unwrap_err();
+            assert!(error.contains(says), "{value:?}: {error}");
+        }
+        let missing = open.token(&HeaderMap::new()).unwrap_err();
+        assert!(missing.contains("missing"), "{missing}");
     }
 }
