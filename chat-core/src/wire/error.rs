@@ -51,6 +51,10 @@ codes! {
         InvalidText = 103 "invalid_text",
         /// The text is too long.
         TextTooLong = 104 "text_too_long",
+        /// There is nothing at this address.
+        NoAddress = 105 "no_address",
+        /// There is something at this address, but not for this method.
+        WrongMethod = 106 "wrong_method",
         /// The token proves nothing, or none was given.
         Unauthenticated = 110 "unauthenticated",
         /// The token was valid, and has ended.
@@ -146,6 +150,12 @@ pub enum Error {
         /// The limit in bytes of UTF-8.
         max_bytes: usize,
     },
+    /// A request to an address where there is nothing.
+    #[error("there is nothing at this address")]
+    NoAddress,
+    /// A request with a method that its address doesn't know.
+    #[error("this address takes another method")]
+    WrongMethod,
     /// A token that proves nothing.
     #[error("{0}")]
     Unauthenticated(String),
@@ -219,6 +229,8 @@ impl Error {
             Self::InvalidId(_) => ErrorCode::InvalidId,
             Self::InvalidText => ErrorCode::InvalidText,
             Self::TextTooLong { .. } => ErrorCode::TextTooLong,
+            Self::NoAddress => ErrorCode::NoAddress,
+            Self::WrongMethod => ErrorCode::WrongMethod,
             Self::Unauthenticated(_) => ErrorCode::Unauthenticated,
             Self::TokenExpired => ErrorCode::TokenExpired,
             Self::AuthUnavailable { .. } => ErrorCode::AuthUnavailable,

@@ -36,7 +36,10 @@ impl From<Error> for Failure {
             }
             ErrorCode::Unauthenticated | ErrorCode::TokenExpired => StatusCode::UNAUTHORIZED,
             ErrorCode::Forbidden => StatusCode::FORBIDDEN,
-            ErrorCode::NoRoom | ErrorCode::NoMessage => StatusCode::NOT_FOUND,
+            ErrorCode::NoAddress | ErrorCode::NoRoom | ErrorCode::NoMessage => {
+                StatusCode::NOT_FOUND
+            }
+            ErrorCode::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
             ErrorCode::RateLimited | ErrorCode::Muted | ErrorCode::TooManySessions => {
                 StatusCode::TOO_MANY_REQUESTS
             }

@@ -5,6 +5,7 @@ pub(crate) mod app;
 pub(crate) mod auth;
 pub(crate) mod connections;
 pub(crate) mod failure;
+mod head;
 pub(crate) mod listener;
 pub(crate) mod metrics;
 pub(crate) mod router;

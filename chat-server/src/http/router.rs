@@ -10,12 +10,13 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use chat_core::Error;
 use tower_http::{
     catch_panic::CatchPanicLayer,
     cors::{AllowCredentials, AllowHeaders, AllowOrigin, CorsLayer},
 };
 
-use super::{app::App, connections::Settle, failure::Failure, status};
+use super::{app::App, connections::Settle, failure::Failure, head, status};
 use crate::{config::Settings, legacy, native, rest};
 
 /// All routes, under the rules of the settings.
@@ -28,24 +29,27 @@ pub(crate) fn router(app: App) -> Router {
         .route("/v1/openapi.json", document)
         .merge(status::routes())
         .merge(legacy::requests())
-        .fallback(async || Failure::new(StatusCode::NOT_FOUND, "there is nothing at this address"))
+        .fallback(async || Failure::from(Error::NoAddress))
         .layer(DefaultBodyLimit::max(app.settings.body_bytes.0))
+        .layer(middleware::from_fn_with_state(
+            app.settings.body_bytes.0,
+            head::refuse_large,
+        ))
         .layer(middleware::from_fn_with_state(app.clone(), refuse_late));
     requests
         .layer(middleware::from_fn(settle))
         .merge(legacy::socketio(&app))
         .merge(native::routes())
-        .method_not_allowed_fallback(async || {
-            let why = "this address wants another method";
-            Failure::new(StatusCode::METHOD_NOT_ALLOWED, why)
-        })
+        .method_not_allowed_fallback(async || Failure::from(Error::WrongMethod))
         .layer(middleware::from_fn_with_state(app.clone(), refuse_origin))
         .layer(middleware::map_response_with_state(
             app.clone(),
             status::count_refusal,
         ))
         .layer(cors(&app.settings))
+        .layer(middleware::from_fn(head::refuse_ambiguous))
         .layer(CatchPanicLayer::new())
+        .layer(middleware::map_response(head::keep_private))
         .with_state(app)
 }
 

@@ -13,6 +13,7 @@ mod embedding;
 mod engineio;
 mod faults;
 mod golden;
+mod http;
 #[cfg(unix)]
 mod import;
 mod logins;

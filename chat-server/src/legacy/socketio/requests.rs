@@ -219,6 +219,10 @@ fn posted(done: Option<Result<(), Refused>>) -> Response {
 }
 
 async fn read_body(mut stream: BodyDataStream) -> Result<Bytes, StatusCode> {
+    // Before any of it is read, so that a client that waits for `100 Continue` doesn't send it.
+    if hyper::body::Body::size_hint(&stream).lower() > MAX_PAYLOAD as u64 {
+        return Err(StatusCode::PAYLOAD_TOO_LARGE);
+    }
     let mut body = Vec::new();
     while let Some(chunk) = stream.next().await {
         let chunk = chunk.map_err(|_| StatusCode::BAD_REQUEST)?;
