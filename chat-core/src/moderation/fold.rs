@@ -5,6 +5,12 @@
 //! between words becomes one space; letters that stand singly are joined (`w a r`). A letter of
 //! another script becomes the Latin letter that it looks like, but only in a word that has Latin
 //! letters as well, so that words that are Cyrillic or Greek throughout stay what they are.
+//!
+//! A text has at most four times as many units as characters, and each of its characters is worked out
+//! once. The ligatures of whole phrases, `ﷺ` and `ﷻ`, stay what they are for that: they are signs
+//! for a formula, which nobody reads as its words.
+
+use std::{collections::HashMap, ops::Range};
 
 use unicode_normalization::char::{compose, decompose_compatible, is_combining_mark};
 
@@ -76,9 +82,28 @@ pub(super) struct Folded {
     pub(super) units: Vec<Unit>,
 }
 
+/// A part of what a character folds to, whatever stands around it.
+#[derive(Debug, Clone, Copy)]
+enum Piece {
+    /// A letter or digit, and what it was before its case was folded.
+    Letter { ch: char, raw: char },
+    /// It belongs to the letter before it.
+    Mark(char),
+    /// It stands between words.
+    Gap(char),
+}
+
+/// The pieces of the characters of one text, each worked out once.
+#[derive(Debug, Default)]
+struct Pieces {
+    all: Vec<Piece>,
+    known: HashMap<char, Range<usize>>,
+}
+
 impl Folded {
     pub(super) fn new(text: &str, looks: Looks) -> Self {
         let mut units = Vec::with_capacity(text.len());
+        let mut pieces = Pieces::default();
         for (start, c) in text.char_indices() {
             let unit = Unit::new(c.to_ascii_lowercase(), c, start, start + c.len_utf8());
             if c.is_ascii_alphanumeric() {
@@ -86,7 +111,7 @@ impl Folded {
             } else if c.is_ascii() {
                 separate(&mut units, unit);
             } else {
-                push_unicode(&mut units, unit);
+                push_unicode(&mut units, pieces.of(c), unit);
             }
         }
         join_single_letters(&mut units);
@@ -164,40 +189,67 @@ fn separate(units: &mut Vec<Unit>, mut unit: Unit) {
     }
 }
 
-fn push_unicode(units: &mut Vec<Unit>, unit: Unit) {
-    let Unit {
-        raw: c, start, end, ..
-    } = unit;
+impl Pieces {
+    fn of(&mut self, c: char) -> &[Piece] {
+        let Self { all, known } = self;
+        let range = known.entry(c).or_insert_with(|| {
+            let start = all.len();
+            unfold(c, all);
+            start..all.len()
+        });
+        all.get(range.clone()).unwrap_or_default()
+    }
+}
+
+/// Adds the pieces of a character that is not ASCII.
+fn unfold(c: char, pieces: &mut Vec<Piece>) {
     // The line separators count as invisible in a name; here they end a word.
     if is_invisible(c) && !c.is_whitespace() {
         return;
     }
     if !(c.is_alphanumeric() || is_combining_mark(c)) {
-        return separate(units, unit);
+        return pieces.push(Piece::Gap(c));
+    }
+    // The ligatures of phrases.
+    if matches!(c, '\u{fdfa}' | '\u{fdfb}') {
+        return pieces.push(Piece::Letter { ch: c, raw: c });
     }
     decompose_compatible(c, |part| {
         // The two ranges: the Arabic lengthening stroke; vowels and finals of Hangul.
         if is_combining_mark(part) || matches!(part, '\u{640}' | '\u{1161}'..='\u{11ff}') {
-            push_mark(units, part, start, end);
+            pieces.push(Piece::Mark(part));
         } else if part.is_alphanumeric() && !is_apostrophe(part) {
-            push_letter(units, part, start, end);
+            unfold_letter(part, pieces);
         } else {
-            separate(units, Unit::new(part, part, start, end));
+            pieces.push(Piece::Gap(part));
         }
     });
 }
 
-fn push_letter(units: &mut Vec<Unit>, part: char, start: usize, end: usize) {
+fn unfold_letter(part: char, pieces: &mut Vec<Piece>) {
     let upper = part.to_lowercase().flat_map(char::to_uppercase);
     let mut fold = upper.flat_map(char::to_lowercase);
     let ch = fold.next().unwrap_or(part);
     let look = if is_latin(ch) { look_alike(ch) } else { None };
-    units.push(Unit::new(look.unwrap_or(ch), part, start, end));
-    for ch in fold {
+    let ch = look.unwrap_or(ch);
+    pieces.push(Piece::Letter { ch, raw: part });
+    pieces.extend(fold.map(|ch| {
         if is_combining_mark(ch) {
-            push_mark(units, ch, start, end);
+            Piece::Mark(ch)
         } else {
-            units.push(Unit::new(ch, ch, start, end));
+            Piece::Letter { ch, raw: ch }
+        }
+    }));
+}
+
+/// Adds a character of these pieces.
+fn push_unicode(units: &mut Vec<Unit>, pieces: &[Piece], unit: Unit) {
+    let Unit { start, end, .. } = unit;
+    for piece in pieces {
+        match *piece {
+            Piece::Letter { ch, raw } => units.push(Unit::new(ch, raw, start, end)),
+            Piece::Mark(mark) => push_mark(units, mark, start, end),
+            Piece::Gap(raw) => separate(units, Unit::new(raw, raw, start, end)),
         }
     }
 }
@@ -309,4 +361,32 @@ fn is_unspaced(c: char) -> bool {
         '\u{e00}'..='\u{eff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}'
         | '\u{2e80}'..='\u{31ff}' | '\u{3400}'..='\u{9fff}' | '\u{f900}'..='\u{faff}'
         | '\u{20000}'..='\u{3ffff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The most pieces that a character is folded to.
+    const MOST_PIECES: usize = 4;
+
+    #[test]
+    fn no_character_is_folded_to_more_than_a_few_pieces() {
+        for c in '\u{80}'..=char::MAX {
+            let mut pieces = Pieces::default();
+            let count = pieces.of(c).len();
+            assert!(count <= MOST_PIECES, "U+{:04X}: {count}", u32::from(c));
+        }
+    }
+
+    #[test]
+    fn a_character_is_worked_out_once_however_often_it_is_there() {
+        let mut pieces = Pieces::default();
+        for c in "\u{fdfa}\u{fdfb}\u{fdf0}".repeat(4_000).chars() {
+            pieces.of(c);
+        }
+        assert!(pieces.all.len() <= 3 * MOST_PIECES);
+        let folded = Folded::new(&"\u{fdfa}".repeat(4_000), Looks::InMixedWords);
+        assert_eq!(folded.units.len(), 4_000);
+    }
 }

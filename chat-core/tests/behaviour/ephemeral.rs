@@ -1,8 +1,12 @@
 //! Presence and typing: published to the members that they concern, coalesced, and ended without a call.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use chat_core::{Event, Presence};
+use chat_core::{
+    ChatEngine, Epoch, Event, IdGen as _, NewRoom, Presence, RandomIds, RoomId,
+    memory::MemoryStore, port::RoomStore as _,
+};
+use chrono::DateTime;
 use tokio::time::{Instant, sleep};
 
 use crate::common::{direct, engine, next_matching, pending, user};
@@ -39,6 +43,35 @@ async fn those_who_share_a_room_learn_who_comes_and_goes_and_others_do_not() {
         })
     ));
     assert_eq!(pending(&carol).await, []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_user_in_very_many_rooms_is_seen_in_all_of_them() {
+    let store = Arc::new(MemoryStore::default());
+    for n in 0..2_500 {
+        let (bob, peer) = (user("bob"), user(&format!("peer{n:04}")));
+        let room = NewRoom {
+            id: RoomId::direct(&bob, &peer).unwrap(),
+            epoch: Epoch(RandomIds.next()),
+            members: vec![bob, peer],
+            created_at: DateTime::UNIX_EPOCH,
+        };
+        store.create_room(room).await.unwrap();
+    }
+    let engine = ChatEngine::builder().store(store).build().unwrap();
+    let mut sessions = Vec::new();
+    for peer in ["peer0000", "peer0999", "peer1000", "peer1999", "peer2499"] {
+        sessions.push(engine.connect(user(peer)).await.unwrap());
+    }
+    let bob = engine.connect(user("bob")).await.unwrap();
+    for session in &sessions {
+        assert!(is(&next_matching(session, presence).await, "bob", true));
+    }
+    // The last of them hears of both changes, also of the one that comes while the first is under way.
+    drop(bob);
+    for session in &sessions {
+        assert!(is(&next_matching(session, presence).await, "bob", false));
+    }
 }
 
 #[tokio::test(start_paused = true)]

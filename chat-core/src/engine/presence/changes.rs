@@ -2,7 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use tokio::sync::watch;
@@ -13,12 +13,23 @@ use crate::{
         read::directory::Directory,
         state::{hints::Hints, moved::Moved},
     },
-    model::{Presence, UserId},
+    model::{Presence, Room, RoomId, UserId},
     port::{BackendError, Cache, Hint, Topic},
 };
 
-/// The number of rooms of a user whose members are sent a change.
+/// The number of rooms of one user whose members are sent a change in one round. Those of further rooms
+/// are sent it in the rounds that follow, [`presence_window`](crate::Config::presence_window) apart, so that
+/// a user in very many rooms holds up neither the changes of others nor the leases.
 const ROOMS: usize = 1_000;
+
+/// A change that is being announced, room by room.
+#[derive(Debug, Default)]
+struct UnderWay {
+    /// The last room whose members have been sent it.
+    after: Option<RoomId>,
+    /// Whether there has been another change since the first room.
+    again: bool,
+}
 
 #[derive(Debug)]
 pub(crate) struct PresenceChanges {
@@ -27,6 +38,7 @@ pub(crate) struct PresenceChanges {
     directory: Arc<Directory>,
     hints: Hints,
     moved: Arc<Moved>,
+    under_way: Mutex<HashMap<UserId, UnderWay>>,
     online: watch::Sender<u64>,
 }
 
@@ -43,6 +55,7 @@ impl PresenceChanges {
             directory,
             hints,
             moved,
+            under_way: Mutex::default(),
             online: watch::Sender::new(0),
         }
     }
@@ -58,40 +71,68 @@ impl PresenceChanges {
             .send_modify(|count| *count = count.wrapping_add(1));
     }
 
-    /// Sends the changes that were noted to everybody who shares a room with their users; those that fail
-    /// are sent with the next call.
-    pub(crate) async fn announce(&self) {
-        let moved = self.moved.take();
-        if moved.is_empty() {
-            return;
-        }
-        for (user, was_online) in moved {
-            if let Err(error) = self.announce_one(&user, was_online).await {
-                tracing::debug!(%error, "a change of presence is announced later");
-                self.moved.note(&user, was_online);
-            }
-        }
-        // Also for a user who came and went meanwhile: another may have asked in between.
-        self.online_changed();
-        self.hints.publish(vec![Topic::Online], Hint::Online);
+    fn under_way(&self) -> MutexGuard<'_, HashMap<UserId, UnderWay>> {
+        self.under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn announce_one(
-        &self,
-        user: &UserId,
-        was_online: Option<bool>,
-    ) -> Result<(), BackendError> {
-        if self.now(user).await?.map(|presence| presence.online) == was_online {
-            return Ok(());
+    /// Sends the changes that were noted to everybody who shares a room with their users, in one round:
+    /// [`ROOMS`] rooms of each. What is left, or fails, goes on with the next call.
+    pub(crate) async fn announce(&self) {
+        let moved = self.moved.take();
+        let any = !moved.is_empty();
+        for (user, was_online) in moved {
+            let now = self.now(&user).await;
+            match now.map(|now| now.map(|presence| presence.online)) {
+                Ok(is_online) if is_online == was_online => {}
+                Ok(_) => {
+                    let mut under_way = self.under_way();
+                    let entry = under_way.entry(user);
+                    entry.and_modify(|it| it.again = true).or_default();
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "a change of presence is announced later");
+                    self.moved.note(&user, was_online);
+                }
+            }
         }
-        let peers = self.peers(user).await?;
+        let users: Vec<UserId> = self.under_way().keys().cloned().collect();
+        for user in users {
+            if let Err(error) = self.announce_round(&user).await {
+                tracing::debug!(%error, "a change of presence is announced later");
+            }
+        }
+        if any {
+            // Also for a user who came and went meanwhile: another may have asked in between.
+            self.online_changed();
+            self.hints.publish(vec![Topic::Online], Hint::Online);
+        }
+    }
+
+    /// Sends the presence of a user to the members of their next rooms.
+    async fn announce_round(&self, user: &UserId) -> Result<(), BackendError> {
+        let after = self.under_way().get(user).and_then(|it| it.after.clone());
+        let users = std::slice::from_ref(user);
+        let store = &self.directory.store;
+        let rooms = store.rooms_with(users, after.as_ref(), ROOMS).await?;
+        let peers = self.peers(user, &rooms).await?;
         // Looked up again: meanwhile another node may have announced something newer.
         if let Some(presence) = self.now(user).await? {
             notify::presence(&self.hub, &peers, presence);
         }
         let topics = peers.into_iter().map(Topic::User).collect();
-        let user = user.clone();
-        self.hints.publish(topics, Hint::Presence { user });
+        self.hints
+            .publish(topics, Hint::Presence { user: user.clone() });
+        let mut under_way = self.under_way();
+        let Some(this) = under_way.get_mut(user) else {
+            return Ok(());
+        };
+        match rooms.last() {
+            Some(last) if rooms.len() >= ROOMS => this.after = Some(last.id.clone()),
+            _ if this.again => *this = UnderWay::default(),
+            _ => drop(under_way.remove(user)),
+        }
         Ok(())
     }
 
@@ -99,11 +140,10 @@ impl PresenceChanges {
         Ok(self.cache.presence(std::slice::from_ref(user)).await?.pop())
     }
 
-    /// The users who share a room with a user.
-    async fn peers(&self, user: &UserId) -> Result<HashSet<UserId>, BackendError> {
+    /// The other members of these rooms.
+    async fn peers(&self, user: &UserId, rooms: &[Room]) -> Result<HashSet<UserId>, BackendError> {
         let mut peers = HashSet::new();
-        let users = std::slice::from_ref(user);
-        for room in self.directory.store.rooms_with(users, None, ROOMS).await? {
+        for room in rooms {
             match room.id.peer_of(user) {
                 Some(peer) => drop(peers.insert(peer)),
                 None => {
