@@ -38,7 +38,7 @@ pub enum ClientError {
     /// The server closed the connection with a code that means: do not come back.
     #[error("the server closed the connection for good: {} (code {code})", name(*code, text))]
     Closed {
-        /// 4500 to 4999; see [`CloseReason`].
+        /// 1002, 1003, 1007, 1009, or 4500 to 4999; see [`CloseReason`].
         code: u16,
         /// What the server said about it.
         text: String,

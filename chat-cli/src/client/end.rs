@@ -32,7 +32,10 @@ impl End {
     pub(super) fn closed(frame: Option<(u16, String)>, renewable: bool) -> Self {
         match frame {
             Some((UNAUTHENTICATED, _)) if renewable => Self::lost("the token is no longer valid"),
-            Some((code @ 4500..=4999, text)) => Self::Final(ClientError::Closed { code, text }),
+            // The codes of WebSocket itself: the client would do the same again.
+            Some((code @ (1002 | 1003 | 1007 | 1009 | 4500..=4999), text)) => {
+                Self::Final(ClientError::Closed { code, text })
+            }
             Some((code, text)) if !text.is_empty() => {
                 Self::Lost(format!("the server closed the connection: {text} ({code})"))
             }
@@ -133,6 +136,22 @@ mod tests {
         assert!(!not_resolved("Name or service not known", true));
         assert!(!not_resolved("Temporary failure in name resolution", false));
         assert!(!not_resolved("Try again", false));
+    }
+
+    #[test]
+    fn the_codes_after_which_a_server_closes_again_are_the_end() {
+        for reason in chat_core::CloseReason::ALL {
+            let end = End::closed(Some((reason.code(), String::new())), false);
+            assert_eq!(
+                matches!(end, End::Lost(_)),
+                reason.reconnect(),
+                "{reason:?}"
+            );
+        }
+        for code in [1000, 1001, 1006, 1011, 1012] {
+            let end = End::closed(Some((code, String::new())), false);
+            assert!(matches!(end, End::Lost(_)), "{code}");
+        }
     }
 
     #[test]

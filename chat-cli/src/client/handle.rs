@@ -65,7 +65,7 @@ fn ended(end: &Ended) -> RequestError {
 ///   counts as lost.
 ///
 /// Clones are handles to the same connection. It ends when the last is dropped, or by
-/// [`close`](Self::close), or when the server closes it with a code of 4500 or above.
+/// [`close`](Self::close), or when the server closes it with a code that is final.
 ///
 /// ```no_run
 /// use chat_cli::{Client, ClientEvent};

@@ -93,9 +93,17 @@ codes! {
 }
 
 codes! {
-    /// Why a connection is closed. From 4000 on a client reconnects and resumes, from 4500 on it
-    /// doesn't, for it would be closed again.
+    /// Why a connection is closed. After 4000 to 4499 a client reconnects and resumes; after all others it
+    /// doesn't, for it would be closed again. Those below 4000 are WebSocket's own (RFC 6455, 7.4.1).
     CloseReason {
+        /// The client sent what WebSocket forbids.
+        ProtocolError = 1002 "protocol_error",
+        /// The client sent a binary message.
+        UnsupportedData = 1003 "unsupported_data",
+        /// The client sent a text that is not UTF-8.
+        InvalidPayload = 1007 "invalid_payload",
+        /// The client sent a frame or message that is too large.
+        TooBig = 1009 "too_big",
         /// The server stops, or restarts.
         Shutdown = 4000 "shutdown",
         /// The client did not read fast enough.
@@ -108,7 +116,7 @@ codes! {
         Flood = 4004 "flood",
         /// The login has ended; come back with a new token.
         TokenExpired = 4005 "token_expired",
-        /// The client breaks the protocol.
+        /// The client breaks the protocol of the frames' content.
         BadRequest = 4500 "bad_request",
         /// No valid token, or none in time.
         Unauthenticated = 4501 "unauthenticated",
@@ -122,7 +130,7 @@ codes! {
 impl CloseReason {
     /// Whether the client should come back.
     pub const fn reconnect(self) -> bool {
-        self.code() < 4500
+        matches!(self.code(), 4000..4500)
     }
 }
 

@@ -320,21 +320,32 @@ impl Connection {
 
     /// Takes what has been received; a text is for the caller.
     fn take(&mut self, received: Result<Received, Broken>) -> Result<Option<Utf8Bytes>, End> {
-        let why = match received {
+        let (why, reason) = match received {
             Ok(received) => {
                 self.heard = Instant::now();
                 self.pinged = false;
                 match received {
                     Received::Text(text) => return Ok(Some(text)),
-                    Received::Binary(_) => "frames have to be text".to_owned(),
+                    Received::Binary(_) => {
+                        let why = "frames have to be text".to_owned();
+                        (why, CloseReason::UnsupportedData)
+                    }
                     Received::Control => return Ok(None),
                 }
             }
             Err(Broken::Gone) => return Err(End::Gone),
             Err(Broken::Flood) => return Err(End::Close(CloseReason::Flood)),
-            Err(broken) => broken.to_string(),
+            Err(broken) => {
+                let reason = match broken {
+                    Broken::TooLarge(_) => CloseReason::TooBig,
+                    Broken::NotUtf8 => CloseReason::InvalidPayload,
+                    Broken::Invalid(_) => CloseReason::ProtocolError,
+                    _ => CloseReason::BadRequest,
+                };
+                (broken.to_string(), reason)
+            }
         };
-        Err(self.end(None, &Error::BadRequest(why), CloseReason::BadRequest))
+        Err(self.end(None, &Error::BadRequest(why), reason))
     }
 
     /// Answers with an error.

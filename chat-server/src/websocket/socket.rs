@@ -78,7 +78,10 @@ pub(crate) enum Broken {
     /// A frame or message is larger than [`Limits::message_bytes`].
     #[error("a frame has at most {0} bytes")]
     TooLarge(usize),
-    /// A frame breaks RFC 6455, or a text is not UTF-8.
+    /// A text is not UTF-8.
+    #[error("a text has to be UTF-8")]
+    NotUtf8,
+    /// A frame breaks RFC 6455 in another way.
     #[error("{0}")]
     Invalid(String),
 }
@@ -141,9 +144,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
             (None, SocketError::Protocol(ProtocolError::ResetWithoutClosingHandshake)) => {
                 Broken::Gone
             }
-            (None, error @ (SocketError::Protocol(_) | SocketError::Utf8(_))) => {
-                Broken::Invalid(error.to_string())
-            }
+            (None, SocketError::Utf8(_)) => Broken::NotUtf8,
+            (None, SocketError::Protocol(error)) => Broken::Invalid(error.to_string()),
             (None, _) => Broken::Gone,
         }
     }

@@ -73,29 +73,31 @@ async fn too_many_frames_that_cannot_be_read_end_the_connection() {
 }
 
 #[tokio::test]
-async fn what_breaks_the_protocol_is_told_why_and_closed() {
+async fn what_breaks_the_protocol_is_closed_with_the_code_of_the_standard() {
     let server = Server::start(&[("message-timeout", "200ms")]).await;
     let mut witness = server.connect("bob").await;
     let fragment = || Message::Frame(Frame::message("{", OpCode::Data(Data::Text), false));
     let broken = [
-        ("binary", Message::binary(vec![1, 2, 3])),
-        ("too large", Message::text("x".repeat(70_000))),
+        ("binary", 1003, Message::binary(vec![1, 2, 3])),
+        ("too large", 1009, Message::text("x".repeat(70_000))),
         (
             "no UTF-8",
+            1007,
             Message::Frame(Frame::message(vec![0xff], OpCode::Data(Data::Text), true)),
         ),
         (
             "a continuation of nothing",
+            1002,
             Message::Frame(Frame::message("x", OpCode::Data(Data::Continue), true)),
         ),
-        ("unfinished", fragment()),
+        ("unfinished", 4500, fragment()),
     ];
-    for (what, message) in broken {
+    for (what, code, message) in broken {
         let mut client = server.connect("alice").await;
         client.socket.send(message).await.unwrap();
         assert_eq!(
             client.end().await,
-            (Some(100), Closed::With(4500)),
+            (Some(100), Closed::With(code)),
             "{what}"
         );
         unharmed(&mut witness).await;

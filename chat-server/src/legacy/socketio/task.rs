@@ -352,7 +352,7 @@ impl Task {
         match broken {
             Broken::Flood => self.flooded(),
             Broken::Gone => self.session.socket_ended(),
-            Broken::Unfinished(_) | Broken::TooLarge(_) | Broken::Invalid(_) => {
+            Broken::Unfinished(_) | Broken::TooLarge(_) | Broken::NotUtf8 | Broken::Invalid(_) => {
                 self.session.break_off();
             }
         }
