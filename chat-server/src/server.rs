@@ -96,7 +96,8 @@ impl Server {
     /// REST at `/chat/v1/...` and Socket.IO at `/chat/socket.io/`. Call it once, inside a tokio runtime.
     ///
     /// The limits of a [`Listener`] of this crate don't hold there, for connections belong to the service
-    /// around: `connections`, `connections-per-ip`, `pending-per-ip`, `header-timeout` and `header-bytes`.
+    /// around: `connections`, `connections-per-ip`, `pending-per-ip`, `header-timeout`, `keep-alive` and
+    /// `header-bytes`.
     /// `write-timeout` holds from the upgrade to a WebSocket on. Nor does `GET /metrics` count connections.
     /// And `cors-origin` `auto` allows no web page of any origin, for what can reach the service is not known
     /// here: name the origins.

@@ -151,8 +151,10 @@ settings! {
     outbox_bytes: Bytes = "1MiB", "SIZE";
     /// How long a client may read nothing while something is being written to it.
     write_timeout: Duration = "10s", "TIME";
-    /// How long the head of a request may take.
+    /// How long the head of a request may take, and a new connection to send one.
     header_timeout: Duration = "5s", "TIME";
+    /// How long a connection may stay without a request after an answer.
+    keep_alive: Duration = "75s", "TIME";
     /// The largest head of a request, at least 8KiB.
     header_bytes: Bytes = "16KiB", "SIZE";
     /// How long a request may take, its body included.

@@ -1,19 +1,20 @@
 //! Accepts connections and speaks HTTP/1 on them.
 //!
-//! `axum::serve` gives hyper no timer, so half a request head would hold a connection for ever;
-//! this loop also limits connections and survives running out of file descriptors. It knows no route.
+//! `axum::serve` would let half a request head hold a connection for ever; this loop also limits
+//! connections and survives running out of file descriptors. It knows no route.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
 use super::{
     connections::{Connections, Settle},
     listener::Listener,
+    patience::{Patience, Served, Turns},
     stream::Stream,
 };
 use crate::config::Settings;
@@ -33,8 +34,8 @@ pub(crate) async fn accept(
 ) {
     tracing::debug!(max = connections.max(), "accepting connections");
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new())
-        .header_read_timeout(settings.header_timeout)
+    // The stream keeps the time.
+    http.header_read_timeout(None)
         .max_buf_size(settings.header_bytes.0);
     while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
         let (io, peer) = match accepted {
@@ -52,11 +53,14 @@ pub(crate) async fn accept(
             continue;
         };
         let settle = slot.settle();
-        let stream = Stream::new(io, settings.write_timeout, Some(slot));
+        let patience = Patience::new(settings.header_timeout, settings.keep_alive);
+        let turns = patience.turns();
+        let stream = Stream::accepted(io, settings.write_timeout, slot, patience);
         tasks.spawn(serve(
             http.clone(),
             stream,
             settle,
+            turns,
             peer,
             router.clone(),
             stop.clone(),
@@ -68,13 +72,16 @@ async fn serve(
     http: http1::Builder,
     stream: Stream,
     settle: Settle,
+    turns: Turns,
     peer: Option<IpAddr>,
     router: Router,
     stop: CancellationToken,
 ) {
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(settle.clone());
-        router.clone().oneshot(request.map(Body::new))
+        let turn = turns.begin();
+        let answer = router.clone().oneshot(request.map(Body::new));
+        async { Ok::<_, Infallible>(answer.await?.map(|body| Served::new(body, turn))) }
     });
     let connection = http
         .serve_connection(TokioIo::new(stream), service)

@@ -13,12 +13,20 @@ use std::{
     time::Duration,
 };
 
+use futures_util::task::AtomicWaker;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::time::Sleep;
 
 /// Counts when requests of one connection begin and end to be served: odd while one is.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Turns(Arc<AtomicUsize>);
+pub(super) struct Turns(Arc<Count>);
+
+#[derive(Debug, Default)]
+struct Count {
+    turns: AtomicUsize,
+    /// Woken at the end of a turn: hyper doesn't read again by itself then.
+    waker: AtomicWaker,
+}
 
 /// A request that is being served, until this is dropped.
 #[derive(Debug)]
@@ -27,14 +35,16 @@ pub(super) struct Turn(Turns);
 impl Turns {
     /// A request is served from now on.
     pub(super) fn begin(&self) -> Turn {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.0.turns.fetch_add(1, Ordering::Relaxed);
         Turn(self.clone())
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.0.0.fetch_add(1, Ordering::Relaxed);
+        let Turns(count) = &self.0;
+        count.turns.fetch_add(1, Ordering::Relaxed);
+        count.waker.wake();
     }
 }
 
@@ -104,13 +114,15 @@ impl Patience {
 
     /// Takes note of whether bytes have come; ready when the client has taken too long.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, received: bool) -> Poll<()> {
-        let turn = self.turns.0.load(Ordering::Relaxed);
+        let Turns(count) = &self.turns;
+        let turn = count.turns.load(Ordering::Relaxed);
         if turn != self.turn {
             self.turn = turn;
             self.begun = false;
             self.sleep = None;
         }
         if turn % 2 == 1 {
+            count.waker.register(cx.waker());
             return Poll::Pending;
         }
         let is_first = turn == 0;

@@ -1,4 +1,4 @@
-//! One connection: counted, and failing when its client reads nothing for too long.
+//! One connection: counted, and failing when its client reads or sends nothing for too long.
 
 use std::{
     io,
@@ -15,7 +15,7 @@ use tokio::{
     time::Sleep,
 };
 
-use super::connections::Slot;
+use super::{connections::Slot, patience::Patience};
 
 /// A connection to a client.
 #[derive(Debug)]
@@ -24,6 +24,8 @@ pub(crate) struct Stream {
     /// How long the client may read nothing while something is being written to it.
     write_timeout: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
+    /// While HTTP is spoken on a connection that our own listener has accepted.
+    patience: Option<Box<Patience>>,
     /// Of a connection that our own listener has accepted.
     _slot: Option<Slot>,
 }
@@ -49,11 +51,15 @@ pub(crate) async fn upgraded(
 ) -> Option<(Stream, Vec<u8>)> {
     match upgrade.await.map(Upgraded::downcast::<TokioIo<Stream>>) {
         // A copy, for those few bytes hold hyper's whole buffer.
-        Ok(Ok(parts)) => Some((parts.io.into_inner(), parts.read_buf.to_vec())),
+        Ok(Ok(parts)) => {
+            let mut stream = parts.io.into_inner();
+            stream.patience = None;
+            Some((stream, parts.read_buf.to_vec()))
+        }
         // What has been read already comes first from it.
         Ok(Err(other)) => {
             let io = Io::Upgraded(TokioIo::new(other));
-            Some((Stream::new(io, write_timeout, None), Vec::new()))
+            Some((Stream::new(io, write_timeout), Vec::new()))
         }
         Err(error) => {
             tracing::debug!(%error, "an upgrade failed");
@@ -63,12 +69,27 @@ pub(crate) async fn upgraded(
 }
 
 impl Stream {
-    pub(super) fn new(io: Io, write_timeout: Duration, slot: Option<Slot>) -> Self {
+    fn new(io: Io, write_timeout: Duration) -> Self {
         Self {
             io,
             write_timeout,
             stalled: None,
-            _slot: slot,
+            patience: None,
+            _slot: None,
+        }
+    }
+
+    /// A connection that our own listener has accepted.
+    pub(super) fn accepted(
+        io: Io,
+        write_timeout: Duration,
+        slot: Slot,
+        patience: Patience,
+    ) -> Self {
+        Self {
+            patience: Some(Box::new(patience)),
+            _slot: Some(slot),
+            ..Self::new(io, write_timeout)
         }
     }
 
@@ -121,7 +142,15 @@ impl AsyncRead for Stream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.io.pinned().poll_read(cx, buf)
+        let before = buf.filled().len();
+        let read = self.io.pinned().poll_read(cx, buf);
+        if let Some(patience) = &mut self.patience {
+            let received = buf.filled().len() > before;
+            if patience.poll(cx, received).is_ready() && read.is_pending() {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+        }
+        read
     }
 }
 

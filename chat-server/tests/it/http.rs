@@ -1,7 +1,13 @@
 //! What holds for HTTP on every address: the head of a request, the headers of an answer.
 
-use chat_testkit::Server;
+use std::time::Duration;
+
+use chat_testkit::{Server, http::read_to_end};
 use serde_json::Value;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::Instant,
+};
 
 /// One address of each protocol, one of operators, and one where nothing is.
 const EVERYWHERE: [&str; 6] = [
@@ -133,4 +139,31 @@ async fn a_name_that_a_header_cannot_carry_is_sent_in_percent_encoded_form() {
     let answer = server.exchange(request).await;
     assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
     assert!(answer.contains("not UTF-8"), "{answer}");
+}
+
+#[tokio::test]
+async fn an_idle_connection_outlives_the_time_of_a_head() {
+    let server = Server::start(&[("header-timeout", "20ms"), ("keep-alive", "400ms")]).await;
+    let mut tcp = server.tcp().await;
+    tcp.write_all(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n")
+        .await
+        .unwrap();
+    let since = Instant::now();
+    let answer = read_to_end(&mut tcp).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert!(since.elapsed() >= Duration::from_millis(300));
+}
+
+#[tokio::test]
+async fn half_a_head_after_an_answer_is_cut_off() {
+    let server = Server::start(&[("header-timeout", "100ms"), ("keep-alive", "1h")]).await;
+    let mut tcp = server.tcp().await;
+    tcp.write_all(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n")
+        .await
+        .unwrap();
+    let mut answer = vec![0; 4 << 10];
+    let length = tcp.read(&mut answer).await.unwrap();
+    assert!(answer[..length].starts_with(b"HTTP/1.1 200"));
+    tcp.write_all(b"GET /health HTTP/1.1\r\nho").await.unwrap();
+    read_to_end(&mut tcp).await;
 }
