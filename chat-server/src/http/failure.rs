@@ -87,7 +87,12 @@ impl From<InvalidId> for Failure {
 
 impl From<JsonRejection> for Failure {
     fn from(rejection: JsonRejection) -> Self {
-        Self::new(rejection.status(), rejection.body_text())
+        let status = match &rejection {
+            // It is JSON, but not what is asked for.
+            JsonRejection::JsonDataError(_) => StatusCode::BAD_REQUEST,
+            other => other.status(),
+        };
+        Self::new(status, rejection.body_text())
     }
 }
 

@@ -3,12 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::{
-    Json, Router,
+    Extension, Router,
     extract::{DefaultBodyLimit, Request, State},
     http::{HeaderMap, Method, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::get,
 };
 use chat_core::Error;
 use tower_http::{
@@ -21,15 +20,17 @@ use crate::{config::Settings, legacy, native, rest};
 
 /// All routes, under the rules of the settings.
 pub(crate) fn router(app: App) -> Router {
-    let (rest, document) = rest::routes().split_for_parts();
-    let document = Arc::new(document);
-    let document = get(async move || Json(document.as_ref().clone()));
     // What is answered at once, and what only that may be.
-    let requests = rest
-        .route("/v1/openapi.json", document)
+    let (requests, document) = rest::routes()
         .merge(status::routes())
         .merge(legacy::requests())
+        .split_for_parts();
+    let (websocket, of_websocket) = native::routes().split_for_parts();
+    let document = document.merge_from(of_websocket);
+    let document = rest::document::Served::new(&document, app.engine.config());
+    let requests = requests
         .fallback(async || Failure::from(Error::NoAddress))
+        .layer(Extension(document))
         .layer(DefaultBodyLimit::max(app.settings.body_bytes.0))
         .layer(middleware::from_fn_with_state(
             app.settings.body_bytes.0,
@@ -39,7 +40,7 @@ pub(crate) fn router(app: App) -> Router {
     requests
         .layer(middleware::from_fn(settle))
         .merge(legacy::socketio(&app))
-        .merge(native::routes())
+        .merge(websocket)
         .method_not_allowed_fallback(async || Failure::from(Error::WrongMethod))
         .layer(middleware::from_fn_with_state(app.clone(), refuse_origin))
         .layer(middleware::map_response_with_state(
@@ -96,7 +97,7 @@ fn cors(settings: &Arc<Settings>) -> CorsLayer {
     });
     CorsLayer::new()
         .allow_origin(allowed)
-        .allow_methods([Method::GET, Method::POST, Method::PUT])
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
         // Whatever they like, as the old server had it.
         .allow_headers(AllowHeaders::mirror_request())
         .allow_credentials(AllowCredentials::predicate(|_, request| {

@@ -1,41 +1,68 @@
 //! Requests of operators and load balancers: whether the server works, and its metrics.
 
 use axum::{
-    Json, Router,
+    Json,
     extract::State,
     http::header,
     response::{IntoResponse, Response},
-    routing::get,
 };
 use chat_core::{
     ErrorCode, Health,
     metrics::{Counter, Family},
 };
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{app::App, failure::Failure, metrics};
-use crate::config::Address;
+use crate::{config::Address, rest::document::Refusals};
 
 /// `GET /`, `/health`, `/ready` and `/metrics`.
-pub(super) fn routes() -> Router<App> {
-    Router::new()
-        .route("/", get(hello))
-        .route("/health", get(async || "OK"))
-        .route("/ready", get(ready))
-        .route("/metrics", get(show_metrics))
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(hello))
+        .routes(routes!(health))
+        .routes(routes!(ready))
+        .routes(routes!(show_metrics))
 }
 
-async fn hello(State(app): State<App>) -> Json<Value> {
+/// A greeting.
+#[derive(Debug, Serialize, ToSchema)]
+struct Hello {
+    /// That the server runs, and where it listens.
+    msg: String,
+}
+
+/// Says that the server runs, and where it listens.
+#[utoipa::path(get, path = "/", security(()), responses(
+    (status = OK, description = "The greeting.", body = Hello),
+    Refusals,
+))]
+async fn hello(State(app): State<App>) -> Json<Hello> {
     let place = match &app.address {
         Some(Address::Tcp(address)) => format!(" @ {}", address.port()),
         Some(socket @ Address::Unix(_)) => format!(" @ {socket}"),
         None => String::new(),
     };
-    Json(json!({ "msg": format!("Active{place}") }))
+    let msg = format!("Active{place}");
+    Json(Hello { msg })
 }
 
-/// Whether requests can be served: the store answers, and the server doesn't stop. Without the cache
+/// Says that the process is alive.
+#[utoipa::path(get, path = "/health", security(()), responses(
+    (status = OK, description = "It is: `OK`.", body = String),
+    Refusals,
+))]
+async fn health() -> &'static str {
+    "OK"
+}
+
+/// Says whether requests can be served: the store answers, and the server doesn't stop. Without the cache
 /// they can be served, but less well, which the answer says.
+#[utoipa::path(get, path = "/ready", security(()), responses(
+    (status = OK, description = "They can: `READY`, and what works less well.", body = String),
+    Refusals,
+))]
 async fn ready(State(app): State<App>) -> Result<String, Failure> {
     if app.stop.is_cancelled() {
         return Err(chat_core::Error::ShuttingDown.into());
@@ -62,6 +89,11 @@ async fn ready(State(app): State<App>) -> Result<String, Failure> {
     })
 }
 
+/// Gives the metrics, in the format of Prometheus.
+#[utoipa::path(get, path = "/metrics", security(()), responses(
+    (status = OK, description = "The metrics.", body = String),
+    Refusals,
+))]
 async fn show_metrics(State(app): State<App>) -> impl IntoResponse {
     let mut families = app.engine.metrics();
     families.extend(app.metrics.families());

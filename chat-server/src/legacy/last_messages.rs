@@ -14,17 +14,26 @@ use chat_core::{
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::http::{app::App, connections::Address, failure::Failure};
+use crate::{
+    http::{app::App, connections::Address, failure::Failure},
+    rest::document::Refusals,
+};
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Between {
+    /// One of the two users.
+    #[param(value_type = UserId, required = true)]
     from: Option<String>,
+    /// The other one.
+    #[param(value_type = UserId, required = true)]
     to: Option<String>,
+    /// The most messages to read. Default 10; more than 25 are 25.
     limit: Option<usize>,
 }
 
 /// A message as the old server kept it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(super) struct OldMessage {
     _id: MessageId,
     #[serde(rename = "roomId")]
@@ -45,6 +54,10 @@ pub(super) struct OldMessage {
 ///
 /// The old clients bring no token, so an open login asks for none. Any other asks for that of one of the
 /// two users; to others the room does not exist.
+#[utoipa::path(get, path = "/lastmessages", security((), ("token" = [])), params(Between), responses(
+    (status = OK, description = "The messages, oldest first.", body = Vec<OldMessage>),
+    Refusals,
+))]
 pub(super) async fn last_messages(
     State(app): State<App>,
     address: Address,

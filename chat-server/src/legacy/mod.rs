@@ -9,7 +9,7 @@ pub mod import;
 mod last_messages;
 mod socketio;
 
-use axum::{Router, routing::get};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub(crate) use self::socketio::routes as socketio;
 pub use self::socketio::{check_event, recode_packet, recode_payload};
@@ -21,6 +21,6 @@ pub(crate) fn serves(path: &str) -> bool {
 }
 
 /// `GET /lastmessages`, the one HTTP request of the old clients.
-pub(crate) fn requests() -> Router<App> {
-    Router::new().route("/lastmessages", get(last_messages::last_messages))
+pub(crate) fn requests() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(last_messages::last_messages))
 }

@@ -3,27 +3,32 @@
 mod connection;
 
 use axum::{
-    Router,
     extract::{Request, State},
     http::header,
     response::{IntoResponse, Response},
-    routing::get,
 };
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use chat_core::port::Via;
 
 use self::connection::Connection;
 use crate::{
     http::{app::App, connections::Settle, failure::Failure},
+    rest::document::Refusals,
     websocket::handshake,
 };
 
 /// `GET /v1/ws`.
-pub(crate) fn routes() -> Router<App> {
-    Router::new().route("/v1/ws", get(upgrade))
+pub(crate) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(upgrade))
 }
 
-/// Answers the handshake, and leaves the connection to a task of its own.
+/// Opens a WebSocket, on which the native protocol is spoken.
+// Answers the handshake, and leaves the connection to a task of its own.
+#[utoipa::path(get, path = "/v1/ws", security((), ("token" = [])), responses(
+    (status = SWITCHING_PROTOCOLS, description = "The connection is a WebSocket from here on."),
+    Refusals,
+))]
 async fn upgrade(State(app): State<App>, mut request: Request) -> Response {
     let response = match handshake::accept(&request) {
         Ok(response) => response,

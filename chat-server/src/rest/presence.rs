@@ -1,15 +1,15 @@
-//! Who is online.
+//! Presence: who is online, and who is typing.
 
-use axum::{
-    Json,
-    extract::{Query, State, rejection::QueryRejection},
-};
-use chat_core::{ErrorBody, Presence, UserId};
+use axum::{Json, extract::State, http::StatusCode};
+use chat_core::{Presence, RoomId, UserId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::caller::Caller;
+use super::{
+    caller::{Caller, Fields, Named},
+    document::Refusals,
+};
 use crate::http::{app::App, failure::Failure};
 
 /// The routes of this group.
@@ -17,6 +17,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(online))
         .routes(routes!(presence))
+        .routes(routes!(typing))
 }
 
 /// The users who are online.
@@ -28,9 +29,8 @@ struct Online {
 
 /// Lists who is online.
 #[utoipa::path(get, path = "/v1/online", responses(
-    (status = OK, body = Online),
-    (status = "4XX", body = ErrorBody),
-    (status = "5XX", body = ErrorBody),
+    (status = OK, description = "The users who are online, at most 10,000.", body = Online),
+    Refusals,
 ))]
 async fn online(State(app): State<App>, _caller: Caller) -> Result<Json<Online>, Failure> {
     Ok(Json(Online {
@@ -39,29 +39,30 @@ async fn online(State(app): State<App>, _caller: Caller) -> Result<Json<Online>,
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct PresenceQuery {
     /// At most 100 names, joined by commas, which no name holds.
+    #[param(min_length = 1)]
     users: String,
 }
 
-/// How some users are.
+/// The presence of some users.
 #[derive(Debug, Serialize, ToSchema)]
 struct PresenceList {
     /// In the order asked.
     users: Vec<Presence>,
 }
 
-/// Tells whether users are online, and when they last were.
+/// Says whether users are online, and when they last were.
 #[utoipa::path(get, path = "/v1/presence", params(PresenceQuery), responses(
-    (status = OK, body = PresenceList),
-    (status = "4XX", body = ErrorBody),
-    (status = "5XX", body = ErrorBody),
+    (status = OK, description = "The presence of each of them.", body = PresenceList),
+    Refusals,
 ))]
 async fn presence(
     Caller(caller): Caller,
-    query: Result<Query<PresenceQuery>, QueryRejection>,
+    Fields(PresenceQuery { users }): Fields<PresenceQuery>,
 ) -> Result<Json<PresenceList>, Failure> {
-    let Query(PresenceQuery { users }) = query?;
     let users = users
         .split(',')
         .map(UserId::new)
@@ -69,4 +70,15 @@ async fn presence(
     Ok(Json(PresenceList {
         users: caller.presence(&users).await?,
     }))
+}
+
+/// States that the caller is typing; to be repeated while it lasts.
+#[utoipa::path(post, path = "/v1/rooms/{room}/typing",
+    params(("room" = RoomId, Path, description = "The room.")), responses(
+    (status = NO_CONTENT, description = "The other members are sent it, at most once in 3 s."),
+    Refusals,
+))]
+async fn typing(Caller(caller): Caller, Named(room): Named<RoomId>) -> Result<StatusCode, Failure> {
+    caller.typing(&room).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

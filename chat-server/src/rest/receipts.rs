@@ -1,12 +1,15 @@
 //! How far the caller has received or read a room.
 
 use axum::{Json, extract::rejection::JsonRejection};
-use chat_core::{ErrorBody, Mark, RoomId, Seq, Watermarks};
+use chat_core::{Mark, RoomId, Seq, Watermarks};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::caller::{Caller, Named};
+use super::{
+    caller::{Caller, Named},
+    document::Refusals,
+};
 use crate::http::{app::App, failure::Failure};
 
 /// The routes of this group.
@@ -16,6 +19,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 
 /// How far the caller has got.
 #[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct NewReceipt {
     /// Received or read.
     mark: Mark,
@@ -23,12 +27,11 @@ struct NewReceipt {
     seq: Seq,
 }
 
-/// States how far the caller has received or read a room; the answer is how things stand now.
-#[utoipa::path(post, path = "/v1/rooms/{room}/receipts", params(("room" = String, Path)),
-    request_body = NewReceipt, responses(
-    (status = OK, body = Watermarks),
-    (status = "4XX", body = ErrorBody),
-    (status = "5XX", body = ErrorBody),
+/// States how far the caller has received or read a room.
+#[utoipa::path(post, path = "/v1/rooms/{room}/receipts",
+    params(("room" = RoomId, Path, description = "The room.")), request_body = NewReceipt, responses(
+    (status = OK, description = "How far the caller has got now.", body = Watermarks),
+    Refusals,
 ))]
 async fn receipt(
     Caller(caller): Caller,

@@ -1,14 +1,14 @@
 //! The caller's rooms.
 
-use axum::{
-    Json,
-    extract::{Query, rejection::QueryRejection},
-};
-use chat_core::{ErrorBody, RoomId, RoomList, RoomView, UserId};
+use axum::{Json, extract::State};
+use chat_core::{RoomId, RoomList, RoomView, UserId};
 use serde::Deserialize;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::caller::{Caller, Named};
+use super::{
+    caller::{Caller, Fields, Named, limit},
+    document::{Limit, Refusals},
+};
 use crate::http::{app::App, failure::Failure};
 
 /// The routes of this group.
@@ -19,33 +19,40 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct RoomsQuery {
     /// Begin after this room.
+    #[param(value_type = Option<RoomId>)]
     after: Option<String>,
-    /// At most so many. Default 50, at most 200.
+    /// The most rooms to list.
+    #[param(value_type = Option<Limit>)]
     limit: Option<usize>,
 }
 
 /// Lists the caller's rooms.
 #[utoipa::path(get, path = "/v1/rooms", params(RoomsQuery), responses(
-    (status = OK, body = RoomList),
-    (status = "4XX", body = ErrorBody),
-    (status = "5XX", body = ErrorBody),
+    (status = OK, description = "The rooms, in ascending order of id.", body = RoomList),
+    Refusals,
 ))]
 async fn rooms(
+    State(app): State<App>,
     Caller(caller): Caller,
-    query: Result<Query<RoomsQuery>, QueryRejection>,
+    Fields(RoomsQuery {
+        after,
+        limit: given,
+    }): Fields<RoomsQuery>,
 ) -> Result<Json<RoomList>, Failure> {
-    let Query(RoomsQuery { after, limit }) = query?;
+    let limit = limit(&app, given)?;
     let after = after.map(RoomId::new).transpose()?;
     Ok(Json(caller.rooms(after.as_ref(), limit).await?))
 }
 
 /// Opens the direct room with a user, making it if need be.
-#[utoipa::path(put, path = "/v1/direct/{user}", params(("user" = String, Path)), responses(
-    (status = OK, body = RoomView),
-    (status = "4XX", body = ErrorBody),
-    (status = "5XX", body = ErrorBody),
+#[utoipa::path(put, path = "/v1/direct/{user}",
+    params(("user" = UserId, Path, description = "The other user.")), responses(
+    (status = OK, description = "The room, and its members.", body = RoomView),
+    Refusals,
 ))]
 async fn open(
     Caller(caller): Caller,

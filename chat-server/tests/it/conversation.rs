@@ -1,5 +1,6 @@
 //! Two people talk over the native protocol.
 
+use chat_core::{RoomId, UserId};
 use chat_testkit::{Closed, Server};
 use serde_json::{Value, json};
 
@@ -181,4 +182,40 @@ async fn stopping_closes_connections_with_a_code_that_means_come_back() {
         (stopped, &alice, &bob, &silent),
         ((), &shutdown, &shutdown, &shutdown)
     );
+}
+
+#[tokio::test]
+async fn a_client_in_a_thousand_rooms_resumes_all_of_them() {
+    const ROOMS: usize = 1_000;
+    /// As many as PROTOCOL.md says that a `hello` holds.
+    const FIRST: usize = 300;
+    let server = Server::start(&[("frame-rate", "10000/1s")]).await;
+    let engine = &server.engine;
+    for n in 0..ROOMS {
+        let peer = UserId::new(format!("peer{n:060}")).unwrap();
+        let room = RoomId::direct(&peer, &UserId::new("alice").unwrap()).unwrap();
+        engine.actor(peer).send(&room, "hi").await.unwrap();
+    }
+    let mut alice = server.connect("alice").await;
+    let mut cursors: Vec<Value> = Vec::new();
+    while cursors.len() < ROOMS {
+        let after = cursors.last().map(|cursor| &cursor["room"]);
+        let rooms = json!({ "type": "rooms", "after": after, "limit": 200 });
+        let page = alice.result(rooms).await;
+        let rooms = page["rooms"].as_array().unwrap().iter();
+        cursors.extend(
+            rooms.map(|room| json!({ "room": room["id"], "epoch": room["epoch"], "seq": 0 })),
+        );
+    }
+    let rest = cursors.split_off(FIRST);
+    let mut alice = server.resume("alice", Value::Array(cursors)).await;
+    for _ in 0..FIRST {
+        assert_eq!(alice.hear().await, "hi");
+    }
+    for mut resume in rest {
+        resume["type"] = "resume".into();
+        let id = alice.tell(resume).await;
+        assert_eq!(alice.hear().await, "hi");
+        assert_eq!(alice.answer(Some(id)).await["result"]["cursor"]["seq"], 1);
+    }
 }

@@ -437,3 +437,22 @@ fn the_tables_of_codes_in_the_document_are_complete() {
     assert_eq!(rows("Error codes"), errors);
     assert_eq!(rows("Close codes"), closes);
 }
+
+#[test]
+fn as_many_cursors_fit_into_a_hello_as_the_document_says() {
+    assert!(PROTOCOL.contains("300 rooms of any names in ASCII, 100 of any names at all"));
+    for (letter, rooms) in [('x', 300), ('\u{20000}', 100)] {
+        let name = |last: &str| user(&(letter.to_string().repeat(63) + last));
+        let cursor = RoomCursor {
+            room: RoomId::direct(&name("a"), &name("b")).unwrap(),
+            cursor: cursor(i64::MAX.unsigned_abs()),
+        };
+        let hello = command::Hello {
+            token: "t".repeat(1_000),
+            cursors: vec![cursor; rooms],
+        };
+        let request = Request::new(1, hello);
+        let bytes = serde_json::to_string(&request).unwrap().len();
+        assert!(bytes <= 64 << 10, "{rooms}: {bytes}");
+    }
+}

@@ -101,7 +101,7 @@ async fn each_refusal_has_a_fitting_status_and_a_code() {
         ("GET /v1/rooms?limit=x", "", 400, 100),
         ("GET /nothing", "", 404, 105),
         (messages, "{", 400, 100),
-        (messages, "{}", 422, 100),
+        (messages, "{}", 400, 100),
         (messages, r#"{"text":""}"#, 422, 103),
         (messages, r#"{"text":"this means war"}"#, 422, 212),
         (messages, r#"{"text":"again"}"#, 429, 210),
@@ -138,19 +138,102 @@ async fn the_document_describes_every_route_and_all_it_refers_to() {
     assert_eq!(
         paths,
         [
+            "/",
+            "/health",
+            "/lastmessages",
+            "/metrics",
+            "/ready",
             "/v1/direct/{user}",
             "/v1/online",
+            "/v1/openapi.json",
             "/v1/presence",
             "/v1/rooms",
             "/v1/rooms/{room}/entries",
             "/v1/rooms/{room}/messages",
+            "/v1/rooms/{room}/messages/{seq}",
             "/v1/rooms/{room}/receipts",
+            "/v1/rooms/{room}/typing",
+            "/v1/ws",
         ]
     );
+    let schema = |name: &str| &document["components"]["schemas"][name];
+    assert_eq!(schema("UserId")["maxLength"], 64);
+    assert_eq!(schema("Text")["maxLength"], 4_000);
+    assert_eq!(schema("Limit")["maximum"], 200);
     let text = document.to_string();
     for reference in text.split("\"$ref\":\"#").skip(1) {
         let pointer = reference.split('"').next().unwrap();
         assert!(document.pointer(pointer).is_some(), "nothing at {pointer}");
+    }
+}
+
+#[tokio::test]
+async fn a_message_is_edited_and_taken_back_and_typing_is_seen() {
+    let server = Server::start(&[]).await;
+    let mut bob = server.connect("bob").await;
+    let alice = Caller {
+        server: &server,
+        name: "alice",
+    };
+    let messages = "/v1/rooms/alice,bob/messages";
+    let send = format!("POST {messages}");
+    assert_eq!(alice.ask(&send, r#"{"text":"helo"}"#).await.0, 201);
+    assert_eq!(bob.hear().await, "helo");
+    let headers = "authorization: Bearer alice\r\n";
+    let typing = "POST /v1/rooms/alice,bob/typing";
+    assert_eq!(server.http(typing, headers, "").await.0, 204);
+    assert_eq!(bob.event("typing").await["user"], "alice");
+    let edit = format!("PUT {messages}/1");
+    let body = r#"{"text":"hello","client_id":"e-1"}"#;
+    let (status, edited) = alice.ask(&edit, body).await;
+    assert_eq!((status, &edited["seq"]), (200, &json!(2)));
+    let (_, again) = alice.ask(&edit, body).await;
+    assert_eq!(again["duplicate"], true);
+    let page = "GET /v1/rooms/alice,bob/entries?limit=1&before=2";
+    let (_, entries) = alice.ask(page, "").await;
+    assert_eq!(entries["entries"][0]["body"]["text"], "hello");
+    let delete = format!("DELETE {messages}/1?client_id=d-1");
+    assert_eq!(alice.ask(&delete, "").await.1["seq"], 3);
+    assert_eq!(alice.ask(&delete, "").await.1["duplicate"], true);
+    let (_, entries) = alice.ask(page, "").await;
+    assert_eq!(entries["entries"][0]["body"]["kind"], "deleted");
+    let (status, error) = alice.ask(&edit, r#"{"text":"x"}"#).await;
+    assert_eq!((status, &error["code"]), (404, &json!(201)));
+}
+
+#[tokio::test]
+async fn what_a_request_has_too_much_is_refused_by_its_name() {
+    let server = Server::start(&[]).await;
+    let alice = Caller {
+        server: &server,
+        name: "alice",
+    };
+    alice.ask("PUT /v1/direct/bob", "").await;
+    let messages = "POST /v1/rooms/alice,bob/messages";
+    for (request, body, name) in [
+        ("GET /v1/rooms?limit=0", "", "limit"),
+        ("GET /v1/rooms?limit=201", "", "limit"),
+        ("GET /v1/rooms?limit=-1", "", "limit"),
+        ("GET /v1/rooms/alice,bob/entries?limit=0", "", "limit"),
+        ("GET /v1/rooms/alice,bob/entries?limit=201", "", "limit"),
+        ("GET /v1/rooms?after=%ff", "", "after"),
+        ("GET /v1/rooms?limit=1&limit=2", "", "limit"),
+        ("GET /v1/rooms?page=2", "", "page"),
+        ("GET /v1/rooms/alice,bob/entries?from=2", "", "from"),
+        ("GET /v1/presence?users=bob&since=1", "", "since"),
+        ("DELETE /v1/rooms/alice,bob/messages/1?force=1", "", "force"),
+        (messages, r#"{"text":"x","to":"bob"}"#, "`to`"),
+        (messages, r#"{"text":7}"#, "text"),
+        (
+            "POST /v1/rooms/alice,bob/receipts",
+            r#"{"mark":"read","seq":1,"at":2}"#,
+            "`at`",
+        ),
+    ] {
+        let (status, error) = alice.ask(request, body).await;
+        let message = error["message"].as_str().unwrap();
+        assert_eq!((status, &error["code"]), (400, &json!(100)), "{request}");
+        assert!(message.contains(name), "{request} {body}: {message}");
     }
 }
 
