@@ -57,7 +57,7 @@ impl Place {
         http::ask_on(self.connect().await, &request, headers, "").await
     }
 
-    async fn web_socket(&self, path: &str) -> Socket {
+    pub(crate) async fn web_socket(&self, path: &str) -> Socket {
         let url = format!("ws://x{}{path}", self.prefix());
         client_async(url, self.connect().await).await.unwrap().0
     }

@@ -12,7 +12,10 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
-use crate::embedding::{Device, Place, engine};
+use crate::{
+    embedding::{Device, Place, Socket, engine},
+    engineio::{closed, packet, send},
+};
 
 /// Believes tokens like `alice until 2026-11-28T12:00:00Z`.
 #[derive(Debug)]
@@ -147,4 +150,125 @@ async fn a_token_that_came_with_the_handshake_stands_for_that_of_hello() {
     let expired = token("alice", seconds(-1));
     let refused = with_bearer(&place, &expired).await;
     assert_eq!(refused.err(), Some(401));
+}
+
+const OLD: &str = "/socket.io/?EIO=4&transport=websocket";
+
+/// A client of the old protocol that connects with a token.
+async fn old(place: &Place, token: &str) -> Socket {
+    let mut socket = place.web_socket(OLD).await;
+    packet(&mut socket, "0{").await;
+    send(&mut socket, &format!(r#"40{{"token":"{token}"}}"#)).await;
+    socket
+}
+
+#[tokio::test]
+async fn an_old_client_that_connects_with_a_token_is_its_user_and_nobody_else() {
+    let place = place().await;
+    let mut zoe = old(&place, &token("zo\u{eb}", seconds(60))).await;
+    packet(&mut zoe, "40{").await;
+    // The seat is taken without a name.
+    send(&mut zoe, r#"421["start-dm","bob"]"#).await;
+    assert_eq!(packet(&mut zoe, "431").await, "431[{}]");
+    // The same name in another form of Unicode is the same.
+    for (ack, name) in [(2, "zo\u{eb}"), (3, "zoe\u{308}")] {
+        send(&mut zoe, &format!(r#"42{ack}["set-username","{name}"]"#)).await;
+        assert_eq!(
+            packet(&mut zoe, &format!("43{ack}")).await,
+            format!("43{ack}[{{}}]")
+        );
+    }
+    send(&mut zoe, r#"424["set-username","bob"]"#).await;
+    packet(&mut zoe, r#"42["dm-error""#).await;
+    let refused = packet(&mut zoe, "434").await;
+    assert!(refused.contains(r#""code":202"#), "{refused}");
+    let (mut bob, _) = place.native(&token("bob", seconds(60))).await;
+    let room = bob.open("zo\u{eb}").await;
+    bob.say(&room, "still you?").await;
+    packet(&mut zoe, r#"42["dm-message""#).await;
+}
+
+#[tokio::test]
+async fn an_old_client_with_a_bad_token_stays_outside() {
+    let place = place().await;
+    let (mut bob, _) = place.native(&token("bob", seconds(60))).await;
+    let expired = token("alice", seconds(-1));
+    for (token, code) in [("alice", 110), ("", 110), (&*expired, 111)] {
+        let mut alice = old(&place, token).await;
+        let refused = packet(&mut alice, "44").await;
+        assert!(refused.contains(&format!(r#""code":{code}"#)), "{refused}");
+        send(&mut alice, r#"421["start-dm","bob"]"#).await;
+        let refused = packet(&mut alice, "431").await;
+        assert!(refused.contains("error"), "{refused}");
+    }
+    let online = bob.result(json!({ "type": "online" })).await;
+    assert_eq!(online["users"], json!(["bob"]));
+}
+
+#[tokio::test]
+async fn an_old_client_that_does_not_say_who_it_is_is_refused_and_closed() {
+    let place = place().await;
+    let mut nobody = place.web_socket(OLD).await;
+    send(&mut nobody, "40").await;
+    packet(&mut nobody, "40{").await;
+    let refused = packet(&mut nobody, "44").await;
+    assert!(
+        refused.contains(r#"{"message":"unauthenticated","data":{"code":110"#),
+        "{refused}"
+    );
+    closed(&mut nobody).await;
+}
+
+#[tokio::test]
+async fn a_token_that_came_with_the_handshake_of_the_old_protocol_stands_for_a_name() {
+    let place = place().await;
+    let alice = token("alice", seconds(60));
+    let mut handshake = format!("ws://x{OLD}").into_client_request().unwrap();
+    let bearer = format!("Bearer {alice}").parse().unwrap();
+    handshake.headers_mut().insert("authorization", bearer);
+    let stream = place.connect().await;
+    let (mut socket, _) = tokio_tungstenite::client_async(handshake, stream)
+        .await
+        .unwrap();
+    send(&mut socket, "40").await;
+    packet(&mut socket, "40{").await;
+    send(&mut socket, r#"421["set-username","bob"]"#).await;
+    assert!(packet(&mut socket, "431").await.contains(r#""code":202"#));
+    send(&mut socket, r#"422["set-username","alice"]"#).await;
+    assert_eq!(packet(&mut socket, "432").await, "432[{}]");
+    let bad = "authorization: Bearer nobody\r\n";
+    let polling = "/socket.io/?EIO=4&transport=polling";
+    assert_eq!(place.http("GET", polling, bad).await.0, 401);
+}
+
+#[tokio::test]
+async fn an_old_client_is_warned_of_the_end_of_its_login_can_renew_it_and_is_closed_at_it() {
+    let place = place().await;
+    let end = seconds(2);
+    let mut alice = old(&place, &token("alice", end)).await;
+    packet(&mut alice, r#"42["expiring""#).await;
+    assert!(now() < end);
+    packet(
+        &mut alice,
+        r#"42["dm-error","Disconnected: token_expired"]"#,
+    )
+    .await;
+    closed(&mut alice).await;
+    assert!(now() >= end);
+
+    let (mut bob, _) = place.socketio(&token("bob", seconds(2))).await;
+    let later = token("bob", seconds(60));
+    send(&mut bob, &format!(r#"422["renew","{later}"]"#)).await;
+    let renewed = packet(&mut bob, "432").await;
+    assert!(renewed.contains("expires_at"), "{renewed}");
+    let mut other = old(&place, &token("carol", seconds(2))).await;
+    closed(&mut other).await;
+    send(&mut bob, r#"423["start-dm","alice"]"#).await;
+    assert_eq!(packet(&mut bob, "433").await, "433[{}]");
+
+    let (mut dave, _) = place.socketio(&token("dave", seconds(60))).await;
+    send(&mut dave, &format!(r#"422["renew","{later}"]"#)).await;
+    let refused = packet(&mut dave, "432").await;
+    assert!(refused.contains(r#""code":202"#), "{refused}");
+    closed(&mut dave).await;
 }

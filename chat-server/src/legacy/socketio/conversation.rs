@@ -1,14 +1,12 @@
 //! One client above the protocol: the user that it is, the user that it talks to, and its events.
 
-use std::{
-    collections::VecDeque, future::Future, net::IpAddr, pin::Pin, sync::Arc, time::Duration, vec,
-};
+use std::{collections::VecDeque, future::Future, pin::Pin, sync::Arc, time::Duration, vec};
 
 use chat_core::{
     Actor, ClientMessageId, Clock, CloseReason, EntryBody, Error, ErrorBody, Event, Frame, IdGen,
-    MessageId, NewBody, Outgoing, Principal, Responder, RoomId, Sent,
-    port::{Secret, Via},
+    MessageId, NewBody, Outgoing, Principal, Responder, RoomId, Sent, port::Secret,
 };
+use chrono::{DateTime, Utc};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -17,12 +15,13 @@ use super::{
     engine_packet::Encoded,
     identity::{self, Identity},
     incoming::Incoming,
+    login::{self, Login},
     outgoing::{ChatMessage, DM_ERROR, wording},
     packet,
     queue::Queue,
     receipts,
 };
-use crate::http::connections::Settle;
+use crate::{auth::expiry::Due, http::connections::Settle};
 
 /// The most events that may wait; long polling delivers a thousand at once.
 const MAX_WAITING: usize = 4_096;
@@ -37,8 +36,7 @@ pub(super) struct Conversation {
     context: Arc<Context>,
     queue: Arc<Queue>,
     identity: Option<Identity>,
-    /// The client's address.
-    from: Option<IpAddr>,
+    login: Login,
     /// Ends the count of its connection as new when the client has a name.
     settle: Option<Settle>,
     /// The moment at which the changes of name and partner made so far are paid off.
@@ -64,6 +62,8 @@ struct Call {
 }
 
 enum Ask {
+    /// To enter the namespace, with a token, and to be sent this packet when it may.
+    Enter(Option<Secret>, Encoded),
     Event(Result<Incoming, Error>),
     /// To leave the namespace, and with it the name.
     Leave,
@@ -71,6 +71,9 @@ enum Ask {
 
 /// The state of a call.
 enum Done {
+    /// Whether the client may enter the namespace, and as whom, if it has said so.
+    Entered(Result<Option<Arc<Principal>>, Error>, Encoded),
+    Renewed(Result<Arc<Principal>, Error>, Option<u64>),
     Known(Result<Arc<Principal>, Error>, Option<u64>),
     Named(Result<Identity, Error>, Option<u64>),
     Opened(Result<RoomId, Error>, Option<u64>),
@@ -83,12 +86,20 @@ enum Done {
 pub(super) struct Flood;
 
 impl Conversation {
-    pub(super) fn new(context: Arc<Context>, queue: Arc<Queue>, settle: Option<Settle>) -> Self {
+    /// A client that has proved who it is with the handshake is `known`.
+    pub(super) fn new(
+        context: Arc<Context>,
+        queue: Arc<Queue>,
+        settle: Option<Settle>,
+        known: Option<Arc<Principal>>,
+    ) -> Self {
+        let from = settle.as_ref().and_then(Settle::address);
+        let login = Login::new(context.app.clone(), known, from);
         Self {
             context,
             queue,
             identity: None,
-            from: settle.as_ref().and_then(Settle::address),
+            login,
             settle,
             switches_paid: Instant::now(),
             waiting: VecDeque::new(),
@@ -115,6 +126,21 @@ impl Conversation {
         let ask = Ask::Event(event);
         self.waiting.push_back(Call { ask, ack, size });
         Ok(())
+    }
+
+    /// The client wants into the namespace, and has perhaps said who it is. Events that come after this are
+    /// carried out when that is decided; `welcome` is sent first.
+    pub(super) fn enter(&mut self, token: Option<Secret>, welcome: Encoded) {
+        self.waiting.push_back(Call {
+            ask: Ask::Enter(token, welcome),
+            ack: None,
+            size: 0,
+        });
+    }
+
+    /// Whether the client has said who it is, or need not.
+    pub(super) fn may_stay(&self) -> bool {
+        self.login.is_open() || self.identity.is_some()
     }
 
     /// The client has moved to another connection, which is new until the client has a name.
@@ -196,12 +222,23 @@ impl Conversation {
                 closed
             }
             reason = identity::until_closed(self.identity.as_ref()), if !wanted => Some(reason),
+            due = self.login.due() => match due {
+                Due::Warning(expires_at) => {
+                    self.queue.emit("expiring", &json!({ "expires_at": expires_at }));
+                    None
+                }
+                Due::End => Some(CloseReason::TokenExpired),
+            },
         }
     }
 
     /// The packets of the frames that have been taken, up to receipts that have to be looked up first.
     pub(super) fn packets(&mut self) -> Vec<Encoded> {
         let mut packets = Vec::new();
+        if self.login.is_over() {
+            // Nothing that was committed after the end of the login goes out.
+            self.frames = Vec::new().into_iter();
+        }
         while self.receipts.is_none()
             && let Some(frame) = self.frames.next()
         {
@@ -268,7 +305,16 @@ impl Conversation {
         {
             self.waiting_bytes -= size;
             match ask {
-                Ask::Leave => self.identity = None,
+                Ask::Leave => {
+                    self.identity = None;
+                    self.login.left();
+                }
+                Ask::Enter(token, welcome) => {
+                    let entering = self.login.enter(token);
+                    self.work = Some(Box::pin(
+                        async move { Done::Entered(entering.await, welcome) },
+                    ));
+                }
                 Ask::Event(event) => match event.and_then(|event| self.begin(event, ack)) {
                     Ok(work) => self.work = Some(work),
                     Err(error) => self.refuse(ack, &error),
@@ -281,12 +327,9 @@ impl Conversation {
     }
 
     fn begin(&mut self, event: Incoming, ack: Option<u64>) -> Result<Boxed<Done>, Error> {
-        if let Incoming::SetUsername(token) = event {
-            let (login, from) = (self.context.app.login.clone(), self.from);
-            let token = Secret::from(token.into_bytes());
-            return Ok(Box::pin(async move {
-                Done::Known(login.principal(&token, Via::SocketIo, from).await, ack)
-            }));
+        if let Incoming::SetUsername(name) = event {
+            let named = self.login.name(name)?;
+            return Ok(Box::pin(async move { Done::Known(named.await, ack) }));
         }
         let Some(identity) = &mut self.identity else {
             return Err(bad("say who you are first: set-username"));
@@ -294,6 +337,10 @@ impl Conversation {
         let user = identity.user.clone();
         Ok(match event {
             Incoming::SetUsername(_) => return Err(Error::ShuttingDown),
+            Incoming::Renew(token) => {
+                let renewed = self.login.renew(token)?;
+                Box::pin(async move { Done::Renewed(renewed.await, ack) })
+            }
             Incoming::StartDm(peer) => {
                 pay_for_switch(&mut self.switches_paid)?;
                 // The former partner goes first: after a failure nothing may reach the wrong one.
@@ -354,6 +401,32 @@ impl Conversation {
         let (result, ack) = match done {
             Done::Submitted => return,
             Done::Carried(result, ack) => (result, ack),
+            Done::Entered(Ok(principal), welcome) => {
+                self.queue.push(welcome);
+                if let Some(principal) = &principal {
+                    self.login.entered(principal);
+                }
+                match principal.map(|principal| self.become_user(principal, None)) {
+                    Some(Ok(work)) => {
+                        self.work = work;
+                        return;
+                    }
+                    Some(Err(error)) => (Err(error), None),
+                    None => return,
+                }
+            }
+            Done::Entered(Err(error), _) => {
+                self.context.app.metrics.refusals.count(error.code());
+                return self.queue.push(login::refusal(&error));
+            }
+            Done::Renewed(principal, ack) => {
+                let result = principal.and_then(|principal| self.renewed(principal));
+                match result {
+                    Ok(expires_at) => self.queue.ack(ack, &json!({ "expires_at": expires_at })),
+                    Err(error) => self.refuse(ack, &error),
+                }
+                return;
+            }
             Done::Known(Ok(principal), ack) => match self.become_user(principal, ack) {
                 Ok(None) => (Ok(()), ack),
                 Ok(work) => {
@@ -365,6 +438,7 @@ impl Conversation {
             Done::Known(Err(error), ack) => (Err(error), ack),
             Done::Named(identity, ack) => {
                 let result = identity.map(|identity| {
+                    self.login.begin(identity.user.principal());
                     self.identity = Some(identity);
                     if let Some(settle) = self.settle.take() {
                         settle.settle();
@@ -411,6 +485,23 @@ impl Conversation {
         Ok(Some(Box::pin(async move {
             Done::Named(Identity::take(&context, queue, principal, gone).await, ack)
         })))
+    }
+
+    /// Replaces the login of the client by a newer one. One of another user ends the connection.
+    fn renewed(&mut self, principal: Arc<Principal>) -> Result<Option<DateTime<Utc>>, Error> {
+        let Some(identity) = &mut self.identity else {
+            return Err(bad("say who you are first: set-username"));
+        };
+        if let Some(session) = &mut identity.session
+            && let Err(error) = session.renew(Arc::clone(&principal))
+        {
+            session.close(CloseReason::Unauthenticated);
+            return Err(error);
+        }
+        self.login.begin(&principal);
+        let expires_at = principal.expires_at;
+        identity.user = self.context.app.engine.actor_of(principal);
+        Ok(expires_at)
     }
 
     fn refuse(&self, ack: Option<u64>, error: &Error) {

@@ -9,6 +9,8 @@ use super::packet::{Content, MAX_DATA};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Incoming {
     SetUsername(String),
+    /// A newer token of the same user.
+    Renew(String),
     StartDm(UserId),
     Message {
         text: String,
@@ -50,6 +52,7 @@ impl Incoming {
         };
         Ok(match name {
             "set-username" => Self::SetUsername(text()?.to_owned()),
+            "renew" => Self::Renew(text()?.to_owned()),
             "start-dm" => Self::StartDm(UserId::new(text()?)?),
             "dm-message" => Self::Message {
                 text: text()?.to_owned(),
@@ -148,6 +151,7 @@ mod tests {
     fn an_event_that_is_not_of_the_protocol_is_refused_with_its_code() {
         for (json, code) in [
             (r#"["set-username"]"#, ErrorCode::BadRequest),
+            (r#"["renew",{}]"#, ErrorCode::BadRequest),
             (r#"["set-username",null]"#, ErrorCode::BadRequest),
             (r#"["start-dm",{"$ne":null}]"#, ErrorCode::BadRequest),
             (r#"["start-dm","a,b"]"#, ErrorCode::InvalidId),

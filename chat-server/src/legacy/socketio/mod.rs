@@ -17,6 +17,7 @@ mod conversation;
 mod engine_packet;
 mod identity;
 mod incoming;
+mod login;
 mod online;
 mod outgoing;
 mod pace;

@@ -1,6 +1,7 @@
 //! The HTTP requests of Engine.IO: handshakes, polls, posts, and the ones that become a `WebSocket`.
 
 use std::{
+    net::IpAddr,
     pin::Pin,
     sync::Arc,
     task::{Context as Waker, Poll},
@@ -12,9 +13,10 @@ use axum::{
     Json,
     body::{Body, BodyDataStream},
     extract::{Request, State},
-    http::{HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use chat_core::{Error, Principal, port::Via};
 use futures_util::StreamExt;
 use hyper::body::{Bytes, Frame, SizeHint};
 use serde_json::json;
@@ -32,7 +34,10 @@ use super::{
     upgrade::turn_away,
 };
 use crate::{
-    http::connections::{Settle, Slot},
+    http::{
+        connections::{Settle, Slot},
+        failure::Failure,
+    },
     websocket::handshake,
 };
 
@@ -105,15 +110,20 @@ pub(super) async fn answer(State(context): State<Arc<Context>>, request: Request
     if let Some(problem) = refused {
         return problem.into_response();
     }
+    let from = request.extensions().get().and_then(Settle::address);
+    let known = match known(&context, request.headers(), from, query.sid).await {
+        Ok(known) => known,
+        Err(error) => return Failure::from(error).into_response(),
+    };
     if query.transport == Some("websocket") {
-        return websocket(&context, request, query.sid);
+        return websocket(&context, request, query.sid, known);
     }
     // A connection that polls is new no longer; its session is until it has a name.
     if let Some(settle) = request.extensions().get::<Settle>() {
         settle.settle();
     }
     match (query.sid, request.method()) {
-        (None, &Method::GET) => open(&context, &request),
+        (None, &Method::GET) => open(&context, &request, known),
         (None, _) => Problem::BadMethod.into_response(),
         (Some(sid), method) => match (context.sessions.find(sid), method) {
             (None, _) => Problem::UnknownSession.into_response(),
@@ -127,8 +137,22 @@ pub(super) async fn answer(State(context): State<Arc<Context>>, request: Request
     }
 }
 
+/// Who the client is, if a token came with its handshake. Open logins ignore it, as the old server did.
+async fn known(
+    context: &Context,
+    headers: &HeaderMap,
+    from: Option<IpAddr>,
+    sid: Option<&str>,
+) -> Result<Option<Arc<Principal>>, Error> {
+    let login = &context.app.login;
+    if sid.is_some() || login.is_open() || !headers.contains_key(header::AUTHORIZATION) {
+        return Ok(None);
+    }
+    login.bearer(headers, Via::SocketIo, from).await.map(Some)
+}
+
 /// Opens a session on polling.
-fn open(context: &Arc<Context>, request: &Request) -> Response {
+fn open(context: &Arc<Context>, request: &Request, known: Option<Arc<Principal>>) -> Response {
     // It counts as one more connection of the same address.
     let counted = request
         .extensions()
@@ -145,7 +169,7 @@ fn open(context: &Arc<Context>, request: &Request) -> Response {
         return too_many();
     };
     let open = open_packet(context, &entry.sid(), &["websocket"]);
-    let task = Task::polling(context, entry, taken, settle);
+    let task = Task::polling(context, entry, taken, settle, known);
     context.app.tasks.spawn(task.run());
     payload(vec![open])
 }
@@ -235,7 +259,12 @@ async fn read_body(mut stream: BodyDataStream) -> Result<Bytes, StatusCode> {
 }
 
 /// Makes a WebSocket of the request: a session of its own, or one that a session on polling may move to.
-fn websocket(context: &Arc<Context>, mut request: Request, sid: Option<&str>) -> Response {
+fn websocket(
+    context: &Arc<Context>,
+    mut request: Request,
+    sid: Option<&str>,
+    known: Option<Arc<Principal>>,
+) -> Response {
     let response = match handshake::accept(&request) {
         Ok(response) => response,
         Err(refused) => {
@@ -253,7 +282,7 @@ fn websocket(context: &Arc<Context>, mut request: Request, sid: Option<&str>) ->
     match place {
         None => {
             let open = open_packet(context, &new_sid(), &[]);
-            let task = Task::websocket(Arc::clone(context), upgrade, settle, open);
+            let task = Task::websocket(Arc::clone(context), upgrade, settle, known, open);
             context.app.tasks.spawn(task);
         }
         Some(Place::Polling(session)) => {

@@ -231,6 +231,11 @@ impl Session {
         self.connect_by = None;
     }
 
+    /// Whether the time is over in which the client has to connect to a namespace.
+    pub(super) fn is_late(&self, now: Instant) -> bool {
+        self.connect_by.is_some_and(|by| by <= now)
+    }
+
     /// The client is connected to no namespace any more.
     pub(super) fn disconnected(&mut self, now: Instant) {
         self.connect_by = Some(now + self.timing.connect_timeout);

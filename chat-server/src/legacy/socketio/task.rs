@@ -3,7 +3,7 @@
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
-use chat_core::CloseReason;
+use chat_core::{CloseReason, Error, Principal, port::AuthError};
 use hyper::{body::Bytes, upgrade::OnUpgrade};
 use tokio::{
     sync::{mpsc, oneshot},
@@ -15,6 +15,7 @@ use super::{
     conversation::Conversation,
     engine_packet::{Encoded, PROBED, read_payload},
     incoming::Incoming,
+    login,
     outgoing::DM_ERROR,
     pace::Pace,
     packet::{Attachments, MAIN, MAX_DATA, Packet},
@@ -61,12 +62,13 @@ impl Task {
         entry: Entry,
         requests: mpsc::Receiver<Request>,
         settle: Option<Settle>,
+        known: Option<Arc<Principal>>,
     ) -> Self {
         let session = Session::polling(context.timing(), Instant::now());
         Self {
             entry: Some(entry),
             requests: Some(requests),
-            ..Self::new(context, session, settle)
+            ..Self::new(context, session, settle, known)
         }
     }
 
@@ -75,6 +77,7 @@ impl Task {
         context: Arc<Context>,
         upgrade: OnUpgrade,
         settle: Option<Settle>,
+        known: Option<Arc<Principal>>,
         open: Encoded,
     ) {
         let Some(socket) = Box::pin(opening(Arc::clone(&context), upgrade)).await else {
@@ -83,18 +86,23 @@ impl Task {
         let session = Session::websocket(context.timing(), Instant::now());
         let task = Self {
             socket: Some(Box::new(socket)),
-            ..Self::new(&context, session, settle)
+            ..Self::new(&context, session, settle, known)
         };
         task.queue.push(open);
         task.run().await;
     }
 
-    fn new(context: &Arc<Context>, session: Session, settle: Option<Settle>) -> Self {
+    fn new(
+        context: &Arc<Context>,
+        session: Session,
+        settle: Option<Settle>,
+        known: Option<Arc<Principal>>,
+    ) -> Self {
         let queue = Arc::new(Queue::new(context.app.engine.config().outbox));
         Self {
             context: Arc::clone(context),
             session,
-            conversation: Conversation::new(Arc::clone(context), Arc::clone(&queue), settle),
+            conversation: Conversation::new(Arc::clone(context), Arc::clone(&queue), settle, known),
             queue,
             socket_id: None,
             attachments: Attachments::default(),
@@ -115,6 +123,9 @@ impl Task {
         let drained = self.context.app.drained.clone();
         let end = loop {
             self.send().await;
+            if self.is_in() && self.conversation.may_stay() {
+                self.session.connected();
+            }
             if let Some(end) = self.session.ended() {
                 break end;
             }
@@ -196,6 +207,11 @@ impl Task {
         }
     }
 
+    /// Whether the client is in the namespace.
+    fn is_in(&self) -> bool {
+        self.socket_id.is_some()
+    }
+
     /// A client that takes nothing is noticed by what piles up for it.
     fn look_for_slowness(&mut self) {
         if self.session.is_closing() || self.session.ended().is_some() {
@@ -240,6 +256,14 @@ impl Task {
     }
 
     fn tick(&mut self) {
+        if self.is_in() && !self.conversation.may_stay() && self.session.is_late(Instant::now()) {
+            // It connected, and did not say who it is in time.
+            self.conversation.stop();
+            self.deaf = true;
+            let refusal = login::refusal(&Error::from(AuthError::Invalid));
+            self.queue.push(refusal);
+            return self.session.close(Instant::now());
+        }
         if self.session.tick(Instant::now()) == Received::Drop {
             self.drop_socket();
         }
@@ -402,16 +426,17 @@ impl Task {
         }
         match packet {
             Packet::Connect {
-                namespace: MAIN, ..
+                namespace: MAIN,
+                data,
             } => {
-                self.session.connected();
+                let token = login::token(data);
                 let sid = self.socket_id.get_or_insert_with(new_sid);
                 let data = format!(r#"{{"sid":"{sid}"}}"#);
                 let answer = Packet::Connect {
                     namespace: MAIN,
                     data: Some(&data),
                 };
-                self.queue.push(answer.encode().into());
+                self.conversation.enter(token, answer.encode().into());
             }
             Packet::Connect { namespace, .. } => {
                 let data = r#"{"message":"Invalid namespace"}"#;

@@ -1,0 +1,189 @@
+//! How a client says who it is: by a token with the handshake or when it connects, or by `set-username`.
+//!
+//! The stock clients know only `set-username`. Unless logins are open, its string is then the token; after a
+//! token that came earlier it is the user's name, and has to be that of the token.
+
+use std::{future::Future, net::IpAddr, sync::Arc, time::Duration};
+
+use chat_core::{
+    Error, ErrorBody, Principal, UserId,
+    port::{Secret, Via},
+};
+use serde::Deserialize;
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::{
+    engine_packet::Encoded,
+    packet::{MAIN, Packet},
+};
+use crate::{
+    auth::expiry::{Due, Expiry},
+    http::app::App,
+};
+
+/// The time that has to pass between two renewals of a login.
+const BETWEEN_RENEWALS: Duration = Duration::from_secs(10);
+
+/// What a client has proved, and until when.
+pub(super) struct Login {
+    app: App,
+    from: Option<IpAddr>,
+    /// Proved by the handshake, for as long as the session lives.
+    of_handshake: Option<Arc<Principal>>,
+    /// Proved when the client connected to the namespace, until it leaves.
+    of_connect: Option<Arc<Principal>>,
+    expiry: Expiry,
+    /// When the login was last renewed.
+    renewed: Option<Instant>,
+}
+
+impl Login {
+    pub(super) fn new(
+        app: App,
+        of_handshake: Option<Arc<Principal>>,
+        from: Option<IpAddr>,
+    ) -> Self {
+        Self {
+            app,
+            from,
+            of_handshake,
+            of_connect: None,
+            expiry: Expiry::default(),
+            renewed: None,
+        }
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.app.login.is_open()
+    }
+
+    /// Who the client is, if it has proved that when it connected. Open logins ignore a token, as the old
+    /// server did.
+    pub(super) fn enter(
+        &mut self,
+        token: Option<Secret>,
+    ) -> impl Future<Output = Result<Option<Arc<Principal>>, Error>> + Send + use<> {
+        let known = self.of_handshake.clone();
+        let token = token.filter(|_| !self.is_open());
+        let proved = token.map(|token| self.proved(token));
+        async move {
+            let Some(proved) = proved else {
+                return Ok(known);
+            };
+            let principal = proved.await?;
+            if known.is_some_and(|known| known.user != principal.user) {
+                return Err(Error::Forbidden("the two tokens are of different users"));
+            }
+            Ok(Some(principal))
+        }
+    }
+
+    /// The client has entered the namespace as this user.
+    pub(super) fn entered(&mut self, principal: &Arc<Principal>) {
+        self.of_connect = Some(Arc::clone(principal));
+    }
+
+    /// The client has left the namespace, and the login that it had there.
+    pub(super) fn left(&mut self) {
+        self.of_connect = None;
+        self.expiry = Expiry::default();
+    }
+
+    /// Who the client is by the string of `set-username`.
+    ///
+    /// # Errors
+    ///
+    /// A name that is not the user's of the token that came before.
+    pub(super) fn name(
+        &self,
+        name: String,
+    ) -> Result<impl Future<Output = Result<Arc<Principal>, Error>> + Send + use<>, Error> {
+        let known = self.of_connect.as_ref().or(self.of_handshake.as_ref());
+        if let Some(known) = known
+            && UserId::new(&name)? != known.user
+        {
+            return Err(Error::Forbidden("your token is of another user"));
+        }
+        let known = known.cloned();
+        let proved = known
+            .is_none()
+            .then(|| self.proved(Secret::from(name.into_bytes())));
+        Ok(async move {
+            match (known, proved) {
+                (Some(known), _) => Ok(known),
+                (None, Some(proved)) => proved.await,
+                (None, None) => Err(Error::ShuttingDown),
+            }
+        })
+    }
+
+    /// The newer login that `renew` asks for.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RateLimited`] when the last one was not 10 s ago.
+    pub(super) fn renew(
+        &mut self,
+        token: String,
+    ) -> Result<impl Future<Output = Result<Arc<Principal>, Error>> + Send + use<>, Error> {
+        let now = Instant::now();
+        let next = self.renewed.map(|renewed| renewed + BETWEEN_RENEWALS);
+        if let Some(retry_after) = next.and_then(|next| next.checked_duration_since(now)) {
+            return Err(Error::RateLimited {
+                retry_after,
+                muted_for: None,
+            });
+        }
+        self.renewed = Some(now);
+        Ok(self.proved(Secret::from(token.into_bytes())))
+    }
+
+    fn proved(
+        &self,
+        token: Secret,
+    ) -> impl Future<Output = Result<Arc<Principal>, Error>> + Send + use<> {
+        let (login, from) = (self.app.login.clone(), self.from);
+        async move { login.principal(&token, Via::SocketIo, from).await }
+    }
+
+    /// The client acts by this login from now on.
+    pub(super) fn begin(&mut self, principal: &Principal) {
+        self.expiry = Expiry::new(principal, self.app.engine.clock().now());
+    }
+
+    /// Whether the login has ended.
+    pub(super) fn is_over(&self) -> bool {
+        self.expiry.is_over(&**self.app.engine.clock())
+    }
+
+    /// Waits for the end of the login, or the moment to warn of it.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped call has lost nothing.
+    pub(super) async fn due(&mut self) -> Due {
+        self.expiry.due(&**self.app.engine.clock()).await
+    }
+}
+
+/// The token in the data of a packet that connects: `{"token":"..."}`.
+pub(super) fn token(data: Option<&str>) -> Option<Secret> {
+    #[derive(Deserialize)]
+    struct Auth {
+        token: String,
+    }
+    let Auth { token } = serde_json::from_str(data?).ok()?;
+    Some(Secret::from(token.into_bytes()))
+}
+
+/// The packet that keeps a client out of the namespace.
+pub(super) fn refusal(error: &Error) -> Encoded {
+    let body = ErrorBody::from(error);
+    let data = json!({ "message": body.name, "data": body }).to_string();
+    let refused = Packet::ConnectError {
+        namespace: MAIN,
+        data: &data,
+    };
+    refused.encode().into()
+}
