@@ -29,10 +29,11 @@ async fn main() -> ExitCode {
         Ok(Request::Import {
             loaded: Loaded { settings, .. },
             from,
+            time_format,
             dry_run,
         }) => {
             log(&settings.log);
-            import(&settings.store, &from, dry_run).await
+            import(&settings.store, &from, time_format.as_deref(), dry_run).await
         }
         Ok(Request::Maintain {
             loaded: Loaded { settings, .. },
@@ -87,15 +88,20 @@ async fn maintain(_: &StoreUrl, task: Task) -> ExitCode {
 }
 
 #[cfg(feature = "mongo")]
-async fn import(store: &StoreUrl, from: &str, dry_run: bool) -> ExitCode {
-    match chat_server::legacy::import::import(store, from, dry_run).await {
+async fn import(
+    store: &StoreUrl,
+    from: &str,
+    time_format: Option<&str>,
+    dry_run: bool,
+) -> ExitCode {
+    match chat_server::legacy::import::import(store, from, time_format, dry_run).await {
         Ok(summary) => say(format_args!("{summary}")),
         Err(error) => fail(error.exit_code(), format_args!("{error}")),
     }
 }
 
 #[cfg(not(feature = "mongo"))]
-async fn import(_: &StoreUrl, _: &str, _: bool) -> ExitCode {
+async fn import(_: &StoreUrl, _: &str, _: Option<&str>, _: bool) -> ExitCode {
     let missing = start::StartError::Missing {
         setting: "import",
         feature: "mongo",

@@ -83,6 +83,8 @@ pub enum Request {
         loaded: Loaded,
         /// The MongoDB of the old server.
         from: String,
+        /// The form of the times, in the notation of `strftime`.
+        time_format: Option<String>,
         /// Only say what would be done.
         dry_run: bool,
     },
@@ -201,6 +203,7 @@ pub fn load(
         (Ok(loaded), Some(import)) => Ok(Request::Import {
             loaded,
             from: import.get_one("from").cloned().unwrap_or_default(),
+            time_format: import.get_one("time-format").cloned(),
             dry_run: import.get_flag("dry-run"),
         }),
         (Ok(loaded), None) if all.get_flag("print-config") => Ok(Request::Print(loaded)),

@@ -2,47 +2,32 @@
 
 use chat_core::{ClientMessageId, EntryBody, InvalidId, MessageId, NewEntry, RoomId, UserId};
 use chrono::DateTime;
-use mongodb::bson::{self, Bson, Document};
+use mongodb::bson::{self, Document, RawBsonRef, RawDocument};
 
-use super::order::{Id, Key};
+use super::{
+    order::{Id, Key, field},
+    unfit::Unfit,
+};
 
 /// Every entry that was a message of the old server has a client message id that begins so.
 pub(super) const CLIENT_ID: &str = "import:";
 
-/// Why something that stands among the old messages can't be brought over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
-#[non_exhaustive]
-pub enum Unfit {
-    /// Neither a text nor an `ObjectId` is its id.
-    #[error("an id of another kind")]
-    Id,
-    /// No text is its room.
-    #[error("no room")]
-    NoRoom,
-    /// Its room is not named by two users, as [`UserId`] has them.
-    #[error("a name that is not allowed")]
-    Name,
-    /// Somebody wrote to themselves.
-    #[error("written to oneself")]
-    Alone,
-    /// Who wrote it, or to whom, is not in its room.
-    #[error("not from and to the users of its room")]
-    Stranger,
-    /// No text is its text.
-    #[error("no text")]
-    NoText,
-}
-
 /// The two users of a room of the old server.
 #[derive(Debug)]
 pub(super) struct Pair {
+    /// The name of the room in the old database.
+    pub(super) name: String,
     pub(super) room: RoomId,
     users: [(String, UserId); 2],
 }
 
 impl Pair {
-    pub(super) fn read(name: &Bson) -> Result<Self, Unfit> {
-        let name = name.as_str().ok_or(Unfit::NoRoom)?;
+    pub(super) fn of(doc: &RawDocument) -> Result<Self, Unfit> {
+        let name = field(doc, "roomId")?.and_then(RawBsonRef::as_str);
+        Self::read(name.ok_or(Unfit::NoRoom)?)
+    }
+
+    pub(super) fn read(name: &str) -> Result<Self, Unfit> {
         let (one, other) = name.split_once(',').ok_or(Unfit::Name)?;
         let user = |name: &str| match UserId::new(name) {
             Ok(user) => Ok((name.to_owned(), user)),
@@ -54,7 +39,11 @@ impl Pair {
             InvalidId::SameUser => Unfit::Alone,
             _ => Unfit::Name,
         })?;
-        Ok(Self { room, users })
+        Ok(Self {
+            name: name.to_owned(),
+            room,
+            users,
+        })
     }
 }
 
@@ -72,33 +61,37 @@ pub struct OldMessage {
     pub guessed: bool,
     /// What stands in its document.
     pub(super) id: Id,
-    pub(super) room: Bson,
+    pub(super) room: String,
     pub(super) time: Option<String>,
     pub(super) delivered_at: Option<bson::DateTime>,
     pub(super) read_at: Option<bson::DateTime>,
 }
 
 impl OldMessage {
-    pub(super) fn read(doc: &Document, key: &Key, pair: &Pair) -> Result<Self, Unfit> {
+    pub(super) fn read(doc: &RawDocument, key: &Key) -> Result<Self, Unfit> {
+        // In place the whole document becomes an entry, so all of it must be readable.
+        Document::try_from(doc).map_err(|_| Unfit::NotUtf8)?;
+        let pair = Pair::of(doc)?;
         let [one, other] = &pair.users;
-        let (from, peer) = match doc.get_str("from") {
-            Ok(from) if from == one.0 => (one, other),
-            Ok(from) if from == other.0 => (other, one),
+        let (from, peer) = match field(doc, "from")?.and_then(RawBsonRef::as_str) {
+            Some(from) if from == one.0 => (one, other),
+            Some(from) if from == other.0 => (other, one),
             _ => return Err(Unfit::Stranger),
         };
         // The room says it too, so it may be missing.
-        let to = doc.get("to").filter(|to| **to != Bson::Null);
+        let to = field(doc, "to")?.filter(|to| *to != RawBsonRef::Null);
         if to.is_some_and(|to| to.as_str() != Some(&peer.0)) {
             return Err(Unfit::Stranger);
         }
-        let text = doc.get_str("text").map_err(|_| Unfit::NoText)?;
+        let text = field(doc, "text")?.and_then(RawBsonRef::as_str);
+        let text = text.ok_or(Unfit::NoText)?;
         let id = MessageId(key.id.message());
         let client_id = ClientMessageId::new(format!("{CLIENT_ID}{id}")).map_err(|_| Unfit::Id)?;
-        let date = |field| doc.get_datetime(field).ok().copied();
+        let date = |field| doc.get_datetime(field).ok();
         let (delivered_at, read_at) = (date("deliveredAt"), date("readAt"));
         Ok(Self {
             entry: NewEntry {
-                room: pair.room.clone(),
+                room: pair.room,
                 id,
                 author: from.1.clone(),
                 client_id,
@@ -109,7 +102,7 @@ impl OldMessage {
             read: read_at.is_some(),
             guessed: key.guessed,
             id: key.id.clone(),
-            room: doc.get("roomId").cloned().unwrap_or(Bson::Null),
+            room: pair.name,
             time: doc.get_str("time").ok().map(str::to_owned),
             delivered_at,
             read_at,

@@ -4,58 +4,88 @@
 //! collection. A second look after a crash finds the same order: whatever depends on neighbours
 //! depends only on those that come before.
 
-use mongodb::bson::{Bson, Document, oid::ObjectId};
+use mongodb::bson::{
+    Binary, Bson, RawBson, RawBsonRef, RawDocument, RawDocumentBuf, cstr, oid::ObjectId,
+    spec::BinarySubtype,
+};
 use uuid::Uuid;
 
-use super::time::Time;
+use super::{
+    time::{Reader, Time},
+    unfit::Unfit,
+};
 
-/// What a document is told apart by, in little memory: there is one for each message of a room.
+/// The `_id` of a document, in little memory: there is one for each message of a room.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Id {
     Uuid(Uuid),
+    Binary(Uuid),
     Object(ObjectId),
-    Other(Box<str>),
+    Text(Box<str>),
+    /// A number or anything else, as the only field of a document.
+    Other(Box<[u8]>),
 }
 
 /// Where the ids of messages come from that had none of their own. Chosen by chance, once.
 const NAMESPACE: Uuid = Uuid::from_u128(0x5d0f_6e1c_9a3b_4c57_8e21_b7d4_06f3_a918);
 
 impl Id {
-    /// `None` for the ids that neither the old server nor its driver made.
-    pub(super) fn read(value: Option<&Bson>) -> Option<Self> {
-        Some(match value? {
-            Bson::ObjectId(id) => Self::Object(*id),
-            Bson::String(text) => match Uuid::parse_str(text) {
+    pub(super) fn read(doc: &RawDocument) -> Result<Self, Unfit> {
+        Ok(match field(doc, "_id")?.ok_or(Unfit::Id)? {
+            RawBsonRef::ObjectId(id) => Self::Object(id),
+            RawBsonRef::String(text) => match Uuid::parse_str(text) {
                 // In another spelling it would not be the text that stands there.
                 Ok(id) if id.to_string() == *text => Self::Uuid(id),
-                _ => Self::Other(text.as_str().into()),
+                _ => Self::Text(text.into()),
             },
-            _ => return None,
+            RawBsonRef::Binary(binary) if binary.subtype == BinarySubtype::Uuid => {
+                Self::Binary(Uuid::from_slice(binary.bytes).map_err(|_| Unfit::Id)?)
+            }
+            other => {
+                let other = Bson::try_from(other).map_err(|_| Unfit::NotUtf8)?;
+                let mut alone = RawDocumentBuf::new();
+                let other = RawBson::try_from(other).map_err(|_| Unfit::Id)?;
+                alone.append(cstr!(""), other);
+                Self::Other(alone.into_bytes().into())
+            }
         })
     }
 
     pub(super) fn bson(&self) -> Bson {
         match self {
             Self::Uuid(id) => id.to_string().into(),
+            Self::Binary(id) => Binary {
+                subtype: BinarySubtype::Uuid,
+                bytes: id.as_bytes().to_vec(),
+            }
+            .into(),
             Self::Object(id) => (*id).into(),
-            Self::Other(text) => text.as_ref().into(),
+            Self::Text(text) => text.as_ref().into(),
+            Self::Other(alone) => {
+                let alone = RawDocument::from_bytes(alone).ok();
+                let value = alone.and_then(|it| it.get("").ok()?);
+                value.map_or(Bson::Null, |it| Bson::try_from(it).unwrap_or(Bson::Null))
+            }
         }
     }
 
     pub(super) fn shown(&self) -> String {
         match self {
-            Self::Uuid(id) => id.to_string(),
+            Self::Uuid(id) | Self::Binary(id) => id.to_string(),
             Self::Object(id) => id.to_hex(),
-            Self::Other(text) => text.to_string(),
+            Self::Text(text) => text.to_string(),
+            Self::Other(_) => self.bson().to_string(),
         }
     }
 
     /// The id of the message in the engine: the same one whenever it is asked for.
     pub(super) fn message(&self) -> Uuid {
         match self {
-            Self::Uuid(id) => *id,
+            Self::Uuid(id) | Self::Binary(id) => *id,
             Self::Object(id) => Uuid::new_v5(&NAMESPACE, &id.bytes()),
-            Self::Other(text) => Uuid::new_v5(&NAMESPACE, text.as_bytes()),
+            Self::Text(text) => Uuid::new_v5(&NAMESPACE, text.as_bytes()),
+            // No text begins with this byte.
+            Self::Other(alone) => Uuid::new_v5(&NAMESPACE, &[&[0xff], &**alone].concat()),
         }
     }
 }
@@ -73,12 +103,17 @@ pub(super) struct Found {
 }
 
 impl Found {
-    pub(super) const FIELDS: [&str; 5] = ["_id", "roomId", "time", "seq", "at"];
+    pub(super) const FIELDS: [&str; 7] = ["_id", "roomId", "time", "seq", "at", "kind", "clientId"];
 
-    pub(super) fn read(doc: &Document) -> Option<Self> {
-        let id = Id::read(doc.get("_id"))?;
-        let seq = doc.get_i64("seq").ok();
-        let (time, guessed) = match (seq, doc.get_i64("at"), Time::read(doc.get("time")), &id) {
+    /// Reads a message; one that can't be brought over comes as its id, for people, and the reason.
+    pub(super) fn read(doc: &RawDocument, reader: &Reader) -> Result<Self, (String, Unfit)> {
+        let id = Id::read(doc).map_err(|why| (lossy(doc, "_id"), why))?;
+        let seq = doc.get_i64("seq").ok().filter(|_| is_entry(doc));
+        if seq.is_none() && !matches!(doc.get("seq"), Ok(None)) {
+            return Err((id.shown(), Unfit::Seq));
+        }
+        let time = reader.read(doc.get("time").ok().flatten());
+        let (time, guessed) = match (seq, doc.get_i64("at"), time, &id) {
             (Some(_), Ok(at), ..) => (Time::At(at), false),
             (.., Time::Unknown, Id::Object(id)) => {
                 let made = id.timestamp().timestamp_millis();
@@ -86,13 +121,35 @@ impl Found {
             }
             (.., time, _) => (time, time == Time::Unknown),
         };
-        Some(Self {
+        Ok(Self {
             id,
             record: doc.get_i64("$recordId").unwrap_or(0),
             seq,
             time,
             guessed,
         })
+    }
+}
+
+/// Whether an entry of this store stands there.
+fn is_entry(doc: &RawDocument) -> bool {
+    doc.get_str("kind").is_ok() && doc.get_str("clientId").is_ok()
+}
+
+/// A field of a document that may not be UTF-8.
+pub(super) fn field<'a>(doc: &'a RawDocument, name: &str) -> Result<Option<RawBsonRef<'a>>, Unfit> {
+    doc.get(name).map_err(|_| Unfit::NotUtf8)
+}
+
+/// A field for people, whatever is in it.
+pub(super) fn lossy(doc: &RawDocument, name: &str) -> String {
+    let elements = doc.iter_elements().map_while(Result::ok);
+    let mut named = elements.filter(|it| it.key().as_str() == name);
+    let value = named.next().and_then(|it| it.value_utf8_lossy().ok());
+    match value.map(Bson::try_from) {
+        Some(Ok(Bson::String(text))) => text,
+        Some(Ok(value)) => value.to_string(),
+        _ => String::new(),
     }
 }
 

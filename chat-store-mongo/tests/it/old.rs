@@ -16,7 +16,7 @@ use chat_testkit::{
 };
 use mongodb::{
     IndexModel,
-    bson::{self, Bson, Document, doc, oid::ObjectId},
+    bson::{self, Bson, Document, RawArrayBuf, RawDocumentBuf, cstr, doc, oid::ObjectId},
 };
 use uuid::Uuid;
 
@@ -40,7 +40,8 @@ async fn write(database: &Database, docs: Vec<Document>) {
 
 /// What an import does.
 async fn bring(source: &OldServer, store: &MongoStore) -> Vec<(Seq, Outcome)> {
-    let mut rooms = source.rooms().await.unwrap();
+    let survey = Arc::new(source.survey(None).await.unwrap());
+    let mut rooms = source.rooms(survey).await.unwrap();
     let mut answers = Vec::new();
     while let Some(old) = rooms.next().await.unwrap() {
         let Ok(id) = old.id() else { continue };
@@ -91,7 +92,7 @@ async fn a_document_becomes_an_entry_where_it_stands_and_keeps_what_it_had() {
         connect(&database).await,
         OldServer::connect(&database.uri).await.unwrap(),
     );
-    assert_eq!(source.count().await.unwrap(), 3);
+    assert_eq!(source.survey(None).await.unwrap().messages(), 3);
 
     bring(&source, &store).await;
     let entries = log(&store, &room()).await;
@@ -215,7 +216,9 @@ async fn what_cannot_be_brought_over_says_why_and_the_rest_comes() {
     };
     let long = "x".repeat(65);
     let unfit = [
-        (with(1, "_id", 7.into()), Unfit::Id),
+        (with(1, "seq", Bson::from("one")), Unfit::Seq),
+        (with(14, "seq", Bson::Null), Unfit::Seq),
+        (with(15, "seq", 3_i64.into()), Unfit::Seq),
         (without(2, "roomId"), Unfit::NoRoom),
         (old(3, "a,b", "c", time), Unfit::Name),
         (old(4, &long, "bob", time), Unfit::Name),
@@ -237,13 +240,19 @@ async fn what_cannot_be_brought_over_says_why_and_the_rest_comes() {
         without(23, "time"),
         with(24, "time", "soon".into()),
         with(25, "_id", "short".into()),
+        with(26, "_id", 7.into()),
+        with(27, "_id", 7.5.into()),
+        with(28, "_id", doc! { "day": 1, "number": 2_i64 }.into()),
+        with(29, "_id", Bson::from(bson::Uuid::from_bytes([9; 16]))),
     ];
     let all = unfit.iter().map(|(doc, _)| doc).chain(&fit).cloned();
     write(&database, all.collect()).await;
 
     let source = OldServer::connect(&database.uri).await.unwrap();
     let (mut told, mut read) = (Vec::new(), Vec::new());
-    let mut rooms = source.rooms().await.unwrap();
+    let survey = Arc::new(source.survey(None).await.unwrap());
+    assert_eq!(survey.messages(), (unfit.len() + fit.len()) as u64);
+    let mut rooms = source.rooms(survey).await.unwrap();
     while let Some(room) = rooms.next().await.unwrap() {
         told.extend(room.unfit());
         for message in source.messages(&room, 0..room.len()).await.unwrap() {
@@ -253,12 +262,9 @@ async fn what_cannot_be_brought_over_says_why_and_the_rest_comes() {
             }
         }
     }
-    let id = |doc: &Document| {
-        doc.get("_id")
-            .map(|id| id.as_str().map_or("7", |id| id).to_owned())
-    };
     for (doc, why) in &unfit {
-        let found = told.iter().find(|(told, _)| Some(told) == id(doc).as_ref());
+        let id = doc.get_str("_id").unwrap();
+        let found = told.iter().find(|(told, _)| told == id);
         assert_eq!(found.map(|(_, why)| *why), Some(*why), "{doc}");
     }
     assert_eq!(told.len(), unfit.len());
@@ -267,7 +273,6 @@ async fn what_cannot_be_brought_over_says_why_and_the_rest_comes() {
     // Without a time they have that of the message before.
     let times: Vec<_> = guessed.map(|message| message.entry.at).collect();
     assert_eq!(times, [read[0].entry.at; 2]);
-    assert!(source.count().await.unwrap() == (unfit.len() + fit.len()) as u64);
 }
 
 #[tokio::test]
@@ -285,9 +290,10 @@ async fn looking_at_a_database_makes_nothing_in_it() {
     let room = RoomId::new("alice,bob").unwrap();
     let id = chat_core::MessageId(Uuid::from_u128(1));
     assert!(store.numbers(&room, &[id]).await.unwrap().is_empty());
+    let survey = Arc::new(source.survey(None).await.unwrap());
     assert!(
         source
-            .rooms()
+            .rooms(survey)
             .await
             .unwrap()
             .next()
@@ -299,4 +305,153 @@ async fn looking_at_a_database_makes_nothing_in_it() {
     assert_eq!(messages.list_index_names().await.unwrap(), ["_id_"]);
     let client = messages.client().database(&database.name);
     assert_eq!(client.list_collection_names().await.unwrap(), ["messages"]);
+}
+
+/// The same document, with a text in which one byte is not UTF-8.
+fn broken(doc: &Document, text: &str) -> RawDocumentBuf {
+    let mut bytes = RawDocumentBuf::try_from(doc).unwrap().into_bytes();
+    let at = bytes
+        .windows(text.len())
+        .position(|it| it == text.as_bytes());
+    bytes[at.unwrap()] = 0xff;
+    RawDocumentBuf::from_bytes(bytes).unwrap()
+}
+
+#[tokio::test]
+async fn a_text_that_is_not_utf_8_is_counted_with_its_id_and_the_rest_comes_over() {
+    let Some(database) = Database::new() else {
+        return;
+    };
+    let time = "3/1/2026, 1:00:00 pm";
+    write(
+        &database,
+        (1..=9).map(|it| old(it, "alice", "bob", time)).collect(),
+    )
+    .await;
+    let damaged: Vec<_> = (10..=13).map(|it| old(it, "alice", "bob", time)).collect();
+    let mut unused = old(14, "alice", "bob", time);
+    unused.insert("avatar", "picture");
+    let mut documents = RawArrayBuf::new();
+    for broken in [
+        broken(&damaged[0], "text 10"),
+        broken(&damaged[1], "alice,bob"),
+        broken(&damaged[2], "bob\0\x02time"),
+        broken(&damaged[3], &damaged[3].get_str("_id").unwrap()[..35]),
+        // In place it would become a field of the entry.
+        broken(&unused, "picture"),
+    ] {
+        documents.push(broken);
+    }
+    // The driver would look into them.
+    let mut insert = RawDocumentBuf::new();
+    insert.append(cstr!("insert"), "messages");
+    insert.append(cstr!("documents"), documents);
+    let messages = database.collection("messages").await;
+    let space = messages.client().database(&database.name);
+    space.run_raw_command(insert).await.unwrap();
+
+    let source = OldServer::connect(&database.uri).await.unwrap();
+    let survey = Arc::new(source.survey(None).await.unwrap());
+    assert_eq!(survey.messages(), 14);
+    let mut rooms = source.rooms(survey).await.unwrap();
+    let (mut unfit, mut fit) = (Vec::new(), 0);
+    while let Some(room) = rooms.next().await.unwrap() {
+        unfit.extend(room.unfit());
+        let read = source.messages(&room, 0..room.len()).await.unwrap();
+        fit += read.iter().filter(|it| it.is_ok()).count();
+        unfit.extend(read.into_iter().filter_map(Result::err));
+    }
+    assert_eq!(fit, 9);
+    assert!(
+        unfit.iter().all(|(_, why)| *why == Unfit::NotUtf8),
+        "{unfit:?}"
+    );
+    unfit.sort();
+    let ids = unfit.iter().map(|(id, _)| id.as_str());
+    let named = |doc: &Document| doc.get_str("_id").unwrap().to_owned();
+    let mut expected: Vec<_> = damaged.iter().chain([&unused]).map(named).collect();
+    expected[3].replace_range(..1, "\u{fffd}");
+    expected.sort();
+    assert!(ids.eq(expected.iter().map(String::as_str)), "{unfit:?}");
+
+    let store = connect(&database).await;
+    bring(&source, &store).await;
+    assert_eq!(texts(&log(&store, &room()).await).len(), 9);
+    // In place they stay as they were.
+    assert_eq!(messages.count_documents(doc! {}).await.unwrap(), 14);
+}
+
+#[tokio::test]
+async fn messages_with_ids_of_any_kind_come_over_once() {
+    let (Some(from), Some(into)) = (Database::new(), Database::new()) else {
+        return;
+    };
+    let uuid = bson::Uuid::from_bytes([0x91; 16]);
+    let ids = [
+        Bson::from(7),
+        8_i64.into(),
+        8.5.into(),
+        uuid.into(),
+        "one".into(),
+    ];
+    let docs = ids.iter().enumerate().map(|(second, id)| {
+        let time = format!("3/1/2026, 1:00:{second:02} pm");
+        let mut doc = old(second as u128, "alice", "bob", &time);
+        doc.insert("_id", id.clone());
+        doc
+    });
+    write(&from, docs.collect()).await;
+    let source = OldServer::connect(&from.uri).await.unwrap();
+    for database in [&into, &from] {
+        let store = connect(database).await;
+        for outcome in [Outcome::Stored, Outcome::Duplicate] {
+            let answers = bring(&source, &store).await;
+            assert_eq!(answers, [1, 2, 3, 4, 5].map(|seq| (Seq(seq), outcome)));
+        }
+        let entries = log(&store, &room()).await;
+        assert_eq!(
+            texts(&entries),
+            (0..5).map(|it| format!("text {it}")).collect::<Vec<_>>()
+        );
+        assert_eq!(entries[3].id.to_string(), uuid.to_string());
+        assert_eq!(documents(database, doc! {}).await.len(), 5);
+    }
+}
+
+#[tokio::test]
+async fn a_room_of_two_names_comes_over_in_the_order_of_time() {
+    let (Some(from), Some(into)) = (Database::new(), Database::new()) else {
+        return;
+    };
+    let docs = (0..30).map(|number| {
+        let (one, other) = if number % 2 == 0 {
+            ("alice", "bob")
+        } else {
+            ("bob", "alice")
+        };
+        let mut doc = old(
+            number,
+            one,
+            other,
+            &format!("3/1/2026, 1:00:{number:02} pm"),
+        );
+        doc.insert(
+            "roomId",
+            ["alice,bob", "bob,alice"][usize::from(number % 3 == 0)],
+        );
+        doc
+    });
+    let carol = old(99, "bob", "carol", "3/1/2026, 1:00:00 pm");
+    write(&from, docs.chain([carol]).collect()).await;
+    let source = OldServer::connect(&from.uri).await.unwrap();
+    let expected: Vec<_> = (0..30).map(|number| format!("text {number}")).collect();
+    for database in [&into, &from] {
+        let store = connect(database).await;
+        for outcome in [Outcome::Stored, Outcome::Duplicate] {
+            let answers = bring(&source, &store).await;
+            assert_eq!(answers.len(), 31);
+            assert!(answers.iter().all(|(_, it)| *it == outcome), "{answers:?}");
+        }
+        assert_eq!(texts(&log(&store, &room()).await), expected);
+    }
 }

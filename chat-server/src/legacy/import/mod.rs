@@ -8,7 +8,7 @@ mod progress;
 mod summary;
 mod zone;
 
-use std::{collections::HashMap, mem};
+use std::{collections::HashMap, mem, sync::Arc};
 
 use chat_core::{
     EntryBody, Epoch, IdGen, Mark, MessageId, NewEntry, NewRoom, RandomIds, RoomId, Seq, UserId,
@@ -16,7 +16,7 @@ use chat_core::{
 };
 use chat_store_mongo::{
     ConnectError, MongoStore,
-    old::{OldMessage, OldRoom, OldServer},
+    old::{InvalidTimeFormat, OldMessage, OldRoom, OldServer, TimeFormat},
 };
 use futures_util::{TryStreamExt, stream};
 
@@ -63,13 +63,16 @@ pub enum ImportError {
          offset with the other sign, as in TZ=IST-5:30"
     )]
     Zone(String),
+    /// The form that the caller names for times is none.
+    #[error("time-format: {0}")]
+    TimeFormat(#[from] InvalidTimeFormat),
 }
 
 impl ImportError {
     /// What the process should exit with: 2 for a wrong setting, 1 for anything else.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Memory | Self::Zone(_) => 2,
+            Self::Memory | Self::Zone(_) | Self::TimeFormat(_) => 2,
             Self::Store(error) => error.exit_code(),
             _ => 1,
         }
@@ -79,12 +82,19 @@ impl ImportError {
 /// Brings the messages at `from`, an address of MongoDB, into the store; or with `dry_run` only says
 /// what would be done. Progress goes to standard error.
 ///
-/// The times of the old server are read in this machine's local time.
+/// The times of the old server are read in this machine's local time, in the form `time_format` of
+/// `strftime`, or else in any form that `toLocaleString` writes.
 ///
 /// # Errors
 ///
 /// [`ImportError`] says why. What has been done stays, and the next run goes on from there.
-pub async fn import(store: &StoreUrl, from: &str, dry_run: bool) -> Result<Summary, ImportError> {
+pub async fn import(
+    store: &StoreUrl,
+    from: &str,
+    time_format: Option<&str>,
+    dry_run: bool,
+) -> Result<Summary, ImportError> {
+    let time_format: Option<TimeFormat> = time_format.map(str::parse).transpose()?;
     if *store == StoreUrl::Memory {
         return Err(ImportError::Memory);
     }
@@ -102,19 +112,22 @@ pub async fn import(store: &StoreUrl, from: &str, dry_run: bool) -> Result<Summa
     progress::write_line(format_args!(
         "from {address} (database {database}) into {into}"
     ));
-    let count = source.count().await.map_err(ImportError::Read)?;
+    let survey = source.survey(time_format).await;
+    let survey = Arc::new(survey.map_err(ImportError::Read)?);
     let import = Import {
-        progress: Progress::new(count),
+        progress: Progress::new(survey.messages()),
         source,
         target,
         dry_run,
     };
-    let rooms = import.source.rooms().await.map_err(ImportError::Read)?;
+    let rooms = import.source.rooms(Arc::clone(&survey)).await;
+    let rooms = rooms.map_err(ImportError::Read)?;
     let rooms = stream::try_unfold(rooms, async |mut rooms| {
         let next = rooms.next().await.map_err(ImportError::Read)?;
         Ok(next.map(|room| (room, rooms)))
     });
-    let total = Summary::new(dry_run);
+    let mut total = Summary::new(dry_run);
+    total.unclear = survey.unclear_times();
     let total = rooms
         .map_ok(|room| import.room(room))
         .try_buffer_unordered(ROOMS)
@@ -264,7 +277,9 @@ impl Import {
                     Err((id, why)) => summary.skip(id, why),
                 }
             }
-            summary.guessed += messages.iter().filter(|it| it.guessed).count();
+            for message in &messages {
+                summary.date(message);
+            }
             if let (Some(first), false) = (messages.first(), begun) {
                 self.create(id, first).await?;
                 (begun, summary.rooms) = (true, 1);

@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, fmt};
 
 use chat_core::port::Outcome;
-use chat_store_mongo::old::Unfit;
+use chat_store_mongo::old::{OldMessage, Unfit};
+use chrono::{DateTime, Local, Utc};
 
 /// How many ids are named for each reason.
 const NAMED: usize = 3;
@@ -20,6 +21,10 @@ pub struct Summary {
     pub present: usize,
     /// Of both, those whose time could not be read.
     pub guessed: usize,
+    /// Times that could be read with the day or with the month first.
+    pub unclear: u64,
+    /// The earliest and the latest of the times that could be read.
+    pub dates: Option<(DateTime<Utc>, DateTime<Utc>)>,
     /// What was left out: how many for each reason, and the first of their ids.
     pub skipped: BTreeMap<Unfit, (usize, Vec<String>)>,
 }
@@ -32,6 +37,8 @@ impl Summary {
             imported: 0,
             present: 0,
             guessed: 0,
+            unclear: 0,
+            dates: None,
             skipped: BTreeMap::new(),
         }
     }
@@ -40,6 +47,16 @@ impl Summary {
         match outcome {
             Outcome::Stored => self.imported += 1,
             Outcome::Duplicate => self.present += 1,
+        }
+    }
+
+    /// Notes the time of a message.
+    pub(super) fn date(&mut self, message: &OldMessage) {
+        if message.guessed {
+            self.guessed += 1;
+        } else {
+            let at = message.entry.at;
+            self.dates = span(self.dates, Some((at, at)));
         }
     }
 
@@ -62,10 +79,22 @@ impl Summary {
         self.imported += other.imported;
         self.present += other.present;
         self.guessed += other.guessed;
+        self.unclear += other.unclear;
+        self.dates = span(self.dates, other.dates);
         for (why, (count, ids)) in other.skipped {
             self.skip_all(why, count, ids);
         }
         self
+    }
+}
+
+type Span = Option<(DateTime<Utc>, DateTime<Utc>)>;
+
+/// The time from the earlier begin to the later end.
+fn span(one: Span, other: Span) -> Span {
+    match (one, other) {
+        (Some(one), Some(other)) => Some((one.0.min(other.0), one.1.max(other.1))),
+        (one, other) => one.or(other),
     }
 }
 
@@ -94,11 +123,29 @@ impl fmt::Display for Summary {
             writeln!(f, "  {count} {why}: {}{more}", ids.join(", "))?;
         }
         writeln!(f, "{}", super::zone::shown())?;
+        if let Some((earliest, latest)) = self.dates {
+            let shown = |at: DateTime<Utc>| at.with_timezone(&Local).format("%F %T");
+            writeln!(
+                f,
+                "the times are from {} to {}",
+                shown(earliest),
+                shown(latest)
+            )?;
+        }
+        if self.unclear > 0 {
+            writeln!(
+                f,
+                "  {} times could be read with the day or with the month first, and no other time \
+                 of their form decides; if the dates are wrong, name the form, as in \
+                 --time-format '%d/%m/%Y %H:%M:%S'",
+                self.unclear
+            )?;
+        }
         if self.guessed > 0 {
             writeln!(
                 f,
                 "  {} of the others have no time that can be read: they have that of their \
-                 ObjectId, or of the message before",
+                 ObjectId, or of the message before; --time-format names the form of the times",
                 self.guessed
             )?;
         }
