@@ -22,10 +22,12 @@ use tokio::{
 use uuid::Uuid;
 
 use crate::{
-    client::PATIENCE,
+    client::{PATIENCE, Script},
     keys::Keys,
     servers::{Arrival, Servers},
 };
+
+static WRITES: Script = Script::new(include_str!("lua/writes.lua"));
 
 /// How often the subscribing connection is asked whether it lives, and what failed is tried again.
 const CHECK: Duration = Duration::from_secs(1);
@@ -41,7 +43,6 @@ const RESUBSCRIBE: usize = 128;
 /// told by [`Delivery::Lagged`].
 #[derive(Debug)]
 pub struct RedisBroker {
-    publisher: Servers,
     node: Arc<Node>,
     follow: AbortHandle,
 }
@@ -50,6 +51,7 @@ pub struct RedisBroker {
 struct Node {
     id: Uuid,
     keys: Keys,
+    publisher: Servers,
     subscriber: Servers,
     wanted: Mutex<Wanted>,
     /// Some wanted topic may not be subscribed.
@@ -117,6 +119,7 @@ impl RedisBroker {
         let node = Arc::new(Node {
             id: RandomIds.next(),
             keys,
+            publisher,
             subscriber,
             wanted: Mutex::default(),
             doubt: Notify::new(),
@@ -124,7 +127,6 @@ impl RedisBroker {
         });
         let follow = tokio::spawn(Arc::clone(&node).follow(arrivals));
         Ok(Self {
-            publisher,
             node,
             follow: follow.abort_handle(),
         })
@@ -144,7 +146,7 @@ impl Broker for RedisBroker {
         // It holds nothing that can't be written as JSON.
         let text = serde_json::to_string(&Envelope { node, hint }).unwrap_or_default();
         let channel = self.node.keys.channel(topic);
-        self.publisher.publish(&channel, text).await
+        self.node.publisher.publish(&channel, text).await
     }
 
     async fn subscribe(&self, topic: &Topic) -> Result<(), BackendError> {
@@ -265,7 +267,7 @@ impl Node {
                 }
                 _ = check.tick() => {
                     // Others of a cluster may be alive, so the rest goes on.
-                    silent = self.subscriber.ping().await.is_err();
+                    silent = !Box::pin(self.is_alive()).await;
                     checked = true;
                 }
             }
@@ -281,6 +283,18 @@ impl Node {
                 self.inbox.put(Delivery::Lagged);
             }
         }
+    }
+
+    /// Whether both connections lead to servers that answer and take writes. One that has become a
+    /// replica is left, and until then counts as away.
+    async fn is_alive(&self) -> bool {
+        let probe = self.keys.probe();
+        let both = tokio::try_join!(
+            self.subscriber.ping(),
+            self.subscriber.writes(&WRITES, probe.clone()),
+            self.publisher.writes(&WRITES, probe),
+        );
+        both.is_ok()
     }
 
     /// Subscribes what isn't confirmed on this connection; whether all of it is now.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chat_core::port::BackendError;
+use uuid::Uuid;
 
 use crate::{client::PATIENCE, keys::Keys, servers::Servers};
 
@@ -21,6 +22,8 @@ use crate::{client::PATIENCE, keys::Keys, servers::Servers};
 pub struct RedisCache {
     pub(crate) servers: Servers,
     pub(crate) keys: Keys,
+    /// The store whose entries the windows hold.
+    pub(crate) store: Option<Uuid>,
 }
 
 impl RedisCache {
@@ -49,9 +52,19 @@ impl RedisCache {
         let cache = Self {
             servers,
             keys: Keys::new(prefix),
+            store: None,
         };
         cache.probe().await?;
         Ok(cache)
+    }
+
+    /// Labels the windows of recent history with the id of the store that their entries are from. A
+    /// copy of a database has the same rooms with the same epochs, so without it two servers on the
+    /// original and on the copy would show each other's entries if they shared a Redis.
+    #[must_use]
+    pub fn of_store(self, store: Uuid) -> Self {
+        let store = Some(store);
+        Self { store, ..self }
     }
 }
 

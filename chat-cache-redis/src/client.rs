@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use chat_core::port::{BackendError, BackendErrorKind, Retry};
+use chat_core::port::BackendError;
 use fred::{
     clients::Client,
     error::{Error, ErrorKind},
@@ -28,7 +28,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout},
 };
 
-use crate::error::{BACKEND, classify};
+use crate::error::classify;
 
 /// The longest that a call waits for Redis by default; a call that subscribes waits for
 /// two thirds of it. So a request that does both waits for 250 ms, and only the first one: what
@@ -67,7 +67,9 @@ pub(crate) struct Link {
     sharded: bool,
     patience: Duration,
     silence: Arc<Silence>,
-    tasks: [AbortHandle; 3],
+    /// A write was refused because the server is a replica.
+    demoted: Arc<Notify>,
+    tasks: [AbortHandle; 4],
 }
 
 /// Whether Redis owed an answer for too long, and has given no sign of life since.
@@ -75,16 +77,6 @@ pub(crate) struct Link {
 struct Silence {
     is: AtomicBool,
     fell: Notify,
-}
-
-/// Reads the URL of a server or a cluster.
-pub(crate) fn read_url(url: &str) -> Result<Config, BackendError> {
-    if !url.starts_with("redis://") && !url.starts_with("redis-cluster://") {
-        let (kind, retry) = (BackendErrorKind::Misconfigured, Retry::No);
-        let cause = "the URL begins with redis:// or redis-cluster://";
-        return Err(BackendError::new(BACKEND, kind, retry, "connect", cause));
-    }
-    Config::from_url(url).map_err(|error| classify(&error, "connect"))
 }
 
 impl Link {
@@ -124,15 +116,19 @@ impl Link {
         let watch = tokio::spawn(watch(client.error_rx(), client.reconnect_rx(), what));
         let silence = Arc::new(Silence::default());
         let probe = tokio::spawn(probe(client.clone(), Arc::clone(&silence)));
+        let demoted = Arc::new(Notify::new());
+        let renew = tokio::spawn(renew(client.clone(), Arc::clone(&demoted), what));
         Ok(Self {
             client,
             sharded,
             patience,
             silence,
+            demoted,
             tasks: [
                 connection.abort_handle(),
                 watch.abort_handle(),
                 probe.abort_handle(),
+                renew.abort_handle(),
             ],
         })
     }
@@ -243,6 +239,9 @@ impl Link {
                 self.silence.is.store(true, Ordering::Relaxed);
                 self.silence.fell.notify_one();
             }
+            if matches!(&done, Err(error) if is_demoted(error)) {
+                self.demoted.notify_one();
+            }
             done
         };
         done.map_err(|error| classify(&error, operation))
@@ -280,6 +279,28 @@ async fn probe(client: Client, silence: Arc<Silence>) {
         }
     }
 }
+
+/// Whether the server was the primary and is a replica now. It keeps its connections, while a name or
+/// a proxy may lead to the new primary by now.
+fn is_demoted(error: &Error) -> bool {
+    let word = error.details().split_whitespace().next();
+    matches!(word, Some("READONLY" | "MASTERDOWN"))
+}
+
+/// Makes a new connection when the server has become a replica, once a second at most.
+async fn renew(client: Client, demoted: Arc<Notify>, what: &'static str) {
+    loop {
+        demoted.notified().await;
+        tracing::warn!("redis is a replica now, so a new connection is made: {what}");
+        if let Err(error) = client.force_reconnection().await {
+            tracing::debug!(%error, "no new connection");
+        }
+        sleep(RENEW).await;
+    }
+}
+
+/// The shortest time between two new connections that a replica is given up for.
+const RENEW: Duration = Duration::from_secs(1);
 
 /// For how long a connection has to last until Redis counts as back. A master of a cluster that is
 /// down lets us in, and refuses what it is asked, again and again.

@@ -23,6 +23,8 @@ pub(crate) fn classify(error: &Error, operation: &'static str) -> BackendError {
             (Kind::Unauthorized, Retry::No)
         }
         _ if error.details().contains(SCRIPT_NOT_ALLOWED) => (Kind::Unauthorized, Retry::No),
+        // In the words of rustls.
+        _ if error.details().contains("InvalidCertificate") => (Kind::Misconfigured, Retry::No),
         ("OOM", _) => (Kind::Full, Retry::Safe),
         (
             "LOADING" | "BUSY" | "CLUSTERDOWN" | "TRYAGAIN" | "MASTERDOWN" | "READONLY" | "MISCONF"
@@ -35,7 +37,9 @@ pub(crate) fn classify(error: &Error, operation: &'static str) -> BackendError {
         (_, ErrorKind::Unknown) if error.details() == UNROUTED => (Kind::Unavailable, Retry::Safe),
         (_, ErrorKind::IO | ErrorKind::Canceled) => (Kind::Unavailable, Retry::IfIdempotent),
         (_, ErrorKind::Timeout) => (Kind::Timeout, Retry::IfIdempotent),
-        (_, ErrorKind::Config | ErrorKind::Url) => (Kind::Misconfigured, Retry::No),
+        (_, ErrorKind::Config | ErrorKind::Url | ErrorKind::Tls) => {
+            (Kind::Misconfigured, Retry::No)
+        }
         ("WRONGTYPE", _) | (_, ErrorKind::Parse | ErrorKind::Protocol | ErrorKind::NotFound) => {
             (Kind::Corrupt, Retry::No)
         }
@@ -70,11 +74,13 @@ mod tests {
             (ErrorKind::Routing, "not connected", Unavailable, Safe),
             (ErrorKind::Unknown, UNROUTED, Unavailable, Safe),
             (ErrorKind::Backpressure, "", Unavailable, Safe),
+            (ErrorKind::IO, "InvalidCertificate(", Misconfigured, No),
             (ErrorKind::IO, "reset", Unavailable, IfIdempotent),
             (ErrorKind::Canceled, "closed", Unavailable, IfIdempotent),
             (ErrorKind::Timeout, "late", Timeout, IfIdempotent),
             (ErrorKind::Config, "no such host", Misconfigured, No),
             (ErrorKind::Url, "no host", Misconfigured, No),
+            (ErrorKind::Tls, "UnknownIssuer", Misconfigured, No),
             (ErrorKind::InvalidArgument, "WRONGTYPE", Corrupt, No),
             (ErrorKind::Parse, "not a number", Corrupt, No),
             (ErrorKind::Protocol, "no frame", Corrupt, No),

@@ -21,9 +21,14 @@ const UNUSED: i64 = 60 * 60 * 1000;
 /// How many bytes of JSON a window has at most.
 const BYTES: usize = 512 << 10;
 
-/// Where a window stands. Part of the format: the scripts compare the labels of an epoch as text.
-fn label(epoch: Epoch, seq: u64) -> String {
-    format!("{epoch}:{seq:020}")
+impl RedisCache {
+    /// Where a window stands. Part of the format: the scripts compare the labels of an epoch as text.
+    fn label(&self, epoch: Epoch, seq: u64) -> String {
+        match self.store {
+            Some(store) => format!("{store}:{epoch}:{seq:020}"),
+            None => format!("{epoch}:{seq:020}"),
+        }
+    }
 }
 
 fn json(operation: &'static str, entry: &Entry) -> Result<String, BackendError> {
@@ -65,7 +70,7 @@ impl HistoryCache for RedisCache {
             return Ok(None);
         }
         let arguments = vec![
-            label(at.epoch, at.seq.0).into(),
+            self.label(at.epoch, at.seq.0).into(),
             newest.into(),
             oldest.into(),
             UNUSED.into(),
@@ -97,7 +102,7 @@ impl HistoryCache for RedisCache {
             bytes += json.len();
             kept.push(json.into());
         }
-        let label = label(at.epoch, at.seq.0).into();
+        let label = self.label(at.epoch, at.seq.0).into();
         let mut arguments: Vec<Value> = vec![label, UNUSED.into(), count(bytes)];
         arguments.append(&mut kept);
         let keys = vec![self.keys.window(room)];
@@ -115,8 +120,8 @@ impl HistoryCache for RedisCache {
             let mut arguments = vec![UNUSED.into(), count(WINDOW), count(BYTES)];
             for entry in entries {
                 let seq = entry.seq.0;
-                arguments.push(label(epoch, seq).into());
-                arguments.push(label(epoch, seq.saturating_sub(1)).into());
+                arguments.push(self.label(epoch, seq).into());
+                arguments.push(self.label(epoch, seq.saturating_sub(1)).into());
                 arguments.push(i64::from(entry.body.changes_others()).into());
                 arguments.push(json("extend", entry)?.into());
             }

@@ -41,6 +41,11 @@ impl Keys {
         format!("{}:{{p{bucket}}}:seen", self.prefix)
     }
 
+    /// The longest lease that a bucket's users were given lately.
+    pub(crate) fn longest(&self, bucket: u8) -> String {
+        format!("{}:{{p{bucket}}}:longest", self.prefix)
+    }
+
     /// A user's devices by the end of their lease.
     pub(crate) fn leases(&self, user: &UserId) -> String {
         let bucket = Self::bucket(user);

@@ -9,6 +9,7 @@ mod keys;
 mod presence;
 mod rate;
 mod servers;
+mod url;
 
 pub use broker::RedisBroker;
 pub use cache::RedisCache;

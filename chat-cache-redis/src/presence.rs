@@ -49,7 +49,8 @@ impl PresenceCache for RedisCache {
     ) -> Result<Transition, BackendError> {
         let session = session.0.to_string();
         let arguments = vec![user.as_str().into(), session.into(), micros(ttl).into()];
-        let keys = self.of(user);
+        let mut keys = self.of(user);
+        keys.push(self.keys.longest(Keys::bucket(user)));
         let came: bool = self.servers.run("touch", &TOUCH, keys, arguments).await?;
         Ok(if came {
             Transition::BecameOnline
@@ -128,7 +129,11 @@ impl PresenceCache for RedisCache {
             if wanted == 0 {
                 break;
             }
-            let keys = vec![self.keys.ends(bucket), self.keys.seen(bucket)];
+            let keys = vec![
+                self.keys.ends(bucket),
+                self.keys.seen(bucket),
+                self.keys.longest(bucket),
+            ];
             let wanted = i64::try_from(wanted).unwrap_or(i64::MAX);
             let arguments: Vec<Value> = vec![wanted.into(), SEEN.into()];
             let run = self

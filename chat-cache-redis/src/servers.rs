@@ -31,8 +31,9 @@ use tokio::{
 };
 
 use crate::{
-    client::{Link, Script, read_url},
+    client::{Link, Script},
     error::BACKEND,
+    url,
 };
 
 /// How often a cluster is asked which master has which slots; a call that meets another master asks
@@ -83,13 +84,13 @@ struct Range {
 impl Servers {
     /// Connects. The log names the connection `what` when it is lost or back.
     pub(crate) async fn open(
-        url: &str,
+        address: &str,
         patience: Duration,
         what: &'static str,
     ) -> Result<(Self, mpsc::Receiver<Arrival>), BackendError> {
         let (arrivals, arrived) = mpsc::channel(ARRIVALS);
         let shared = Arc::new(Shared {
-            config: read_url(url)?,
+            config: url::read(address)?,
             patience,
             what,
             arrivals,
@@ -135,6 +136,19 @@ impl Servers {
     pub(crate) async fn unsubscribe(&self, channel: &str) -> Result<(), BackendError> {
         let link = self.of(channel, "unsubscribe")?;
         self.noted(link.unsubscribe(channel).await)
+    }
+
+    /// Whether the server takes writes, as far as this user may know. A replica would let us publish
+    /// to its own subscribers only. Of a cluster that is known from its table of slots.
+    pub(crate) async fn writes(&self, script: &Script, key: String) -> Result<(), BackendError> {
+        if self.shared.config.server.is_clustered() {
+            return Ok(());
+        }
+        let run = self.run::<Value>("connect", script, vec![key], Vec::new());
+        match run.await {
+            Err(error) if error.kind == BackendErrorKind::Unauthorized => Ok(()),
+            done => done.map(drop),
+        }
     }
 
     /// Asks each for a sign of life: a connection that owes an answer for too long is replaced.

@@ -9,7 +9,7 @@ use std::{
 #[cfg(feature = "redis")]
 use chat_cache_redis::{RedisBroker, RedisCache};
 use chat_core::{
-    BuildError, ChatEngine,
+    BuildError, ChatEngine, IdGen as _, RandomIds,
     moderation::{DEFAULT_WORDS, Matching, WordList, WordListError},
     port::{BackendError, BackendErrorKind},
 };
@@ -103,6 +103,9 @@ fn remedy(error: &BackendError, url: &str) -> String {
         BackendErrorKind::Unauthorized => {
             format!("; correct the login in {url}, or what this user may do")
         }
+        BackendErrorKind::Misconfigured if cause(error).contains("InvalidCertificate") => {
+            "; the file that SSL_CERT_FILE names has the authorities to trust".to_owned()
+        }
         BackendErrorKind::Full => format!("; give {url} more memory, or let it evict keys"),
         _ => String::new(),
     }
@@ -163,9 +166,11 @@ pub async fn start(settings: &Settings) -> Result<Started, StartError> {
             Match::Word => Matching::Word,
             Match::Substring => Matching::Substring,
         }));
-    let builder = match &settings.cache {
+    #[cfg(feature = "redis")]
+    let mut shared = None;
+    match &settings.cache {
         // The builder's own.
-        CacheUrl::Memory => builder,
+        CacheUrl::Memory => {}
         #[cfg(not(feature = "redis"))]
         CacheUrl::Redis(_) => {
             return Err(StartError::Missing {
@@ -179,13 +184,14 @@ pub async fn start(settings: &Settings) -> Result<Started, StartError> {
                 let url = without_password(url);
                 StartError::Cache { url, source }
             };
-            let cache = RedisCache::connect(url).await.map_err(failed)?;
-            let broker = RedisBroker::connect(url).await.map_err(failed)?;
-            builder.cache(cache).broker(broker)
+            let cache = Box::pin(RedisCache::connect(url)).await.map_err(failed)?;
+            let broker = Box::pin(RedisBroker::connect(url)).await.map_err(failed)?;
+            shared = Some((cache, broker));
         }
-    };
-    let (builder, rooms) = match &settings.store {
-        StoreUrl::Memory => (builder, 0),
+    }
+    // A store that serves one process has its windows for itself, and begins them anew with each start.
+    let (builder, rooms, id) = match &settings.store {
+        StoreUrl::Memory => (builder, 0, RandomIds.next()),
         #[cfg(not(feature = "sqlite"))]
         StoreUrl::Sqlite(_) => {
             return Err(StartError::Missing {
@@ -197,7 +203,7 @@ pub async fn start(settings: &Settings) -> Result<Started, StartError> {
         StoreUrl::Sqlite(path) => {
             let store = SqliteStore::open(path).await?;
             let rooms = store.room_count().await?;
-            (builder.store(store), rooms)
+            (builder.store(store), rooms, RandomIds.next())
         }
         #[cfg(not(feature = "mongo"))]
         StoreUrl::Mongo(_) => {
@@ -208,11 +214,18 @@ pub async fn start(settings: &Settings) -> Result<Started, StartError> {
         }
         #[cfg(feature = "mongo")]
         StoreUrl::Mongo(address) => {
-            let store = MongoStore::connect(address).await?;
-            let rooms = store.room_count().await?;
-            (builder.store(store), rooms)
+            let store = Box::pin(MongoStore::connect(address)).await?;
+            let (rooms, id) = (store.room_count().await?, store.id());
+            (builder.store(store), rooms, id)
         }
     };
+    #[cfg(feature = "redis")]
+    let builder = match shared {
+        Some((cache, broker)) => builder.cache(cache.of_store(id)).broker(broker),
+        None => builder,
+    };
+    #[cfg(not(feature = "redis"))]
+    let _ = id;
     let engine = builder.build()?;
     let (login, keys) = match settings.auth {
         Auth::Open => (Login::Open, None),

@@ -3,20 +3,23 @@
 
 use std::{io, time::Duration};
 
+use futures_util::TryStreamExt;
 use mongodb::{
     Client, Database, IndexModel,
-    bson::{Document, doc},
+    bson::{Bson, Document, doc},
     error::{Error, ErrorKind},
     options::{
         Acknowledgment, ClientOptions, CommitQuorum, ConnectionString, CreateIndexOptions,
         IndexOptions, ReadConcern, ReadPreference, ReturnDocument, SelectionCriteria, WriteConcern,
     },
+    results::CollectionSpecification,
 };
 use tokio::time::{Instant, timeout, timeout_at};
+use uuid::Uuid;
 
 use crate::{
     doc::{MEMBERS, MESSAGES, META, ROOMS},
-    error,
+    error::{self, DUPLICATE_KEY},
 };
 
 /// The version of the schema that this code writes.
@@ -38,6 +41,9 @@ const OLDEST_WIRE_VERSION: i32 = 17;
 
 /// Of more messages, indexes may take longer than any other operation.
 const MANY: u64 = 10_000;
+
+/// How many duplicates are named.
+const NAMED: i64 = 3;
 
 /// The database, when the address names none.
 pub(crate) const DATABASE: &str = "chat";
@@ -136,6 +142,35 @@ pub enum ConnectError {
     /// The server is too old.
     #[error("this MongoDB is older than version 6.0; install a newer one")]
     OldServer,
+    /// MongoDB deletes documents of a collection by itself, so nothing there is durable.
+    #[error(
+        "MongoDB deletes documents from the collection {collection} of the database {database} by itself: \
+         {reason}"
+    )]
+    Forgets {
+        /// The database.
+        database: String,
+        /// The collection.
+        collection: String,
+        /// By what it does so, and what to do.
+        reason: String,
+    },
+    /// Two documents have what only one may have.
+    #[error(
+        "the collection {collection} of the database {database} has several documents with \
+         {key}, whose _id are {ids}; keep the one that belongs there, remove the others or restore a \
+         backup, and start again"
+    )]
+    Duplicates {
+        /// The database.
+        database: String,
+        /// The collection.
+        collection: String,
+        /// What they have in common, with control characters escaped.
+        key: String,
+        /// The ids of the first ones.
+        ids: String,
+    },
     /// There is no room for more.
     #[error("the disk of MongoDB at {hosts} is full; free some of it")]
     DiskFull {
@@ -154,8 +189,8 @@ pub enum ConnectError {
     },
 }
 
-/// The database, ready for use.
-pub(crate) async fn connect(uri: &str) -> Result<Database, ConnectError> {
+/// The database, ready for use, and the id of its logs.
+pub(crate) async fn connect(uri: &str) -> Result<(Database, Uuid), ConnectError> {
     let (place, database) = find(uri, DATABASE).await?;
     let end = Instant::now() + LIMIT;
     let prepared = async {
@@ -167,12 +202,16 @@ pub(crate) async fn connect(uri: &str) -> Result<Database, ConnectError> {
         if let Err(error) = place.known(version(&database).await?) {
             return Ok(Err(error));
         }
+        if let Some(forgets) = forgets(&database).await? {
+            return Ok(Err(forgets));
+        }
         let messages = database.collection::<Document>(MESSAGES);
         let count = messages.estimated_document_count().await?;
-        Ok(Ok((count, hello.contains_key("setName"))))
+        Ok(Ok((count, hello)))
     };
-    let (count, replicated) = place.in_time(prepared).await??;
-    let made = indexes(&database, replicated);
+    let (count, hello) = place.in_time(prepared).await??;
+    let set = hello.get_str("setName").ok();
+    let made = indexes(&database, set.is_some());
     let made = if count > MANY {
         // Those of the old server have no index yet, and each is read.
         tracing::info!("making sure that {count} messages have their indexes");
@@ -181,10 +220,95 @@ pub(crate) async fn connect(uri: &str) -> Result<Database, ConnectError> {
         timeout_at(end, made).await
     };
     match made {
-        Ok(made) => made.map_err(|error| place.failed(error))?,
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            let found = place.in_time(async { Ok(duplicates(&database, &error).await) });
+            return Err(found.await?.unwrap_or_else(|| place.failed(error)));
+        }
         Err(_) => return Err(ConnectError::Indexes { hosts: place.hosts }),
     }
-    Ok(database)
+    let id = place
+        .in_time(id(&database, set.unwrap_or_default()))
+        .await?;
+    Ok((database, id))
+}
+
+/// Why MongoDB deletes documents by itself, if it does.
+async fn forgets(database: &Database) -> mongodb::error::Result<Option<ConnectError>> {
+    let ours = [MESSAGES, ROOMS, MEMBERS, META];
+    let named = doc! { "name": { "$in": ours.as_slice() } };
+    let found = database.list_collections().filter(named).await?;
+    let found: Vec<CollectionSpecification> = found.try_collect().await?;
+    let because = |collection: String, reason| ConnectError::Forgets {
+        database: database.name().to_owned(),
+        collection,
+        reason,
+    };
+    for collection in found {
+        if collection.options.capped == Some(true) {
+            let reason = "it is capped; copy it into one that is not, such as with mongodump and \
+                          mongorestore --noOptionsRestore, or name another database";
+            return Ok(Some(because(collection.name, reason.to_owned())));
+        }
+        let documents = database.collection::<Document>(&collection.name);
+        let indexes: Vec<IndexModel> = documents.list_indexes().await?.try_collect().await?;
+        let options = indexes.into_iter().filter_map(|index| index.options);
+        let mut expiring = options.filter(|it| it.expire_after.is_some());
+        if let Some(name) = expiring.next().map(|it| it.name.unwrap_or_default()) {
+            let reason = format!(
+                "its index {name:?} has expireAfterSeconds; drop it with \
+                 db.{}.dropIndex({name:?}), and look for what it has deleted already",
+                collection.name
+            );
+            return Ok(Some(because(collection.name, reason)));
+        }
+    }
+    Ok(None)
+}
+
+/// An id that a copy of the database doesn't have, though it has the same rooms with the same epochs.
+async fn id(database: &Database, set: &str) -> mongodb::error::Result<Uuid> {
+    // MongoDB gives a collection an id when it makes it, so a restored dump has another one.
+    let named = doc! { "name": MESSAGES };
+    let mut found = database.list_collections().filter(named).await?;
+    let found = found.try_next().await?;
+    let made = found.and_then(|it| it.info.uuid).map(|it| it.bytes);
+    let parts = [made.unwrap_or_default(), database.name().into(), set.into()];
+    Ok(Uuid::new_v5(&Uuid::NAMESPACE_OID, &parts.join(&0)))
+}
+
+/// What the failure to make a unique index is about, if two documents are the reason.
+async fn duplicates(database: &Database, error: &Error) -> Option<ConnectError> {
+    let failed = error
+        .server_response()
+        .filter(|_| error::code(error) == Some(DUPLICATE_KEY))?;
+    let key = Document::try_from(failed.get_document("keyValue").ok()?).ok()?;
+    let indexed = [MESSAGES, MEMBERS].into_iter();
+    let mut found = (MESSAGES, Vec::new());
+    for collection in indexed {
+        let documents = database.collection::<Document>(collection);
+        let same = documents
+            .find(key.clone())
+            .projection(doc! { "_id": 1 })
+            .limit(NAMED);
+        let same: Vec<Document> = same.await.ok()?.try_collect().await.ok()?;
+        if same.len() > 1 {
+            found = (collection, same);
+            break;
+        }
+    }
+    let (collection, same) = found;
+    let shown = |value: &Bson| value.to_string().escape_debug().to_string();
+    let fields = key
+        .iter()
+        .map(|(name, value)| format!("{name}: {}", shown(value)));
+    let ids = same.iter().filter_map(|it| it.get("_id")).map(shown);
+    Some(ConnectError::Duplicates {
+        database: database.name().to_owned(),
+        collection: collection.to_owned(),
+        key: fields.collect::<Vec<_>>().join(", "),
+        ids: ids.collect::<Vec<_>>().join(" and "),
+    })
 }
 
 /// The database, or `otherwise` if the address names none; for reading, and as it is.

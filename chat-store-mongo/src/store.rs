@@ -6,6 +6,7 @@ use chat_core::port::BackendError;
 use futures_util::future;
 use mongodb::{Database, bson::doc};
 use tokio::{sync::Mutex, time::timeout};
+use uuid::Uuid;
 
 use crate::{
     append::Heads,
@@ -23,6 +24,7 @@ pub struct MongoStore {
     /// Appends of one process would only race one another, so each has the heads for itself; the
     /// engine makes one at a time anyway.
     pub(crate) heads: Arc<Mutex<Heads>>,
+    id: Uuid,
 }
 
 impl MongoStore {
@@ -41,7 +43,8 @@ impl MongoStore {
     ///
     /// What it has made stays, and the next call makes the rest.
     pub async fn connect(uri: &str) -> Result<Self, ConnectError> {
-        let store = Self::on(&connect::connect(uri).await?);
+        let (database, id) = connect::connect(uri).await?;
+        let store = Self::on(&database, id);
         // What a crash left open is done by whoever reads it, too; so this may fail.
         let all = &store.collections;
         let settled = future::try_join(all.settle(doc! {}), all.settle_rooms(doc! {}));
@@ -61,19 +64,26 @@ impl MongoStore {
     pub async fn look(uri: &str) -> Result<Self, ConnectError> {
         connect::look(uri, connect::DATABASE)
             .await
-            .map(|database| Self::on(&database))
+            .map(|database| Self::on(&database, Uuid::nil()))
     }
 
-    fn on(database: &Database) -> Self {
+    fn on(database: &Database, id: Uuid) -> Self {
         Self {
             collections: Collections::of(database),
             heads: Arc::default(),
+            id,
         }
     }
 
     /// The name of the database.
     pub fn database(&self) -> String {
         self.collections.messages.namespace().db
+    }
+
+    /// The id of the database, the same on all nodes. A copy that `mongorestore` made, and a database of
+    /// another name or in another replica set, has another id, though its rooms may have the same epochs.
+    pub fn id(&self) -> Uuid {
+        self.id
     }
 
     /// How many rooms there are, about.

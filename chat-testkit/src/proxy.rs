@@ -28,6 +28,8 @@ struct State {
     delay: Duration,
     /// How often all connections were ended.
     cuts: u32,
+    /// Another server than at first.
+    server: Option<SocketAddr>,
 }
 
 impl Proxy {
@@ -70,6 +72,11 @@ impl Proxy {
         self.state.send_modify(|state| state.delay = delay);
     }
 
+    /// From now on new connections lead to this server; those that there are stay as they are.
+    pub fn lead_to(&self, server: SocketAddr) {
+        self.state.send_modify(|state| state.server = Some(server));
+    }
+
     /// Ends all connections that there are, on both sides. New ones are taken.
     pub fn cut(&self) {
         self.state.send_modify(|state| state.cuts += 1);
@@ -86,8 +93,10 @@ async fn accept(listener: TcpListener, server: SocketAddr, state: watch::Receive
         let mut state = state.clone();
         links.spawn(async move {
             flowing(&mut state).await;
-            let cuts = state.borrow().cuts;
-            let Ok(server) = TcpStream::connect(server).await else {
+            let State {
+                cuts, server: now, ..
+            } = *state.borrow();
+            let Ok(server) = TcpStream::connect(now.unwrap_or(server)).await else {
                 return;
             };
             client.set_nodelay(true).ok();

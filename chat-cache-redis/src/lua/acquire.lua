@@ -16,6 +16,13 @@ local function remember(next_phase, next_ends, next_used)
     redis.call('PEXPIRE', KEYS[1], math.min(math.ceil((next_ends - now) / 1000) + 1, 1e15))
 end
 
+-- Another policy may have left a later time behind, or a clock that was put back. It is
+-- remembered, or each request would begin the wait anew.
+local longest = kind == 'steady' and length * units or phase == 'muted' and mute or length
+if ends > now + longest then
+    ends = now + longest
+    if phase then remember(phase, ends, used) end
+end
 if kind == 'steady' then
     local arrival = phase == 'steady' and math.max(ends, now) or now
     local wait = arrival - length * (units - 1) - now

@@ -15,7 +15,7 @@ use chat_core::{
     },
     rate::{Decision, RatePolicy},
 };
-use chat_testkit::Redis;
+use chat_testkit::{Proxy, Redis};
 use tokio::time::timeout;
 
 use crate::fails_soon;
@@ -294,7 +294,7 @@ async fn a_url_that_is_of_no_use_is_refused_with_its_reason() {
     };
     let kind = async |url: &str| RedisCache::connect(url).await.unwrap_err().kind;
     let url = server.url();
-    for wrong in ["", "redis", "http://127.0.0.1", "rediss://127.0.0.1:1"] {
+    for wrong in ["", "redis", "http://127.0.0.1", "redis:/127.0.0.1:1"] {
         assert_eq!(
             kind(wrong).await,
             BackendErrorKind::Misconfigured,
@@ -313,4 +313,127 @@ async fn a_url_that_is_of_no_use_is_refused_with_its_reason() {
         .unwrap();
     server.kill();
     assert_eq!(kind(&url).await, BackendErrorKind::Unavailable);
+}
+
+/// The answer to a command that gives a list of words.
+fn listed(server: &Redis, command: &str) -> Vec<String> {
+    let answer = server.command(command);
+    let words = answer.lines().filter(|line| !line.starts_with(['*', '$']));
+    words.map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn a_primary_that_became_a_replica_and_keeps_its_connections_is_left() {
+    let (Some(old), Some(new)) = (Redis::start().await, Redis::start().await) else {
+        return;
+    };
+    let proxy = Proxy::to(old.address()).await;
+    let url = format!("redis://{}", proxy.address());
+    let cache = RedisCache::connect(&url).await.unwrap();
+    let broker = RedisBroker::connect(&url).await.unwrap();
+    broker.subscribe(&topic()).await.unwrap();
+    assert_eq!(touch(&cache).await.unwrap(), Transition::BecameOnline);
+
+    let replica = format!("REPLICAOF 127.0.0.1 {}", new.port());
+    assert_eq!(old.command(&replica), "+OK");
+    // What is open stays as it is; only a new connection is led to the new primary.
+    proxy.lead_to(new.address());
+    let refused = touch(&cache).await.unwrap_err();
+    assert_eq!(refused.kind, BackendErrorKind::Unavailable);
+    let came = succeeds(async || touch(&cache).await).await;
+    assert_eq!(
+        came,
+        Transition::BecameOnline,
+        "the new primary knows of no lease"
+    );
+    lagged(&broker).await;
+    let other = RedisBroker::connect(&new.url()).await.unwrap();
+    other.publish(&topic(), &hint("bob")).await.unwrap();
+    assert_eq!(next(&broker).await, delivery("bob"));
+    other.subscribe(&topic()).await.unwrap();
+    succeeds(async || {
+        broker.publish(&topic(), &hint("carol")).await.unwrap();
+        match timeout(Duration::from_millis(200), other.next()).await {
+            Ok(found) if found == delivery("carol") => Ok(()),
+            _ => Err(()),
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_a_clock_that_was_an_hour_ahead_left_behind_lasts_no_longer_than_it_may() {
+    let Some(server) = Redis::start().await else {
+        return;
+    };
+    let cache = RedisCache::connect(&server.url()).await.unwrap();
+    let time = server.command("TIME");
+    let now: u64 = time
+        .lines()
+        .find_map(|line| line.trim().parse().ok())
+        .unwrap();
+    let later = (now + 3_600) * 1_000_000;
+
+    // A budget, muted until then.
+    let budget = "chat:{r616c696365}:send";
+    server.command(&format!("HSET {budget} phase muted ends {later} used 0"));
+    let (limit, window, mute) = (1, Duration::from_mins(1), Duration::from_secs(3));
+    let policy = RatePolicy::Window {
+        limit,
+        window,
+        mute,
+    };
+    let (action, user) = ("send", alice());
+    let key = RateKey { action, user };
+    let mut waits = Vec::new();
+    for _ in 0..2 {
+        match cache.acquire(&key, &policy).await.unwrap() {
+            Decision::Muted { retry_after } => waits.push(retry_after),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(waits[0] <= mute && waits[1] < waits[0], "{waits:?}");
+
+    // A lease of a node that died, and one of a device that goes on.
+    let lease = Duration::from_millis(800);
+    let session = |number| SessionId(uuid::Uuid::from_u128(number));
+    for (user, number) in [("alice", 1), ("bob", 2)] {
+        let user = UserId::new(user).unwrap();
+        cache.touch(&user, session(number), lease).await.unwrap();
+    }
+    let keys = ["chat:*:ends", "chat:*:leases:*"]
+        .map(|pattern| listed(&server, &format!("KEYS {pattern}")));
+    for key in keys.concat() {
+        for member in listed(&server, &format!("ZRANGE {key} 0 -1")) {
+            server.command(&format!("ZADD {key} {later} {member}"));
+        }
+    }
+    let users = [alice(), UserId::new("bob").unwrap()];
+    let online = async || {
+        let presence = cache.presence(&users).await.unwrap();
+        [presence[0].online, presence[1].online]
+    };
+    assert_eq!(online().await, [true, true]);
+    // Alice has another device, whose lease is renewed.
+    assert_eq!(
+        cache.touch(&users[0], session(3), lease).await.unwrap(),
+        Transition::Same
+    );
+    let (mut gone, began) = (Vec::new(), Instant::now());
+    while gone.is_empty() && began.elapsed() < Duration::from_secs(5) {
+        assert_eq!(
+            cache.touch(&users[0], session(3), lease).await.unwrap(),
+            Transition::Same
+        );
+        gone = cache.take_expired(10).await.unwrap();
+        tokio::time::sleep(lease / 20).await;
+    }
+    assert_eq!(gone, users[1..]);
+    assert_eq!(online().await, [true, false]);
+    let last = cache.release(&users[0], session(3)).await.unwrap();
+    assert_eq!(
+        last,
+        Transition::BecameOffline,
+        "the device of the dead node is gone too"
+    );
 }

@@ -165,6 +165,36 @@ async fn of_long_messages_as_many_are_kept_as_fit() {
     assert!(window(&cache, 440, 251..=440).await.is_some());
 }
 
+/// The copy has the same rooms, epochs and numbers, and goes its own way from then on.
+#[tokio::test]
+async fn a_database_and_its_copy_on_one_redis_never_see_each_others_entries() {
+    let Some(server) = Redis::start().await else {
+        return;
+    };
+    let connect = async |store| {
+        let cache = RedisCache::connect(&server.url()).await.unwrap();
+        cache.of_store(Uuid::from_u128(store))
+    };
+    let (original, copy) = (connect(1).await, connect(2).await);
+    fill(&original, &messages(1..=3)).await;
+    extend(&original, &[message(4, "of the original")]).await;
+    assert_eq!(window(&copy, 3, 1..=3).await, None);
+    extend(&copy, &[message(4, "of the copy")]).await;
+    assert_eq!(window(&copy, 4, 4..=4).await, None);
+    assert!(window(&original, 4, 1..=4).await.is_some());
+
+    // They take the place of one another, and no more.
+    fill(&copy, &[message(4, "of the copy")]).await;
+    assert_eq!(window(&original, 4, 4..=4).await, None);
+    let own = window(&copy, 4, 4..=4).await.unwrap();
+    assert_eq!(own[0].body, EntryBody::message("of the copy"));
+    let node = connect(2).await;
+    assert!(
+        window(&node, 4, 4..=4).await.is_some(),
+        "nodes on one database share"
+    );
+}
+
 /// A node on a store that others share.
 async fn node(server: &Redis, store: &MemoryStore) -> Actor {
     let engine = ChatEngine::builder()

@@ -12,6 +12,9 @@ pub(super) fn decide(
     state: &mut RateState,
     now: Duration,
 ) -> Decision {
+    // Another policy may have left a later time behind, or a clock that was put back.
+    let latest = now.saturating_add(interval.saturating_mul(burst.max(1)));
+    state.until = state.until.min(latest);
     let arrival = match state.phase {
         Phase::Steady => state.until.max(now),
         _ => now,
@@ -46,5 +49,17 @@ mod tests {
         assert_eq!(ask(10), Some(second));
         assert_eq!([ask(100), ask(100), ask(100)], [None; 3]);
         assert_eq!(ask(100), Some(second));
+    }
+
+    #[test]
+    fn no_wait_is_longer_than_the_interval_also_of_a_state_that_another_policy_left() {
+        let second = Duration::from_secs(1);
+        let (phase, until) = (Phase::Steady, second * 3_610);
+        let mut state = RateState { phase, until };
+        let mut ask = |at: u32| decide(second * 4, 3, &mut state, second * at).retry_after();
+        assert_eq!(
+            [ask(10), ask(13), ask(14)],
+            [Some(second * 4), Some(second), None]
+        );
     }
 }

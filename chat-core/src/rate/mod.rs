@@ -52,7 +52,8 @@ impl RatePolicy {
     /// Decides one request, made `now`, and keeps in `state` what later ones need to know.
     ///
     /// `now` is time that never goes back, as of [`Clock::monotonic`](crate::Clock::monotonic). A
-    /// state that another kind of policy left behind counts as none.
+    /// state that another kind of policy left behind counts as none, and no wait is longer than this
+    /// policy's own, whatever stands in the state.
     pub fn decide(&self, state: &mut RateState, now: Duration) -> Decision {
         match *self {
             Self::Window {

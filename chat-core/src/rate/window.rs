@@ -11,6 +11,12 @@ pub(super) fn decide(
     state: &mut RateState,
     now: Duration,
 ) -> Decision {
+    // Another policy may have left a longer time behind, or a clock that was put back.
+    let longest = match state.phase {
+        Phase::Muted => mute,
+        _ => window,
+    };
+    state.until = state.until.min(now.saturating_add(longest));
     let running = now < state.until;
     let (used, until) = match state.phase {
         Phase::Muted if running => {
@@ -67,6 +73,33 @@ mod tests {
             Decision::MutedNow { retry_after },
             "the window that began with the mute's end is still on"
         );
+    }
+
+    #[test]
+    fn no_wait_is_longer_than_the_policy_says_also_of_a_state_that_another_one_left() {
+        for (phase, mute, expected) in [
+            (
+                Phase::Muted,
+                5,
+                Decision::Muted {
+                    retry_after: SECOND * 5,
+                },
+            ),
+            (
+                Phase::Window(2),
+                0,
+                Decision::Refused {
+                    retry_after: SECOND * 60,
+                },
+            ),
+        ] {
+            let until = SECOND * 3_610;
+            let mut state = RateState { phase, until };
+            assert_eq!(ask(&mut state, mute, 10), expected);
+            // It goes by, and doesn't begin anew.
+            let wait = ask(&mut state, mute, 13).retry_after().unwrap();
+            assert_eq!(wait + SECOND * 3, expected.retry_after().unwrap());
+        }
     }
 
     #[test]

@@ -227,6 +227,10 @@ fn import() -> Command {
         .value_name("mongodb://HOST/DATABASE")
         .required(true)
         .help("The MongoDB of the old server, as its Atlas_URI has it");
+    let time_format = Arg::new("time-format")
+        .long("time-format")
+        .value_name("FORM")
+        .help("The form of the times, in the notation of strftime: '%d/%m/%Y %H:%M:%S'");
     let dry_run = Arg::new("dry-run")
         .long("dry-run")
         .action(ArgAction::SetTrue)
@@ -240,7 +244,7 @@ fn import() -> Command {
         "It may be stopped and run again, and goes on. The old server wrote times in its own time \
          zone: run this in the same one, such as TZ=Asia/Kolkata.",
     )
-    .args([from, dry_run])
+    .args([from, time_format, dry_run])
 }
 
 fn settings(chosen: fn(&Setting) -> bool) -> impl Iterator<Item = Arg> {

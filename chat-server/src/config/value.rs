@@ -91,7 +91,9 @@ impl Value for StoreUrl {
         match text.split_once(':') {
             None if text == "memory" => Ok(Self::Memory),
             Some(("sqlite", path)) if !path.is_empty() => Ok(Self::Sqlite(path.into())),
-            Some(("mongodb" | "mongodb+srv", _)) => Ok(Self::Mongo(text.to_owned())),
+            Some(("mongodb" | "mongodb+srv", rest)) if rest.starts_with("//") => {
+                Ok(Self::Mongo(text.to_owned()))
+            }
             _ => Err("sqlite:PATH, mongodb://HOST/DATABASE or memory".to_owned()),
         }
     }
@@ -99,24 +101,40 @@ impl Value for StoreUrl {
 
 /// The address without its password, so that it may be shown.
 pub(crate) fn without_password(text: &str) -> String {
-    let user_and_rest = text.split_once("://").and_then(|(scheme, rest)| {
-        // A password may hold what ought to be escaped in it, so up to the last one.
-        let (login, hosts) = rest.rsplit_once('@')?;
+    // A password may hold what ought to be escaped in it, so up to the last one.
+    let Some((before, hosts)) = text.rsplit_once('@') else {
+        return text.to_owned();
+    };
+    let scheme = ["mongodb", "redis", "http"];
+    if !scheme.iter().any(|scheme| before.starts_with(scheme)) {
+        // Such as the path of a file.
+        return text.to_owned();
+    }
+    let shown = before.split_once("://").and_then(|(scheme, login)| {
         let (user, _) = login.split_once(':')?;
         Some(format!("{scheme}://{user}:***@{hosts}"))
     });
-    user_and_rest.unwrap_or_else(|| text.to_owned())
+    // What ends where is not known, or what stands there alone is a password.
+    shown.unwrap_or_else(|| format!("***@{hosts}"))
 }
 
 impl Value for CacheUrl {
     fn parse(text: &str) -> Result<Self, String> {
-        let redis = ["redis://", "redis-cluster://"];
+        let redis = [
+            "redis://",
+            "rediss://",
+            "redis-cluster://",
+            "rediss-cluster://",
+        ];
         if redis.iter().any(|scheme| text.starts_with(scheme)) {
             return Ok(Self::Redis(text.to_owned()));
         }
         match text {
             "memory" => Ok(Self::Memory),
-            _ => Err("redis://HOST:PORT, redis-cluster://HOST:PORT or memory".to_owned()),
+            _ => Err(
+                "redis://HOST:PORT, redis-cluster://HOST:PORT, with TLS rediss://HOST:PORT, or memory"
+                    .to_owned(),
+            ),
         }
     }
 }
@@ -335,6 +353,12 @@ mod tests {
             ("redis://me:hun@ter2@db:1", "redis://me:***@db:1"),
             ("redis://me:hun/t@er2@db:1/0", "redis://me:***@db:1/0"),
             ("redis://:secret@db:1", "redis://:***@db:1"),
+            ("redis:/me:secret@db:1", "***@db:1"),
+            ("redis://secret@db:1", "***@db:1"),
+            (
+                "sqlite:./me@home:work/chat.db",
+                "sqlite:./me@home:work/chat.db",
+            ),
             ("sqlite:./chat.db", "sqlite:./chat.db"),
         ] {
             assert_eq!(without_password(address), shown);

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use chat_testkit::{Mongod, Redis, free_port, program, service, until};
+use chat_testkit::{Mongod, Redis, free_port, http, program, service, until};
 use mongodb::bson::doc;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -79,8 +79,13 @@ async fn a_password_that_is_not_escaped_is_not_shown() {
     let line = store("mongodb://me:hun%3Fter2@127.0.0.1:port/chat").await;
     says(&line, &["port"]);
     assert!(!line.contains("ter2"), "{line}");
-    let line = cache("redis://default:hun@ter2@127.0.0.1:1").await;
-    assert!(!line.contains("hun") && !line.contains("ter2"), "{line}");
+    for wrong in ["hun?ter2", "hun/ter2", "hun@ter2", "hun:ter2", "hun#ter2"] {
+        for scheme in ["redis", "rediss", "redis-cluster"] {
+            let line = cache(&format!("{scheme}://me:{wrong}@127.0.0.1:1")).await;
+            says(&line, &["name or the password", "%3F", "%2F", "%40"]);
+            assert!(!line.contains("hun") && !line.contains("ter2"), "{line}");
+        }
+    }
 }
 
 #[tokio::test]
@@ -148,6 +153,69 @@ async fn redis_with_a_wrong_login_or_a_user_who_only_reads_is_told_apart() {
     for user in ["reader", "deaf"] {
         let line = cache(&at(&format!("{user}:{PASSWORD}@"))).await;
         says(&line, &["NOPERM", "what this user may do", &place]);
+    }
+}
+
+#[tokio::test]
+async fn redis_behind_tls_is_reached_if_its_authority_is_trusted() {
+    let file = |name: &str| {
+        let tests = [
+            env!("CARGO_MANIFEST_DIR"),
+            "..",
+            "chat-cli",
+            "tests",
+            "tls",
+            name,
+        ];
+        let path: PathBuf = tests.iter().collect();
+        path.to_str().unwrap().to_owned()
+    };
+    let port = free_port().to_string();
+    let (certificate, key, ca) = (file("server.pem"), file("server.key"), file("ca.pem"));
+    let options = [
+        ["--tls-port", &port],
+        ["--tls-cert-file", &certificate],
+        ["--tls-key-file", &key],
+        ["--tls-ca-cert-file", &ca],
+        ["--tls-auth-clients", "no"],
+    ];
+    let Some(server) = Redis::start_with(options.as_flattened()).await else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let place = format!("127.0.0.1:{port}");
+    let url = format!("rediss://default:{PASSWORD}@{place}");
+    let set = server.command(&format!("CONFIG SET requirepass {PASSWORD}"));
+    assert_eq!(set, "+OK");
+    let arguments = ["--store", "memory", "--cache", &url];
+    let command = |authority: &str| {
+        let mut command = program::command(folder.path(), &arguments);
+        command.env("SSL_CERT_FILE", authority);
+        command
+    };
+    let mut started = program::greeted(command(&ca)).await;
+    let (status, _, body) = http::ask(started.address, "GET /ready", "", "").await;
+    assert_eq!((status, &*body), (200, "READY"));
+    started.process.kill().await.unwrap();
+
+    for (authority, words) in [
+        (key.as_str(), ["certificate authority", "SSL_CERT_FILE"]),
+        (
+            certificate.as_str(),
+            ["InvalidCertificate", "SSL_CERT_FILE"],
+        ),
+    ] {
+        let mut command = command(authority);
+        let ended = timeout(PATIENCE, command.args(["--listen", "127.0.0.1:0"]).output());
+        let ended = ended.await.unwrap().unwrap();
+        let line = String::from_utf8(ended.stderr).unwrap();
+        assert_eq!(
+            (ended.status.code(), line.lines().count()),
+            (Some(1), 1),
+            "{line}"
+        );
+        says(&line, &words);
+        assert!(!line.contains(PASSWORD), "{line}");
     }
 }
 

@@ -16,7 +16,7 @@ pub enum Unfit {
     /// No text is its room.
     #[error("no room")]
     NoRoom,
-    /// Its room is not named by two users, as [`UserId`] has them.
+    /// Its room is not named by two users, as [`UserId`](chat_core::UserId) has them.
     #[error("a name that is not allowed")]
     Name,
     /// Somebody wrote to themselves.

@@ -3,23 +3,50 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use chat_core::{memory::MemoryStore, port::Store, testing::store::StoreHarness};
+use chat_core::{
+    memory::MemoryStore,
+    port::Store,
+    testing::store::{CASES, StoreHarness},
+};
 use chat_store_mongo::MongoStore;
-use chat_testkit::{Database, service};
-
-use crate::connect;
+use chat_testkit::{Database, Mongod, PATIENCE, service};
+use tokio::time::Instant;
 
 /// Without a server the case runs on the store in memory, after a line that says so.
 struct Mongo {
     store: Mutex<Option<Arc<MongoStore>>>,
-    database: Option<Database>,
+    place: Option<Place>,
     instead: Arc<MemoryStore>,
+}
+
+/// Where the store is.
+enum Place {
+    /// In a database of the common server.
+    Common(Database),
+    /// In a server of its own, which may be killed.
+    Own(Mutex<Mongod>),
+}
+
+impl Place {
+    fn uri(&self) -> String {
+        match self {
+            Self::Common(database) => database.uri.clone(),
+            Self::Own(server) => server.lock().unwrap().uri(""),
+        }
+    }
 }
 
 impl Mongo {
     async fn open(&self) {
-        if let Some(database) = &self.database {
-            let store = connect(database).await;
+        if let Some(place) = &self.place {
+            let began = Instant::now();
+            let store = loop {
+                match MongoStore::connect(&place.uri()).await {
+                    Ok(store) => break store,
+                    // It may be starting.
+                    Err(error) => assert!(began.elapsed() < PATIENCE, "{error}"),
+                }
+            };
             *self.store.lock().unwrap() = Some(Arc::new(store));
         }
     }
@@ -37,14 +64,26 @@ impl StoreHarness for Mongo {
     async fn reopen(&self) -> bool {
         drop(self.store.lock().unwrap().take());
         self.open().await;
-        self.database.is_some()
+        self.place.is_some()
+    }
+
+    /// Kills the server in the middle of what it does, and starts it again.
+    async fn crash(&self) -> bool {
+        let Some(Place::Own(server)) = &self.place else {
+            return false;
+        };
+        server.lock().unwrap().kill();
+        drop(self.store.lock().unwrap().take());
+        server.lock().unwrap().restart();
+        self.open().await;
+        true
     }
 }
 
 async fn fresh() -> Mongo {
     let harness = Mongo {
         store: Mutex::default(),
-        database: Database::new(),
+        place: Database::new().map(Place::Common),
         instead: Arc::default(),
     };
     harness.open().await;
@@ -52,6 +91,21 @@ async fn fresh() -> Mongo {
 }
 
 chat_core::store_conformance!(fresh);
+
+#[tokio::test]
+async fn what_was_answered_is_there_after_the_server_was_killed() {
+    let Some(server) = Mongod::start(&[]).await else {
+        return;
+    };
+    let harness = Mongo {
+        store: Mutex::default(),
+        place: Some(Place::Own(server.into())),
+        instead: Arc::default(),
+    };
+    harness.open().await;
+    let case = "what_was_answered_is_there_after_a_crash";
+    assert_eq!(CASES.run(case, &harness).await, Ok(()));
+}
 
 #[test]
 fn random_commands_get_the_answers_of_the_memory_store() {

@@ -6,12 +6,17 @@ use chat_core::{
     EntryBody, Mark, Page, Seq,
     port::{LogStore, ReceiptStore, RoomStore},
 };
+use chat_store_mongo::{ConnectError, MongoStore};
 use chat_testkit::{
     Database,
     log::{append, entry, message, new_room, room, user},
 };
 use futures_util::TryStreamExt;
-use mongodb::bson::{Document, doc};
+use mongodb::{
+    IndexModel,
+    bson::{Document, doc},
+    options::IndexOptions,
+};
 
 use crate::connect;
 
@@ -103,4 +108,90 @@ async fn nothing_that_a_store_does_reads_a_whole_collection() {
         indexes.iter().any(|plan| plan.contains(deletion)),
         "{indexes:?}"
     );
+}
+
+async fn refusal(database: &Database) -> String {
+    let refused = MongoStore::connect(&database.uri).await.unwrap_err();
+    assert!(!matches!(refused, ConnectError::Other { .. }), "{refused}");
+    refused.to_string()
+}
+
+#[tokio::test]
+async fn a_capped_collection_is_refused_with_what_to_do() {
+    for collection in ["messages", "members"] {
+        let Some(database) = Database::new() else {
+            return;
+        };
+        let space = database.collection(collection).await;
+        let space = space.client().database(&database.name);
+        let capped = doc! { "create": collection, "capped": true, "size": 4_096 };
+        space.run_command(capped).await.unwrap();
+        let refused = refusal(&database).await;
+        for words in [collection, &database.name, "capped", "--noOptionsRestore"] {
+            assert!(refused.contains(words), "{words}: {refused}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_index_that_lets_documents_expire_is_refused_with_its_name() {
+    let Some(database) = Database::new() else {
+        return;
+    };
+    drop(connect(&database).await);
+    let options = IndexOptions::builder()
+        .name("old_ones".to_owned())
+        .expire_after(std::time::Duration::from_hours(1))
+        .build();
+    let index = IndexModel::builder()
+        .keys(doc! { "readAt": 1 })
+        .options(options);
+    let messages = database.collection("messages").await;
+    messages.create_index(index.build()).await.unwrap();
+    let refused = refusal(&database).await;
+    let remedy = r#"db.messages.dropIndex("old_ones")"#;
+    assert!(refused.contains(remedy), "{refused}");
+    messages.drop_index("old_ones").await.unwrap();
+    drop(connect(&database).await);
+}
+
+#[tokio::test]
+async fn two_entries_with_one_number_are_named_with_what_to_do() {
+    let Some(database) = Database::new() else {
+        return;
+    };
+    let messages = database.collection("messages").await;
+    let line = |id: &str, seq: i64| doc! { "_id": id, "roomId": "alice,bob", "seq": seq };
+    let lines = [line("a", 1), line("b", 2), line("c", 2), line("d", 3)];
+    messages.insert_many(lines).await.unwrap();
+    let refused = refusal(&database).await;
+    for words in [
+        "messages",
+        "alice,bob",
+        "seq: 2",
+        "\"b\\",
+        "\"c\\",
+        "remove the others",
+    ] {
+        let plain = words.replace('\\', "");
+        assert!(
+            refused.replace('\\', "").contains(&plain),
+            "{plain}: {refused}"
+        );
+    }
+    messages.delete_one(doc! { "_id": "c" }).await.unwrap();
+    drop(connect(&database).await);
+}
+
+#[tokio::test]
+async fn a_copy_of_a_database_has_another_id_and_its_nodes_have_one() {
+    let (Some(original), Some(copy)) = (Database::new(), Database::new()) else {
+        return;
+    };
+    let id = connect(&original).await.id();
+    assert_eq!(connect(&original).await.id(), id);
+    assert_ne!(connect(&copy).await.id(), id);
+    // Restored under the same name, on another server say.
+    original.collection("messages").await.drop().await.unwrap();
+    assert_ne!(connect(&original).await.id(), id);
 }
