@@ -2,32 +2,42 @@
 
 use std::time::Duration;
 
+use chat_core::rate::{RatePolicy, RateState};
 use tokio::time::Instant;
 
-/// The interval of 40 frames a second; a server closes a connection that sends more than 50.
-const INTERVAL: Duration = Duration::from_millis(25);
+/// 40 frames a second, and 10 at once after a pause; a server closes a connection that sends more
+/// than 50 in a second.
+const LIMIT: RatePolicy = RatePolicy::Steady {
+    interval: Duration::from_millis(25),
+    burst: 10,
+};
 
-/// Frames that may go at once after a pause.
-const BURST: u32 = 10;
-
-/// The theoretical arrival time of the next frame, as GCRA has it.
+/// The frames that a connection may send.
 #[derive(Debug)]
-pub(super) struct Pace(Instant);
+pub(super) struct Pace {
+    start: Instant,
+    state: RateState,
+}
 
 impl Pace {
     pub(super) fn new(now: Instant) -> Self {
-        Self(now)
+        Self {
+            start: now,
+            state: RateState::default(),
+        }
     }
 
     /// The time at which a frame may go; `None` when it may go now.
     pub(super) fn wait(&self, now: Instant) -> Option<Instant> {
-        let allowed = self.0.checked_sub(INTERVAL * (BURST - 1)).unwrap_or(now);
-        (allowed > now).then_some(allowed)
+        // Decided on a copy, so that asking spends nothing.
+        let mut state = self.state;
+        let decision = LIMIT.decide(&mut state, now - self.start);
+        decision.retry_after().map(|wait| now + wait)
     }
 
     /// Counts a frame that goes now.
     pub(super) fn spend(&mut self, now: Instant) {
-        self.0 = self.0.max(now) + INTERVAL;
+        let _ = LIMIT.decide(&mut self.state, now - self.start);
     }
 }
 
@@ -36,7 +46,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn no_second_holds_more_than_the_server_allows() {
+    async fn no_second_has_more_frames_than_the_server_allows() {
         let mut pace = Pace::new(Instant::now());
         let mut sent = Vec::new();
         while sent.len() < 300 {
