@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn what_attacks_a_terminal_is_made_visible() {
+    fn characters_that_control_a_terminal_are_made_visible() {
         for (text, shown) in [
             (
                 "\u{1b}]52;c;ZXZpbA==\u{7}",
@@ -94,7 +94,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_that_a_terminal_obeys_ever_comes_out(text in nasty()) {
+        fn no_character_that_controls_a_terminal_is_left(text in nasty()) {
             let shown = clean(&text);
             for c in shown.chars() {
                 let code = u32::from(c);

@@ -1,4 +1,4 @@
-//! Why a client ends, and why a command was not carried out.
+//! The errors of a client: its end, and the failure of one command.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -13,7 +13,7 @@ pub enum ClientError {
     Url {
         /// As it was given.
         url: String,
-        /// Which rule it breaks.
+        /// The rule that it breaks.
         why: String,
     },
     /// The file of certificates to trust can't be used.
@@ -40,13 +40,13 @@ pub enum ClientError {
     Closed {
         /// 1002, 1003, 1007, 1009, or 4500 to 4999; see [`CloseReason`].
         code: u16,
-        /// What the server said about it.
+        /// The server's explanation; may be empty.
         text: String,
     },
     /// Something answers at this address, but no chat server.
     #[error("no chat server answers there: HTTP status {status}{}", because(.reason))]
     NoChatServer {
-        /// What came instead of a WebSocket.
+        /// The status that came instead of a WebSocket.
         status: u16,
         /// The reason in the answer; may be empty.
         reason: String,
@@ -94,7 +94,7 @@ pub enum RequestError {
 }
 
 impl RequestError {
-    /// How long to wait before the same command has a chance, where the server said so.
+    /// The time after which the same command has a chance, where the server named one.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Refused(body) => body.retry_after_ms.map(Duration::from_millis),

@@ -7,7 +7,7 @@ use crate::error::ClientError;
 /// The path of the native protocol.
 const PATH: &str = "/v1/ws";
 
-/// Where a server is.
+/// The address of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Address {
     /// The address of the WebSocket.

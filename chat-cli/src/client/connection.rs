@@ -117,13 +117,13 @@ pub(super) struct Connection<'a> {
     last_id: u64,
     pace: Pace,
     welcomed: bool,
-    /// When the last frame came, and whether a ping was sent since.
+    /// The time of the last frame, and whether a ping was sent since.
     heard: Instant,
     pinged: bool,
     /// The page of the listing of rooms that is due.
     listing: Option<Command>,
     typing: Option<RoomId>,
-    /// When the first message, and the next page, may be sent again.
+    /// The times at which the first message, and the next page, may be sent again.
     message_at: Instant,
     page_at: Instant,
     /// Entries that the consumer has room for.
@@ -205,7 +205,7 @@ impl<'a> Connection<'a> {
         std::mem::take(&mut self.actions)
     }
 
-    /// When a [`Tick`](Input::Tick) is due even if nothing happens.
+    /// The time at which a [`Tick`](Input::Tick) is due even if nothing happens.
     pub(super) fn alarm(&self, now: Instant) -> Instant {
         let silence = self.heard + if self.pinged { DEAD } else { QUIET };
         let answers = self.awaited.values().map(|(since, awaited)| match awaited {

@@ -42,7 +42,7 @@ impl From<tungstenite::Error> for End {
     }
 }
 
-/// How to reach the server.
+/// The way to the server.
 #[derive(Debug, Clone)]
 pub(super) struct Dialer {
     address: Address,

@@ -28,7 +28,7 @@ impl End {
         Self::Lost(reason.into())
     }
 
-    /// What a close frame of the server means. `renewable`: the next connection has a new token.
+    /// The meaning of a close frame of the server. `renewable`: the next connection has a new token.
     pub(super) fn closed(frame: Option<(u16, String)>, renewable: bool) -> Self {
         match frame {
             Some((UNAUTHENTICATED, _)) if renewable => Self::lost("the token is no longer valid"),
@@ -43,7 +43,7 @@ impl End {
         }
     }
 
-    /// What a refused `hello` means: the user is at fault, or the server can't take it now.
+    /// The meaning of a refused `hello`: the user is at fault, or the server can't take it now.
     /// `renewable`: the next connection has a new token.
     pub(super) fn refused(error: ErrorBody, renewable: bool) -> Self {
         match error.code {
@@ -53,8 +53,8 @@ impl End {
         }
     }
 
-    /// What an HTTP answer instead of a WebSocket means. A server that was there before is taken
-    /// to be restarting, whatever a proxy answers for it.
+    /// The meaning of an HTTP answer instead of a WebSocket. A server that was there before is
+    /// taken to be restarting, whatever a proxy answers for it.
     pub(super) fn no_websocket(status: u16, body: &[u8], was_connected: bool) -> Self {
         let reason = reason(body);
         if was_connected || status >= 500 || matches!(status, 408 | 425 | 429) {

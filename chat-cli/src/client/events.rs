@@ -28,7 +28,7 @@ pub enum ClientEvent {
     Disconnected {
         /// The reason, for people.
         reason: String,
-        /// When the next attempt begins.
+        /// The wait before the next attempt.
         retry_in: Duration,
     },
     /// The next entry of a room's log. Each comes once, in the order of its room.

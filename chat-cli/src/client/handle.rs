@@ -30,13 +30,13 @@ const QUEUE: u32 = 1_000;
 /// Typing notices and the like that may wait for the client's task.
 const SPARE: usize = 64;
 
-/// How long a question waits for its answer, through reconnects.
+/// The time that a question waits for its answer, through reconnects.
 const ANSWER: Duration = Duration::from_secs(15);
 
 /// Bytes of a frame that a server takes; it closes the connection for good over a larger one.
 const FRAME: usize = 64 << 10;
 
-/// Why the client has ended, once it has.
+/// The reason why the client has ended, once it has.
 pub(super) type Ended = watch::Receiver<Option<ClientError>>;
 
 /// The outcome of a command that reached no task any more.
@@ -276,7 +276,8 @@ impl Client {
         self.marks.raise(room, mark, seq);
     }
 
-    /// Sends that the user is typing, at most once in 3 s. Without a connection nothing is sent.
+    /// Notifies the room that the user is typing, at most once in 3 s. Without a connection nothing
+    /// is sent.
     pub fn typing(&self, room: &RoomId) {
         let _ = self.ops.try_send(Op::Typing(room.clone()));
     }

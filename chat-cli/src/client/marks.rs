@@ -8,7 +8,7 @@ use std::{
 use chat_core::{Command, Mark, RoomId, Seq, Watermarks, command};
 use tokio::sync::Notify;
 
-/// How far the user has received and read each room, and how much of it the server knows.
+/// The watermarks of the user in each room, and those that the server knows.
 #[derive(Debug, Default)]
 pub(super) struct Marks {
     rooms: Mutex<BTreeMap<RoomId, State>>,

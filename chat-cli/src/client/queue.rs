@@ -79,7 +79,7 @@ impl Queue {
         }
     }
 
-    /// When the next question runs out of time.
+    /// The time at which the next question runs out of time.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.questions
             .iter()

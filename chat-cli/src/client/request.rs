@@ -1,4 +1,4 @@
-//! What a handle asks of the client's task.
+//! The requests of a handle to the client's task.
 
 use chat_core::{Command, ErrorBody, Reply, RoomId, Sent};
 use tokio::{
@@ -8,7 +8,7 @@ use tokio::{
 
 use crate::error::RequestError;
 
-/// Where the outcome of a request goes.
+/// The receiver of the outcome of a request.
 pub(super) type Responder<T> = oneshot::Sender<Result<T, RequestError>>;
 
 /// One request of a handle.
@@ -20,7 +20,7 @@ pub(super) enum Op {
     Close,
 }
 
-/// A message, an edit or a deletion; kept until the server has answered.
+/// A command that stores an entry; kept until the server has answered.
 #[derive(Debug)]
 pub(super) struct Message {
     pub(super) command: Command,

@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hole_is_paged_and_what_came_twice_is_given_once() {
+    fn a_gap_is_paged_and_a_repeated_entry_is_given_once() {
         let epoch = Epoch(RandomIds.next());
         let mut rooms = known(epoch, 2);
         assert!(rooms.entry(&entry(3), true));
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn too_much_is_skipped_with_a_notice() {
+    fn more_than_the_catch_up_limit_is_skipped_with_a_notice() {
         let epoch = Epoch(RandomIds.next());
         let mut rooms = known(epoch, 5);
         assert_eq!(

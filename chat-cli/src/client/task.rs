@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{backoff::Backoff, error::ClientError};
 
-/// How long getting a token, connecting, writing one frame, and parting may take.
+/// The times that getting a token, connecting, writing one frame, and parting may take.
 const TOKEN: Duration = Duration::from_secs(30);
 const CONNECT: Duration = Duration::from_secs(10);
 const WRITE: Duration = Duration::from_secs(10);

@@ -1,4 +1,4 @@
-//! Where the token of each connection comes from.
+//! The source of the token of each connection.
 
 use std::{fmt, io, pin::Pin};
 

@@ -10,7 +10,7 @@ use chat_cli::{Client, RequestError, Sending, clean};
 use chat_core::{EntryBody, RoomId, Seq, UserId};
 use serde::Deserialize;
 
-/// What `/help` shows.
+/// The lines that `/help` shows.
 pub(crate) const HELP: [&str; 7] = [
     "/who          who is online",
     "/more         earlier messages",
@@ -21,7 +21,7 @@ pub(crate) const HELP: [&str; 7] = [
     "Pasted text is a message, also when it begins with a slash.",
 ];
 
-/// What `--help` says of [`Script`].
+/// The examples of [`Script`] in `--help`.
 pub(crate) const JSON: &str =
     r#"{"send":"hi"}   {"edit":{"seq":7,"text":"hello"}}   {"delete":{"seq":7}}   {"more":50}"#;
 
@@ -75,7 +75,7 @@ impl Command {
     ///
     /// # Errors
     ///
-    /// What is wrong with the JSON.
+    /// The fault of the JSON.
     pub(crate) fn from_json(line: &str) -> serde_json::Result<Self> {
         Ok(match serde_json::from_str(line)? {
             Script::Send(text) => Self::send(text),

@@ -18,7 +18,7 @@ use super::{
     view::View,
 };
 
-/// How long the last messages may take when the user leaves.
+/// The time that the last messages have when the user leaves.
 const MOMENT: Duration = Duration::from_secs(2);
 
 /// Entries that a server gives in one page at most.

@@ -1,4 +1,4 @@
-//! What goes into the view, and what comes out of it.
+//! The inputs of the view and its outputs.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::{
     shown::{Shown, Status},
 };
 
-/// How the program ends.
+/// The end of the program.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// In order.
@@ -42,9 +42,9 @@ pub(crate) struct Topic {
     pub(crate) reader: Reader,
     /// The number of past entries to show.
     pub(crate) last: usize,
-    /// How long to go on without a connection.
+    /// The time after which the program gives up without a connection; `None` for never.
     pub(crate) patience: Option<Duration>,
-    /// Whether to go on after the end of the input.
+    /// Goes on after the end of the input.
     pub(crate) follow: bool,
 }
 
@@ -62,7 +62,7 @@ pub(crate) enum Happened {
     Alarm,
 }
 
-/// What the server says after each connect.
+/// The state of the room that is asked for after each connect.
 #[derive(Debug)]
 pub(crate) struct Greeting {
     pub(crate) view: RoomView,

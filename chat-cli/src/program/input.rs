@@ -2,7 +2,7 @@
 
 use super::command::Command;
 
-/// What the user, or a script, does.
+/// One input of the user, or of a script.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Input {
     Command(Command),
@@ -13,7 +13,7 @@ pub(crate) enum Input {
     End,
 }
 
-/// How to read a line.
+/// The syntax of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Syntax {
     /// Typed on a terminal: `/quit` and the like are commands.
@@ -24,7 +24,7 @@ pub(crate) enum Syntax {
     Json,
 }
 
-/// What a line asks for; `None` when it is blank.
+/// The input in a line; `None` when it is blank.
 ///
 /// The mark that some editors put at the beginning of a file (U+FEFF) is left out.
 pub(crate) fn read(line: &str, syntax: Syntax) -> Option<Input> {

@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_text_are_shown_as_such_and_lose_nothing_else() {
+    fn invalid_bytes_are_replaced_and_lose_nothing_else() {
         assert_eq!(keys(b"a\xe9b"), chars("a\u{fffd}b"));
         assert_eq!(keys(b"\xff\xfe!"), chars("\u{fffd}\u{fffd}!"));
         assert_eq!(keys(b"\xc3\r"), [Key::Char('\u{fffd}'), Key::Enter]);

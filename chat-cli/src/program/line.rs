@@ -38,7 +38,7 @@ pub(crate) enum Effect {
 #[derive(Debug, Default)]
 pub(crate) struct Line {
     now: Text,
-    /// Where the next character goes, in bytes; always between two characters as people see them.
+    /// The position of the next character, in bytes; always between two characters as people see them.
     cursor: usize,
     cut: String,
     history: VecDeque<Text>,
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn what_people_see_as_one_character_is_one_step_of_the_cursor() {
+    fn a_grapheme_cluster_is_one_step_of_the_cursor() {
         let mut line = Line::default();
         let family = "👩\u{200d}👩\u{200d}👧";
         typed(&mut line, &format!("a{family}e\u{301}"));
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn what_begins_with_a_paste_is_known_as_such_until_something_is_typed_before_it() {
+    fn a_line_that_begins_with_a_paste_counts_as_pasted_until_something_is_typed_before_it() {
         let mut line = Line::default();
         line.press(Key::Paste("//a".to_owned()));
         typed(&mut line, "b");

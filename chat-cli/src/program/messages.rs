@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::shown::{Shown, State};
 
-/// How long receipts may settle before they are shown in one line.
+/// The time that receipts have to settle before they are shown in one line.
 const SETTLE: Duration = Duration::from_millis(200);
 
 /// Messages whose text and state are remembered.
@@ -26,7 +26,7 @@ struct Message {
 #[derive(Debug, Default)]
 pub(crate) struct Messages {
     known: BTreeMap<Seq, Message>,
-    /// How far the other has got, and how much of it has been shown.
+    /// The watermarks of the other, and those that were shown last.
     marks: Watermarks,
     shown: Watermarks,
     settles: Option<Instant>,
@@ -86,7 +86,7 @@ impl Messages {
         self.settles.get_or_insert(now + SETTLE);
     }
 
-    /// When [`settle`](Self::settle) is due.
+    /// The time at which [`settle`](Self::settle) is due.
     pub(crate) fn alarm(&self) -> Option<Instant> {
         self.settles
     }
@@ -97,7 +97,7 @@ impl Messages {
         self.settles = None;
     }
 
-    /// How far the last of the own messages have got since this was shown last.
+    /// The states of the last own messages that have changed since this was shown last.
     pub(crate) fn settle(&mut self) -> Vec<Shown> {
         let last = |upto: Seq, after: Seq| {
             let mut messages = self.known.range(..=upto).rev();
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_own_message_is_one_that_is_not_on_its_way_out() {
+    fn the_last_own_message_is_one_that_is_not_being_deleted() {
         let mut messages = three();
         let none = |_| false;
         assert_eq!(messages.last_own(none), Some(Seq(4)));

@@ -8,14 +8,14 @@ use tokio::time::Instant;
 
 use super::command::{Change, Target, Ticket, Write};
 
-/// How long a message may stay without an answer before that is shown.
+/// The time for which a command may stay without an answer before that is shown.
 const SLOW: Duration = Duration::from_millis(1_500);
 
 #[derive(Debug)]
 struct Item {
     ticket: Ticket,
     write: Write,
-    /// When it counts as slow; `None` when people know already that it waits.
+    /// The time at which it counts as slow; `None` when it was shown already as waiting.
     slow_at: Option<Instant>,
 }
 
@@ -26,7 +26,7 @@ pub(crate) struct Outbox {
     last: u64,
     /// Whether the first is under way.
     under_way: bool,
-    /// When the first may be sent again.
+    /// The time at which the first may be sent again.
     not_before: Option<Instant>,
 }
 
@@ -35,7 +35,7 @@ impl Outbox {
         self.items.len()
     }
 
-    /// Adds something at the end; `known` when people know already that it waits.
+    /// Adds a command at the end; `known` when it was shown already as waiting.
     pub(crate) fn push(&mut self, now: Instant, write: Write, known: bool) {
         self.last += 1;
         self.items.push_back(Item {
@@ -45,7 +45,7 @@ impl Outbox {
         });
     }
 
-    /// What is to be sent now, if anything; it is under way from then on.
+    /// The command to send now, if there is one; it is under way from then on.
     pub(crate) fn next(&mut self, now: Instant) -> Option<Write> {
         if self.under_way || self.not_before.is_some_and(|at| now < at) {
             return None;
@@ -128,14 +128,14 @@ impl Outbox {
         self.not_before = Some(until);
     }
 
-    /// When a [`tick`](Self::tick) is due.
+    /// The time at which a [`tick`](Self::tick) is due.
     pub(crate) fn alarm(&self) -> Option<Instant> {
         let slow = self.items.iter().filter_map(|item| item.slow_at).min();
         let again = self.not_before.filter(|_| !self.items.is_empty());
         slow.into_iter().chain(again).min()
     }
 
-    /// Time has passed: gives what has become slow, each once.
+    /// Time has passed: gives the commands that have become slow, each once.
     pub(crate) fn tick(&mut self, now: Instant) -> Vec<Write> {
         self.not_before.take_if(|at| *at <= now);
         let slow = self.items.iter_mut().filter_map(|item| {
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn one_thing_is_under_way_at_a_time_in_order() {
+    fn commands_are_sent_one_at_a_time_in_order() {
         let now = Instant::now();
         let mut outbox = Outbox::default();
         outbox.push(now, say("one"), false);
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_put_off_stays_the_first_and_goes_when_its_time_has_come() {
+    fn a_command_that_is_put_off_stays_the_first_and_is_sent_when_due() {
         let now = Instant::now();
         let later = now + Duration::from_secs(5);
         let mut outbox = Outbox::default();
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_for_a_message_under_way_learns_its_number_or_goes_with_it() {
+    fn a_command_for_a_message_under_way_gets_its_number_or_is_dropped_with_it() {
         let now = Instant::now();
         for stored in [true, false] {
             let mut outbox = Outbox::default();
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_slow_is_said_once_and_only_if_people_do_not_know() {
+    fn a_slow_command_is_reported_once_unless_it_was_shown_as_waiting() {
         let now = Instant::now();
         let mut outbox = Outbox::default();
         outbox.push(now, say("known"), true);

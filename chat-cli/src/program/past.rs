@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chat_core::{Entry, EntryBody, HistoryPage, Seq, UserId};
 
-/// What is not shown.
+/// The entries that are not shown.
 #[derive(Debug, Default)]
 pub(crate) struct Past {
     /// Entries that were read from the server and are not shown, in ascending order.
@@ -191,14 +191,14 @@ mod tests {
     }
 
     #[test]
-    fn what_was_read_before_need_not_be_seen_again() {
+    fn messages_that_were_read_before_do_not_count_as_unseen() {
         let (past, shown, unseen) = begin(page(1..=50, true), 20, 30);
         assert_eq!((shown, unseen), (20, None));
         assert!(past.is_seen());
     }
 
     #[test]
-    fn more_than_a_page_is_asked_of_the_server() {
+    fn entries_before_the_first_page_are_requested_from_the_server() {
         let (mut past, _, unseen) = begin(page(101..=300, true), 20, 90);
         let expected = Unseen {
             count: 180,
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_that_were_left_out_are_not_seen() {
+    fn skipped_entries_do_not_count_as_seen() {
         let (mut past, _, _) = begin(page(1..=5, false), 20, 5);
         past.skip(Seq(6), Seq(10_000));
         assert!(!past.is_seen());

@@ -1,12 +1,12 @@
-//! Whether the other user is online, as people are shown it. No input or output.
+//! The presence of the other user, as people are shown it. No input or output.
 
 use std::time::Duration;
 
 use chat_core::Presence;
 use tokio::time::Instant;
 
-/// How long the other has to be away before it is shown: a device that changes networks, or a
-/// server that starts again, is soon back.
+/// The time for which the other has to be away before it is shown: a device that changes networks,
+/// or a server that starts again, is soon back.
 const LASTS: Duration = Duration::from_secs(2);
 
 /// The presence that was shown last, and the one that is shown if it lasts.
@@ -36,7 +36,7 @@ impl Peer {
         Some(presence)
     }
 
-    /// When [`lasted`](Self::lasted) is due.
+    /// The time at which [`lasted`](Self::lasted) is due.
     pub(crate) fn alarm(&self) -> Option<Instant> {
         self.away.as_ref().map(|(when, _)| *when)
     }
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_back_within_a_moment_was_never_away() {
+    fn a_peer_that_is_back_within_two_seconds_is_not_shown_as_away() {
         let now = Instant::now();
         let mut peer = Peer::default();
         assert_eq!(peer.changed(now, bob(true)), Some(bob(true)));
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn that_the_other_is_not_there_is_shown_at_the_start() {
+    fn a_peer_that_is_offline_at_the_start_is_shown_so_at_once() {
         let mut peer = Peer::default();
         assert_eq!(peer.changed(Instant::now(), bob(false)), Some(bob(false)));
     }

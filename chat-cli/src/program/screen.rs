@@ -22,7 +22,7 @@ const PROMPT: &str = "> ";
 /// Columns and rows of the terminal.
 pub(crate) type Size = (usize, usize);
 
-/// What is at the bottom, and how much of it stands above the cursor.
+/// The rows at the bottom, and how many of them are above the cursor.
 #[derive(Debug)]
 pub(crate) struct Screen {
     peer: String,
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_printed_stands_above_what_is_being_written() {
+    fn a_printed_line_appears_above_the_line_being_typed() {
         let (mut screen, mut tty) = (screen(), Tty::new(SIZE.0));
         tty.write(&screen.type_in(b"half a line", SIZE).0);
         tty.write(&screen.print("18:22 bob: hi", SIZE));

@@ -1,4 +1,4 @@
-//! What the program shows, as a line for people or as JSON for scripts.
+//! The output of the program, as lines for people or as JSON for scripts.
 
 use std::{
     fmt::Write as _,
@@ -87,7 +87,7 @@ pub(crate) enum Shown {
     Day(DateTime<Utc>),
 }
 
-/// How far an own message has got.
+/// The state of an own message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum State {
     Sent,
@@ -241,7 +241,7 @@ fn entry_line(
     })
 }
 
-/// Whether a user is online, and if not, when they were last seen.
+/// A line that says whether a user is online, and if not, when they were last seen.
 pub(crate) fn presence_line(presence: &Presence) -> String {
     let user = clean(presence.user.as_str());
     match (presence.online, presence.last_seen) {

@@ -38,7 +38,7 @@ impl Tty {
         }
     }
 
-    /// What stands on it.
+    /// The lines on it.
     pub(crate) fn lines(&self) -> Vec<String> {
         let lines = self.rows.iter().map(|row| {
             let line: String = row.iter().filter(|c| **c != HALF).collect();

@@ -112,7 +112,7 @@ impl View {
         std::mem::take(&mut self.acts)
     }
 
-    /// How the conversation ended, once it has.
+    /// The end of the conversation, once it has come.
     pub(crate) fn outcome(&mut self) -> Option<Outcome> {
         let settled = self.messages.alarm().is_none();
         let asks = self.outbox.len() > 0 || self.past.is_asked();
@@ -123,7 +123,7 @@ impl View {
         self.outcome.take()
     }
 
-    /// How the program ends after that, when what waited had a moment to be sent.
+    /// The end of the program after that, when waiting messages had a moment to be sent.
     pub(crate) fn parted(&self, outcome: Outcome) -> Outcome {
         let waiting = self.outbox.len();
         let unsent = waiting + self.failed;
@@ -134,7 +134,7 @@ impl View {
         }
     }
 
-    /// Whether something may still be sent that waits.
+    /// Whether a command that waits may still be sent.
     pub(crate) fn is_sending(&self) -> bool {
         self.outbox.len() > 0 && self.connection == Connection::Up
     }
@@ -149,7 +149,7 @@ impl View {
         !self.ending && self.outbox.len() < WAITING
     }
 
-    /// When [`Happened::Alarm`] is due.
+    /// The time at which [`Happened::Alarm`] is due.
     pub(crate) fn alarm(&self) -> Option<Instant> {
         let alarms = [
             self.messages.alarm(),

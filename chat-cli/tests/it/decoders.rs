@@ -1,4 +1,4 @@
-//! The fuzz targets, for a moment each and without a fuzzer: good inputs, spoilt here and there.
+//! The fuzz targets, for a moment each and without a fuzzer: good inputs, damaged in some places.
 
 use proptest::{
     collection::vec,
@@ -12,7 +12,7 @@ use proptest::{
 #[path = "../../../fuzz/targets.rs"]
 mod targets;
 
-/// Bytes that mean something to a decoder, and bytes that mean nothing.
+/// Bytes that mean something to a decoder, and any others.
 fn splinter() -> impl Strategy<Value = Vec<u8>> {
     let telling: &[&[u8]] = &[
         b"\"",

@@ -1,5 +1,5 @@
-//! The client library over connections that break and over TLS, the program from outside and under a
-//! terminal, and what decoders make of spoilt bytes.
+//! The tests of the client library over connections that break and over TLS, of the program from
+//! outside and under a terminal, and of the decoders with damaged bytes.
 #![allow(
     clippy::expect_used,
     clippy::panic,

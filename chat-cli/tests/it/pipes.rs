@@ -1,4 +1,4 @@
-//! What a pipe or a script gives the program, and what becomes of it.
+//! The program at the end of a pipe and under a script: lines that wait, are refused, or are commands.
 
 use std::{
     net::Ipv4Addr,
@@ -65,7 +65,7 @@ async fn lines_beyond_the_limit_wait_and_are_sent_in_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_text_that_fits_into_no_frame_is_refused_and_the_others_are_sent() {
+async fn a_text_larger_than_a_frame_is_refused_and_the_others_are_sent() {
     let server = Server::start(&[]).await;
     let long = "x".repeat(66_000);
     let input = format!("before\n{long}\nafter\n");
@@ -80,7 +80,7 @@ async fn a_text_that_fits_into_no_frame_is_refused_and_the_others_are_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_refuses_what_fits_into_no_frame_and_keeps_its_connection() {
+async fn a_client_refuses_a_command_larger_than_a_frame_and_keeps_its_connection() {
     let server = Server::start(&[]).await;
     let url = format!("http://{}", server.address);
     let (alice, mut events) = Client::connect(url, "alice").unwrap();
@@ -123,7 +123,7 @@ async fn a_byte_order_mark_and_blanks_before_a_json_command_are_left_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_line_that_is_no_text_is_refused_and_the_others_are_sent() {
+async fn a_line_that_is_not_utf_8_is_refused_and_the_others_are_sent() {
     let server = Server::start(&[]).await;
     let output = run(
         &server.address.to_string(),
@@ -138,7 +138,7 @@ async fn a_line_that_is_no_text_is_refused_and_the_others_are_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_script_asks_for_what_was_before_and_has_then_read_it() {
+async fn a_script_has_read_the_earlier_entries_that_it_asked_for() {
     let server = Server::start(&[]).await;
     let mut bob = server.connect("bob").await;
     bob.open("alice").await;
@@ -163,7 +163,7 @@ async fn a_script_asks_for_what_was_before_and_has_then_read_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_name_that_no_host_has_is_said_at_once() {
+async fn an_unknown_host_name_is_reported_at_once() {
     let start = Instant::now();
     let output = run("no-such-host.invalid", "alice bob", "hello\n").await;
     let said = text(output.stderr);

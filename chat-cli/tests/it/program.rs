@@ -23,7 +23,7 @@ async fn serve(args: &[&str]) -> Node {
     node
 }
 
-/// The program, which is to talk to this server.
+/// The program as a client of this server.
 fn cli_of(server: &Node, args: &str) -> Command {
     let mut command = cli(args);
     command.env("CHAT_SERVER", format!("http://{}", server.address()));
@@ -58,7 +58,7 @@ async fn run(mut command: Command, input: &str) -> Output {
         .unwrap()
 }
 
-/// A program that goes on.
+/// The program under a script that reads and writes line by line.
 struct Script {
     process: Child,
     input: Option<ChildStdin>,
@@ -112,12 +112,12 @@ impl Script {
 }
 
 #[tokio::test]
-async fn two_scripts_chat_and_see_what_becomes_of_a_message() {
+async fn two_scripts_chat_and_see_how_far_a_message_has_got() {
     let server = serve(&["--rate-limit", "off"]).await;
     let mut bob = Script::start(cli_of(&server, "bob alice --json --follow"));
     assert_eq!(bob.next("connected").await["room"], "alice,bob");
     let mut alice = Script::start(cli_of(&server, "alice bob --json"));
-    // A device that comes and goes within a moment is not told of.
+    // The presence of a device that comes and goes within a moment is not announced.
     while bob.next("presence").await["online"] != true {}
     alice.say("hello").await;
     let sent = alice.next("sent").await;
@@ -183,7 +183,7 @@ async fn killing_the_server_loses_repeats_and_reorders_nothing() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_told_with_its_wait_and_in_the_exit_code() {
+async fn a_refusal_is_shown_with_its_wait_and_sets_the_exit_code() {
     let server = serve(&["--rate-limit", "2/60s", "--mute", "5s"]).await;
     let output = run(cli_of(&server, "alice bob --json"), "one\ntwo\nthree\n").await;
     assert_eq!(output.status.code(), Some(1));
@@ -203,7 +203,7 @@ async fn a_refusal_is_told_with_its_wait_and_in_the_exit_code() {
 }
 
 #[tokio::test]
-async fn a_pipe_shows_plain_lines_and_nothing_that_a_terminal_obeys() {
+async fn a_pipe_shows_plain_lines_without_control_characters() {
     let server = serve(&["--rate-limit", "off"]).await;
     let output = run(cli_of(&server, "alice bob"), "evil\u{202e}text\n/quit\n").await;
     assert_eq!(output.status.code(), Some(0));
@@ -241,7 +241,7 @@ async fn wrong_usage_is_explained_and_exits_with_2() {
 }
 
 #[tokio::test]
-async fn without_a_server_a_script_gives_up_and_a_web_server_is_none() {
+async fn a_script_gives_up_without_a_server_and_on_a_server_that_has_no_chat() {
     let nobody = format!("http://127.0.0.1:{}", free_port());
     let alone = cli(&format!("alice bob --json --patience 1 --server {nobody}"));
     let output = run(alone, "hello\n").await;

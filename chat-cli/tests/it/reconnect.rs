@@ -165,7 +165,7 @@ async fn breaks_again_and_again_lose_repeat_and_reorder_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_typed_without_a_server_is_sent_once_when_it_comes() {
+async fn messages_queued_without_a_server_are_sent_once_when_it_comes_up() {
     let down = Arc::new(AtomicBool::new(true));
     let breaks = Arc::clone(&down);
     let engine = engine();

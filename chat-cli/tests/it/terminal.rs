@@ -1,4 +1,4 @@
-//! The program as a person has it: under a pseudo-terminal, with what stands on the screen.
+//! The program under a pseudo-terminal, tested by the keys of a person and the lines on the screen.
 
 use std::{
     fs::File,
@@ -25,7 +25,7 @@ use tty::Tty;
 
 const ROOM: &str = "alice,bob";
 
-/// Somebody at a terminal of 80 columns, with the program in it.
+/// A person at a terminal in which the program runs.
 struct Person {
     process: Child,
     keyboard: File,
@@ -101,7 +101,7 @@ impl Person {
         until(text, async || self.shows(text)).await;
     }
 
-    /// Leaves, and gives what stood on the screen and the exit code.
+    /// Leaves; returns the lines on the screen and the exit code.
     async fn leaves(mut self) -> (Vec<String>, Option<i32>) {
         self.types("\x03");
         let mut status = None;
@@ -142,7 +142,7 @@ async fn alice_at(server: &Server) -> Person {
     alice
 }
 
-/// Alice behind a way to the server that can be cut.
+/// Alice behind a proxy that can cut her connection.
 async fn alice_behind(proxy: &Proxy) -> Person {
     let alice = Person::start(proxy.address(), "alice", "bob");
     alice.sees("online: alice").await;
@@ -171,7 +171,7 @@ async fn lines_typed_before_the_prompt_are_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_byte_that_is_no_text_is_replaced_and_the_program_goes_on() {
+async fn an_invalid_byte_is_replaced_and_the_program_goes_on() {
     let server = Server::start(&[]).await;
     let mut alice = alice_at(&server).await;
     alice.types(b"caf\xe9 au lait\r");
@@ -230,7 +230,7 @@ async fn a_paste_is_one_message_and_keeps_its_slashes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_command_is_for_the_message_that_waits_last_and_says_which() {
+async fn a_command_is_for_the_last_message_that_waits_and_names_it() {
     let server = Server::start(&[]).await;
     let proxy = Proxy::to(server.address).await;
     let mut alice = alice_behind(&proxy).await;
@@ -266,7 +266,7 @@ async fn a_command_for_a_message_on_its_way_is_carried_out_when_it_is_stored() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn delete_twice_takes_the_last_two_back_and_says_which() {
+async fn two_deletions_take_back_the_last_two_messages_and_name_them() {
     let server = Server::start(&[]).await;
     let mut alice = alice_at(&server).await;
     alice.types("one\rtwo\rthree\r");
@@ -290,7 +290,7 @@ async fn delete_twice_takes_the_last_two_back_and_says_which() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_what_was_shown_is_read() {
+async fn only_messages_that_were_shown_are_read() {
     let server = Server::start(&[]).await;
     let mut bob = server.connect("bob").await;
     bob.open("alice").await;
@@ -306,7 +306,7 @@ async fn only_what_was_shown_is_read() {
     while bob.event("receipt").await["delivered"] != 50 {}
     alice.types("/more\r");
     alice.sees("bob: message 1").await;
-    // The first receipt that says something about reading says that all is read.
+    // The first receipt with a read watermark has all messages read.
     let receipt = loop {
         let receipt = bob.event("receipt").await;
         if receipt["read"] != 0 {
@@ -333,7 +333,7 @@ async fn a_message_without_an_answer_is_shown_after_a_moment() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_text_that_fits_into_no_frame_is_refused_and_the_conversation_goes_on() {
+async fn a_text_larger_than_a_frame_is_refused_and_the_conversation_goes_on() {
     let server = Server::start(&[]).await;
     let mut alice = alice_at(&server).await;
     let long = "x".repeat(66_000);
@@ -350,7 +350,7 @@ async fn a_text_that_fits_into_no_frame_is_refused_and_the_conversation_goes_on(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_terminal_is_given_back_with_nothing_of_the_prompt_left() {
+async fn the_terminal_is_restored_without_a_trace_of_the_prompt() {
     let server = Server::start(&[]).await;
     let mut alice = alice_at(&server).await;
     alice.types("half a line");

@@ -36,7 +36,7 @@ fn file(name: &str) -> PathBuf {
         .collect()
 }
 
-/// The address of something that ends TLS in front of a server, as a proxy does.
+/// The address of a proxy that terminates TLS in front of a server.
 async fn tls_before(server: SocketAddr) -> SocketAddr {
     let certificates: Vec<_> = CertificateDer::pem_file_iter(file("server.pem"))
         .unwrap()
@@ -73,7 +73,7 @@ async fn next(events: &mut Events) -> ClientEvent {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_and_the_program_talk_over_tls_with_an_authority_of_ones_own() {
+async fn a_client_and_the_program_talk_over_tls_with_a_private_authority() {
     let server = Server::start(&[]).await;
     let address = tls_before(server.address).await;
     for url in [
@@ -105,7 +105,7 @@ async fn a_client_and_the_program_talk_over_tls_with_an_authority_of_ones_own() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_certificate_that_leads_to_no_trusted_authority_is_not_taken() {
+async fn a_certificate_of_an_untrusted_authority_is_refused() {
     let server = Server::start(&[]).await;
     let address = tls_before(server.address).await;
     let url = format!("https://localhost:{}", address.port());
@@ -126,7 +126,7 @@ async fn a_certificate_that_leads_to_no_trusted_authority_is_not_taken() {
     }
 }
 
-/// A server that says welcome and closes each connection, for its token ran out.
+/// A server that welcomes each connection and closes it because its token ran out.
 async fn forgetful() -> (SocketAddr, Arc<std::sync::Mutex<Vec<String>>>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -194,7 +194,7 @@ async fn a_token_that_runs_out_is_renewed_for_the_next_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_token_command_says_who_the_user_is() {
+async fn the_token_command_decides_the_user() {
     let server = Server::start(&[]).await;
     for (command, code, says) in [
         ("printf 'alice\\nmore\\n'", Some(0), ""),

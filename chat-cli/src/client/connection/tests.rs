@@ -245,7 +245,7 @@ fn now_is(connection: &mut Connection<'_>, now: Instant) {
 }
 
 #[test]
-fn silence_is_asked_after_at_30_s_and_ends_the_connection_at_45_s() {
+fn silence_is_pinged_after_30_s_and_ends_the_connection_after_45_s() {
     let (mut lasting, start) = (lasting(), Instant::now());
     let mut connection = welcomed(&mut lasting, start);
     let quiet = connection.alarm(start);

@@ -1,4 +1,4 @@
-//! What the view makes of the user's wishes, and of the answers to them.
+//! The view's part for the user's commands, and for the answers to them.
 
 use std::time::Duration;
 
@@ -150,8 +150,8 @@ impl View {
     }
 }
 
-/// How long the user's limits make a message wait. A person decides whether to wait, and so does a
-/// script; lines from a pipe wait.
+/// The time that the user's limits make a message wait. A person decides whether to wait, and so
+/// does a script; lines from a pipe wait.
 fn limited(error: &RequestError) -> Option<Duration> {
     match error.code() {
         Some(ErrorCode::RateLimited | ErrorCode::Muted) => error.retry_after(),

@@ -1,4 +1,4 @@
-//! What the view makes of events and answers of the server.
+//! The view's part for events and answers of the server.
 
 use std::{sync::Arc, time::Duration};
 

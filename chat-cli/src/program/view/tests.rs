@@ -159,7 +159,7 @@ fn the_program_ends_when_the_input_has_ended_and_every_message_is_shown() {
 }
 
 #[test]
-fn what_was_not_sent_is_counted_at_the_end() {
+fn unsent_messages_are_counted_at_the_end() {
     let mut view = view(Reader::Pipe).greeted_with(Vec::new());
     view.sees(say("one"));
     view.sees(say("two"));
@@ -270,7 +270,7 @@ fn offline_after(text: &str) -> View {
 }
 
 #[test]
-fn a_command_without_a_connection_is_for_the_message_that_waits_last() {
+fn a_command_without_a_connection_is_for_the_last_message_that_waits() {
     let mut view = offline_after("keep me");
     assert_eq!(
         lines(&view.sees(say("oops"))),
@@ -367,7 +367,7 @@ fn a_line_beyond_the_limit_waits_in_a_pipe_and_is_refused_to_a_person_and_a_scri
 }
 
 #[test]
-fn entries_that_were_left_out_are_not_read_until_they_are_shown() {
+fn skipped_entries_are_not_read_until_they_are_shown() {
     let mut view = view(Reader::Person).greeted_with(Vec::new());
     let skipped = ClientEvent::Skipped {
         room: room(),
