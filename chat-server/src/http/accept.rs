@@ -6,6 +6,7 @@
 use std::{convert::Infallible, net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body};
+use futures_util::FutureExt;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -80,8 +81,17 @@ async fn serve(
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(settle.clone());
         let turn = turns.begin();
-        let answer = router.clone().oneshot(request.map(Body::new));
-        async { Ok::<_, Infallible>(answer.await?.map(|body| Served::new(body, turn))) }
+        let mut answer = Box::pin(router.clone().oneshot(request.map(Body::new)));
+        // Hyper drops an answer before its first step if it reads the request and the end of the
+        // connection at once. A poll of the old protocol that is broken off has to be seen nevertheless.
+        let first_step = answer.as_mut().now_or_never();
+        async move {
+            let answer = match first_step {
+                Some(answer) => answer,
+                None => answer.await,
+            };
+            Ok::<_, Infallible>(answer?.map(|body| Served::new(body, turn)))
+        }
     });
     let connection = http
         .serve_connection(TokioIo::new(stream), service)

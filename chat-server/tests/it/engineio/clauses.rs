@@ -178,6 +178,22 @@ async fn a_poll_that_is_broken_off_ends_the_session() {
 }
 
 #[tokio::test]
+async fn a_poll_that_comes_together_with_the_end_of_its_connection_ends_the_session() {
+    let server = Server::start(&[]).await;
+    let session = Polling::connected(&server).await;
+    let mut poll = server.tcp().await;
+    let head = format!(
+        "GET /socket.io/?{} HTTP/1.1\r\nhost: x\r\n\r\n",
+        session.query()
+    );
+    poll.write_all(head.as_bytes()).await.unwrap();
+    drop(poll);
+    // As unknown, or as the second poll of a session that ends.
+    assert_eq!(session.get().await.0, 400);
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn an_invalid_packet_ends_the_session() {
     let server = Server::start(&[]).await;
     for body in [
