@@ -17,15 +17,8 @@ const SINGLE: [HeaderName; 4] = [
     header::CONTENT_TYPE,
 ];
 
-/// Refuses a request whose head can be understood in two ways (RFC 9112, 3.2).
-pub(super) async fn refuse_ambiguous(request: Request, next: Next) -> Response {
-    match check(request.version(), request.headers()) {
-        Ok(()) => next.run(request).await,
-        Err(why) => Failure::new(StatusCode::BAD_REQUEST, why).into_response(),
-    }
-}
-
-fn check(version: Version, headers: &HeaderMap) -> Result<(), String> {
+/// What is wrong with a head that can be understood in two ways (RFC 9112, 3.2).
+pub(super) fn check(version: Version, headers: &HeaderMap) -> Result<(), String> {
     for name in SINGLE {
         if headers.get_all(&name).iter().nth(1).is_some() {
             return Err(format!("the header `{name}` is there twice"));

@@ -48,10 +48,19 @@ pub(crate) fn router(app: App) -> Router {
             status::count_refusal,
         ))
         .layer(cors(&app.settings))
-        .layer(middleware::from_fn(head::refuse_ambiguous))
+        .layer(middleware::from_fn(refuse_ambiguous))
         .layer(CatchPanicLayer::new())
         .layer(middleware::map_response(head::keep_private))
         .with_state(app)
+}
+
+/// Refuses a request whose head can be understood in two ways.
+async fn refuse_ambiguous(request: Request, next: Next) -> Response {
+    match head::check(request.version(), request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(why) => legacy::bad_request(request.uri().path())
+            .unwrap_or_else(|| Failure::new(StatusCode::BAD_REQUEST, why).into_response()),
+    }
 }
 
 /// A connection that has sent a request is new no longer; a native WebSocket is until its `hello`.

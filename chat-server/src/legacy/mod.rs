@@ -9,6 +9,7 @@ pub mod import;
 mod last_messages;
 mod socketio;
 
+use axum::response::Response;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub(crate) use self::socketio::routes as socketio;
@@ -18,6 +19,13 @@ use crate::http::app::App;
 /// True for a path of the old server, whose pages may send credentials.
 pub(crate) fn serves(path: &str) -> bool {
     ["/lastmessages", "/socket.io", "/socket.io/"].contains(&path)
+}
+
+/// The answer to a bad request to Socket.IO, which has errors of its own; `None` for any other path.
+pub(crate) fn bad_request(path: &str) -> Option<Response> {
+    ["/socket.io", "/socket.io/"]
+        .contains(&path)
+        .then(socketio::bad_request)
 }
 
 /// `GET /lastmessages`, the one HTTP request of the old clients.

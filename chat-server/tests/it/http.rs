@@ -33,7 +33,13 @@ async fn a_request_has_one_host_without_user_and_path() {
             let request = format!("GET {path} HTTP/1.1\r\nconnection: close\r\n{host}\r\n");
             let answer = server.exchange(request.as_bytes()).await;
             assert!(answer.starts_with("HTTP/1.1 400"), "{request}{answer}");
-            assert!(answer.contains(r#""code":100"#), "{request}{answer}");
+            // Socket.IO has errors of its own.
+            let code = if path.starts_with("/socket.io") {
+                r#""code":3,"#
+            } else {
+                r#""code":100,"#
+            };
+            assert!(answer.contains(code), "{request}{answer}");
         }
     }
 }
@@ -51,7 +57,12 @@ async fn a_second_authorization_or_origin_is_refused() {
             (json.repeat(2), "content-type"),
         ] {
             let (status, _, body) = server.http(&format!("GET {path}"), &twice, "").await;
-            assert!(status == 400 && body.contains(name), "{path}: {body}");
+            let says = if path.starts_with("/socket.io") {
+                "Bad request"
+            } else {
+                name
+            };
+            assert!(status == 400 && body.contains(says), "{path}: {body}");
         }
     }
     let preflight = format!("access-control-request-method: GET\r\n{}", origin.repeat(2));

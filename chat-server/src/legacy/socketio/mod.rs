@@ -33,7 +33,11 @@ mod upgrade;
 
 use std::sync::Arc;
 
-use axum::{Router, routing::any};
+use axum::{
+    Router,
+    response::{IntoResponse, Response},
+    routing::any,
+};
 use chat_core::Error;
 use tokio::sync::mpsc;
 
@@ -62,6 +66,11 @@ pub fn recode_packet(text: &str) -> Option<String> {
     let packet = packet::Packet::read(text).ok()?;
     // Without the digit by which Engine.IO knows a message.
     packet.encode().strip_prefix('4').map(str::to_owned)
+}
+
+/// The answer to a request that is refused before it is known whom it concerns.
+pub(crate) fn bad_request() -> Response {
+    requests::Problem::BadRequest.into_response()
 }
 
 /// Serves the old protocol under `/socket.io`, and sends its clients the list of users online.

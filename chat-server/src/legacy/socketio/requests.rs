@@ -46,7 +46,7 @@ const WAITING: usize = 4;
 
 /// The reason why a request is refused, with the number that the protocol's clients know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-enum Problem {
+pub(super) enum Problem {
     #[error("Transport unknown")]
     UnknownTransport = 0,
     #[error("Session ID unknown")]
