@@ -56,6 +56,11 @@ fn moderation(c: &mut Criterion) {
             text("Où est passé l’élève? Größere Bären übten früh, ça va très bien, señor Åse… "),
         ),
         (
+            // The largest text, of the characters that unfold to the most letters.
+            "ligatures",
+            ('\u{fdf0}'..='\u{fdfb}').cycle().take(4_000).collect(),
+        ),
+        (
             "cyrillic",
             text("Привет, как дела? Сегодня хорошая погода, пойдём гулять в парк 👍 "),
         ),

@@ -22,6 +22,7 @@ mod maintenance;
 mod metrics;
 mod nodes;
 mod old_clients;
+mod openapi;
 #[cfg(unix)]
 mod process;
 mod rest;
