@@ -10,6 +10,7 @@ pub mod maintenance;
 pub mod start;
 
 mod auth;
+mod files;
 mod http;
 mod native;
 mod rest;
@@ -18,6 +19,7 @@ mod shutdown;
 mod websocket;
 
 pub use auth::command as tokens;
+pub use files::FileError;
 pub use http::listener::Listener;
 pub use legacy::{check_event, recode_packet, recode_payload};
 pub use server::{Builder, Server};

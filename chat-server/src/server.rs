@@ -8,8 +8,9 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    auth::reload::Reloading,
+    auth::keys,
     config::{Origins, Settings},
+    files::reload::Reloading,
     http::{
         accept::accept, app::App, auth::Login, connections::Connections, listener::Listener, router,
     },
@@ -30,7 +31,7 @@ pub struct Server {
 pub struct Builder {
     engine: ChatEngine,
     login: Login,
-    keys: Option<Arc<Reloading>>,
+    keys: Option<Arc<Reloading<keys::Source>>>,
     settings: Settings,
 }
 
@@ -47,7 +48,11 @@ impl Builder {
     }
 
     /// How users log in, and the keys that this needs.
-    pub(crate) fn login(mut self, login: Login, keys: Option<Arc<Reloading>>) -> Self {
+    pub(crate) fn login(
+        mut self,
+        login: Login,
+        keys: Option<Arc<Reloading<keys::Source>>>,
+    ) -> Self {
         self.login = login;
         self.keys = keys;
         self

@@ -20,8 +20,9 @@ use chat_store_sqlite::{OpenError, SqliteStore};
 
 use crate::{
     Listener, Server,
-    auth::{self, command::KeyError, reload::Reloading},
+    auth::{self, keys},
     config::{Address, Auth, CacheUrl, Match, Settings, StoreUrl, without_password},
+    files::{FileError, reload::Reloading},
     http::auth::Login,
 };
 
@@ -61,9 +62,9 @@ pub enum StartError {
         /// The fault that was found.
         source: BackendError,
     },
-    /// The keys of the tokens can't be used.
+    /// A file that a setting names can't be used.
     #[error(transparent)]
-    Keys(#[from] KeyError),
+    File(#[from] FileError),
     /// The settings of the engine make no sense together.
     #[error(transparent)]
     Build(#[from] BuildError),
@@ -81,7 +82,7 @@ impl StartError {
     /// What the process should exit with: 2 for a wrong setting, 1 for anything else.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Words(_) | Self::Missing { .. } | Self::Keys(_) | Self::Build(_) => 2,
+            Self::Words(_) | Self::Missing { .. } | Self::File(_) | Self::Build(_) => 2,
             _ => 1,
         }
     }
@@ -141,7 +142,7 @@ pub struct Started {
     /// How users log in.
     login: Login,
     /// The keys of the tokens, when users log in by token.
-    keys: Option<Arc<Reloading>>,
+    keys: Option<Arc<Reloading<keys::Source>>>,
 }
 
 /// Listens, opens the store and the cache, and builds the engine.

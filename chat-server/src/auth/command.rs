@@ -13,12 +13,15 @@ use chat_core::{Clock, IdGen, RandomIds, Rank, SystemClock, UserId};
 use jsonwebtoken::{Header, encode};
 use pem::Pem;
 
-pub use super::{jwt::Refusal, keys::KeyError};
+pub use super::jwt::Refusal;
 use super::{
     jwt::{Audience, Claims, Jwt},
     rules, source,
 };
-use crate::config::{Algorithm, Settings};
+use crate::{
+    config::{Algorithm, Settings},
+    files::{FileError, reload::Source as _},
+};
 
 /// What a subcommand about tokens has come to, in one line.
 #[derive(Debug, thiserror::Error)]
@@ -26,7 +29,7 @@ use crate::config::{Algorithm, Settings};
 pub enum TokenError {
     /// The keys can't be used.
     #[error(transparent)]
-    Keys(#[from] KeyError),
+    Keys(#[from] FileError),
     /// A setting is missing, or the keys can't do what they should.
     #[error("{0}")]
     Usage(String),
@@ -112,11 +115,12 @@ pub fn check(settings: &Settings, token: &str) -> Result<String, TokenError> {
 ///
 /// A file that can't be written: an existing one stays.
 pub fn generate(algorithm: Algorithm, folder: &Path) -> Result<String, TokenError> {
-    fs::create_dir_all(folder).map_err(|error| KeyError::unwritten(folder, &error))?;
+    let unwritten = |path: &Path, error| FileError::new("keygen", path, error);
+    fs::create_dir_all(folder).map_err(|error| unwritten(folder, error))?;
     let failed = |_| io::Error::other("no key could be made");
     let write = |name: &str, content: &[u8]| -> Result<String, TokenError> {
         let path = folder.join(name);
-        write_new(&path, content).map_err(|error| KeyError::unwritten(&path, &error))?;
+        write_new(&path, content).map_err(|error| unwritten(&path, error))?;
         Ok(path.display().to_string())
     };
     let (private, public) = match algorithm {

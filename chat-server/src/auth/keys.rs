@@ -2,7 +2,7 @@
 
 use std::{
     fmt::Display,
-    io,
+    iter,
     path::{Path, PathBuf},
 };
 
@@ -13,8 +13,10 @@ use jsonwebtoken::{
 };
 use serde::Deserialize;
 
-use super::secret_file;
-use crate::config::Algorithm;
+use crate::{
+    config::Algorithm,
+    files::{FileError, read, reload},
+};
 
 /// The fewest bytes of an HMAC secret: as many as its hash has (RFC 7518, 3.2).
 const SECRET_BYTES: usize = 32;
@@ -35,15 +37,6 @@ pub(crate) enum Source {
     Key(PathBuf, Algorithm),
     /// A file with a set of keys (RFC 7517, 5).
     Set(PathBuf),
-}
-
-/// Keys that can't be used, in one line that names the file.
-#[derive(Debug, thiserror::Error)]
-#[error("{setting}: {file} can't be used: {why}", file = .path.display())]
-pub struct KeyError {
-    setting: &'static str,
-    path: PathBuf,
-    why: String,
 }
 
 /// A key, which is for one algorithm.
@@ -85,29 +78,31 @@ impl Source {
     }
 
     /// The file.
-    pub(crate) fn path(&self) -> &Path {
+    fn path(&self) -> &Path {
         match self {
             Self::Key(path, _) | Self::Set(path) => path,
         }
     }
+}
 
-    /// Reads the keys.
-    ///
-    /// # Errors
-    ///
-    /// [`KeyError`] says which rule they break.
-    pub(crate) fn read(&self) -> Result<KeySet, KeyError> {
-        let keys = secret_file::read(self.path())
+impl reload::Source for Source {
+    type Value = KeySet;
+
+    const NAME: &'static str = "the keys of tokens";
+
+    fn files(&self) -> impl Iterator<Item = &Path> {
+        iter::once(self.path())
+    }
+
+    fn read(&self) -> Result<KeySet, FileError> {
+        let keys = read::secret(self.path())
             .map_err(|error| error.to_string())
             .and_then(|secret| match self {
                 Self::Key(_, algorithm) => Ok(vec![Key::from_file(&secret, *algorithm)?]),
                 Self::Set(_) => from_set(secret.bytes()),
             });
-        keys.map(KeySet).map_err(|why| KeyError {
-            setting: self.setting(),
-            path: self.path().to_owned(),
-            why,
-        })
+        keys.map(KeySet)
+            .map_err(|why| FileError::new(self.setting(), self.path(), why))
     }
 }
 
@@ -280,15 +275,4 @@ fn bits(number: &[u8]) -> usize {
 
 fn text(error: impl Display) -> String {
     error.to_string()
-}
-
-impl KeyError {
-    /// Keys that can't be written there.
-    pub(crate) fn unwritten(path: &Path, error: &io::Error) -> Self {
-        Self {
-            setting: "keygen",
-            path: path.to_owned(),
-            why: error.to_string(),
-        }
-    }
 }

@@ -4,8 +4,6 @@ pub mod command;
 pub(crate) mod expiry;
 pub(crate) mod jwt;
 pub(crate) mod keys;
-pub(crate) mod reload;
-mod secret_file;
 
 use std::sync::Arc;
 
@@ -14,10 +12,15 @@ use chat_core::Clock;
 
 use self::{
     jwt::{Jwt, Rules},
-    keys::{KeyError, Source},
-    reload::Reloading,
+    keys::Source,
 };
-use crate::config::Settings;
+use crate::{
+    config::Settings,
+    files::{
+        FileError,
+        reload::{Reloading, Source as _},
+    },
+};
 
 /// The login by tokens that the settings describe, and the state of its keys.
 ///
@@ -27,7 +30,7 @@ use crate::config::Settings;
 pub(crate) fn login_by_token(
     settings: &Settings,
     clock: Arc<dyn Clock>,
-) -> Result<(Jwt, Arc<Reloading>), KeyError> {
+) -> Result<(Jwt, Arc<Reloading<Source>>), FileError> {
     let source = source(settings);
     let keys = Arc::new(ArcSwap::from_pointee(source.read()?));
     let reloading = Arc::new(Reloading::new(source, Arc::downgrade(&keys)));

@@ -7,8 +7,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{auth::Login, metrics::Metrics};
 use crate::{
-    auth::reload::Reloading,
+    auth::keys,
     config::{Address, Settings},
+    files::reload::Reloading,
 };
 
 #[derive(Debug, Clone)]
@@ -16,7 +17,7 @@ pub(crate) struct App {
     pub(crate) engine: ChatEngine,
     pub(crate) login: Login,
     /// The keys of the tokens, when users log in by token.
-    pub(crate) keys: Option<Arc<Reloading>>,
+    pub(crate) keys: Option<Arc<Reloading<keys::Source>>>,
     pub(crate) settings: Arc<Settings>,
     /// Where the server listens; `None` while its routes are nested in another one.
     pub(crate) address: Option<Address>,

@@ -5,7 +5,10 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::auth::{command::generate, keys::Source};
+use crate::{
+    auth::{command::generate, keys::Source},
+    files::reload::Source as _,
+};
 
 const SECRET: &[u8] = b"a secret of the tests, of 32 and more bytes";
 

@@ -1,6 +1,8 @@
-//! Keys that are read again while the server runs: when the process gets SIGHUP, and when their file changes.
+//! Files that are read again while the server runs: when the process gets SIGHUP, and when they change.
 
 use std::{
+    fmt::Debug,
+    path::Path,
     sync::{
         Weak,
         atomic::{AtomicBool, Ordering},
@@ -11,16 +13,35 @@ use std::{
 use arc_swap::ArcSwap;
 use chat_core::metrics::Counter;
 
-use super::keys::{KeySet, Source};
+use super::FileError;
 
-/// How often the file is looked at.
+/// How often the files are looked at.
 const LOOK: Duration = Duration::from_secs(10);
 
-/// Keys, and whether the last attempt to read them again failed.
+/// One or more files that are read together.
+pub(crate) trait Source: Debug {
+    /// The value that they hold.
+    type Value;
+
+    /// The value's name in the log.
+    const NAME: &'static str;
+
+    /// Their names.
+    fn files(&self) -> impl Iterator<Item = &Path>;
+
+    /// Reads them.
+    ///
+    /// # Errors
+    ///
+    /// The first fault of one of them.
+    fn read(&self) -> Result<Self::Value, FileError>;
+}
+
+/// A value in use that comes from files, and whether the last attempt to read them again failed.
 #[derive(Debug)]
-pub(crate) struct Reloading {
-    source: Source,
-    keys: Weak<ArcSwap<KeySet>>,
+pub(crate) struct Reloading<S: Source> {
+    source: S,
+    value: Weak<ArcSwap<S::Value>>,
     failing: AtomicBool,
     pub(crate) failures: Counter,
 }
@@ -28,58 +49,62 @@ pub(crate) struct Reloading {
 /// What tells one version of a file from another.
 type Version = Option<(SystemTime, u64)>;
 
-impl Reloading {
-    pub(crate) fn new(source: Source, keys: Weak<ArcSwap<KeySet>>) -> Self {
+impl<S: Source> Reloading<S> {
+    pub(crate) fn new(source: S, value: Weak<ArcSwap<S::Value>>) -> Self {
         Self {
             source,
-            keys,
+            value,
             failing: AtomicBool::new(false),
             failures: Counter::default(),
         }
     }
 
-    /// Whether the keys in use are older than the file, which can't be used.
+    /// Whether the value in use is older than the files, which can't be used.
     pub(crate) fn is_failing(&self) -> bool {
         self.failing.load(Ordering::Relaxed)
     }
 
-    /// Follows the file until nobody uses the keys any more.
+    /// Follows the files until nobody uses the value any more.
     pub(crate) async fn follow(&self) {
         let mut hangup = Hangup::new();
-        let mut seen = self.version();
-        while self.keys.strong_count() > 0 {
+        let mut seen = self.versions();
+        while self.value.strong_count() > 0 {
             let asked = tokio::time::timeout(LOOK, hangup.next()).await.is_ok();
-            let version = self.version();
-            if asked || version != seen {
-                seen = version;
+            let versions = self.versions();
+            if asked || versions != seen {
+                seen = versions;
                 self.read();
             }
         }
     }
 
-    fn version(&self) -> Version {
-        let metadata = std::fs::metadata(self.source.path()).ok()?;
-        Some((metadata.modified().ok()?, metadata.len()))
+    fn versions(&self) -> Vec<Version> {
+        self.source.files().map(version).collect()
     }
 
-    /// Reads the file; one that can't be used leaves the keys as they are.
+    /// Reads the files; one that can't be used leaves the value as it is.
     fn read(&self) {
-        let Some(keys) = self.keys.upgrade() else {
+        let Some(value) = self.value.upgrade() else {
             return;
         };
         match self.source.read() {
             Ok(read) => {
-                keys.store(read.into());
+                value.store(read.into());
                 self.failing.store(false, Ordering::Relaxed);
-                tracing::info!(file = %self.source.path().display(), "the keys were read again");
+                tracing::info!("{} were read again", S::NAME);
             }
             Err(error) => {
                 self.failures.add(1);
                 self.failing.store(true, Ordering::Relaxed);
-                tracing::error!(%error, "the keys stay as they were");
+                tracing::error!(%error, "{} stay as they were", S::NAME);
             }
         }
     }
+}
+
+fn version(file: &Path) -> Version {
+    let metadata = std::fs::metadata(file).ok()?;
+    Some((metadata.modified().ok()?, metadata.len()))
 }
 
 /// The signal that asks a server to read its files again; never, where the system has none.
