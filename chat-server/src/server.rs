@@ -2,7 +2,7 @@
 
 use std::{future::Future, io, sync::Arc, time::Duration};
 
-use axum::Router;
+use axum::{Router, middleware};
 use chat_core::{ChatEngine, port::Authenticator};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -12,7 +12,8 @@ use crate::{
     config::{Origins, Settings},
     files::reload::Reloading,
     http::{
-        accept::accept, app::App, auth::Login, connections::Connections, listener::Listener, router,
+        accept::accept, app::App, auth::Login, connections::Connections, listener::Listener,
+        router, tls,
     },
 };
 
@@ -60,8 +61,9 @@ impl Builder {
 
     /// The settings of the protocols. Default `Settings::default()`.
     ///
-    /// Those that are the engine's, such as `rate-limit`, `store` and `cache`, are not looked at:
-    /// [`Settings::engine`] gives them to an engine, and [`start`](crate::start::start) builds one from all.
+    /// Those that are the engine's, such as `rate-limit`, `store` and `cache`, and those that are the
+    /// listener's, such as `listen` and `tls-cert-file`, are not looked at: [`Settings::engine`] gives the
+    /// former to an engine, and [`start`](crate::start::start) makes an engine and a listener from all.
     pub fn settings(mut self, settings: Settings) -> Self {
         self.settings = settings;
         self
@@ -75,6 +77,7 @@ impl Builder {
                 engine: self.engine,
                 login: self.login,
                 keys: self.keys,
+                tls: None,
                 settings: Arc::new(self.settings),
                 address: None,
                 tasks: TaskTracker::new(),
@@ -136,6 +139,7 @@ impl Server {
         let listener = listener.into();
         let app = App {
             address: Some(listener.address()?),
+            tls: listener.tls().cloned(),
             ..self.app.clone()
         };
         let _dropped = app.stop.clone().drop_guard();
@@ -151,7 +155,12 @@ impl Server {
             let stop = stop.clone();
             tokio::spawn(async move { stop.run_until_cancelled(keys.follow()).await });
         }
-        let router = router::router(app);
+        let mut router = router::router(app);
+        if let Some(tls) = listener.tls().cloned() {
+            router = router.layer(middleware::map_response(tls::be_strict));
+            let stop = stop.clone();
+            tokio::spawn(async move { stop.run_until_cancelled(tls.reloading.follow()).await });
+        }
         tasks.spawn(accept(
             listener,
             router,

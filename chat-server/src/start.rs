@@ -23,7 +23,7 @@ use crate::{
     auth::{self, keys},
     config::{Address, Auth, CacheUrl, Match, Settings, StoreUrl, without_password},
     files::{FileError, reload::Reloading},
-    http::auth::Login,
+    http::{auth::Login, tls::Tls},
 };
 
 /// Why the server can't start, in one line.
@@ -157,6 +157,10 @@ pub async fn start(settings: &Settings) -> Result<Started, StartError> {
         address: settings.listen.clone(),
         source,
     })?;
+    let listener = match (&settings.tls_cert_file, &settings.tls_key_file) {
+        (Some(certificates), Some(key)) => listener.with_tls(Tls::open(certificates, key)?),
+        _ => listener,
+    };
     let words = match &settings.moderation_words {
         Some(path) => WordList::open(path)?,
         None => WordList::new(DEFAULT_WORDS)?,
@@ -255,7 +259,10 @@ impl Started {
     /// The lines that a person reads at start: the address, the store, how to log in, how to stop.
     pub fn greeting(&self, settings: &Settings) -> impl Display {
         let place = match self.listener.address() {
-            Ok(Address::Tcp(address)) => format!("http://{address}"),
+            Ok(Address::Tcp(address)) => match self.listener.tls() {
+                Some(_) => format!("https://{address}"),
+                None => format!("http://{address}"),
+            },
             Ok(socket) => socket.to_string(),
             Err(_) => settings.listen.to_string(),
         };

@@ -105,7 +105,7 @@ pub async fn greeted(mut command: Command) -> Greeted {
             break;
         }
     }
-    let address = greeting.split("http://").nth(1);
+    let address = greeting.split("://").nth(1);
     let address = address.and_then(|rest| rest.split_whitespace().next());
     let address = address.and_then(|address| address.parse().ok());
     let address = address.unwrap_or_else(|| panic!("no greeting: {greeting}"));

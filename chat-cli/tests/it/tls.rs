@@ -2,6 +2,7 @@
 //! the authority that signed them is gone.
 
 use std::{
+    fs,
     net::{Ipv4Addr, SocketAddr},
     path::PathBuf,
     process::Stdio,
@@ -18,16 +19,7 @@ use chat_core::{
 };
 use chat_testkit::{PATIENCE, Server};
 use futures_util::{SinkExt as _, StreamExt as _};
-use rustls::{
-    ServerConfig,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
-};
-use tokio::{
-    io::copy_bidirectional,
-    net::{TcpListener, TcpStream},
-    time::timeout,
-};
-use tokio_rustls::TlsAcceptor;
+use tokio::{net::TcpListener, time::timeout};
 use tokio_tungstenite::tungstenite::{Message, protocol::CloseFrame};
 
 fn file(name: &str) -> PathBuf {
@@ -36,35 +28,22 @@ fn file(name: &str) -> PathBuf {
         .collect()
 }
 
-/// The address of a proxy that terminates TLS in front of a server.
-async fn tls_before(server: SocketAddr) -> SocketAddr {
-    let certificates: Vec<_> = CertificateDer::pem_file_iter(file("server.pem"))
-        .unwrap()
-        .map(Result::unwrap)
-        .collect();
-    let key = PrivateKeyDer::from_pem_file(file("server.key")).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(certificates, key)
-        .unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        loop {
-            let (tcp, _) = listener.accept().await.unwrap();
-            let acceptor = acceptor.clone();
-            tokio::spawn(async move {
-                let mut client = acceptor.accept(tcp).await?;
-                let mut server = TcpStream::connect(server).await?;
-                copy_bidirectional(&mut client, &mut server).await
-            });
-        }
-    });
-    address
+/// A server that speaks TLS.
+async fn server() -> Server {
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("server.key");
+    fs::copy(file("server.key"), &key).unwrap();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    let certificate = file("server.pem");
+    let settings = [
+        ("tls-cert-file", certificate.to_str().unwrap()),
+        ("tls-key-file", key.to_str().unwrap()),
+    ];
+    Server::start(&settings).await
 }
 
 async fn next(events: &mut Events) -> ClientEvent {
@@ -74,8 +53,8 @@ async fn next(events: &mut Events) -> ClientEvent {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_and_the_program_talk_over_tls_with_a_private_authority() {
-    let server = Server::start(&[]).await;
-    let address = tls_before(server.address).await;
+    let server = server().await;
+    let address = server.address;
     for url in [
         format!("https://127.0.0.1:{}", address.port()),
         format!("wss://localhost:{}", address.port()),
@@ -106,8 +85,8 @@ async fn a_client_and_the_program_talk_over_tls_with_a_private_authority() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_of_an_untrusted_authority_is_refused() {
-    let server = Server::start(&[]).await;
-    let address = tls_before(server.address).await;
+    let server = server().await;
+    let address = server.address;
     let url = format!("https://localhost:{}", address.port());
     let (_alice, mut events) = Client::connect(url, "alice").unwrap();
     let ClientEvent::Disconnected { reason, .. } = next(&mut events).await else {

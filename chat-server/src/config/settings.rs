@@ -68,6 +68,11 @@ settings! {
     /// Listen beyond this machine although anybody can take any name. An open server that others
     /// can reach has to be asked for twice: by the address, and by this.
     allow_open_network: bool = "false", "BOOL";
+    /// A file with the server's certificate as PEM, and after it those that lead to its authority. With it
+    /// the server speaks TLS. It is read again when it changes, and at SIGHUP.
+    tls_cert_file: Option<PathBuf> = "", "FILE";
+    /// A file with the key of that certificate as PEM. Only its owner may be able to read it.
+    tls_key_file: Option<PathBuf> = "", "FILE";
     /// How users log in: `open` believes everybody, and the token is the name; `jwt` wants a signed token.
     auth: Auth = "open", "open|jwt";
     /// A file with the key of all tokens: a secret for HS256, a public or private key as PEM otherwise.
@@ -212,6 +217,23 @@ impl Settings {
                 "listen",
                 "others could reach it, and anybody can take any name; to have it so, also say \
                  --allow-open-network"
+                    .to_owned(),
+            ),
+            (
+                self.tls_key_file.is_some() || self.tls_cert_file.is_none(),
+                "tls-cert-file",
+                "a certificate needs its key; name tls-key-file too".to_owned(),
+            ),
+            (
+                self.tls_cert_file.is_some() || self.tls_key_file.is_none(),
+                "tls-key-file",
+                "a key needs its certificate; name tls-cert-file too".to_owned(),
+            ),
+            (
+                self.tls_cert_file.is_none() || matches!(self.listen, Address::Tcp(_)),
+                "tls-cert-file",
+                "a Unix socket has no TLS, for nobody can listen in there; leave TLS to the proxy, or \
+                 listen at an address"
                     .to_owned(),
             ),
             (

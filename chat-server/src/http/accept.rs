@@ -3,12 +3,13 @@
 //! `axum::serve` would let half a request head hold a connection for ever; this loop also limits
 //! connections and survives running out of file descriptors. It knows no route.
 
-use std::{convert::Infallible, net::IpAddr, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{Router, body::Body};
 use futures_util::FutureExt;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
+use tokio::time::timeout;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
@@ -16,7 +17,9 @@ use super::{
     connections::{Connections, Settle},
     listener::Listener,
     patience::{Patience, Served, Turns},
-    stream::Stream,
+    stream::{Io, Stream, Transport},
+    tls::Tls,
+    write_timeout::WriteTimeout,
 };
 use crate::config::Settings;
 
@@ -34,6 +37,7 @@ pub(crate) async fn accept(
     stop: CancellationToken,
 ) {
     tracing::debug!(max = connections.max(), "accepting connections");
+    let tls = listener.tls().cloned();
     let mut http = http1::Builder::new();
     // The stream keeps the time.
     http.header_read_timeout(None)
@@ -50,23 +54,39 @@ pub(crate) async fn accept(
         };
         let Some(slot) = connections.admit(peer) else {
             tracing::debug!(?peer, "too many connections");
-            io.try_write(TOO_MANY);
+            if tls.is_none() {
+                io.try_write(TOO_MANY);
+            }
             continue;
         };
         let settle = slot.settle();
         let patience = Patience::new(settings.header_timeout, settings.keep_alive);
         let turns = patience.turns();
-        let stream = Stream::accepted(io, settings.write_timeout, slot, patience);
-        tasks.spawn(serve(
-            http.clone(),
-            stream,
-            settle,
-            turns,
-            peer,
-            router.clone(),
-            stop.clone(),
-        ));
+        let (http, router, stop) = (http.clone(), router.clone(), stop.clone());
+        let (settings, tls) = (Arc::clone(&settings), tls.clone());
+        tasks.spawn(async move {
+            // Not in the loop: a client may take its time for a handshake.
+            let ready = secure(io, tls.as_deref(), &settings);
+            match stop.run_until_cancelled(ready).await {
+                Some(Ok(transport)) => {
+                    let stream = Stream::accepted(transport, slot, patience);
+                    serve(http, stream, settle, turns, peer, router, stop).await;
+                }
+                Some(Err(error)) => tracing::debug!(?peer, %error, "a TLS handshake failed"),
+                None => {}
+            }
+        });
     }
+}
+
+/// Does the handshake of TLS, if there is one, within `header-timeout`.
+async fn secure(io: Io, tls: Option<&Tls>, settings: &Settings) -> io::Result<Transport> {
+    let stream = WriteTimeout::new(io, settings.write_timeout);
+    let Some(tls) = tls else {
+        return Ok(Transport::Plain(stream));
+    };
+    let stream = timeout(settings.header_timeout, tls.handshake(stream)).await??;
+    Ok(Transport::Tls(Box::new(stream)))
 }
 
 async fn serve(

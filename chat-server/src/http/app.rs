@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chat_core::ChatEngine;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{auth::Login, metrics::Metrics};
+use super::{auth::Login, metrics::Metrics, tls::Tls};
 use crate::{
     auth::keys,
     config::{Address, Settings},
@@ -18,6 +18,8 @@ pub(crate) struct App {
     pub(crate) login: Login,
     /// The keys of the tokens, when users log in by token.
     pub(crate) keys: Option<Arc<Reloading<keys::Source>>>,
+    /// When the server's own listener speaks TLS.
+    pub(crate) tls: Option<Arc<Tls>>,
     pub(crate) settings: Arc<Settings>,
     /// Where the server listens; `None` while its routes are nested in another one.
     pub(crate) address: Option<Address>,

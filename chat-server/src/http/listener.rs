@@ -3,6 +3,7 @@
 use std::{
     io,
     net::{IpAddr, SocketAddr},
+    sync::Arc,
 };
 
 #[cfg(unix)]
@@ -11,7 +12,7 @@ use tokio::net::{TcpListener, TcpSocket};
 
 #[cfg(unix)]
 use super::socket_file::{self, SocketFile};
-use super::stream::Io;
+use super::{stream::Io, tls::Tls};
 use crate::config::Address;
 
 /// How many connections may wait to be accepted. With the usual 1,024, half of 4,000 that come at once
@@ -22,7 +23,10 @@ const BACKLOG: u32 = 4_096;
 ///
 /// Made by [`Listener::bind`], or from a listener of tokio that somebody else has set up.
 #[derive(Debug)]
-pub struct Listener(Inner);
+pub struct Listener {
+    inner: Inner,
+    tls: Option<Arc<Tls>>,
+}
 
 #[derive(Debug)]
 enum Inner {
@@ -46,7 +50,7 @@ impl Listener {
     /// What the system says; `AddrInUse` when somebody listens there, `AlreadyExists` when a file is there
     /// that is no socket, and `Unsupported` for a Unix socket on a system that has none.
     pub async fn bind(address: &Address) -> io::Result<Self> {
-        Ok(Self(match address {
+        Ok(Self::of(match address {
             Address::Tcp(address) => Inner::Tcp(listen(*address)?),
             #[cfg(unix)]
             Address::Unix(path) => {
@@ -61,13 +65,27 @@ impl Listener {
         }))
     }
 
+    fn of(inner: Inner) -> Self {
+        Self { inner, tls: None }
+    }
+
+    /// The same, for clients that speak TLS.
+    pub(crate) fn with_tls(self, tls: Tls) -> Self {
+        let tls = Some(Arc::new(tls));
+        Self { tls, ..self }
+    }
+
+    pub(crate) fn tls(&self) -> Option<&Arc<Tls>> {
+        self.tls.as_ref()
+    }
+
     /// Where it listens, with the port that was chosen.
     ///
     /// # Errors
     ///
     /// When the system doesn't know, or a Unix socket has no name.
     pub fn address(&self) -> io::Result<Address> {
-        match &self.0 {
+        match &self.inner {
             Inner::Tcp(listener) => Ok(Address::Tcp(listener.local_addr()?)),
             #[cfg(unix)]
             Inner::Unix { listener, .. } => {
@@ -80,7 +98,7 @@ impl Listener {
 
     /// Accepts a connection; gives the address of a client that comes by TCP.
     pub(super) async fn accept(&self) -> io::Result<(Io, Option<IpAddr>)> {
-        match &self.0 {
+        match &self.inner {
             Inner::Tcp(listener) => {
                 let (tcp, peer) = listener.accept().await?;
                 drop(tcp.set_nodelay(true));
@@ -106,7 +124,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 
 impl From<TcpListener> for Listener {
     fn from(listener: TcpListener) -> Self {
-        Self(Inner::Tcp(listener))
+        Self::of(Inner::Tcp(listener))
     }
 }
 
@@ -114,7 +132,7 @@ impl From<TcpListener> for Listener {
 impl From<UnixListener> for Listener {
     /// The file of the socket stays when the listener is dropped.
     fn from(listener: UnixListener) -> Self {
-        Self(Inner::Unix {
+        Self::of(Inner::Unix {
             listener,
             _file: None,
         })

@@ -14,3 +14,5 @@ pub(crate) mod router;
 mod socket_file;
 pub(crate) mod status;
 pub(crate) mod stream;
+pub(crate) mod tls;
+mod write_timeout;

@@ -74,9 +74,15 @@ async fn ready(State(app): State<App>) -> Result<String, Failure> {
     } = app.engine.health().await;
     store.map_err(chat_core::Error::from)?;
     let stale_keys = app.keys.as_ref().is_some_and(|keys| keys.is_failing());
+    let tls = app.tls.as_ref();
+    let stale_certificate = tls.is_some_and(|tls| tls.reloading.is_failing());
     Ok(match cache {
         Ok(()) if stale_keys => {
             "READY, but the file of the keys can't be used: the keys are those of before".to_owned()
+        }
+        Ok(()) if stale_certificate => {
+            "READY, but the files of the certificate and its key can't be used: they are those of before"
+                .to_owned()
         }
         Ok(()) if !resting_tasks.is_empty() => {
             let tasks = resting_tasks.join(", ");
@@ -97,11 +103,21 @@ async fn ready(State(app): State<App>) -> Result<String, Failure> {
 async fn show_metrics(State(app): State<App>) -> impl IntoResponse {
     let mut families = app.engine.metrics();
     families.extend(app.metrics.families());
-    let (open, keys) = (Counter::default(), app.keys.as_ref());
+    let (none, keys, tls) = (Counter::default(), app.keys.as_ref(), app.tls.as_ref());
     families.push(Family::counter(
         "chat_jwt_key_reload_failures_total",
         "Attempts to read the keys of tokens again that failed.",
-        keys.map_or(&open, |keys| &keys.failures),
+        keys.map_or(&none, |keys| &keys.failures),
+    ));
+    families.push(Family::gauge(
+        "chat_tls_not_after_seconds",
+        "When the server's certificate ends, since 1970; 0 without TLS.",
+        tls.map_or(0, |tls| tls.not_after()),
+    ));
+    families.push(Family::counter(
+        "chat_tls_reload_failures_total",
+        "Attempts to read the certificate and its key again that failed.",
+        tls.map_or(&none, |tls| &tls.reloading.failures),
     ));
     let kind = "text/plain; version=0.0.4; charset=utf-8";
     let text = metrics::text(&families).to_string();

@@ -1,9 +1,9 @@
-//! One connection: counted, and failing when its client reads or sends nothing for too long.
+//! One connection, with or without TLS: counted, and failing when its client sends nothing for too long.
 
 use std::{
     io,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -12,25 +12,29 @@ use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
-    time::Sleep,
 };
+use tokio_rustls::server::TlsStream;
 
-use super::{connections::Slot, patience::Patience};
+use super::{connections::Slot, patience::Patience, write_timeout::WriteTimeout};
 
 /// A connection to a client.
 #[derive(Debug)]
 pub(crate) struct Stream {
-    io: Io,
-    /// How long the client may read nothing while something is being written to it.
-    write_timeout: Duration,
-    stalled: Option<Pin<Box<Sleep>>>,
+    transport: Transport,
     /// While HTTP is spoken on a connection that our own listener has accepted.
     patience: Option<Box<Patience>>,
     /// Of a connection that our own listener has accepted.
     _slot: Option<Slot>,
 }
 
-/// The parts of a connection.
+/// What the bytes of a connection go through.
+#[derive(Debug)]
+pub(super) enum Transport {
+    Plain(WriteTimeout<Io>),
+    Tls(Box<TlsStream<WriteTimeout<Io>>>),
+}
+
+/// The system's end of a connection.
 #[derive(Debug)]
 pub(super) enum Io {
     Tcp(TcpStream),
@@ -59,7 +63,12 @@ pub(crate) async fn upgraded(
         // What has been read already comes first from it.
         Ok(Err(other)) => {
             let io = Io::Upgraded(TokioIo::new(other));
-            Some((Stream::new(io, write_timeout), Vec::new()))
+            let stream = Stream {
+                transport: Transport::Plain(WriteTimeout::new(io, write_timeout)),
+                patience: None,
+                _slot: None,
+            };
+            Some((stream, Vec::new()))
         }
         Err(error) => {
             tracing::debug!(%error, "an upgrade failed");
@@ -69,45 +78,13 @@ pub(crate) async fn upgraded(
 }
 
 impl Stream {
-    fn new(io: Io, write_timeout: Duration) -> Self {
-        Self {
-            io,
-            write_timeout,
-            stalled: None,
-            patience: None,
-            _slot: None,
-        }
-    }
-
     /// A connection that our own listener has accepted.
-    pub(super) fn accepted(
-        io: Io,
-        write_timeout: Duration,
-        slot: Slot,
-        patience: Patience,
-    ) -> Self {
+    pub(super) fn accepted(transport: Transport, slot: Slot, patience: Patience) -> Self {
         Self {
+            transport,
             patience: Some(Box::new(patience)),
             _slot: Some(slot),
-            ..Self::new(io, write_timeout)
         }
-    }
-
-    fn poll_stalled(
-        &mut self,
-        cx: &mut Context<'_>,
-        written: Poll<io::Result<usize>>,
-    ) -> Poll<io::Result<usize>> {
-        if written.is_ready() {
-            self.stalled = None;
-            return written;
-        }
-        let timeout = self.write_timeout;
-        let stalled = self
-            .stalled
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
-        ready!(stalled.as_mut().poll(cx));
-        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
@@ -125,7 +102,18 @@ impl Io {
             Self::Upgraded(_) => {}
         }
     }
+}
 
+impl Transport {
+    fn pinned(&mut self) -> Pin<&mut dyn ReadWrite> {
+        Pin::new(match self {
+            Self::Plain(plain) => plain,
+            Self::Tls(tls) => tls,
+        })
+    }
+}
+
+impl Io {
     fn pinned(&mut self) -> Pin<&mut dyn ReadWrite> {
         Pin::new(match self {
             Self::Tcp(tcp) => tcp,
@@ -143,7 +131,7 @@ impl AsyncRead for Stream {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        let read = self.io.pinned().poll_read(cx, buf);
+        let read = self.transport.pinned().poll_read(cx, buf);
         if let Some(patience) = &mut self.patience {
             let received = buf.filled().len() > before;
             if patience.poll(cx, received).is_ready() && read.is_pending() {
@@ -160,8 +148,7 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = self.io.pinned().poll_write(cx, buf);
-        self.poll_stalled(cx, written)
+        self.transport.pinned().poll_write(cx, buf)
     }
 
     fn poll_write_vectored(
@@ -169,24 +156,66 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = self.io.pinned().poll_write_vectored(cx, bufs);
-        self.poll_stalled(cx, written)
+        self.transport.pinned().poll_write_vectored(cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {
-        match &self.io {
-            Io::Tcp(tcp) => tcp.is_write_vectored(),
-            #[cfg(unix)]
-            Io::Unix(unix) => unix.is_write_vectored(),
-            Io::Upgraded(upgraded) => upgraded.is_write_vectored(),
+        match &self.transport {
+            Transport::Plain(plain) => plain.is_write_vectored(),
+            Transport::Tls(tls) => tls.is_write_vectored(),
         }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.io.pinned().poll_flush(cx)
+        self.transport.pinned().poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.io.pinned().poll_shutdown(cx)
+        self.transport.pinned().poll_shutdown(cx)
+    }
+}
+
+impl AsyncRead for Io {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.pinned().poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Io {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.pinned().poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.pinned().poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        match self {
+            Self::Tcp(tcp) => tcp.is_write_vectored(),
+            #[cfg(unix)]
+            Self::Unix(unix) => unix.is_write_vectored(),
+            Self::Upgraded(upgraded) => upgraded.is_write_vectored(),
+        }
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.pinned().poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.pinned().poll_shutdown(cx)
     }
 }

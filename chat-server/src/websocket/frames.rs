@@ -40,7 +40,8 @@ pub(super) async fn write<'a>(
         }
         IoSlice::advance_slices(&mut left, written);
     }
-    Ok(())
+    // TLS takes more at once than it has sent.
+    stream.flush().await
 }
 
 #[cfg(test)]

@@ -31,6 +31,8 @@ pub(crate) type Socket = WebSocketStream<Box<dyn Stream>>;
 pub(crate) enum Place {
     Tcp(SocketAddr, &'static str),
     #[cfg(unix)]
+    Tls(SocketAddr, tokio_rustls::TlsConnector),
+    #[cfg(unix)]
     Unix(std::path::PathBuf),
 }
 
@@ -38,6 +40,12 @@ impl Place {
     pub(crate) async fn connect(&self) -> Box<dyn Stream> {
         match self {
             Self::Tcp(address, _) => Box::new(TcpStream::connect(address).await.unwrap()),
+            #[cfg(unix)]
+            Self::Tls(address, connector) => {
+                let tcp = TcpStream::connect(address).await.unwrap();
+                let name = "localhost".try_into().unwrap();
+                Box::new(connector.connect(name, tcp).await.unwrap())
+            }
             #[cfg(unix)]
             Self::Unix(path) => Box::new(tokio::net::UnixStream::connect(path).await.unwrap()),
         }
@@ -47,7 +55,7 @@ impl Place {
         match self {
             Self::Tcp(_, prefix) => prefix,
             #[cfg(unix)]
-            Self::Unix(_) => "",
+            Self::Tls(..) | Self::Unix(_) => "",
         }
     }
 
@@ -86,7 +94,7 @@ impl Place {
 }
 
 /// Alice speaks the native protocol, bob the old one, and REST knows what became of it.
-async fn converse(place: &Place) {
+pub(crate) async fn converse(place: &Place) {
     let (mut bob, ack) = place.socketio("bob").await;
     assert_eq!(ack, "431[{}]");
     send(&mut bob, r#"422["start-dm","alice"]"#).await;

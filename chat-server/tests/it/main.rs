@@ -30,4 +30,6 @@ mod socketio;
 #[cfg(unix)]
 mod start_errors;
 #[cfg(unix)]
+mod tls;
+#[cfg(unix)]
 mod tokens;

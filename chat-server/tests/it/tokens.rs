@@ -19,7 +19,7 @@ use crate::{embedding::Place, engineio::packet};
 const CLAIMS: [&str; 4] = ["--jwt-audience", "chat", "--jwt-issuer", "tests"];
 
 /// What the program says, and whether it has done what it was asked.
-async fn run(folder: &Path, arguments: &[&str], input: &str) -> (Option<i32>, String) {
+pub(crate) async fn run(folder: &Path, arguments: &[&str], input: &str) -> (Option<i32>, String) {
     let mut command = program::command(folder, arguments);
     let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut process = command.stderr(Stdio::piped()).spawn().unwrap();
