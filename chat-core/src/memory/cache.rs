@@ -9,11 +9,11 @@ use std::{
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use super::{budgets::Budgets, people::People, windows::Windows};
+use super::{people::People, windows::Windows};
 use crate::{
     model::{Cursor, Entry, Epoch, Presence, RoomId, Seq, SessionId, UserId},
     port::{BackendError, HistoryCache, PresenceCache, RateCache, RateKey, Transition},
-    rate::{Decision, RatePolicy},
+    rate::{Budgets, Decision, RatePolicy},
     time::{Clock, SystemClock},
 };
 
@@ -41,7 +41,7 @@ use crate::{
 pub struct MemoryCache {
     clock: Arc<dyn Clock>,
     people: Arc<Mutex<People>>,
-    budgets: Arc<Mutex<Budgets>>,
+    budgets: Arc<Mutex<Budgets<RateKey>>>,
     windows: Arc<Mutex<Windows>>,
 }
 

@@ -1,7 +1,6 @@
 //! Complete backends in the process's own memory: for tests, for one node, and as the reference.
 
 mod broker;
-mod budgets;
 mod cache;
 mod people;
 mod store;

@@ -1,5 +1,7 @@
 //! Laws that hold for every policy.
 
+use std::time::Duration;
+
 use proptest::{collection::vec, prelude::*};
 
 use super::*;

@@ -2,6 +2,7 @@
 
 pub mod command;
 pub(crate) mod expiry;
+pub(crate) mod failures;
 pub(crate) mod jwt;
 pub(crate) mod keys;
 

@@ -5,11 +5,15 @@ use std::{borrow::Cow, net::IpAddr, panic::AssertUnwindSafe, sync::Arc, time::Du
 use axum::http::{HeaderMap, header};
 use chat_core::{
     Error, Principal, UserId,
+    metrics::{Counters, Family, Label},
     port::{AuthError, Authenticator, Credential, Secret, Via},
 };
 use futures_util::FutureExt;
 use percent_encoding::percent_decode_str;
 use tokio::{sync::Semaphore, time::timeout};
+
+use super::connections::network;
+use crate::auth::failures::Failures;
 
 /// The longest time for which an authenticator is waited for.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -26,23 +30,78 @@ pub(crate) enum Login {
     /// Everybody is believed: the token is the user's name.
     Open,
     /// The token has to prove who somebody is.
-    Checked {
-        authenticator: Arc<dyn Authenticator>,
-        at_once: Arc<Semaphore>,
-    },
+    Checked(Arc<Checked>),
+}
+
+/// A login that asks an authenticator.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    authenticator: Box<dyn Authenticator>,
+    at_once: Semaphore,
+    failures: Failures,
+    outcomes: Counters<Outcome>,
+}
+
+/// The outcome of a login that was checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Ok,
+    Invalid,
+    Expired,
+    Revoked,
+    Unavailable,
+    /// Not looked at, after too many failed logins from the same address.
+    Limited,
+}
+
+impl Label for Outcome {
+    const NAME: &'static str = "outcome";
+    const ALL: &'static [Self] = &[
+        Self::Ok,
+        Self::Invalid,
+        Self::Expired,
+        Self::Revoked,
+        Self::Unavailable,
+        Self::Limited,
+    ];
+
+    fn value(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Invalid => "invalid",
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+            Self::Unavailable => "unavailable",
+            Self::Limited => "limited",
+        }
+    }
 }
 
 impl Login {
     pub(crate) fn checked(authenticator: impl Authenticator) -> Self {
-        Self::Checked {
-            authenticator: Arc::new(authenticator),
-            at_once: Arc::new(Semaphore::new(AT_ONCE)),
-        }
+        Self::Checked(Arc::new(Checked {
+            authenticator: Box::new(authenticator),
+            at_once: Semaphore::new(AT_ONCE),
+            failures: Failures::default(),
+            outcomes: Counters::default(),
+        }))
     }
 
     /// Whether nobody has to prove who they are.
     pub(crate) fn is_open(&self) -> bool {
         matches!(self, Self::Open)
+    }
+
+    /// The figures of the logins that were checked.
+    pub(crate) fn family(&self) -> Family {
+        let (name, help) = (
+            "chat_logins_total",
+            "Logins that were checked, by their outcome.",
+        );
+        match self {
+            Self::Open => Family::counters(name, help, &Counters::<Outcome>::default()),
+            Self::Checked(checked) => Family::counters(name, help, &checked.outcomes),
+        }
     }
 
     /// The user that a token proves to be.
@@ -59,14 +118,7 @@ impl Login {
                 user.map(Principal::trusted)
                     .map_err(|invalid| Error::Unauthenticated(invalid.to_string()))?
             }
-            Self::Checked {
-                authenticator,
-                at_once,
-            } => {
-                let presented = Credential { token, via, from };
-                let asked = ask(&**authenticator, at_once, &presented).await;
-                asked.inspect_err(|why| tracing::debug!(?via, %why, "a login was refused"))?
-            }
+            Self::Checked(checked) => checked.principal(&Credential { token, via, from }).await?,
         };
         Ok(Arc::new(principal))
     }
@@ -106,29 +158,55 @@ impl Login {
     }
 }
 
-/// Asks the authenticator, which may be slow, hang or panic: that costs this login only.
-async fn ask(
-    authenticator: &dyn Authenticator,
-    at_once: &Semaphore,
-    presented: &Credential<'_>,
-) -> Result<Principal, AuthError> {
-    const UNAVAILABLE: AuthError = AuthError::Unavailable {
-        retry_after: RETRY_AFTER,
-    };
-    let Ok(_place) = at_once.try_acquire() else {
-        tracing::warn!("more than {AT_ONCE} logins wait for the authenticator");
-        return Err(UNAVAILABLE);
-    };
-    let asked = AssertUnwindSafe(authenticator.authenticate(presented)).catch_unwind();
-    match timeout(PATIENCE, asked).await {
-        Ok(Ok(answer)) => answer,
-        Ok(Err(_)) => {
-            tracing::error!("the authenticator panicked");
-            Err(UNAVAILABLE)
+impl Checked {
+    /// The user that a token proves to be, unless too many tokens of its address proved nothing before.
+    async fn principal(&self, presented: &Credential<'_>) -> Result<Principal, Error> {
+        let address = presented.from.map(network);
+        if let Some(retry_after) = address.and_then(|address| self.failures.wait(address)) {
+            self.outcomes.count(Outcome::Limited);
+            return Err(Error::RateLimited {
+                retry_after,
+                muted_for: None,
+            });
         }
-        Err(_) => {
-            tracing::warn!("the authenticator gave no answer within {PATIENCE:?}");
-            Err(UNAVAILABLE)
+        let asked = self.ask(presented).await;
+        self.outcomes.count(match &asked {
+            Ok(_) => Outcome::Ok,
+            Err(AuthError::Invalid) => Outcome::Invalid,
+            Err(AuthError::Expired) => Outcome::Expired,
+            Err(AuthError::Revoked) => Outcome::Revoked,
+            Err(AuthError::Unavailable { .. }) => Outcome::Unavailable,
+        });
+        // Tokens expire by themselves, and all those of an office in the same hour.
+        if let (Some(address), Err(AuthError::Invalid | AuthError::Revoked)) = (address, &asked) {
+            self.failures.note(address);
+        }
+        asked.map_err(|why| {
+            tracing::debug!(via = ?presented.via, %why, "a login was refused");
+            why.into()
+        })
+    }
+
+    /// Asks the authenticator, which may be slow, hang or panic: that costs this login only.
+    async fn ask(&self, presented: &Credential<'_>) -> Result<Principal, AuthError> {
+        const UNAVAILABLE: AuthError = AuthError::Unavailable {
+            retry_after: RETRY_AFTER,
+        };
+        let Ok(_place) = self.at_once.try_acquire() else {
+            tracing::warn!("more than {AT_ONCE} logins wait for the authenticator");
+            return Err(UNAVAILABLE);
+        };
+        let asked = AssertUnwindSafe(self.authenticator.authenticate(presented)).catch_unwind();
+        match timeout(PATIENCE, asked).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => {
+                tracing::error!("the authenticator panicked");
+                Err(UNAVAILABLE)
+            }
+            Err(_) => {
+                tracing::warn!("the authenticator gave no answer within {PATIENCE:?}");
+                Err(UNAVAILABLE)
+            }
         }
     }
 }

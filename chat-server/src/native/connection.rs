@@ -207,6 +207,7 @@ impl Connection {
                 let reason = match error {
                     // The token may be good: the client comes back with it.
                     Error::AuthUnavailable { .. } => CloseReason::Internal,
+                    Error::RateLimited { .. } => CloseReason::Flood,
                     _ => CloseReason::Unauthenticated,
                 };
                 self.end(id, &error, reason)

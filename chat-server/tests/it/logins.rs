@@ -273,3 +273,36 @@ async fn an_old_client_is_warned_of_the_end_of_its_login_can_renew_it_and_is_clo
     assert!(refused.contains(r#""code":202"#), "{refused}");
     closed(&mut dave).await;
 }
+
+#[tokio::test]
+async fn an_address_with_too_many_failed_logins_waits_and_its_connections_live_on() {
+    let place = place().await;
+    let (mut alice, _) = place.native(&token("alice", seconds(60))).await;
+    let expired = token("alice", seconds(-1));
+    let ask = async |token: &str| {
+        let bearer = format!("authorization: Bearer {token}\r\n");
+        place.http("GET", "/v1/rooms", &bearer).await
+    };
+    for _ in 0..10 {
+        assert_eq!(ask(&expired).await.0, 401);
+    }
+    for _ in 0..5 {
+        assert_eq!(ask("nonsense").await.0, 401);
+    }
+    let (status, head, body) = ask(&token("alice", seconds(60))).await;
+    assert!(status == 429 && body.contains(r#""code":210"#), "{body}");
+    assert!(head.contains("retry-after: 12"), "{head}");
+    let (mut native, refused) = place.native("nonsense").await;
+    assert_eq!(refused["error"]["code"], 210, "{refused}");
+    // The token may be good, so a client comes back with it.
+    assert_eq!(native.end().await.1, Closed::With(4004));
+    let (_, ack) = place.socketio("nonsense").await;
+    assert!(ack.contains(r#""code":210"#), "{ack}");
+    let open = alice.ask(json!({ "type": "open", "user": "bob" })).await;
+    assert_eq!(open["result"]["kind"], "room", "{open}");
+    let metrics = place.http("GET", "/metrics", "").await.2;
+    for counted in ["expired\"} 10", "invalid\"} 5", "limited\"} 3", "ok\"} 1"] {
+        let line = format!("chat_logins_total{{outcome=\"{counted}");
+        assert!(metrics.contains(&line), "{line}");
+    }
+}

@@ -128,9 +128,12 @@ impl Conversation {
         Ok(())
     }
 
-    /// The client wants into the namespace, and has perhaps said who it is. Events that come after this are
-    /// carried out when that is decided; `welcome` is sent first.
+    /// The client wants into the namespace, and is sent `welcome` when it may. Where it has proved who it is,
+    /// events that come after this are carried out once that is looked at.
     pub(super) fn enter(&mut self, token: Option<Secret>, welcome: Encoded) {
+        if !self.login.is_proved_by(token.as_ref()) {
+            return self.queue.push(welcome);
+        }
         self.waiting.push_back(Call {
             ask: Ask::Enter(token, welcome),
             ack: None,

@@ -58,6 +58,11 @@ impl Login {
         self.app.login.is_open()
     }
 
+    /// Whether a client that connects with or without this token proves who it is.
+    pub(super) fn is_proved_by(&self, token: Option<&Secret>) -> bool {
+        !self.is_open() && (token.is_some() || self.of_handshake.is_some())
+    }
+
     /// Who the client is, if it has proved that when it connected. Open logins ignore a token, as the old
     /// server did.
     pub(super) fn enter(
