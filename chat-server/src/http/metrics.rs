@@ -1,11 +1,16 @@
 //! The metrics of the server, and the text format in which Prometheus reads them.
 
-use std::fmt::{self, Display};
+use std::{
+    fmt::{self, Display},
+    fs,
+};
 
 use chat_core::{
     Answer, CloseReason, ErrorCode, Frame, Outgoing,
     metrics::{Counter, Counters, Family, Figures, Gauge, Label},
 };
+
+use crate::config::StoreUrl;
 
 /// What the server counts beside the engine.
 #[derive(Debug, Default)]
@@ -78,6 +83,24 @@ impl Metrics {
             ),
         ]
     }
+}
+
+/// The size of the log beside an SQLite store, as of now.
+pub(super) fn store_log(store: &StoreUrl) -> Family {
+    let bytes = match store {
+        StoreUrl::Sqlite(path) => {
+            // Behind a link it stands beside the file itself.
+            let mut log = fs::canonicalize(path).unwrap_or_default().into_os_string();
+            log.push("-wal");
+            fs::metadata(log).map_or(0, |found| found.len())
+        }
+        _ => 0,
+    };
+    Family::gauge(
+        "chat_store_log_bytes",
+        "Bytes of the write-ahead log of an SQLite store; 0 for other stores.",
+        bytes,
+    )
 }
 
 /// The figures in Prometheus' text format 0.0.4. No name, help text or label needs escaping, for all

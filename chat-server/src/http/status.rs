@@ -104,6 +104,7 @@ async fn show_metrics(State(app): State<App>) -> impl IntoResponse {
     let mut families = app.engine.metrics();
     families.extend(app.metrics.families());
     families.push(app.login.family());
+    families.push(metrics::store_log(&app.settings.store));
     let (none, keys, tls) = (Counter::default(), app.keys.as_ref(), app.tls.as_ref());
     families.push(Family::counter(
         "chat_jwt_key_reload_failures_total",

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use chat_testkit::{Closed, PATIENCE, Server};
+use chat_testkit::{Closed, PATIENCE, Server, http, program, until};
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 
@@ -273,4 +273,27 @@ async fn the_dashboard_asks_for_figures_that_are_there_and_for_all_families() {
         });
         assert!(shown, "{name} is not on the dashboard");
     }
+}
+
+#[tokio::test]
+async fn the_size_of_the_log_beside_a_store_is_a_metric() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["--store", "sqlite:./chat.db", "--rate-limit", "off"];
+    let server = program::greeted(program::command(folder.path(), &arguments)).await;
+    let bytes = async || -> u64 {
+        let (_, _, body) = http::ask(server.address, "GET /metrics", "", "").await;
+        let mut lines = body.lines();
+        let line = lines.find_map(|line| line.strip_prefix("chat_store_log_bytes "));
+        line.unwrap().parse().unwrap()
+    };
+    let file = std::fs::canonicalize(folder.path().join("chat.db-wal")).unwrap();
+    until("the log of the start is emptied", async || {
+        bytes().await == 0
+    })
+    .await;
+    // As a write does that no checkpoint follows yet.
+    let log = std::fs::File::options().append(true).open(&file).unwrap();
+    log.set_len(4_096).unwrap();
+    assert_eq!(bytes().await, 4_096);
+    log.set_len(0).unwrap();
 }

@@ -121,7 +121,7 @@ async fn a_backup_under_load_is_a_gapless_log_with_all_that_was_acknowledged_bef
 
 #[tokio::test]
 async fn a_restore_is_not_undone_by_the_log_of_a_killed_program_and_loses_nothing() {
-    for round in 1..=10 {
+    for round in 1..=50 {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("chat.db");
         let store = store_with_room(&path).await;
