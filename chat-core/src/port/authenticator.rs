@@ -29,20 +29,20 @@ pub struct Credential<'a> {
     pub from: Option<IpAddr>,
 }
 
-/// The reason why a login was refused. Its text is all that the client receives; log anything more at the
-/// level debug, and never the token.
+/// The reason why a login was refused. The client receives a code and this text, nothing else; log anything
+/// more at the level debug, and never the token.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AuthError {
-    /// No token, or one that proves nothing.
+    /// No token, or an invalid one.
     #[error("the token is missing or not valid")]
     Invalid,
     /// The token was valid until it ended.
     #[error("the token has expired")]
     Expired,
-    /// The token was taken back.
+    /// The token was revoked before its end.
     #[error("the token was revoked")]
     Revoked,
-    /// It can't be decided at the moment. The client keeps its token and comes back.
+    /// Tokens can't be checked at the moment. The client keeps its token and tries again.
     #[error("logins can't be checked at the moment; try again")]
     Unavailable {
         /// How long to wait before another attempt.
@@ -53,13 +53,14 @@ pub enum AuthError {
 /// Decides which user a token stands for, and what they may do.
 ///
 /// `chat-server` waits for an answer for at most 2 s and asks for at most 256 at once; what exceeds that is
-/// answered as [`AuthError::Unavailable`]. A panic costs the login that caused it.
+/// answered as [`AuthError::Unavailable`]. If it panics, only that login fails, as
+/// unavailable too.
 #[async_trait]
 pub trait Authenticator: fmt::Debug + Send + Sync + 'static {
     /// The user that this token proves to be.
     ///
     /// # Errors
     ///
-    /// [`AuthError`] says whether another attempt with this token has a chance.
+    /// [`AuthError`] says whether the client should try again with the same token.
     async fn authenticate(&self, presented: &Credential<'_>) -> Result<Principal, AuthError>;
 }

@@ -14,6 +14,7 @@ mod crossing;
 mod ephemeral;
 mod faulty;
 mod growing;
+mod logins;
 mod metrics;
 mod nodes;
 mod outages;

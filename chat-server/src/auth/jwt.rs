@@ -1,8 +1,7 @@
 //! JSON Web Tokens as logins, by the rules of RFC 8725.
 //!
-//! The signature and the claims `aud` and `iss` are checked by the library; everything about time is checked
-//! here, by the engine's clock, and so is what the library would let pass: odd headers, subjects that are no
-//! names, numbers that are no times.
+//! The library checks the signature and the claims `aud` and `iss`. This file checks times, by the engine's
+//! clock, and what the library accepts and we don't: extra headers, invalid user names, times out of range.
 
 use std::{sync::Arc, time::Duration};
 
@@ -28,10 +27,10 @@ const LONGEST: usize = 4 << 10;
 /// How far the clocks of the issuer and of this server may be apart, in seconds.
 const LEEWAY: i64 = 5;
 
-/// Times from here on are no times: JSON can't hold larger integers exactly (RFC 8259, 6).
+/// The first time that is refused: larger integers are not exact in JSON (RFC 8259, 6).
 const TIMES: u64 = 1 << 53;
 
-/// What a token has to say.
+/// What the claims of a token are checked against.
 #[derive(Debug, Clone)]
 pub(crate) struct Rules {
     /// The claim `aud`, or one of them.
@@ -52,7 +51,7 @@ pub(crate) struct Jwt {
     pub(crate) clock: Arc<dyn Clock>,
 }
 
-/// The claims of a token; a claim that is there twice can't be read.
+/// The claims of a token. A token with a claim twice is refused.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Claims {
     pub(crate) iss: String,
@@ -89,7 +88,7 @@ pub enum Refusal {
     #[error("header: {0}")]
     Header(String),
     /// No key has this `kid`.
-    #[error("kid: no key is named like that; a token may leave it out when there is one key only")]
+    #[error("kid: no key has this `kid`; a token may leave it out when there is one key only")]
     Kid,
     /// The algorithm is not that of the key.
     #[error("alg: the key is for {0}")]
@@ -97,11 +96,11 @@ pub enum Refusal {
     /// The key has not made the signature.
     #[error("signature: this key has not signed the token")]
     Signature,
-    /// A claim is missing, or has no value that it may have.
+    /// A claim is missing or invalid.
     #[error("claim: {0}")]
     Claim(String),
     /// The token is not valid yet.
-    #[error("{claim}: the token is of the future, by {seconds} s")]
+    #[error("{claim}: the token is not valid for another {seconds} s")]
     Early {
         /// The claim that says so.
         claim: &'static str,
@@ -236,7 +235,9 @@ fn check_header(header: &Header) -> Result<(), Refusal> {
         ("b64", header.extras.inner().contains_key("b64")),
     ];
     if let Some((name, _)) = asks.into_iter().find(|(_, there)| *there) {
-        return Err(Refusal::Header(format!("`{name}` may not be there")));
+        return Err(Refusal::Header(format!(
+            "the header `{name}` is not allowed"
+        )));
     }
     match header.typ.as_deref() {
         None => Ok(()),
@@ -247,7 +248,7 @@ fn check_header(header: &Header) -> Result<(), Refusal> {
     }
 }
 
-/// A time that JSON can hold, and a calendar too.
+/// Converts a claim to a time; refuses numbers that are out of range.
 fn time(claim: &str, seconds: u64) -> Result<DateTime<Utc>, Refusal> {
     let seconds = (seconds < TIMES).then_some(seconds);
     let at = seconds.and_then(|seconds| DateTime::from_timestamp(seconds.try_into().ok()?, 0));

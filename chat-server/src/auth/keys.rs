@@ -18,7 +18,7 @@ use crate::{
     files::{FileError, read, reload},
 };
 
-/// The fewest bytes of an HMAC secret: as many as its hash has (RFC 7518, 3.2).
+/// The fewest bytes of an HMAC secret: the length of the hash (RFC 7518, 3.2).
 const SECRET_BYTES: usize = 32;
 
 /// The fewest bits of an RSA key (RFC 7518, 3.3).
@@ -44,7 +44,7 @@ pub(crate) enum Source {
 pub(crate) struct Key {
     pub(crate) algorithm: Algorithm,
     kid: Option<String>,
-    /// A secret may be meant as it stands or as base64, so there may be two.
+    /// A secret is tried as raw bytes and, if it is also valid base64, as the decoded bytes: up to two.
     pub(crate) verifying: Vec<DecodingKey>,
     /// Set when the key can sign.
     pub(crate) signing: Option<Signing>,
@@ -59,7 +59,7 @@ impl std::fmt::Debug for Signing {
     }
 }
 
-/// All keys of a server, each found by its `kid`.
+/// All keys of a server. A token names one by its `kid`, or there is only one.
 #[derive(Debug)]
 pub(crate) struct KeySet(Vec<Key>);
 
@@ -107,7 +107,7 @@ impl reload::Source for Source {
 }
 
 impl KeySet {
-    /// The key of this `kid`, exactly; a token may leave it out when there is one key only.
+    /// The key whose `kid` is equal. A token without a `kid` fits only if there is exactly one key.
     pub(crate) fn find(&self, kid: Option<&str>) -> Option<&Key> {
         match (kid, &*self.0) {
             (None, [only]) => Some(only),
@@ -132,7 +132,8 @@ impl Key {
     }
 }
 
-/// The secret is the content of the file without its last line break, and also what that is base64 of.
+/// The secret is the content of the file without its last line break; if that is valid base64, the decoded
+/// bytes are accepted too.
 fn from_secret(secret: &Secret) -> Result<(Vec<DecodingKey>, Option<Signing>), String> {
     let bytes = match secret.text() {
         Some(text) => text
@@ -201,7 +202,7 @@ fn from_set(bytes: &[u8]) -> Result<Vec<Key>, String> {
         let kid = jwk.common.key_id.as_deref().ok_or("a key has no `kid`")?;
         let named = |why: String| format!("the key {kid:?}: {why}");
         if found.iter().any(|key| key.kid.as_deref() == Some(kid)) {
-            return Err(named("its `kid` is there twice".to_owned()));
+            return Err(named("two keys have this `kid`".to_owned()));
         }
         let algorithm = jwk.common.key_algorithm.and_then(Algorithm::of_key);
         let algorithm = algorithm

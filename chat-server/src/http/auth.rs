@@ -1,4 +1,4 @@
-//! Logging in: the authenticator of a server, and the token of a request.
+//! Authenticates callers: asks the authenticator, and takes the token out of a request.
 
 use std::{borrow::Cow, net::IpAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
@@ -50,7 +50,7 @@ pub(crate) enum Outcome {
     Expired,
     Revoked,
     Unavailable,
-    /// Not looked at, after too many failed logins from the same address.
+    /// Refused without asking the authenticator, after too many failures from the same address.
     Limited,
 }
 
@@ -87,7 +87,7 @@ impl Login {
         }))
     }
 
-    /// Whether nobody has to prove who they are.
+    /// Whether the token is simply the user's name.
     pub(crate) fn is_open(&self) -> bool {
         matches!(self, Self::Open)
     }
@@ -159,7 +159,7 @@ impl Login {
 }
 
 impl Checked {
-    /// The user that a token proves to be, unless too many tokens of its address proved nothing before.
+    /// Asks the authenticator, unless the address has used up its failed logins.
     async fn principal(&self, presented: &Credential<'_>) -> Result<Principal, Error> {
         let address = presented.from.map(network);
         if let Some(retry_after) = address.and_then(|address| self.failures.wait(address)) {
@@ -177,7 +177,7 @@ impl Checked {
             Err(AuthError::Revoked) => Outcome::Revoked,
             Err(AuthError::Unavailable { .. }) => Outcome::Unavailable,
         });
-        // Tokens expire by themselves, and all those of an office in the same hour.
+        // Many clients behind one address may hold tokens that expire together.
         if let (Some(address), Err(AuthError::Invalid | AuthError::Revoked)) = (address, &asked) {
             self.failures.note(address);
         }

@@ -74,7 +74,7 @@ pub(super) async fn refuse_large(
     next.run(request).await
 }
 
-/// Adds what keeps an answer private: out of caches, out of frames, and taken for nothing but what it is.
+/// Adds security headers: no caching, no framing, no content sniffing, no referrer.
 pub(super) async fn keep_private(mut response: Response) -> Response {
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         for (name, value) in [

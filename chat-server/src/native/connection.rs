@@ -190,6 +190,8 @@ impl Connection {
             .map_err(|error| {
                 let reason = match error {
                     Error::TooManySessions { .. } => CloseReason::TooManySessions,
+                    Error::Forbidden(_) => CloseReason::Unauthenticated,
+                    Error::TokenExpired => CloseReason::TokenExpired,
                     Error::ShuttingDown => CloseReason::Shutdown,
                     _ => CloseReason::Internal,
                 };

@@ -1,6 +1,6 @@
 //! Presence: who is online, and who is typing.
 
-use axum::{Json, extract::State, http::StatusCode};
+use axum::{Json, http::StatusCode};
 use chat_core::{Presence, RoomId, UserId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -32,10 +32,9 @@ struct Online {
     (status = OK, description = "The users who are online, at most 10,000.", body = Online),
     Refusals,
 ))]
-async fn online(State(app): State<App>, _caller: Caller) -> Result<Json<Online>, Failure> {
-    Ok(Json(Online {
-        users: app.engine.online().await?,
-    }))
+async fn online(Caller(caller): Caller) -> Result<Json<Online>, Failure> {
+    let users = caller.online().await?;
+    Ok(Json(Online { users }))
 }
 
 #[derive(Debug, Deserialize, utoipa::IntoParams)]

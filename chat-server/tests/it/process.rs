@@ -154,7 +154,7 @@ async fn a_start_that_cannot_succeed_says_why_in_one_line() {
             1,
             "cache: redis is unavailable",
         ),
-        (vec!["--cache", "rediss://host"], 2, "cache (flag)"),
+        (vec!["--cache", "redis:/host"], 2, "cache (flag)"),
         (vec!["--rate-limit", "often"], 2, "rate-limit (flag)"),
         (vec!["--listen", "0.0.0.0:0"], 2, "--allow-open-network"),
     ] {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::limits::Limits;
 use crate::{
     engine::{read::directory::Directory, state::rooms::LiveRoom},
-    model::{Epoch, NewRoom, RoomId, UserId},
+    model::{Epoch, NewRoom, Principal, RoomId, UserId},
     port::Created,
     rate::RatePolicy,
     time::{Clock, IdGen},
@@ -22,6 +22,17 @@ pub(crate) struct Access {
     pub(crate) ids: Arc<dyn IdGen>,
 }
 
+/// The use that an act makes of a login: the scope that it needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Use {
+    /// To see what rooms hold and who is online, and to state receipts.
+    Read,
+    /// To open direct rooms, and to send, edit, delete and type in rooms.
+    Send,
+    /// To change the members of groups.
+    Manage,
+}
+
 /// The choice for a direct room that doesn't exist yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum IfAbsent {
@@ -30,15 +41,38 @@ pub(crate) enum IfAbsent {
 }
 
 impl Access {
-    /// The room, if `user` may be in it.
+    /// Whether a login may be used for this, and has not ended.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TokenExpired`] or [`Error::Forbidden`].
+    pub(crate) fn allow(&self, by: &Principal, to: Use) -> Result<(), Error> {
+        if by.is_expired(self.clock.now()) {
+            return Err(Error::TokenExpired);
+        }
+        let allowed = match to {
+            Use::Read => by.scopes.read,
+            Use::Send => by.scopes.send,
+            Use::Manage => by.scopes.manage,
+        };
+        if !allowed {
+            return Err(Error::Forbidden("your token is not for this"));
+        }
+        Ok(())
+    }
+
+    /// The room, if a user may be in it and use the login for this.
     ///
     /// Members of a room may do everything in it; to all others it doesn't exist.
     pub(crate) async fn enter(
         &self,
-        user: &UserId,
+        by: &Principal,
+        to: Use,
         id: &RoomId,
         if_absent: IfAbsent,
     ) -> Result<Arc<LiveRoom>, Error> {
+        self.allow(by, to)?;
+        let user = &by.user;
         if id.pair().is_some_and(|pair| !pair.contains(user)) {
             return Err(Error::NoRoom);
         }

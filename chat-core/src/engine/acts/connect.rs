@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use super::{
+    access::Use,
     act::{Act, Answering},
     actor::Actor,
     session::Session,
@@ -64,7 +65,8 @@ impl fmt::Debug for Greeting {
     }
 }
 
-/// Connects a device: [`ChatEngine::connect_with`](crate::ChatEngine::connect_with) is the contract.
+/// Carries out [`ChatEngine::connect_with`](crate::ChatEngine::connect_with), whose docs say what callers may
+/// rely on.
 pub(crate) async fn connect(
     parts: &Arc<Parts>,
     connect: Connect,
@@ -78,9 +80,12 @@ pub(crate) async fn connect(
         cursors,
         greeting,
     } = connect;
+    // A device is sent what its rooms hold.
+    parts.access.allow(&principal, Use::Read)?;
     let id = SessionId(parts.ids.next());
     let device = Arc::new(Device::new(id, principal.user.clone(), transport));
-    // Live entries wait from before the first one can come: nothing falls between.
+    // Live entries are held back before the device joins the hub; otherwise one that arrives before the
+    // catch-up could be lost.
     for cursor in &cursors {
         device.begin_catch_up(&cursor.room);
     }
@@ -106,7 +111,7 @@ pub(crate) async fn connect(
     parts.leases.touch(&session.device).await;
     let mut budget = parts.config.resume_budget();
     for cursor in cursors {
-        // However quick the store: the transport's reader has its turn between two rooms.
+        // The transport's reader has its turn between two rooms, even if the store answers at once.
         tokio::task::yield_now().await;
         let room = cursor.room.clone();
         let resumed = |cursor| Some(Event::Resumed { room, cursor }.into());
@@ -121,12 +126,15 @@ pub(crate) async fn connect(
 
 impl Act for Hello {
     async fn act(self, _: &Session, answer: Answering<Self>) {
-        answer.give(Err(Error::BadRequest("hello has been said".to_owned())));
+        answer.give(Err(Error::BadRequest(
+            "`hello` may only be the first command".to_owned(),
+        )));
     }
 }
 
 impl Act for Renew {
     async fn act(self, _: &Session, answer: Answering<Self>) {
+        // A server renews logins itself, before it dispatches; this is for transports that don't.
         let why = "this transport renews no logins";
         answer.give(Err(Error::BadRequest(why.to_owned())));
     }

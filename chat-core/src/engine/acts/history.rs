@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    access::IfAbsent,
+    access::{IfAbsent, Use},
     act::{Act, Answering},
     actor::Actor,
     session::Session,
@@ -35,7 +35,9 @@ impl Actor {
             config,
             ..
         } = &*self.parts;
-        let live = access.enter(self.user(), room, IfAbsent::Refuse).await?;
+        let live = access
+            .enter(&self.principal, Use::Read, room, IfAbsent::Refuse)
+            .await?;
         let limit = config.page_limit(limit);
         let (mut entries, at) = reads.page(&live, page, limit).await?;
         fit(&mut entries, page, config.outbox.bytes / 2);
@@ -63,7 +65,9 @@ impl Actor {
     /// [`Error::NoRoom`], or a backend's failure.
     pub async fn find(&self, room: &RoomId, id: MessageId) -> Result<Option<Arc<Entry>>, Error> {
         let Parts { access, store, .. } = &*self.parts;
-        access.enter(self.user(), room, IfAbsent::Refuse).await?;
+        access
+            .enter(&self.principal, Use::Read, room, IfAbsent::Refuse)
+            .await?;
         Ok(store.find(room, id).await?)
     }
 }

@@ -1,6 +1,9 @@
 //! Making groups, and adding and removing their members.
 
-use super::{access::IfAbsent, actor::Actor};
+use super::{
+    access::{IfAbsent, Use},
+    actor::Actor,
+};
 use crate::{
     engine::parts::Parts,
     model::{EntryBody, InvalidId, RoomId, UserId},
@@ -45,7 +48,9 @@ impl Actor {
             return Err(Error::NoRoom);
         }
         let access = &self.parts.access;
-        let live = access.enter(self.user(), room, IfAbsent::Refuse).await?;
+        let live = access
+            .enter(&self.principal, Use::Manage, room, IfAbsent::Refuse)
+            .await?;
         self.append(live, body, None).await.map(drop)
     }
 }

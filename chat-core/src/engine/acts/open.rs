@@ -1,7 +1,7 @@
 //! Opening a direct room, and viewing a room.
 
 use super::{
-    access::IfAbsent,
+    access::{IfAbsent, Use},
     act::{Act, Answering},
     actor::Actor,
     session::Session,
@@ -24,7 +24,11 @@ impl Actor {
     pub async fn open(&self, peer: &UserId) -> Result<RoomView, Error> {
         let id = RoomId::direct(self.user(), peer)?;
         let access = &self.parts.access;
-        access.enter(self.user(), &id, IfAbsent::Create).await?;
+        // The answer shows the room.
+        access.allow(&self.principal, Use::Read)?;
+        access
+            .enter(&self.principal, Use::Send, &id, IfAbsent::Create)
+            .await?;
         self.view(&id).await
     }
 
@@ -40,7 +44,9 @@ impl Actor {
             leases,
             ..
         } = &*self.parts;
-        let live = access.enter(self.user(), id, IfAbsent::Refuse).await?;
+        let live = access
+            .enter(&self.principal, Use::Read, id, IfAbsent::Refuse)
+            .await?;
         let room = store.room(id).await?.ok_or(Error::NoRoom)?;
         let members = live.members();
         let members = &members[..members.len().min(MEMBERS_SHOWN)];

@@ -1,6 +1,7 @@
 //! Asking which users are online.
 
 use super::{
+    access::Use,
     act::{Act, Answering},
     actor::Actor,
     session::Session,
@@ -25,7 +26,18 @@ impl Actor {
         if users.len() > MAX {
             return Err(Error::BadRequest(format!("at most {MAX} users at once")));
         }
+        self.parts.access.allow(&self.principal, Use::Read)?;
         Ok(self.parts.cache.presence(users).await?)
+    }
+
+    /// The users who are online, each once, in ascending order; at most 10,000.
+    ///
+    /// # Errors
+    ///
+    /// A backend's failure.
+    pub async fn online(&self) -> Result<Vec<UserId>, Error> {
+        self.parts.access.allow(&self.principal, Use::Read)?;
+        online(&self.parts).await
     }
 }
 
@@ -44,7 +56,7 @@ impl Act for command::Presence {
 
 impl Act for Online {
     async fn act(self, by: &Session, answer: Answering<Self>) {
-        let users = online(&by.parts).await;
+        let users = by.online().await;
         answer.give(users.map(|users| OnlineUsers { users }));
     }
 }

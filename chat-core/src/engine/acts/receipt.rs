@@ -1,7 +1,7 @@
 //! Receipts: a member states how far a room has been received or read, and the other members are sent it.
 
 use super::{
-    access::IfAbsent,
+    access::{IfAbsent, Use},
     act::{Act, Answering},
     actor::Actor,
     session::Session,
@@ -22,7 +22,9 @@ impl Actor {
     /// [`Error::NoRoom`], or a backend's failure.
     pub async fn receipt(&self, room: &RoomId, mark: Mark, upto: Seq) -> Result<Watermarks, Error> {
         let Parts { access, store, .. } = &*self.parts;
-        let live = access.enter(self.user(), room, IfAbsent::Refuse).await?;
+        let live = access
+            .enter(&self.principal, Use::Read, room, IfAbsent::Refuse)
+            .await?;
         match store.advance(room, self.user(), mark, upto).await? {
             Change::Unchanged(now) => {
                 // A node that died before it announced the receipt may have stored it.
@@ -52,7 +54,9 @@ impl Actor {
         seqs: &[Seq],
     ) -> Result<Vec<ReceiptTimes>, Error> {
         let Parts { access, store, .. } = &*self.parts;
-        access.enter(self.user(), room, IfAbsent::Refuse).await?;
+        access
+            .enter(&self.principal, Use::Read, room, IfAbsent::Refuse)
+            .await?;
         Ok(store.receipt_times(room, member, seqs).await?)
     }
 

@@ -1,7 +1,7 @@
 //! Resuming: what a device missed, then what is live, with nothing between.
 
 use super::{
-    access::IfAbsent,
+    access::{IfAbsent, Use},
     act::{Act, Answering},
     session::Session,
 };
@@ -59,7 +59,9 @@ impl Session {
             config,
             ..
         } = &*self.parts;
-        let room = access.enter(self.user(), id, IfAbsent::Refuse).await?;
+        let room = access
+            .enter(&self.principal, Use::Read, id, IfAbsent::Refuse)
+            .await?;
         let head = reads.head(&room).await?;
         let epoch = head.epoch;
         let gap = |from, reason| {

@@ -1,6 +1,7 @@
 //! Listing the rooms of a user.
 
 use super::{
+    access::Use,
     act::{Act, Answering},
     actor::Actor,
     session::Session,
@@ -22,6 +23,7 @@ impl Actor {
         after: Option<&RoomId>,
         limit: Option<usize>,
     ) -> Result<RoomList, Error> {
+        self.parts.access.allow(&self.principal, Use::Read)?;
         let limit = self.parts.config.page_limit(limit);
         let one_more = limit.saturating_add(1);
         let mut rooms = self

@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 use tracing::Instrument;
 
 use super::{
-    access::IfAbsent,
+    access::{IfAbsent, Use},
     act::{Act, Answering},
     actor::Actor,
     session::Session,
@@ -150,12 +150,15 @@ impl Actor {
         body: NewBody,
     ) -> Result<(Arc<LiveRoom>, EntryBody), Error> {
         let Parts { access, review, .. } = &*self.parts;
-        let user = self.user();
+        let (by, user) = (&*self.principal, self.user());
         if let NewBody::Message(text) | NewBody::Edit { text, .. } = &body {
             review.check(text)?;
         }
         // A room is made only for a message that nothing else speaks against.
-        let live = match (access.enter(user, room, IfAbsent::Refuse).await, &body) {
+        let live = match (
+            access.enter(by, Use::Send, room, IfAbsent::Refuse).await,
+            &body,
+        ) {
             (Err(Error::NoRoom), NewBody::Message(_)) if room.peer_of(user).is_some() => None,
             (live, _) => Some(live?),
         };
@@ -169,7 +172,7 @@ impl Actor {
         };
         let live = match live {
             Some(live) => live,
-            None => access.enter(user, room, IfAbsent::Create).await?,
+            None => access.enter(by, Use::Send, room, IfAbsent::Create).await?,
         };
         Ok((live, body))
     }

@@ -1,7 +1,7 @@
 //! Saying that one is typing.
 
 use super::{
-    access::IfAbsent,
+    access::{IfAbsent, Use},
     act::{Act, Answering},
     actor::Actor,
     session::Session,
@@ -24,7 +24,9 @@ impl Actor {
     /// [`Error::NoRoom`], or a backend's failure.
     pub async fn typing(&self, room: &RoomId) -> Result<(), Error> {
         let Parts { access, typing, .. } = &*self.parts;
-        let room = access.enter(self.user(), room, IfAbsent::Refuse).await?;
+        let room = access
+            .enter(&self.principal, Use::Send, room, IfAbsent::Refuse)
+            .await?;
         typing.begin_or_renew(&room, self.user());
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! How a client says who it is: by a token with the handshake or when it connects, or by `set-username`.
 //!
-//! The stock clients know only `set-username`. Unless logins are open, its string is then the token; after a
-//! token that came earlier it is the user's name, and has to be that of the token.
+//! The stock clients know only `set-username`. Unless logins are open, its string is the token. If the client
+//! has sent a token already, it is the user's name instead, and has to be that of the token.
 
 use std::{future::Future, net::IpAddr, sync::Arc, time::Duration};
 
@@ -89,17 +89,17 @@ impl Login {
         self.of_connect = Some(Arc::clone(principal));
     }
 
-    /// The client has left the namespace, and the login that it had there.
+    /// Forgets the login of the namespace, which the client has left.
     pub(super) fn left(&mut self) {
         self.of_connect = None;
         self.expiry = Expiry::default();
     }
 
-    /// Who the client is by the string of `set-username`.
+    /// Identifies the client by the string of `set-username`.
     ///
     /// # Errors
     ///
-    /// A name that is not the user's of the token that came before.
+    /// A name other than that of the earlier token.
     pub(super) fn name(
         &self,
         name: String,
@@ -108,7 +108,7 @@ impl Login {
         if let Some(known) = known
             && UserId::new(&name)? != known.user
         {
-            return Err(Error::Forbidden("your token is of another user"));
+            return Err(Error::Forbidden("your token belongs to another user"));
         }
         let known = known.cloned();
         let proved = known
@@ -127,7 +127,7 @@ impl Login {
     ///
     /// # Errors
     ///
-    /// [`Error::RateLimited`] when the last one was not 10 s ago.
+    /// [`Error::RateLimited`] less than 10 s after the previous renewal.
     pub(super) fn renew(
         &mut self,
         token: String,
