@@ -8,7 +8,6 @@ pub(crate) mod keys;
 
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use chat_core::Clock;
 
 use self::{
@@ -17,10 +16,7 @@ use self::{
 };
 use crate::{
     config::Settings,
-    files::{
-        FileError,
-        reload::{Reloading, Source as _},
-    },
+    files::{FileError, reload::Reloading},
 };
 
 /// The login by tokens that the settings describe, and the state of its keys.
@@ -32,11 +28,9 @@ pub(crate) fn login_by_token(
     settings: &Settings,
     clock: Arc<dyn Clock>,
 ) -> Result<(Jwt, Arc<Reloading<Source>>), FileError> {
-    let source = source(settings);
-    let keys = Arc::new(ArcSwap::from_pointee(source.read()?));
-    let reloading = Arc::new(Reloading::new(source, Arc::downgrade(&keys)));
+    let (keys, reloading) = Reloading::open(source(settings))?;
     let rules = rules(settings);
-    Ok((Jwt { keys, rules, clock }, reloading))
+    Ok((Jwt { keys, rules, clock }, Arc::new(reloading)))
 }
 
 /// The place of the keys. The settings name exactly one.

@@ -4,7 +4,7 @@ use std::{
     fmt::Debug,
     path::Path,
     sync::{
-        Weak,
+        Arc, Weak,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, SystemTime},
@@ -20,46 +20,65 @@ const LOOK: Duration = Duration::from_secs(10);
 
 /// One or more files that are read together.
 pub(crate) trait Source: Debug {
-    /// The value that they hold.
+    /// The value that the files hold.
     type Value;
 
     /// The value's name in the log.
     const NAME: &'static str;
 
-    /// Their names.
+    /// The paths of the files.
     fn files(&self) -> impl Iterator<Item = &Path>;
 
-    /// Reads them.
+    /// Reads all files.
     ///
     /// # Errors
     ///
-    /// The first fault of one of them.
+    /// The first file that can't be used, and why.
     fn read(&self) -> Result<Self::Value, FileError>;
 }
+
+/// The value in use, which may be replaced at any time.
+pub(crate) type InUse<S> = Arc<ArcSwap<<S as Source>::Value>>;
 
 /// A value in use that comes from files, and whether the last attempt to read them again failed.
 #[derive(Debug)]
 pub(crate) struct Reloading<S: Source> {
     source: S,
+    /// Weak, so that the files are followed only while the value is in use.
     value: Weak<ArcSwap<S::Value>>,
+    /// The versions of the files that were read first.
+    first: Vec<Version>,
     failing: AtomicBool,
     pub(crate) failures: Counter,
 }
 
-/// What tells one version of a file from another.
-type Version = Option<(SystemTime, u64)>;
+/// What tells one version of a file from another; `None` for a file that can't be looked at.
+type Version = Option<(SystemTime, u64, Inode)>;
+
+/// The number of the file, and when it or its permissions were changed; nothing where the system has none.
+type Inode = (u64, i64, i64);
 
 impl<S: Source> Reloading<S> {
-    pub(crate) fn new(source: S, value: Weak<ArcSwap<S::Value>>) -> Self {
-        Self {
+    /// Reads the files for the first time.
+    ///
+    /// # Errors
+    ///
+    /// The first file that can't be used, and why.
+    pub(crate) fn open(source: S) -> Result<(InUse<S>, Self), FileError> {
+        // Before they are read, so that a change in between is not missed.
+        let first = versions(&source);
+        let value = Arc::new(ArcSwap::from_pointee(source.read()?));
+        let reloading = Self {
             source,
-            value,
+            value: Arc::downgrade(&value),
+            first,
             failing: AtomicBool::new(false),
             failures: Counter::default(),
-        }
+        };
+        Ok((value, reloading))
     }
 
-    /// Whether the value in use is older than the files, which can't be used.
+    /// Whether the last attempt to read the files again failed, so that the value before is still in use.
     pub(crate) fn is_failing(&self) -> bool {
         self.failing.load(Ordering::Relaxed)
     }
@@ -67,19 +86,15 @@ impl<S: Source> Reloading<S> {
     /// Follows the files until nobody uses the value any more.
     pub(crate) async fn follow(&self) {
         let mut hangup = Hangup::new();
-        let mut seen = self.versions();
+        let mut seen = self.first.clone();
         while self.value.strong_count() > 0 {
             let asked = tokio::time::timeout(LOOK, hangup.next()).await.is_ok();
-            let versions = self.versions();
+            let versions = versions(&self.source);
             if asked || versions != seen {
                 seen = versions;
                 self.read();
             }
         }
-    }
-
-    fn versions(&self) -> Vec<Version> {
-        self.source.files().map(version).collect()
     }
 
     /// Reads the files; one that can't be used leaves the value as it is.
@@ -102,12 +117,23 @@ impl<S: Source> Reloading<S> {
     }
 }
 
-fn version(file: &Path) -> Version {
-    let metadata = std::fs::metadata(file).ok()?;
-    Some((metadata.modified().ok()?, metadata.len()))
+fn versions(source: &impl Source) -> Vec<Version> {
+    source.files().map(version).collect()
 }
 
-/// The signal that asks a server to read its files again; never, where the system has none.
+fn version(file: &Path) -> Version {
+    let metadata = std::fs::metadata(file).ok()?;
+    #[cfg(unix)]
+    let inode = {
+        use std::os::unix::fs::MetadataExt as _;
+        (metadata.ino(), metadata.ctime(), metadata.ctime_nsec())
+    };
+    #[cfg(not(unix))]
+    let inode = Inode::default();
+    Some((metadata.modified().ok()?, metadata.len(), inode))
+}
+
+/// The signal that asks a server to read its files again. On systems without SIGHUP it never comes.
 struct Hangup(#[cfg(unix)] Option<tokio::signal::unix::Signal>);
 
 #[cfg(unix)]

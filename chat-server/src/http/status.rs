@@ -73,25 +73,34 @@ async fn ready(State(app): State<App>) -> Result<String, Failure> {
         resting_tasks,
     } = app.engine.health().await;
     store.map_err(chat_core::Error::from)?;
-    let stale_keys = app.keys.as_ref().is_some_and(|keys| keys.is_failing());
-    let tls = app.tls.as_ref();
-    let stale_certificate = tls.is_some_and(|tls| tls.reloading.is_failing());
-    Ok(match cache {
-        Ok(()) if stale_keys => {
-            "READY, but the file of the keys can't be used: the keys are those of before".to_owned()
-        }
-        Ok(()) if stale_certificate => {
-            "READY, but the files of the certificate and its key can't be used: they are those of before"
-                .to_owned()
-        }
-        Ok(()) if !resting_tasks.is_empty() => {
-            let tasks = resting_tasks.join(", ");
-            format!("READY, but these tasks panicked and are started again: {tasks}")
-        }
-        Ok(()) => "READY".to_owned(),
-        Err(error) => format!(
-            "READY, but {error}: limits are this node's own, and nobody knows who is online"
-        ),
+    let mut faults = Vec::new();
+    if let Err(error) = cache {
+        let effect = "limits are this node's own, and nobody knows who is online";
+        faults.push(format!("{error}: {effect}"));
+    }
+    if !resting_tasks.is_empty() {
+        let tasks = resting_tasks.join(", ");
+        faults.push(format!(
+            "these tasks panicked and are started again: {tasks}"
+        ));
+    }
+    if app.keys.as_ref().is_some_and(|keys| keys.is_failing()) {
+        let fault = "the file of the keys can't be used: the keys are those of before";
+        faults.push(fault.to_owned());
+    }
+    if app
+        .tls
+        .as_ref()
+        .is_some_and(|tls| tls.reloading.is_failing())
+    {
+        let fault =
+            "the files of the certificate and its key can't be used: they are those of before";
+        faults.push(fault.to_owned());
+    }
+    Ok(if faults.is_empty() {
+        "READY".to_owned()
+    } else {
+        format!("READY, but {}", faults.join("; "))
     })
 }
 

@@ -68,8 +68,7 @@ impl Tls {
             certificates: certificates.to_owned(),
             key: key.to_owned(),
         };
-        let current = Arc::new(ArcSwap::from_pointee(files.read()?));
-        let reloading = Reloading::new(files, Arc::downgrade(&current));
+        let (current, reloading) = Reloading::open(files)?;
         Ok(Self { current, reloading })
     }
 

@@ -100,6 +100,8 @@ async fn every_acked_message_survives_kill_9_once_and_in_order() {
         server.restart();
     }
 
+    // With nothing left to answer, nobody else waits for the last restart.
+    server.ready().await;
     let drained = settle(&run, &phase, &circle).await;
     phase.send_replace(Phase::End);
     while let Some(ended) = running.join_next().await {
