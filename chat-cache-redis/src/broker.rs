@@ -29,18 +29,19 @@ use crate::{
 
 static WRITES: Script = Script::new(include_str!("lua/writes.lua"));
 
-/// How often the subscribing connection is asked whether it lives, and what failed is tried again.
+/// The interval at which the subscribing connection is checked, and failed subscriptions are tried
+/// again.
 const CHECK: Duration = Duration::from_secs(1);
 
-/// How many subscriptions are on their way at once after a reconnect.
+/// The number of subscriptions that are made concurrently after a reconnect.
 const RESUBSCRIBE: usize = 128;
 
-/// A [`Broker`] on Redis: one connection that publishes and one that subscribes for a node.
+/// A [`Broker`] on Redis: a node has one connection that publishes and one that subscribes.
 ///
-/// While the connection is lost, [`Delivery::Away`] is given once a second; when all topics are
-/// subscribed again, [`Delivery::Lagged`] once. A topic that can't be subscribed because Redis is
-/// away counts as one that is: subscribing to it succeeds, and what was lost until Redis is back is
-/// told by [`Delivery::Lagged`].
+/// While the connection is lost, the broker delivers [`Delivery::Away`] once a second; when all
+/// topics are subscribed again, it delivers [`Delivery::Lagged`] once. Subscribing to a topic
+/// succeeds even while Redis is away; [`Delivery::Lagged`] then reports the hints that were lost
+/// until Redis is back.
 #[derive(Debug)]
 pub struct RedisBroker {
     node: Arc<Node>,
@@ -54,27 +55,27 @@ struct Node {
     publisher: Servers,
     subscriber: Servers,
     wanted: Mutex<Wanted>,
-    /// Some wanted topic may not be subscribed.
+    /// Signals that some wanted topic may not be subscribed.
     doubt: Notify,
     inbox: Inbox,
 }
 
-/// The channels to listen to. The truth is here: what the server believes is brought in line.
+/// The wanted channels. This table decides: the subscriptions on the server are made to match it.
 #[derive(Debug, Default)]
 struct Wanted {
     channels: HashMap<String, Wish>,
-    /// The number of the connection.
+    /// The number of the current connection.
     connection: u64,
 }
 
 #[derive(Debug)]
 struct Wish {
     topic: Topic,
-    /// On which connection the server has confirmed it.
+    /// The connection on which the server has confirmed the subscription.
     confirmed: Option<u64>,
 }
 
-/// What goes over the wire. The topic is known by the channel.
+/// The message on the wire. The channel gives the topic.
 #[derive(Debug, Serialize, Deserialize)]
 struct Envelope<H> {
     node: Uuid,
@@ -82,7 +83,7 @@ struct Envelope<H> {
 }
 
 impl RedisBroker {
-    /// How many hints a node may leave unread; with one more, all of them become
+    /// The number of hints that a node may leave unread; with one more, all of them become
     /// [`Delivery::Lagged`].
     pub const CAPACITY: usize = Inbox::CAPACITY;
 
@@ -90,14 +91,14 @@ impl RedisBroker {
     ///
     /// # Errors
     ///
-    /// When the URL is wrong, or Redis can't be reached, doesn't let us in, or doesn't let us listen
-    /// and publish.
+    /// When the URL is wrong, or Redis can't be reached, refuses the login, or doesn't allow this
+    /// user to subscribe and publish.
     pub async fn connect(url: &str) -> Result<Self, BackendError> {
         Self::connect_with(url, "chat", PATIENCE).await
     }
 
     /// Connects, with channels that begin with `prefix` and a colon, so that deployments with
-    /// different ones can share a Redis, and calls that wait for `patience`.
+    /// different prefixes can share one Redis, and calls that wait for `patience`.
     ///
     /// # Errors
     ///
@@ -111,7 +112,7 @@ impl RedisBroker {
             Servers::open(url, patience * 2 / 3, "hints from other nodes").await?;
         let (publisher, _) = Servers::open(url, patience, "hints to other nodes").await?;
         let keys = Keys::new(prefix);
-        // A missing permission is reported now.
+        // A missing permission is reported at the start.
         let probe = keys.probe();
         subscriber.subscribe(&probe).await?;
         subscriber.unsubscribe(&probe).await?;
@@ -143,7 +144,7 @@ impl Drop for RedisBroker {
 impl Broker for RedisBroker {
     async fn publish(&self, topic: &Topic, hint: &Hint) -> Result<(), BackendError> {
         let node = self.node.id;
-        // It holds nothing that can't be written as JSON.
+        // Every value in it can be written as JSON.
         let text = serde_json::to_string(&Envelope { node, hint }).unwrap_or_default();
         let channel = self.node.keys.channel(topic);
         self.node.publisher.publish(&channel, text).await
@@ -155,7 +156,8 @@ impl Broker for RedisBroker {
         let Some(connection) = node.wanted().want(&channel, topic) else {
             return Ok(());
         };
-        // Also when this future is dropped: then nobody knows whether it was subscribed.
+        // The doubt is raised also when this future is dropped: then it is unknown whether the
+        // server has subscribed the channel.
         let doubt = Doubt(Some(&node.doubt));
         match node.subscriber.subscribe(&channel).await {
             Ok(()) => {
@@ -178,12 +180,13 @@ impl Broker for RedisBroker {
         if node.wanted().channels.remove(&channel).is_none() {
             return Ok(());
         }
-        // From now on what still comes is left unread, so a failure needs no second try.
+        // Messages that still arrive are ignored from now on, so a failure needs no second try.
         if let Err(error) = node.subscriber.unsubscribe(&channel).await {
             tracing::debug!(%error, "a topic is still subscribed");
         }
         if let Some(wish) = node.wanted().channels.get_mut(&channel) {
-            // It was wanted again meanwhile, and nobody knows which came first.
+            // The topic was wanted again meanwhile, and the order of the two commands on the server
+            // is unknown.
             wish.confirmed = None;
             node.doubt.notify_one();
         }
@@ -213,7 +216,8 @@ impl Drop for Doubt<'_> {
 }
 
 impl Wanted {
-    /// Notes a wish. `None` when it is confirmed, else the connection on which to subscribe.
+    /// Records that a topic is wanted. Returns `None` when it is already confirmed, else the
+    /// connection on which to subscribe.
     fn want(&mut self, channel: &str, topic: &Topic) -> Option<u64> {
         let wish = self
             .channels
@@ -233,11 +237,11 @@ impl Wanted {
 }
 
 impl Node {
-    /// Sorts what arrives, and sees to it that what is wanted is subscribed.
+    /// Delivers the arriving messages, and keeps the wanted topics subscribed.
     async fn follow(self: Arc<Self>, mut arrivals: mpsc::Receiver<Arrival>) {
         let mut check = tokio::time::interval(CHECK);
         check.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        // Some topic isn't subscribed; some server gives no sign of life.
+        // `behind`: some topic isn't subscribed. `silent`: some server does not answer a ping.
         let (mut behind, mut silent) = (false, false);
         loop {
             let mut was_away = silent;
@@ -266,7 +270,7 @@ impl Node {
                     }
                 }
                 _ = check.tick() => {
-                    // Others of a cluster may be alive, so the rest goes on.
+                    // Other servers of a cluster may be alive, so the loop continues.
                     silent = !Box::pin(self.is_alive()).await;
                     checked = true;
                 }
@@ -285,8 +289,8 @@ impl Node {
         }
     }
 
-    /// Whether both connections lead to servers that answer and take writes. One that has become a
-    /// replica is left, and until then counts as away.
+    /// Returns whether both connections lead to servers that answer and take writes. A server that
+    /// has become a replica is left, and until then counts as away.
     async fn is_alive(&self) -> bool {
         let probe = self.keys.probe();
         let both = tokio::try_join!(
@@ -297,7 +301,8 @@ impl Node {
         both.is_ok()
     }
 
-    /// Subscribes what isn't confirmed on this connection; whether all of it is now.
+    /// Subscribes the topics that aren't confirmed on this connection; returns whether all of them
+    /// are now.
     async fn resubscribe(&self) -> bool {
         let (connection, channels) = {
             let wanted = self.wanted();
@@ -309,13 +314,13 @@ impl Node {
             let channels: Vec<_> = missing.map(|(channel, _)| channel.clone()).collect();
             (connection, channels)
         };
-        // One channel a command: those of a cluster lie in different slots.
+        // Each command names one channel: the channels of a cluster lie in different slots.
         let done = stream::iter(channels).map(async |channel| {
             let done = self.subscriber.subscribe(&channel).await;
             done.map(|()| self.wanted().confirm(&channel, connection))
         });
         let done = done.buffer_unordered(RESUBSCRIBE);
-        // One that fails keeps no other waiting.
+        // A subscription that fails delays no other.
         done.fold(true, async |all, done| all && done.is_ok()).await
     }
 

@@ -1,4 +1,4 @@
-//! What is shared and expires.
+//! The cache: shared state that expires.
 
 use std::time::Duration;
 
@@ -9,15 +9,15 @@ use crate::{client::PATIENCE, keys::Keys, servers::Servers};
 
 /// A [`Cache`](chat_core::port::Cache) on Redis.
 ///
-/// Each operation is one Lua script, so it is atomic, and it goes by the server's clock, so those
-/// of the nodes don't matter. A user's presence lies in one of 16 buckets, each in one slot of a
-/// cluster: at no moment do two keys say different things about a user.
+/// Each operation is one Lua script, so it is atomic, and it goes by the server's clock, so the
+/// clocks of the nodes don't matter. A user's presence lies in one of 16 buckets, each in one slot
+/// of a cluster: at no moment do two keys disagree about a user.
 ///
-/// When Redis loses data, users come online again with the next renewal of their lease, and
-/// budgets begin anew. It remembers when about 100,000 users were last seen.
+/// When Redis loses data, users come online again with the next renewal of their lease, and budgets
+/// begin anew. For about 100,000 users it remembers when they were last seen.
 ///
-/// Of a room that is read it keeps the newest entries, up to 200 and 512 KiB, until nobody has
-/// used them for an hour.
+/// For each room that is read it keeps the newest entries, up to 200 and 512 KiB, until they have
+/// not been used for an hour.
 #[derive(Debug)]
 pub struct RedisCache {
     pub(crate) servers: Servers,
@@ -31,13 +31,14 @@ impl RedisCache {
     ///
     /// # Errors
     ///
-    /// When the URL is wrong, or Redis can't be reached, doesn't let us in, or doesn't let us write.
+    /// When the URL is wrong, or Redis can't be reached, refuses the login, or doesn't allow this
+    /// user to write.
     pub async fn connect(url: &str) -> Result<Self, BackendError> {
         Self::connect_with(url, "chat", PATIENCE).await
     }
 
-    /// Connects, with keys that begin with `prefix` and a colon, so that deployments with
-    /// different ones can share a Redis, and calls that wait for `patience`.
+    /// Connects, with keys that begin with `prefix` and a colon, so that deployments with different
+    /// prefixes can share one Redis, and calls that wait for `patience`.
     ///
     /// # Errors
     ///
@@ -68,8 +69,9 @@ impl RedisCache {
     }
 }
 
-/// What the scripts count in. A part of one counts as a whole, so nothing is allowed too early;
-/// beyond 30 years all durations are the same, so sums of them stay exact in Lua.
+/// Converts a duration to the microseconds that the scripts count in. A fraction counts as a whole
+/// one, so nothing is allowed too early; beyond 30 years all durations are the same, so sums of
+/// them stay exact in Lua.
 pub(crate) fn micros(time: Duration) -> i64 {
     const MAX: i64 = 1_000_000_000_000_000;
     i64::try_from(time.as_nanos().div_ceil(1000)).map_or(MAX, |micros| micros.min(MAX))

@@ -1,4 +1,4 @@
-//! The Redis client: all that the rest of the crate knows of it.
+//! The Redis client, in the form in which the rest of the crate uses it.
 
 use std::{
     fmt,
@@ -30,22 +30,23 @@ use tokio::{
 
 use crate::error::classify;
 
-/// The longest that a call waits for Redis by default; a call that subscribes waits for
-/// two thirds of it. So a request that does both waits for 250 ms, and only the first one: what
-/// comes after it fails at once, until Redis has shown that it lives.
+/// The longest time that a call waits for Redis by default; a call that subscribes waits for two
+/// thirds of it. So a request that does both waits for 250 ms, and only the first one does: later
+/// calls fail at once, until Redis has answered again.
 pub const PATIENCE: Duration = Duration::from_millis(150);
 
-/// How often a Redis that fell silent is asked for a sign of life.
+/// The interval at which a Redis that stopped answering is pinged.
 const PROBE: Duration = Duration::from_millis(100);
 
-/// How long a connection may take, and how long it may owe an answer before it is given up.
+/// The time limit for making a connection, and for an answer before the connection is given up.
 const CONNECTION_PATIENCE: Duration = Duration::from_secs(1);
 
-/// How many messages may wait until they are forwarded. The client has room for as many of nine
-/// kinds, about 1 KiB each time, so 65,536 would cost 60 MB a connection.
+/// The number of messages that may wait until they are forwarded. The client reserves the same
+/// capacity for each of nine kinds, about 1 KiB per message, so 65,536 would cost 60 MB per
+/// connection.
 const MESSAGES: usize = 2_048;
 
-/// A Lua script, which Redis keeps and knows by its SHA.
+/// A Lua script, which Redis caches under its SHA-1 hash.
 pub(crate) struct Script {
     lua: &'static str,
     sha: OnceLock<String>,
@@ -60,19 +61,19 @@ impl Script {
     }
 }
 
-/// A connection to Redis that comes back by itself; it is closed when this is dropped.
+/// A connection to Redis that reconnects by itself; dropping it closes the connection.
 pub(crate) struct Link {
     client: Client,
-    /// One of a cluster, where a channel is in the slot of its name.
+    /// `true` for a connection to a cluster, where a channel is in the slot of its name.
     sharded: bool,
     patience: Duration,
     silence: Arc<Silence>,
-    /// A write was refused because the server is a replica.
+    /// Signals that a write was refused because the server is a replica.
     demoted: Arc<Notify>,
     tasks: [AbortHandle; 4],
 }
 
-/// Whether Redis owed an answer for too long, and has given no sign of life since.
+/// The state of a Redis that did not answer in time, and has not answered a ping since.
 #[derive(Default)]
 struct Silence {
     is: AtomicBool,
@@ -88,7 +89,7 @@ impl Link {
         what: &'static str,
     ) -> Result<Self, BackendError> {
         let failed = |error: Error| classify(&error, "connect");
-        // With RESP3 a connection that subscribes can be asked whether it is alive.
+        // With RESP3 a connection that subscribes can be pinged.
         config.version = RespVersion::RESP3;
         let client = Builder::from_config(config)
             .with_performance_config(|performance| {
@@ -98,7 +99,7 @@ impl Link {
             .with_connection_config(|connection| {
                 connection.connection_timeout = CONNECTION_PATIENCE;
                 connection.internal_command_timeout = CONNECTION_PATIENCE;
-                // Sent again, a command could be carried out twice.
+                // A command that is sent a second time could be carried out twice.
                 connection.max_command_attempts = 1;
                 connection.unresponsive = UnresponsiveConfig {
                     max_timeout: Some(CONNECTION_PATIENCE.max(patience)),
@@ -150,7 +151,8 @@ impl Link {
             };
             let (again, with) = (keys.clone(), arguments.clone());
             match self.client.evalsha(sha, keys, arguments).await {
-                // Another node of the cluster, or the scripts were flushed. This also keeps it.
+                // This node of the cluster has not seen the script, or the scripts were flushed.
+                // This call also caches it.
                 Err(error) if error.details().starts_with("NOSCRIPT") => {
                     self.client.eval(script.lua, again, with).await
                 }
@@ -160,7 +162,7 @@ impl Link {
         self.bounded(operation, run).await
     }
 
-    /// Tells all who are subscribed.
+    /// Publishes a message to all subscribers.
     pub(crate) async fn publish(&self, channel: &str, text: String) -> Result<(), BackendError> {
         let publish = async {
             if self.sharded {
@@ -172,14 +174,15 @@ impl Link {
         self.bounded("publish", publish).await
     }
 
-    /// Returns once the server has done it. A new connection knows of no subscription.
+    /// Subscribes a channel, and returns once the server has done it. A new connection has no
+    /// subscription.
     pub(crate) async fn subscribe(&self, channel: &str) -> Result<(), BackendError> {
         let subscribe = async {
             if self.sharded {
                 self.client.ssubscribe(channel).await
             } else {
-                // The client doesn't wait for the confirmation, but what is asked after it on the
-                // same connection is answered after it.
+                // The client doesn't wait for the confirmation, but the server answers a later
+                // command on the same connection only after it.
                 self.client.subscribe(channel).await?;
                 self.client.ping::<Value>(None).await.map(drop)
             }
@@ -198,25 +201,25 @@ impl Link {
         self.bounded("unsubscribe", unsubscribe).await
     }
 
-    /// Which masters of a cluster have which slots.
+    /// Reads which master of a cluster has which slots.
     pub(crate) async fn slots(&self) -> Result<Value, BackendError> {
         let command = CustomCommand::new_static("CLUSTER", ClusterHash::FirstKey, false);
         self.bounded("slots", self.client.custom(command, vec!["SLOTS"]))
             .await
     }
 
-    /// Asks for a sign of life: a connection that owes an answer for too long is replaced.
+    /// Pings the server: a connection without an answer for too long is replaced.
     pub(crate) async fn ping(&self) -> Result<(), BackendError> {
         let ping = async { self.client.ping::<Value>(None).await.map(drop) };
         self.bounded("ping", ping).await
     }
 
-    /// What arrives from now on.
+    /// Returns the messages that arrive from now on.
     pub(crate) fn messages(&self) -> Receiver<Message> {
         self.client.message_rx()
     }
 
-    /// Yields whenever there is a new connection.
+    /// Yields the server of each new connection.
     pub(crate) fn reconnects(&self) -> Receiver<Server> {
         self.client.reconnect_rx()
     }
@@ -227,14 +230,14 @@ impl Link {
         call: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, BackendError> {
         let done = if !self.client.is_connected() {
-            // The client would keep the command, and wait for Redis to come back.
+            // The client would keep the command in a queue until Redis is back.
             Err(Error::new(ErrorKind::Routing, "not connected"))
         } else if self.silence.is.load(Ordering::Relaxed) {
             Err(Error::new(ErrorKind::Routing, "no sign of life"))
         } else {
             let late = |_| Err(Error::new(ErrorKind::Timeout, "no answer in time"));
             let done = timeout(self.patience, call).await.unwrap_or_else(late);
-            // The client may have noticed first.
+            // The client's own time limit may come first.
             if matches!(&done, Err(error) if *error.kind() == ErrorKind::Timeout) {
                 self.silence.is.store(true, Ordering::Relaxed);
                 self.silence.fell.notify_one();
@@ -258,14 +261,14 @@ impl Drop for Link {
 
 impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The client's own text holds the password.
+        // The client's own `Debug` output holds the password.
         f.debug_struct("Link")
             .field("connected", &self.client.is_connected())
             .finish_non_exhaustive()
     }
 }
 
-/// Asks a Redis that fell silent until it answers.
+/// Pings a Redis that stopped answering until it answers.
 async fn probe(client: Client, silence: Arc<Silence>) {
     loop {
         silence.fell.notified().await;
@@ -280,8 +283,8 @@ async fn probe(client: Client, silence: Arc<Silence>) {
     }
 }
 
-/// Whether the server was the primary and is a replica now. It keeps its connections, while a name or
-/// a proxy may lead to the new primary by now.
+/// Returns whether the error shows that the server was the primary and is a replica now. Such a
+/// server keeps its connections, while a name or a proxy may lead to the new primary by now.
 fn is_demoted(error: &Error) -> bool {
     let word = error.details().split_whitespace().next();
     matches!(word, Some("READONLY" | "MASTERDOWN"))
@@ -299,11 +302,11 @@ async fn renew(client: Client, demoted: Arc<Notify>, what: &'static str) {
     }
 }
 
-/// The shortest time between two new connections that a replica is given up for.
+/// The shortest time between two reconnects that leave a replica.
 const RENEW: Duration = Duration::from_secs(1);
 
-/// For how long a connection has to last until Redis counts as back. A master of a cluster that is
-/// down lets us in, and refuses what it is asked, again and again.
+/// The time that a connection has to last until Redis counts as back. A master of a cluster that is
+/// down accepts the login, and refuses every command, again and again.
 const LASTS: Duration = Duration::from_secs(1);
 
 /// Logs one line when the connection is lost, and one when it is back.

@@ -1,29 +1,29 @@
-//! What a failure of Redis means to the engine.
+//! The translation of failures of Redis to the errors of the engine.
 
 use chat_core::port::{BackendError, BackendErrorKind, Retry};
 use fred::error::{Error, ErrorKind};
 
-/// What the driver says of a connection that has just been lost.
+/// The driver's message for a connection that has just been lost.
 const UNROUTED: &str = "Failed to route command.";
 
-/// What the server says when a user may run a script, but not a command in it.
+/// The server's message for a user who may run a script, but not a command in it.
 const SCRIPT_NOT_ALLOWED: &str = "The user executing the script can't run this command";
 
-/// How this backend is named in its errors.
+/// The name of this backend in its errors.
 pub(crate) const BACKEND: &str = "redis";
 
-/// What kind of failure it is, and whether the call may be repeated.
+/// Translates the driver's error to a kind of failure, and whether the call may be repeated.
 pub(crate) fn classify(error: &Error, operation: &'static str) -> BackendError {
     use BackendErrorKind as Kind;
 
-    // The server's own errors begin with a word in capitals, and say that nothing was done.
+    // The server's own errors begin with a word in capitals, and mean that nothing was done.
     let word = error.details().split_whitespace().next().unwrap_or("");
     let (kind, retry) = match (word, error.kind()) {
         ("NOAUTH" | "WRONGPASS" | "NOPERM", _) | (_, ErrorKind::Auth) => {
             (Kind::Unauthorized, Retry::No)
         }
         _ if error.details().contains(SCRIPT_NOT_ALLOWED) => (Kind::Unauthorized, Retry::No),
-        // In the words of rustls.
+        // The wording is that of rustls.
         _ if error.details().contains("InvalidCertificate") => (Kind::Misconfigured, Retry::No),
         ("OOM", _) => (Kind::Full, Retry::Safe),
         (

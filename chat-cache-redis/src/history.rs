@@ -1,4 +1,4 @@
-//! Windows of history.
+//! Windows of history: the newest entries of rooms, as Redis keeps them.
 
 use std::{ops::RangeInclusive, sync::Arc};
 
@@ -15,14 +15,15 @@ static WINDOW_OF: Script = Script::new(include_str!("lua/window.lua"));
 static FILL: Script = Script::new(include_str!("lua/fill.lua"));
 static EXTEND: Script = Script::new(include_str!("lua/extend.lua"));
 
-/// How long a window is kept that nobody uses, in milliseconds.
+/// The time after which an unused window expires, in milliseconds.
 const UNUSED: i64 = 60 * 60 * 1000;
 
-/// How many bytes of JSON a window has at most.
+/// The most bytes of JSON that a window holds.
 const BYTES: usize = 512 << 10;
 
 impl RedisCache {
-    /// Where a window stands. Part of the format: the scripts compare the labels of an epoch as text.
+    /// Returns the label of a position in a log. It is part of the format: the scripts compare the
+    /// labels of an epoch as text.
     fn label(&self, epoch: Epoch, seq: u64) -> String {
         match self.store {
             Some(store) => format!("{store}:{epoch}:{seq:020}"),
@@ -44,7 +45,8 @@ fn json(operation: &'static str, entry: &Entry) -> Result<String, BackendError> 
     serde_json::to_string(entry).map_err(failed)
 }
 
-/// The entries `first`, `first + 1`, ... of a room, if that is what stands there, newest first.
+/// Decodes the entries `first`, `first + 1`, ... of a room from values that are newest first;
+/// `None` if the values are anything else.
 fn entries(room: &RoomId, first: Seq, found: &[Value]) -> Option<Vec<Arc<Entry>>> {
     let entry = |(value, seq): (&Value, u64)| {
         let entry: Entry = serde_json::from_slice(value.as_bytes()?).ok()?;
@@ -61,7 +63,7 @@ impl HistoryCache for RedisCache {
         at: Cursor,
         range: RangeInclusive<Seq>,
     ) -> Result<Option<Vec<Arc<Entry>>>, BackendError> {
-        // The label stands at 0, the newest entry at 1.
+        // The label is at index 0, the newest entry at 1.
         let place = |seq: Seq| i64::try_from(at.seq.0.checked_sub(seq.0)?.checked_add(1)?).ok();
         let (Some(newest), Some(oldest)) = (place(*range.end()), place(*range.start())) else {
             return Ok(None);
@@ -81,7 +83,7 @@ impl HistoryCache for RedisCache {
         let Some(found) = found else { return Ok(None) };
         let entries = entries(room, *range.start(), &found);
         if entries.is_none() {
-            // It stays out of the way: whoever finds it so reads the store and fills it anew.
+            // A damaged window does no harm: its reader reads the store and fills the window anew.
             tracing::debug!("what stands in a window is no history");
         }
         Ok(entries)
@@ -115,7 +117,7 @@ impl HistoryCache for RedisCache {
         epoch: Epoch,
         entries: &[Arc<Entry>],
     ) -> Result<(), BackendError> {
-        // While a script runs, Redis does nothing else.
+        // Redis runs no other command while a script runs, so scripts are kept short.
         for entries in entries.chunks(WINDOW) {
             let mut arguments = vec![UNUSED.into(), count(WINDOW), count(BYTES)];
             for entry in entries {

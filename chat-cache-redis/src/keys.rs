@@ -1,14 +1,15 @@
-//! How keys and channels are named.
+//! The names of keys and channels.
 
 use std::fmt::Write as _;
 
 use chat_core::{RoomId, UserId, port::Topic};
 
-/// In how many slots of a cluster users are kept. Part of the format: nodes that disagree don't
-/// find each other's users.
+/// The number of slots of a cluster that hold the users' presence. It is part of the format: nodes
+/// that disagree don't find each other's users.
 pub(crate) const BUCKETS: u8 = 16;
 
-/// Names what belongs to one deployment. The part in braces is all that decides on the slot.
+/// Builds the names of the keys and channels of one deployment. Only the part in braces decides on
+/// the slot.
 #[derive(Debug, Clone)]
 pub(crate) struct Keys {
     prefix: String,
@@ -21,32 +22,32 @@ impl Keys {
         }
     }
 
-    /// Where a user's presence is kept.
+    /// Returns the bucket that holds a user's presence.
     pub(crate) fn bucket(user: &UserId) -> u8 {
-        // FNV-1a: the same on every node, in every version.
+        // FNV-1a gives the same hash on every node, in every version.
         let hash = user.as_str().bytes().fold(0x811c_9dc5_u32, |hash, byte| {
             (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
         });
         hash.to_be_bytes()[3] % BUCKETS
     }
 
-    /// A bucket's users by the end of their last lease: those who are online, and those who ran
-    /// out and nobody has been told yet.
+    /// The key of a bucket's users by the end of their last lease: users who are online, and users
+    /// whose lease has ended while no node has been notified of it yet.
     pub(crate) fn ends(&self, bucket: u8) -> String {
         format!("{}:{{p{bucket}}}:ends", self.prefix)
     }
 
-    /// A bucket's users who went, by when.
+    /// The key of a bucket's users who went offline, by the time at which they did.
     pub(crate) fn seen(&self, bucket: u8) -> String {
         format!("{}:{{p{bucket}}}:seen", self.prefix)
     }
 
-    /// The longest lease that a bucket's users were given lately.
+    /// The key of the longest lease that a bucket's users were given lately.
     pub(crate) fn longest(&self, bucket: u8) -> String {
         format!("{}:{{p{bucket}}}:longest", self.prefix)
     }
 
-    /// A user's devices by the end of their lease.
+    /// The key of a user's devices by the end of their leases.
     pub(crate) fn leases(&self, user: &UserId) -> String {
         let bucket = Self::bucket(user);
         format!(
@@ -64,7 +65,8 @@ impl Keys {
         format!("{}:{{h{}}}", self.prefix, hex(room.as_str()))
     }
 
-    /// A key, and a channel, on which it is tried at start what this user may do.
+    /// The name of a key, and of a channel, on which this user's permissions are tested at the
+    /// start.
     pub(crate) fn probe(&self) -> String {
         format!("{}:{{probe}}", self.prefix)
     }
@@ -77,7 +79,7 @@ impl Keys {
     }
 }
 
-/// A name that can't be mistaken for a part of a key.
+/// Encodes a name so that it can't be mistaken for a part of a key.
 fn hex(name: &str) -> String {
     name.bytes().fold(String::new(), |mut hex, byte| {
         // Writing to a string doesn't fail.

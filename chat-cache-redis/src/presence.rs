@@ -1,4 +1,4 @@
-//! Who is online.
+//! Presence: the users who are online, and when the others were last seen.
 
 use std::{iter::zip, time::Duration};
 
@@ -24,14 +24,15 @@ static PRESENCE: Script = Script::new(include_str!("lua/presence.lua"));
 static ONLINE: Script = Script::new(include_str!("lua/online.lua"));
 static TAKE_EXPIRED: Script = Script::new(include_str!("lua/take_expired.lua"));
 
-/// How many users a bucket remembers as last seen: 100,000 in all, as the memory cache.
+/// The number of users that a bucket remembers as last seen: 100,000 in all, as in the memory
+/// cache.
 const SEEN: i64 = 100_000 / BUCKETS as i64;
 
-/// How many a script takes at once; it stops all others while it runs.
+/// The number of users that a script takes at once; it blocks all other commands while it runs.
 const TAKEN_AT_ONCE: usize = 1000;
 
 impl RedisCache {
-    /// The three keys that a change of a user's presence writes.
+    /// Returns the three keys that a change of a user's presence writes.
     fn of(&self, user: &UserId) -> Vec<String> {
         let bucket = Keys::bucket(user);
         let leases = self.keys.leases(user);
@@ -75,7 +76,7 @@ impl PresenceCache for RedisCache {
     }
 
     async fn presence(&self, users: &[UserId]) -> Result<Vec<Presence>, BackendError> {
-        // All those of one bucket are asked for at once.
+        // One script asks for all users of one bucket.
         let mut buckets = vec![Vec::new(); BUCKETS.into()];
         for (at, user) in users.iter().enumerate() {
             buckets[usize::from(Keys::bucket(user))].push(at);
@@ -141,12 +142,13 @@ impl PresenceCache for RedisCache {
                 .run("take_expired", &TAKE_EXPIRED, keys, arguments);
             match run.await {
                 Ok(names) => users.extend(user_ids("take_expired", names)?),
-                // One master of a cluster may be away, and the users of others expire all the same.
+                // One master of a cluster may be away, and the users on the others expire all the
+                // same.
                 Err(error) => failed = Some(error),
             }
         }
         match failed {
-            // Those taken already are given to nobody else.
+            // The users taken already are given to no other node.
             Some(error) if users.is_empty() => Err(error),
             _ => Ok(users),
         }

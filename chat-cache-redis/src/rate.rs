@@ -1,4 +1,4 @@
-//! Budgets.
+//! Budgets of requests.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ impl RedisCache {
         run.await.map(|(_, _): (u8, u64)| ())
     }
 
-    /// Decides a request made `now`, or by the server's clock.
+    /// Decides on a request made at `now`, or by the server's clock.
     async fn acquire_at(
         &self,
         key: &RateKey,
@@ -118,7 +118,7 @@ mod tests {
         let connect = RedisCache::connect_with(&url, "test", Duration::from_secs(10));
         let cache = runtime.block_on(connect).unwrap();
         let step = prop_oneof![3 => Just(0), 2 => 0..4_u32, 1 => 0..50_u32];
-        // The policy changes once on the way.
+        // The policy changes once during the schedule.
         let schedule = (policy(), policy(), 0..60_usize, vec(step, 1..60));
         let mut runner = TestRunner::new(Config {
             failure_persistence: None,

@@ -1,7 +1,7 @@
-//! A Redis, or the masters of a cluster with a link to each.
+//! A single Redis, or the masters of a cluster with one link to each.
 //!
-//! The driver's own way with a cluster isn't used: there, one master that is away stops the calls to
-//! all others, and a subscription whose slot has moved is never made again.
+//! The driver's own support for clusters isn't used: there, one master that is away stops the calls
+//! to all others, and a subscription whose slot has moved is never made again.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -36,14 +36,14 @@ use crate::{
     url,
 };
 
-/// How often a cluster is asked which master has which slots; a call that meets another master asks
-/// at once.
+/// The interval at which a cluster is asked which master has which slots; a call that is sent to
+/// the wrong master triggers the query at once.
 const REFRESH: Duration = Duration::from_secs(1);
 
-/// How many arrivals may wait until they are sorted; more wait in the driver.
+/// The number of arrivals that may wait to be handled; more wait in the driver.
 const ARRIVALS: usize = 1024;
 
-/// What comes without being asked for.
+/// An event or a message that arrives from a server.
 pub(crate) enum Arrival {
     Message(Message),
     /// There is a new connection, or a slot has moved: subscriptions may be gone.
@@ -52,7 +52,7 @@ pub(crate) enum Arrival {
     Lagged,
 }
 
-/// Where keys and channels are; all that is asked goes to the master that has the slot.
+/// The servers that hold the keys and channels; each call goes to the master that has the slot.
 pub(crate) struct Servers {
     shared: Arc<Shared>,
     keep: Option<AbortHandle>,
@@ -64,7 +64,7 @@ struct Shared {
     what: &'static str,
     arrivals: mpsc::Sender<Arrival>,
     masters: RwLock<Masters>,
-    /// A call has met another master than it should have.
+    /// Signals that a call was sent to the wrong master.
     stale: Notify,
 }
 
@@ -121,13 +121,14 @@ impl Servers {
         self.noted(link.run(operation, script, keys, arguments).await)
     }
 
-    /// Tells all who are subscribed.
+    /// Publishes a message to all subscribers.
     pub(crate) async fn publish(&self, channel: &str, text: String) -> Result<(), BackendError> {
         let link = self.of(channel, "publish")?;
         self.noted(link.publish(channel, text).await)
     }
 
-    /// Returns once the server has done it. A new connection knows of no subscription.
+    /// Subscribes a channel, and returns once the server has done it. A new connection has no
+    /// subscription.
     pub(crate) async fn subscribe(&self, channel: &str) -> Result<(), BackendError> {
         let link = self.of(channel, "subscribe")?;
         self.noted(link.subscribe(channel).await)
@@ -138,8 +139,8 @@ impl Servers {
         self.noted(link.unsubscribe(channel).await)
     }
 
-    /// Whether the server takes writes, as far as this user may know. A replica would let us publish
-    /// to its own subscribers only. Of a cluster that is known from its table of slots.
+    /// Checks that the server takes writes, as far as this user's permissions show it. A replica
+    /// would let us publish to its own subscribers only. For a cluster its table of slots shows it.
     pub(crate) async fn writes(&self, script: &Script, key: String) -> Result<(), BackendError> {
         if self.shared.config.server.is_clustered() {
             return Ok(());
@@ -151,7 +152,7 @@ impl Servers {
         }
     }
 
-    /// Asks each for a sign of life: a connection that owes an answer for too long is replaced.
+    /// Pings each server: a connection without an answer for too long is replaced.
     pub(crate) async fn ping(&self) -> Result<(), BackendError> {
         let links: Vec<_> = self.shared.masters().links.values().cloned().collect();
         let answers = join_all(links.iter().map(|link| link.ping())).await;
@@ -200,7 +201,7 @@ impl fmt::Debug for Servers {
 }
 
 impl Shared {
-    /// Follows the cluster.
+    /// Keeps the table of slots and the links up to date.
     async fn keep(self: Arc<Self>) {
         let mut time = tokio::time::interval(REFRESH);
         time.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -216,7 +217,8 @@ impl Shared {
         }
     }
 
-    /// Finds out who has which slots, and links to masters that are new; fails when there is none.
+    /// Reads which master has which slots, and opens links to new masters; fails when there is no
+    /// link at all.
     async fn refresh(&self) -> Result<(), BackendError> {
         let slots = self.slots().await?;
         let masters: HashSet<_> = slots.iter().map(|range| &range.master).collect();
@@ -241,7 +243,7 @@ impl Shared {
             !before.slots.is_empty() && (new || before.slots != masters.slots)
         };
         if changed {
-            // Nobody may want to know.
+            // The receiver of arrivals may be gone.
             let _ = self.arrivals.send(Arrival::Reconnected).await;
         }
         Ok(())
@@ -288,7 +290,7 @@ impl Shared {
         };
         let link = Link::open(config, sharded, self.patience, self.what).await?;
         let (messages, reconnects) = (link.messages(), link.reconnects());
-        // It ends with the link.
+        // The task ends with the link.
         tokio::spawn(forward(messages, reconnects, self.arrivals.clone()));
         Ok(link)
     }
@@ -322,8 +324,8 @@ async fn forward(
     }
 }
 
-/// What `CLUSTER SLOTS` answers: `[[first, last, [host, port, ...], replica, ...], ...]`. A server
-/// that doesn't know its own name leaves it out; then it is the one that was `asked`.
+/// Reads the answer to `CLUSTER SLOTS`: `[[first, last, [host, port, ...], replica, ...], ...]`. A
+/// server that doesn't know its own name leaves it out; then it is the one that was `asked`.
 fn ranges(answer: Value, asked: &Server) -> Result<Vec<Range>, BackendError> {
     let range = |range: Value| {
         let mut parts = range.into_array().into_iter();

@@ -1,4 +1,4 @@
-//! The URL of a Redis or of a cluster.
+//! The URL of a single Redis or of a cluster.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::error::BACKEND;
 /// Reads `redis://USER:PASSWORD@HOST:PORT/NUMBER`, or `redis-cluster://...?node=HOST:PORT`; with
 /// `rediss` the connections use TLS.
 ///
-/// No error shows a part of the login, whatever stands there.
+/// No error message shows a part of the login, whatever the URL contains.
 pub(crate) fn read(url: &str) -> Result<Config, BackendError> {
     let (scheme, rest) = url.split_once("://").unwrap_or_default();
     let (plain, tls) = match scheme {
@@ -48,7 +48,8 @@ pub(crate) fn read(url: &str) -> Result<Config, BackendError> {
     Ok(config)
 }
 
-/// TLS that trusts the authorities of the system, or those in the file that `SSL_CERT_FILE` names.
+/// Returns a TLS configuration that trusts the authorities of the system, or those in the file that
+/// `SSL_CERT_FILE` names.
 fn trusting() -> Result<ClientConfig, BackendError> {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
@@ -61,7 +62,8 @@ fn trusting() -> Result<ClientConfig, BackendError> {
             why.map(|why| format!(" ({why})")).unwrap_or_default()
         )));
     }
-    // The provider is named: a second one in somebody's tree would leave the default undecided.
+    // The provider is named: a second one among the dependencies of a program would leave the
+    // default undecided.
     let provider = Arc::new(aws_lc_rs::default_provider());
     let config =
         ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();

@@ -1,10 +1,11 @@
-//! Appending. A number is taken by inserting an entry under it: the unique index on room and number
-//! decides between nodes, so there is neither a counter to ask nor a gap to leave.
+//! Appending entries. An entry takes its number by being inserted under it: the unique index on
+//! room and number decides between nodes, so there is no counter to ask and no gap to leave.
 //!
-//! Of a batch, the rooms are spread over a few lanes that run beside each other. A lane inserts the
+//! The rooms of a batch are divided among a few lanes that run concurrently. A lane inserts the
 //! entries of all its rooms with one ordered command, which stops at the first number that another
-//! node was quicker to take. What came before stays; the rest is planned again from the newest head.
-//! Ordered, because what follows a failed entry of its room must not be stored before it.
+//! node has already taken. The entries before it are stored; the rest is planned again from the
+//! newest head. The command is ordered because an entry must not be stored when an earlier one of
+//! its room has failed.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -27,28 +28,30 @@ use crate::{
     plan::{Plan, Step, refused},
 };
 
-/// How many inserts of one batch run beside each other, and what makes another one worth it.
+/// The number of inserts of one batch that run concurrently, and the number of entries for which a
+/// further one is worth its cost.
 const LANES: usize = 4;
 const LANE_ENTRIES: usize = 32;
 
-/// How many rooms' heads are remembered, about 100 bytes each.
+/// The number of rooms whose heads are remembered, about 100 bytes each.
 const HEADS: usize = 100_000;
 
-/// After another node was quicker in a room, this many appends there ask for the head first.
-/// Otherwise whoever appended last, and so knows the head, would win every time.
+/// The number of appends that read a room's head first, after another node was quicker there.
+/// Without them the node that appended last, which knows the head, would win every time.
 const POLITE: u8 = 16;
 
-/// Newest numbers that this process need not ask for.
+/// The newest number of each room, as far as this process knows it without a query.
 ///
-/// One may be too old: the index tells. None may be too new, or it would make a gap; so only those
-/// count that a majority of the servers has, which no election takes back.
+/// A number may be too old: then the unique index refuses the insert. It must not be too new, or
+/// the next append would leave a gap; so only numbers count that a majority of the servers has,
+/// which no election takes back.
 #[derive(Debug, Default)]
 pub(crate) struct Heads(Mutex<HashMap<RoomId, Head>>);
 
 #[derive(Debug, Clone, Copy)]
 struct Head {
     seq: Seq,
-    /// How many more appends to ask before.
+    /// The number of further appends that read the head first.
     polite: u8,
 }
 
@@ -82,7 +85,8 @@ impl Heads {
     }
 }
 
-/// Divides a batch by room, each room whole and in order; the indexes say where entries stood.
+/// Divides a batch into lanes, each room whole and in order. The indexes give the places of the
+/// entries in the batch.
 pub(crate) fn lanes(batch: Vec<NewEntry>) -> Vec<Vec<(usize, NewEntry)>> {
     let wanted = batch.len().div_ceil(LANE_ENTRIES).clamp(1, LANES);
     let mut lanes: Vec<Vec<(usize, NewEntry)>> = Vec::new();
@@ -131,7 +135,7 @@ pub(crate) fn deadline() -> Instant {
 struct Lane<'a> {
     collections: &'a Collections,
     heads: &'a Heads,
-    /// What has no answer yet.
+    /// The entries that have no answer yet.
     open: &'a [(usize, NewEntry)],
     answers: Vec<(usize, Answer)>,
 }
@@ -145,10 +149,10 @@ impl Lane<'_> {
         Ok(())
     }
 
-    /// Plans what is open and inserts it, up to the first key that is `taken`.
+    /// Plans the open entries and inserts them, up to the first key that is `taken`.
     async fn round(&mut self, before: Option<Taken>) -> Result<Option<Taken>> {
         let mut plan = Plan::new(self.find_heads(before.is_some()).await?);
-        // Numbers say nothing of duplicates; they show when the number is right.
+        // A taken number says nothing about duplicates: those are found once the number is right.
         let doubtful = matches!(before, Some(Taken::Id | Taken::Other));
         for entry in self.look_up(doubtful).await? {
             plan.know(entry);
@@ -172,7 +176,7 @@ impl Lane<'_> {
             }
         };
         let effects = self.answer(steps, stored);
-        // They are stored, whatever becomes of this; a reader helps.
+        // The entries are stored even if this fails; then the next reader applies the effects.
         if let Err(error) = self.collections.apply(&effects).await {
             tracing::warn!(%error, "the effects of some entries are left to their first reader");
         }
@@ -185,7 +189,8 @@ impl Lane<'_> {
         Ok(taken)
     }
 
-    /// Answers up to the entry after the first `stored` documents; gives those with effects.
+    /// Answers the entries up to the one after the first `stored` documents, and returns the
+    /// documents with effects.
     fn answer(&mut self, steps: Vec<Step>, stored: usize) -> Vec<EntryDoc> {
         let mut left = stored;
         let mut effects = Vec::new();
@@ -215,12 +220,13 @@ impl Lane<'_> {
         }
     }
 
-    /// Its id is taken, and not by what its author sent under this client message id.
+    /// Refuses the first open entry: its id is taken by an entry that its author did not send under
+    /// this client message id.
     fn refuse_the_first(&mut self) {
         self.answer_the_first(Err(refused("another entry has this id")));
     }
 
-    /// The heads of the rooms that exist.
+    /// Finds the heads of the rooms that exist.
     async fn find_heads(&self, fresh: bool) -> Result<HashMap<RoomId, Seq>> {
         let mut heads = HashMap::new();
         let mut unknown = HashSet::new();
@@ -241,11 +247,12 @@ impl Lane<'_> {
         Ok(heads)
     }
 
-    /// Reads the messages that are to be edited or deleted, and what was sent before under the same
-    /// client message ids: for edits and deletions, and for `all` when there are duplicates.
+    /// Reads the messages that are to be edited or deleted, and the entries that were sent before
+    /// under the same client message ids: for edits and deletions, and for `all` entries when there
+    /// are duplicates.
     ///
-    /// It comes after the heads, so it is at least as new; and if the number after a head is still
-    /// free when the entry is inserted, nothing has happened in between.
+    /// This read follows that of the heads, so its result is at least as new; and if the number
+    /// after a head is still free when the entry is inserted, no entry was appended in between.
     async fn look_up(&self, all: bool) -> Result<Vec<Entry>> {
         let mut rooms = HashSet::new();
         let mut targets: HashMap<&RoomId, Vec<i64>> = HashMap::new();
@@ -293,7 +300,7 @@ impl Step {
 }
 
 impl Collections {
-    /// Stores entries in this order, up to the first one that can't be.
+    /// Stores entries in this order, up to the first one that is refused.
     async fn insert(&self, docs: &[&EntryDoc]) -> Result<()> {
         self.messages
             .clone_with_type::<EntryDoc>()
@@ -304,7 +311,7 @@ impl Collections {
     }
 }
 
-/// All lanes of a batch, in its order.
+/// Appends all lanes of a batch, and returns the answers in the order of the batch.
 pub(crate) async fn append(
     collections: &Collections,
     heads: &Heads,

@@ -1,4 +1,4 @@
-//! The collections of a store, and how long a call on them may take.
+//! The collections of a store, and the time limits of calls on them.
 
 use chat_core::{
     Entry,
@@ -35,7 +35,7 @@ impl Collections {
         }
     }
 
-    /// Rooms, with their newest numbers.
+    /// Finds rooms, with their newest numbers.
     pub(crate) async fn rooms(&self, filter: Document) -> MongoResult<Vec<RoomDoc>> {
         let pipeline = [doc! { "$match": filter }]
             .into_iter()
@@ -44,17 +44,18 @@ impl Collections {
         found.try_collect().await
     }
 
-    /// Entries, in no order.
+    /// Finds entries, in no order.
     pub(crate) async fn entries(&self, filter: Document) -> MongoResult<Vec<Entry>> {
         let found: Vec<EntryDoc> = self.messages.find(filter).await?.try_collect().await?;
         found.into_iter().map(EntryDoc::entry).collect()
     }
 }
 
-/// The answer of an operation, if there is one in time.
+/// Returns the answer of an operation, or an error when there is none in time.
 ///
-/// It runs in a task of its own, so that it goes on when nobody waits any more: the driver lets
-/// others wait for a connection, for seconds, after one who wanted it has gone away.
+/// The operation runs in a task of its own, so that it completes even when its caller no longer
+/// waits: after a caller that wanted a connection has gone away, the driver makes others wait for
+/// one, for seconds.
 pub(crate) async fn within<T: Send + 'static>(
     operation: &'static str,
     work: impl Future<Output = MongoResult<T>> + Send + 'static,
@@ -66,7 +67,7 @@ pub(crate) async fn within<T: Send + 'static>(
     }
 }
 
-/// The same for an operation that changes nothing.
+/// Does as [`within`], for an operation that changes nothing.
 pub(crate) async fn read<T: Send + 'static>(
     operation: &'static str,
     work: impl Future<Output = MongoResult<T>> + Send + 'static,
@@ -75,12 +76,13 @@ pub(crate) async fn read<T: Send + 'static>(
     answer.map_err(BackendError::of_a_read)
 }
 
-/// A limit as a query has it.
+/// Converts a limit to the type that a query takes.
 pub(crate) fn at_most(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
-/// Stages that join the newest entry of the room whose id is in `field`, as [`RoomDoc::newest`].
+/// Returns stages that join the newest entry of the room whose id is in `field`, as
+/// [`RoomDoc::newest`].
 pub(crate) fn with_head(field: &str) -> [Document; 1] {
     [doc! { "$lookup": {
         "from": MESSAGES,

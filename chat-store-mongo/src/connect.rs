@@ -1,5 +1,5 @@
-//! Connecting to a server of which nothing is known: whether it answers, lets us in, and has a
-//! schema that this code knows.
+//! Connecting to a server of which nothing is known yet: checks that it answers, that it accepts
+//! the login, and that this code knows the version of its schema.
 
 use std::{io, time::Duration};
 
@@ -25,30 +25,32 @@ use crate::{
 /// The version of the schema that this code writes.
 const VERSION: i32 = 1;
 
-/// How long one operation may take, so that an error is there in less than five seconds.
+/// The time limit of one operation, so that an error is reported in less than five seconds.
 pub(crate) const LIMIT: Duration = Duration::from_secs(4);
 
-/// Of the stages below, the ones that come one after the other take less than [`LIMIT`].
+/// The time limits of single stages; the stages that follow one another take less than [`LIMIT`].
 const SELECTION: Duration = Duration::from_millis(2_500);
 const CONNECT: Duration = Duration::from_secs(2);
 const MAJORITY: Duration = Duration::from_secs(3);
 
-/// Four lanes of appends, and reads beside them; a read takes about a millisecond.
+/// The size of the connection pool: four lanes of appends, and reads beside them; a read takes
+/// about a millisecond.
 const CONNECTIONS: u32 = 32;
 
-/// `MongoDB` 6.0, the first whose `$lookup` reads a sharded collection without a flag.
+/// The wire version of `MongoDB` 6.0, the first whose `$lookup` reads a sharded collection without
+/// a flag.
 const OLDEST_WIRE_VERSION: i32 = 17;
 
-/// Of more messages, indexes may take longer than any other operation.
+/// With more messages than this, making the indexes may take longer than any other operation.
 const MANY: u64 = 10_000;
 
-/// How many duplicates are named.
+/// The number of duplicates that an error names.
 const NAMED: i64 = 3;
 
-/// The database, when the address names none.
+/// The name of the database when the address names none.
 pub(crate) const DATABASE: &str = "chat";
 
-/// Why the store can't be used, and what to do.
+/// The reason why the store can't be used, and the remedy.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
@@ -58,77 +60,77 @@ pub enum ConnectError {
         /// The fault that was found.
         reason: String,
     },
-    /// Nobody answers.
+    /// No server answers.
     #[error(
         "MongoDB does not answer at {hosts}{}; start it, or correct the address",
         last_words(source)
     )]
     Unreachable {
-        /// Where it ought to be.
+        /// The hosts of the address.
         hosts: String,
-        /// What the driver said.
+        /// The driver's error.
         source: Error,
     },
-    /// It answers, and is no member of the replica set that the address names.
+    /// A server answers, but is no member of the replica set that the address names.
     #[error(
         "MongoDB at {hosts} is no member of a replica set of that name; correct replicaSet in the address"
     )]
     WrongSet {
-        /// Where it is.
+        /// The hosts of the address.
         hosts: String,
-        /// What the driver said.
+        /// The driver's error.
         source: Error,
     },
-    /// It answers, and has no member that takes writes.
+    /// A server answers, but the replica set has no member that takes writes.
     #[error(
         "MongoDB at {hosts} has no primary; wait for the election, or initiate the replica set"
     )]
     NoPrimary {
-        /// Where it is.
+        /// The hosts of the address.
         hosts: String,
-        /// What the driver said.
+        /// The driver's error.
         source: Error,
     },
     /// The name or the password is wrong.
     #[error("MongoDB at {hosts} refused the name or the password; correct them in the address")]
     WrongPassword {
-        /// Where it is.
+        /// The hosts of the address.
         hosts: String,
-        /// What the driver said.
+        /// The driver's error.
         source: Error,
     },
-    /// The address names no user, and the server wants one.
+    /// The address names no user, and the server requires a login.
     #[error("MongoDB at {hosts} wants a name and a password; put them into the address")]
     NoLogin {
-        /// Where it is.
+        /// The hosts of the address.
         hosts: String,
     },
-    /// It answers, and the indexes are not made in time.
+    /// A server answers, but the indexes were not made in time.
     #[error(
         "MongoDB at {hosts} has not made the indexes in time; wait until a majority of its members is \
          up and at rest, and start again"
     )]
     Indexes {
-        /// Where it is.
+        /// The hosts of the address.
         hosts: String,
     },
-    /// The user may not do what a store does.
+    /// The user has no permission to write, which a store needs.
     #[error("this user may not write to the database {database}; give it the role readWrite there")]
     NotAllowed {
         /// The database.
         database: String,
-        /// What the server said.
+        /// The server's error.
         source: Error,
     },
-    /// The user may not do what an import does.
+    /// The user has no permission to read, which an import needs.
     #[error("this user may not read the database {database}; give it the role read there")]
     MayNotRead {
         /// The database.
         database: String,
-        /// What the server said.
+        /// The server's error.
         source: Error,
     },
-    /// A later version of this crate wrote it.
+    /// A later version of this crate wrote the database.
     #[error(
         "the database {database} has version {found} of the schema, and this program knows \
          versions up to {VERSION}; run the newer program, or name another database"
@@ -136,7 +138,7 @@ pub enum ConnectError {
     NewerSchema {
         /// The database.
         database: String,
-        /// Its version.
+        /// The version of its schema.
         found: i32,
     },
     /// The server is too old.
@@ -152,10 +154,10 @@ pub enum ConnectError {
         database: String,
         /// The collection.
         collection: String,
-        /// By what it does so, and what to do.
+        /// The cause of the deletions, and the remedy.
         reason: String,
     },
-    /// Two documents have what only one may have.
+    /// Several documents share a key that must be unique.
     #[error(
         "the collection {collection} of the database {database} has several documents with \
          {key}, whose _id are {ids}; keep the one that belongs there, remove the others or restore a \
@@ -166,30 +168,30 @@ pub enum ConnectError {
         database: String,
         /// The collection.
         collection: String,
-        /// What they have in common, with control characters escaped.
+        /// The key that they share, with control characters escaped.
         key: String,
         /// The ids of the first ones.
         ids: String,
     },
-    /// There is no room for more.
+    /// The disk of the server is full.
     #[error("the disk of MongoDB at {hosts} is full; free some of it")]
     DiskFull {
-        /// Where it is.
+        /// The hosts of the address.
         hosts: String,
-        /// What the server said.
+        /// The server's error.
         source: Error,
     },
-    /// Anything else; the source says what.
+    /// Any other failure; the source describes it.
     #[error("the database {database} can't be used: {}", source.kind)]
     Other {
         /// The database.
         database: String,
-        /// What the driver said.
+        /// The driver's error.
         source: Error,
     },
 }
 
-/// The database, ready for use, and the id of its logs.
+/// Connects, and returns the database, ready for use, and the id of its logs.
 pub(crate) async fn connect(uri: &str) -> Result<(Database, Uuid), ConnectError> {
     let (place, database) = find(uri, DATABASE).await?;
     let end = Instant::now() + LIMIT;
@@ -213,7 +215,7 @@ pub(crate) async fn connect(uri: &str) -> Result<(Database, Uuid), ConnectError>
     let set = hello.get_str("setName").ok();
     let made = indexes(&database, set.is_some());
     let made = if count > MANY {
-        // Those of the old server have no index yet, and each is read.
+        // Messages of the old server are in no index yet, so the server reads every one of them.
         tracing::info!("making sure that {count} messages have their indexes");
         Ok(made.await)
     } else {
@@ -233,7 +235,7 @@ pub(crate) async fn connect(uri: &str) -> Result<(Database, Uuid), ConnectError>
     Ok((database, id))
 }
 
-/// Why MongoDB deletes documents by itself, if it does.
+/// Returns the reason why MongoDB deletes documents by itself, if it does.
 async fn forgets(database: &Database) -> mongodb::error::Result<Option<ConnectError>> {
     let ours = [MESSAGES, ROOMS, MEMBERS, META];
     let named = doc! { "name": { "$in": ours.as_slice() } };
@@ -266,9 +268,10 @@ async fn forgets(database: &Database) -> mongodb::error::Result<Option<ConnectEr
     Ok(None)
 }
 
-/// An id that a copy of the database doesn't have, though it has the same rooms with the same epochs.
+/// Returns an id that a copy of the database doesn't share, though the copy has the same rooms with
+/// the same epochs.
 async fn id(database: &Database, set: &str) -> mongodb::error::Result<Uuid> {
-    // MongoDB gives a collection an id when it makes it, so a restored dump has another one.
+    // MongoDB gives each collection an id when it makes it, so in a restored dump the id differs.
     let named = doc! { "name": MESSAGES };
     let mut found = database.list_collections().filter(named).await?;
     let found = found.try_next().await?;
@@ -277,7 +280,7 @@ async fn id(database: &Database, set: &str) -> mongodb::error::Result<Uuid> {
     Ok(Uuid::new_v5(&Uuid::NAMESPACE_OID, &parts.join(&0)))
 }
 
-/// What the failure to make a unique index is about, if two documents are the reason.
+/// Describes the duplicates that kept a unique index from being made, if they are the reason.
 async fn duplicates(database: &Database, error: &Error) -> Option<ConnectError> {
     let failed = error
         .server_response()
@@ -311,7 +314,8 @@ async fn duplicates(database: &Database, error: &Error) -> Option<ConnectError> 
     })
 }
 
-/// The database, or `otherwise` if the address names none; for reading, and as it is.
+/// Connects for reading, and changes nothing; the database is `otherwise` if the address names
+/// none.
 pub(crate) async fn look(uri: &str, otherwise: &str) -> Result<Database, ConnectError> {
     let (place, database) = find(uri, otherwise).await?;
     let meta = database.collection::<Document>(META);
@@ -326,7 +330,7 @@ pub(crate) async fn look(uri: &str, otherwise: &str) -> Result<Database, Connect
     Ok(database)
 }
 
-/// Where the address leads; nobody has been asked yet.
+/// Reads the address; no server has been contacted yet.
 async fn find(uri: &str, otherwise: &str) -> Result<(Place, Database), ConnectError> {
     let options = options(uri).await?;
     let hosts = options.hosts.iter().map(ToString::to_string);
@@ -360,9 +364,10 @@ async fn options(uri: &str) -> Result<ClientOptions, ConnectError> {
     options.server_selection_timeout.get_or_insert(SELECTION);
     options.connect_timeout.get_or_insert(CONNECT);
     options.max_pool_size.get_or_insert(CONNECTIONS);
-    // The driver's heartbeat notices a member that is gone in this time, not in ten seconds.
+    // With this interval the driver's heartbeat notices the loss of a member in two seconds, not in
+    // ten.
     options.heartbeat_freq.get_or_insert(CONNECT);
-    // What follows is the promise of the store and no matter of taste.
+    // The settings below are the store's promise of durability, so the address can't change them.
     options.write_concern = Some(
         WriteConcern::builder()
             .w(Acknowledgment::Majority)
@@ -375,8 +380,9 @@ async fn options(uri: &str) -> Result<ClientOptions, ConnectError> {
     Ok(options)
 }
 
-/// Why an address can't be read. The driver may show a part of a password as what it is not, so it
-/// is asked about the rest.
+/// Returns the reason why an address can't be read. The driver's error may take a part of a
+/// password for another part of the address and show it, so the driver parses the address without
+/// the login.
 fn unreadable(uri: &str) -> Option<String> {
     let (scheme, rest) = uri.split_once("://")?;
     let (_login, hosts) = rest.rsplit_once('@')?;
@@ -390,8 +396,8 @@ fn unreadable(uri: &str) -> Option<String> {
     })
 }
 
-/// The version of the schema, which is ours if there was none. This writes, or tries to, so that
-/// whoever may only read is told so now.
+/// Returns the version of the schema, and writes ours if there was none. The write is tried in any
+/// case, so that a missing permission to write is reported at the start.
 async fn version(database: &Database) -> mongodb::error::Result<i32> {
     let meta = database.collection::<Document>(META);
     let found = meta
@@ -409,9 +415,10 @@ fn version_in(schema: &Document) -> i32 {
     schema.get_i32("version").unwrap_or(i32::MAX)
 }
 
-/// Every index begins with the room, which is the shard key, but for those of one user's rooms.
+/// Makes the indexes. Each begins with the room, which is the shard key, except those that find the
+/// rooms of one user and those that find open work in all rooms.
 async fn indexes(database: &Database, replicated: bool) -> mongodb::error::Result<()> {
-    // By default each member has to be there; a standalone server knows no quorum.
+    // By default every member of the replica set has to be up; a standalone server knows no quorum.
     let options = CreateIndexOptions::builder()
         .commit_quorum(replicated.then_some(CommitQuorum::Majority))
         .build();
@@ -423,7 +430,7 @@ async fn indexes(database: &Database, replicated: bool) -> mongodb::error::Resul
             .build();
         IndexModel::builder().keys(keys).options(options).build()
     };
-    // The old server's messages have none of these fields, and may stand in the same collection.
+    // The old server's messages have none of these fields, and may be in the same collection.
     let having = |field: &str| Some(doc! { field: { "$exists": true } });
     database
         .collection::<Document>(MESSAGES)
@@ -481,7 +488,8 @@ async fn indexes(database: &Database, replicated: bool) -> mongodb::error::Resul
     Ok(())
 }
 
-/// What a server has answered that nobody understands; nothing where it has not answered.
+/// Returns the answer of a server that the driver did not understand, or an empty text where no
+/// server answered.
 fn last_words(source: &Error) -> String {
     // The driver gives its description of the servers as a text only.
     let words = source.kind.to_string();
@@ -494,16 +502,16 @@ fn last_words(source: &Error) -> String {
         .unwrap_or_default()
 }
 
-/// What is being connected to, for people.
+/// The server and the database to connect to, as an error shows them.
 struct Place {
     hosts: String,
     database: String,
-    /// Whether the address names a user.
+    /// `true` if the address names a user.
     login: bool,
 }
 
 impl Place {
-    /// The answer, if there is one in time.
+    /// Waits for the answer, at most for [`LIMIT`].
     async fn in_time<T>(
         &self,
         question: impl Future<Output = mongodb::error::Result<T>>,
@@ -533,18 +541,18 @@ impl Place {
             (_, Some(13)) if !self.login => ConnectError::NoLogin { hosts },
             (_, Some(13 | 8000)) => ConnectError::NotAllowed { database, source },
             (_, Some(14_031)) => ConnectError::DiskFull { hosts, source },
-            // The server's own words for what the system told it.
+            // The server's own wording of the operating system's error.
             (ErrorKind::Command(failed), _) if failed.message.contains("No space left") => {
                 ConnectError::DiskFull { hosts, source }
             }
             (_, Some(10_107 | 13_435 | 13_436)) => ConnectError::NoPrimary { hosts, source },
-            // The driver's description of the members tells a set without a primary apart.
+            // The driver's description of the members shows that the set has no primary.
             (ErrorKind::ServerSelection { message, .. }, _)
                 if message.contains("RsSecondary") || message.contains("RsGhost") =>
             {
                 ConnectError::NoPrimary { hosts, source }
             }
-            // Whoever belongs to another one is left out.
+            // The driver leaves members of any other replica set out of its description.
             (ErrorKind::ServerSelection { message, .. }, _) if !message.contains("Servers: [") => {
                 ConnectError::WrongSet { hosts, source }
             }

@@ -1,7 +1,7 @@
-//! What stands in the database.
+//! The documents of the database.
 //!
 //! Entries of direct rooms keep the names that the old server gave its fields: `_id`, `roomId`,
-//! `from`, `text`, `to`, `time`, `deliveredAt` and `readAt`. Our own fields stand beside them.
+//! `from`, `text`, `to`, `time`, `deliveredAt` and `readAt`. Our own fields are added to them.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ pub(crate) const ROOMS: &str = "rooms";
 pub(crate) const MEMBERS: &str = "members";
 pub(crate) const META: &str = "meta";
 
-/// A line of a log, in collection `messages`.
+/// An entry of a log, in collection `messages`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct EntryDoc {
@@ -33,7 +33,7 @@ pub(crate) struct EntryDoc {
     pub(crate) seq: i64,
     pub(crate) from: UserId,
     pub(crate) client_id: ClientMessageId,
-    /// Microseconds; a BSON date has no more than milliseconds.
+    /// The time in microseconds; a BSON date has no more than milliseconds.
     pub(crate) at: i64,
     pub(crate) kind: EntryKind,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -44,21 +44,21 @@ pub(crate) struct EntryDoc {
     pub(crate) user: Option<UserId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) edited_at: Option<i64>,
-    /// The number of the edit that gave it its text.
+    /// The number of the edit that set the current text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) revision: Option<i64>,
-    /// What it does beside standing in the log may not be done yet.
+    /// Set while the effect of the entry on other documents may not have been applied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) pending: Option<bool>,
     #[serde(flatten)]
     pub(crate) old: Option<OldFields>,
 }
 
-/// What the old server had in a message, and we have no other use for.
+/// Fields of the old server's messages that this store has no other use for.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct OldFields {
-    /// The id once more: documents of the old server had it twice.
+    /// The id a second time: documents of the old server held it twice.
     #[serde(with = "as_text")]
     pub(crate) id: Uuid,
     pub(crate) to: UserId,
@@ -98,7 +98,7 @@ impl EntryDoc {
         }
     }
 
-    /// What it says; `None` when it doesn't make sense.
+    /// Returns the body of the entry; `None` when the fields don't form a valid one.
     pub(crate) fn body(&self) -> Option<EntryBody> {
         let flat = FlatBody {
             kind: self.kind,
@@ -113,7 +113,7 @@ impl EntryDoc {
         flat.unflatten()
     }
 
-    /// The entry as the engine has it.
+    /// Converts the document to the engine's entry.
     pub(crate) fn entry(self) -> Result<Entry> {
         let body = self.body().zip(DateTime::from_timestamp_micros(self.at));
         let (body, at) = body.ok_or_else(|| {
@@ -132,7 +132,7 @@ impl EntryDoc {
     }
 }
 
-/// When a message was delivered and read.
+/// The times at which a message was delivered and read.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct DatedDoc {
@@ -161,9 +161,9 @@ pub(crate) struct RoomDoc {
     pub(crate) id: RoomId,
     #[serde(with = "as_text")]
     pub(crate) epoch: Uuid,
-    /// Microseconds.
+    /// The time in microseconds.
     pub(crate) created_at: i64,
-    /// First members who may not stand in collection `members` yet.
+    /// The first members, while they may be missing in collection `members`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) entering: Option<Vec<UserId>>,
     /// The newest entry, where a query has joined it.
@@ -192,7 +192,7 @@ impl RoomDoc {
     }
 }
 
-/// Somebody in a room, in collection `members`; it stays when they leave.
+/// A user's membership of a room, in collection `members`; the document stays when the user leaves.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct MemberDoc {
     pub(crate) user: UserId,
@@ -211,7 +211,7 @@ impl MemberDoc {
     }
 }
 
-/// A number as BSON has it; what is beyond the last one there can be is the last one.
+/// Converts a number to BSON's signed integer; larger ones become the largest one.
 pub(crate) fn number(seq: Seq) -> i64 {
     i64::try_from(seq.0).unwrap_or(i64::MAX)
 }

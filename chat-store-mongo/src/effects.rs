@@ -1,9 +1,10 @@
-//! What entries do beside standing in the log, so that a crash in between leaves nothing half done.
+//! The effects of entries on other documents, applied so that a crash leaves none half done.
 //!
 //! An entry with an effect is inserted as `pending`: that one write decides that it happened. Then
-//! comes the effect, then the mark is taken away. Whoever reads looks for marks first, and does what
-//! they still ask for. Every effect may be done twice, late and in any order: a member and a text
-//! know the number of the entry that they come from, and go only forward.
+//! the effect is applied, and then the mark is removed. Every reader looks for marks first, and
+//! applies the effects that are still open. An effect may be applied twice, late and in any order:
+//! a member and a text hold the number of the entry that they come from, and only a later entry
+//! replaces them.
 //!
 //! `docs/adr/0007-mongo-effects-are-helped.md` has the reasons.
 
@@ -21,11 +22,11 @@ use crate::{
     doc::{EntryDoc, RoomDoc, number},
 };
 
-/// How many effects are carried out at the same time.
+/// The number of effects that are applied concurrently.
 const AT_ONCE: usize = 8;
 
 impl Collections {
-    /// Finishes what entries began and a crash, or just another node's slowness, left open.
+    /// Applies the effects that a crash, or only another node's slowness, left open.
     pub(crate) async fn settle(&self, entries: Document) -> Result<()> {
         let mut filter = doc! { "pending": true };
         filter.extend(entries);
@@ -33,7 +34,7 @@ impl Collections {
         self.apply(&pending).await
     }
 
-    /// The same for rooms whose first members are still on their way in.
+    /// Lets in the first members of rooms where a crash or another node's slowness left that open.
     pub(crate) async fn settle_rooms(&self, rooms: Document) -> Result<()> {
         let mut filter = doc! { "entering": { "$exists": true } };
         filter.extend(rooms);
@@ -44,14 +45,14 @@ impl Collections {
         Ok(())
     }
 
-    /// Everything that stands open in this room.
+    /// Applies all effects that are open in this room.
     pub(crate) async fn settle_room(&self, room: &RoomId) -> Result<()> {
         let entries = self.settle(doc! { "roomId": room.as_str() });
         let rooms = self.settle_rooms(doc! { "_id": room.as_str() });
         future::try_join(entries, rooms).await.map(drop)
     }
 
-    /// Lets the first members of a room in.
+    /// Adds the first members of a room, and then clears the list of those still to be added.
     pub(crate) async fn enter(&self, room: &RoomDoc) -> Result<()> {
         let members = room.entering.iter().flatten();
         at_once(members.map(|user| self.set_member(&room.id, user, true, 0))).await?;
@@ -64,7 +65,7 @@ impl Collections {
             .map(drop)
     }
 
-    /// Carries out the effects of these entries, and takes their marks away.
+    /// Applies the effects of these entries, and removes their marks.
     pub(crate) async fn apply(&self, entries: &[EntryDoc]) -> Result<()> {
         if entries.is_empty() {
             return Ok(());
@@ -95,7 +96,7 @@ impl Collections {
                 self.messages.update_one(message, change).await.map(drop)
             }
             Effect::Erase { target } => {
-                // The room in each branch, or none of the indexes would serve it.
+                // Each branch names the room, or none of the indexes would serve it.
                 let target = number(target);
                 let message_and_edits = doc! { "roomId": room, "$or": [
                     { "roomId": room, "seq": target },
@@ -115,12 +116,12 @@ impl Collections {
                 self.set_member(&entry.room_id, user, false, entry.seq)
                     .await
             }
-            // Perhaps because a deletion has taken it back meanwhile.
+            // A deletion may have removed the effect meanwhile.
             Effect::None => Ok(()),
         }
     }
 
-    /// Makes somebody a member or not, as entry `seq` says, unless a later one has said otherwise.
+    /// Makes a user a member or not, as entry `seq` says, unless a later entry has decided it.
     async fn set_member(&self, room: &RoomId, user: &UserId, member: bool, seq: i64) -> Result<()> {
         let later = doc! { "$lt": [{ "$ifNull": ["$revision", -1] }, seq] };
         let now = doc! { "$ifNull": ["$member", false] };
@@ -146,8 +147,8 @@ async fn at_once(work: impl Iterator<Item = impl Future<Output = Result<()>>>) -
         .await
 }
 
-/// The entries of a page of one room, as the edits and deletions among them say. A page that is read
-/// while one of these is carried out may hold it and not its effect.
+/// Applies the edits and deletions of a page of one room to the entries of the same page. A page
+/// that is read while one of these is carried out may hold it and not its effect.
 pub(crate) fn overlaid(page: Vec<EntryDoc>) -> Result<Vec<Arc<Entry>>> {
     let mut revisions: Vec<_> = page.iter().map(|doc| doc.revision).collect();
     let entries = page.into_iter().map(EntryDoc::entry);

@@ -1,22 +1,22 @@
-//! What a failure of MongoDB means to the engine.
+//! The translation of failures of MongoDB to the errors of the engine.
 
 use std::io;
 
 use chat_core::port::{AppendError, Appended, BackendError, BackendErrorKind, Retry};
 use mongodb::error::{Error, ErrorKind, InsertManyError, WriteFailure};
 
-/// How this backend is named in its errors.
+/// The name of this backend in its errors.
 pub(crate) const BACKEND: &str = "mongodb";
 
-/// The error of an operation that the driver says has failed.
+/// Translates the driver's error.
 ///
-/// A duplicate key is no failure: whoever may meet one asks [`duplicate`] first.
+/// A duplicate key is no failure: an operation that may meet one calls [`duplicate`] first.
 pub(crate) fn classify(error: &Error, operation: &'static str) -> BackendError {
     let (kind, retry) = meaning(error);
     BackendError::new(BACKEND, kind, retry, operation, said(error))
 }
 
-/// What is wrong, in the words of the server or the driver, without the bytes of the answer.
+/// Returns the message of the server or the driver, without the bytes of the answer.
 fn said(error: &Error) -> String {
     let by_server = |code: i32, message: &str| format!("error {code} of the server: {message}");
     match &*error.kind {
@@ -39,13 +39,13 @@ fn said(error: &Error) -> String {
     }
 }
 
-/// The error of an operation that had no answer in time.
+/// Returns the error of an operation that had no answer in time.
 pub(crate) fn timed_out(operation: &'static str, retry: Retry) -> BackendError {
     let reason = "no answer in time";
     BackendError::new(BACKEND, BackendErrorKind::Timeout, retry, operation, reason)
 }
 
-/// The error of an operation whose task ended before it did, as when the program ends.
+/// Returns the error of an operation whose task ended before it did, as when the program ends.
 pub(crate) fn interrupted(operation: &'static str) -> BackendError {
     let (kind, retry) = (BackendErrorKind::Unavailable, Retry::IfIdempotent);
     BackendError::new(BACKEND, kind, retry, operation, "the task was stopped")
@@ -55,9 +55,9 @@ fn meaning(error: &Error) -> (BackendErrorKind, Retry) {
     use BackendErrorKind as Kind;
 
     match &*error.kind {
-        // The driver tells of the first error when it tries again, so nothing was ever sent.
+        // The driver reports the first error after a second try, so no command was ever sent.
         ErrorKind::ServerSelection { .. } => (Kind::Unavailable, Retry::Safe),
-        // A second try may meet it, and the first one may have been applied.
+        // The second try may have met this error after the first one was applied.
         ErrorKind::ConnectionPoolCleared { .. } | ErrorKind::DnsResolve { .. } => {
             (Kind::Unavailable, Retry::IfIdempotent)
         }
@@ -72,20 +72,21 @@ fn meaning(error: &Error) -> (BackendErrorKind, Retry) {
         | ErrorKind::SessionsNotSupported => (Kind::Misconfigured, Retry::No),
         ErrorKind::BsonDeserialization(_)
         | ErrorKind::Bson(_)
-        // Ours, of an entry that makes no sense.
+        // This crate's own error, for an entry whose fields don't form a valid one.
         | ErrorKind::Custom(_)
         | ErrorKind::InvalidResponse { .. } => (Kind::Corrupt, Retry::No),
         _ => code(error).map_or((Kind::Other, Retry::No), of_code),
     }
 }
 
-/// The number by which the server names what is wrong.
+/// Returns the server's error code.
 pub(crate) fn code(error: &Error) -> Option<i32> {
     match &*error.kind {
         ErrorKind::Command(failed) => Some(failed.code),
         ErrorKind::Write(WriteFailure::WriteError(failed)) => Some(failed.code),
         ErrorKind::Write(WriteFailure::WriteConcernError(failed)) => Some(failed.code),
-        // The concern first: without a majority nothing is certain, not even a duplicate.
+        // The write concern comes first: without a majority nothing is certain, not even a
+        // duplicate.
         ErrorKind::InsertMany(failed) => {
             let concern = failed.write_concern_error.as_ref().map(|it| it.code);
             concern.or_else(|| failed.write_errors.as_ref()?.first().map(|it| it.code))
@@ -94,14 +95,15 @@ pub(crate) fn code(error: &Error) -> Option<i32> {
     }
 }
 
-/// <https://github.com/mongodb/mongo/blob/v6.0/src/mongo/base/error_codes.yml>
+/// Translates an error code, see
+/// <https://github.com/mongodb/mongo/blob/v6.0/src/mongo/base/error_codes.yml>.
 fn of_code(code: i32) -> (BackendErrorKind, Retry) {
     use BackendErrorKind as Kind;
 
     match code {
-        // AuthenticationFailed, Unauthorized, and Atlas's own.
+        // AuthenticationFailed, Unauthorized, and the code 8000 of Atlas.
         18 | 13 | 8000 => (Kind::Unauthorized, Retry::No),
-        // OutOfDiskSpace: the server looks before it writes.
+        // OutOfDiskSpace: the server checks before it writes.
         14_031 => (Kind::Full, Retry::Safe),
         // MaxTimeMSExpired, WriteConcernFailed (wtimeout), NetworkTimeout, ExceededTimeLimit.
         50 | 64 | 89 | 262 => (Kind::Timeout, Retry::IfIdempotent),
@@ -118,7 +120,7 @@ fn of_code(code: i32) -> (BackendErrorKind, Retry) {
     }
 }
 
-/// A unique index that already has what was to be stored.
+/// The unique index that refused a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Taken {
     /// Another entry has the number.
@@ -129,7 +131,8 @@ pub(crate) enum Taken {
     Other,
 }
 
-/// Which document of an ordered insert came twice, and in what.
+/// Returns the index of the document that an ordered insert refused as a duplicate, and the key
+/// that was taken.
 pub(crate) fn duplicate(error: &Error) -> Option<(usize, Taken)> {
     let ErrorKind::InsertMany(InsertManyError {
         write_errors: Some(errors),
@@ -144,8 +147,9 @@ pub(crate) fn duplicate(error: &Error) -> Option<(usize, Taken)> {
 }
 
 impl Taken {
-    /// `E11000 duplicate key error collection: chat.messages index: NAME dup key: { ... }`; what
-    /// follows `dup key` is what people chose.
+    /// Reads the name of the index from
+    /// `E11000 duplicate key error collection: chat.messages index: NAME dup key: { ... }`; users
+    /// chose the text after `dup key`.
     pub(crate) fn told_in(message: &str) -> Self {
         let (_, rest) = message.split_once(" index: ").unwrap_or_default();
         match rest.split_once(' ').map(|(name, _)| name) {
@@ -256,7 +260,8 @@ mod tests {
 
     #[test]
     fn a_duplicate_names_its_document_and_what_is_taken() {
-        // Names hold nearly anything, so they must not be taken for the name of an index.
+        // Names of users and rooms hold nearly any text, which must not be taken for the name of an
+        // index.
         for (index, taken) in [
             ("room_seq", Taken::Seq),
             ("_id_", Taken::Id),

@@ -26,7 +26,7 @@ use crate::{
 impl LogStore for MongoStore {
     /// # Cancel safety
     ///
-    /// Once it has begun it goes on, whether or not anybody waits for it.
+    /// Once begun, the append completes, whether or not its caller still waits.
     async fn append(&self, batch: Vec<NewEntry>) -> Vec<Result<Appended, AppendError>> {
         let (all, heads) = (self.collections.clone(), Arc::clone(&self.heads));
         let (deadline, entries) = (append::deadline(), batch.len());
@@ -70,7 +70,8 @@ impl LogStore for MongoStore {
 
 impl Collections {
     async fn page(&self, room: &RoomId, page: Page, limit: usize) -> MongoResult<Vec<Arc<Entry>>> {
-        // What changes an entry stands after it: a page that goes to the end of the log holds it.
+        // An edit or a deletion follows the entry that it changes, so a page that reaches the end
+        // of the log holds it.
         if let Page::After(seq) = page {
             let after = doc! { "$gt": number(seq) };
             let found = self.up(room, after, limit.saturating_add(1)).await?;
@@ -118,7 +119,7 @@ impl Collections {
         direction: i32,
         limit: usize,
     ) -> MongoResult<Vec<EntryDoc>> {
-        // All of an ordinary page in one answer.
+        // An answer holds an ordinary page whole.
         const BATCH: u32 = 1_000;
         let filter = doc! { "roomId": room.as_str(), "seq": seq };
         let find = self.messages.find(filter).sort(doc! { "seq": direction });

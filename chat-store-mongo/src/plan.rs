@@ -1,4 +1,4 @@
-//! What is to be done about some entries, worked out in memory from what the store has now.
+//! The plan for a batch of entries, worked out in memory from the state of the store.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -15,7 +15,7 @@ use crate::{
     error::{Answer, BACKEND},
 };
 
-/// What is known of a room: its newest number, and the entries that have been read.
+/// The known state of a room: its newest number, and the entries that have been read.
 #[derive(Debug)]
 struct Known {
     head: Seq,
@@ -23,12 +23,12 @@ struct Known {
     by_client_id: HashMap<(UserId, ClientMessageId), Seq>,
 }
 
-/// What becomes of an entry.
+/// The plan for one entry.
 #[derive(Debug)]
 pub(crate) enum Step {
-    /// Nothing is to be stored; this is the answer.
+    /// The entry needs no write; this is the answer.
     Answer(Answer),
-    /// It is to be stored as this; then this is the answer.
+    /// The entry is stored as this document, and then answered so.
     Store(Box<EntryDoc>, Appended),
 }
 
@@ -37,7 +37,7 @@ pub(crate) enum Step {
 pub(crate) struct Plan(HashMap<RoomId, Known>);
 
 impl Plan {
-    /// Begins with the heads of all rooms concerned that exist.
+    /// Creates a plan from the heads of all rooms concerned that exist.
     pub(crate) fn new(heads: HashMap<RoomId, Seq>) -> Self {
         let known = |head| Known {
             head,
@@ -48,14 +48,14 @@ impl Plan {
         Self(rooms.collect())
     }
 
-    /// Adds an entry that the store has.
+    /// Adds an entry that the store already has.
     pub(crate) fn know(&mut self, entry: Entry) {
         if let Some(room) = self.0.get_mut(&entry.room) {
             room.know(Arc::new(entry));
         }
     }
 
-    /// Goes on with the next entry.
+    /// Plans the next entry of the batch.
     pub(crate) fn next(&mut self, new: NewEntry) -> Step {
         match self.0.get_mut(&new.room) {
             Some(room) => room.next(new),
@@ -72,7 +72,8 @@ impl Known {
     }
 
     fn next(&mut self, new: NewEntry) -> Step {
-        // Before the target is looked at: the retry of a deletion finds its target deleted.
+        // This comes before the check of the target: the retry of a deletion finds its target
+        // deleted.
         let key = (new.author.clone(), new.client_id.clone());
         let first = self.by_client_id.get(&key);
         if let Some(entry) = first.and_then(|seq| self.entries.get(seq)) {
@@ -103,7 +104,7 @@ impl Known {
     }
 }
 
-/// An entry that can't be stored, with the reason for the log.
+/// Logs the reason why an entry can't be stored, and returns the error.
 pub(crate) fn refused(reason: &'static str) -> AppendError {
     BackendError::new(
         BACKEND,

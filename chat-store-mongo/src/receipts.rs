@@ -1,4 +1,4 @@
-//! How far each member has got.
+//! The watermarks of each member: the newest entries that were delivered and read.
 
 use async_trait::async_trait;
 use chat_core::{
@@ -110,7 +110,7 @@ impl Collections {
         if from == to {
             return Ok(Change::Unchanged(from));
         }
-        // They have moved, whatever becomes of the dates.
+        // The watermarks have moved, even if the dates of the messages can't be written.
         if room.kind() == RoomKind::Direct
             && let Err(error) = self.date_messages(room, user, from, to).await
         {
@@ -119,7 +119,7 @@ impl Collections {
         Ok(Change::Moved { from, to })
     }
 
-    /// Writes into messages when they were delivered and read, as the old server did.
+    /// Writes the times of delivery and reading into the messages, as the old server did.
     async fn date_messages(
         &self,
         room: &RoomId,
@@ -139,7 +139,7 @@ impl Collections {
                 "seq": { "$gt": number(from), "$lte": number(to) },
                 "kind": EntryKind::Message.name(),
                 "from": { "$ne": reader.as_str() },
-                // A message of the old server may have one.
+                // A message of the old server may hold this field.
                 field: Bson::Null,
             };
             let now = doc! { "$currentDate": { field: true } };

@@ -118,7 +118,7 @@ impl RoomStore for MongoStore {
     }
 }
 
-/// A member of a room, with what a list of rooms shows beside.
+/// A membership, joined with the fields that a list of rooms shows.
 #[derive(Debug, Deserialize)]
 struct Listed {
     #[serde(flatten)]

@@ -1,4 +1,4 @@
-//! [`MongoStore`] and how it is opened.
+//! [`MongoStore`] and the ways to open it.
 
 use std::sync::Arc;
 
@@ -21,31 +21,31 @@ use crate::{
 #[derive(Debug)]
 pub struct MongoStore {
     pub(crate) collections: Collections,
-    /// Appends of one process would only race one another, so each has the heads for itself; the
-    /// engine makes one at a time anyway.
+    /// Concurrent appends of one process would only race one another, so each takes the heads for
+    /// itself; the engine makes one at a time anyway.
     pub(crate) heads: Arc<Mutex<Heads>>,
     id: Uuid,
 }
 
 impl MongoStore {
-    /// Connects to the database that the address names, `chat` if it names none, and makes what is
-    /// missing there.
+    /// Connects to the database that the address names, `chat` if it names none, and makes the
+    /// indexes and the schema where they are missing.
     ///
-    /// The address is that of the driver, `mongodb://user:password@host:port/database?options`.
-    /// Write and read concern are what durability needs, whatever it says. By default a server is
-    /// looked for for 2.5 s, and there are up to 32 connections.
+    /// The address has the driver's form, `mongodb://user:password@host:port/database?options`.
+    /// Write and read concern are those that durability needs, whatever the address sets. By
+    /// default the driver looks for a server for 2.5 s, and opens up to 32 connections.
     ///
     /// # Errors
     ///
-    /// [`ConnectError`] says why, in less than 5 s, and what to do.
+    /// A [`ConnectError`] with the reason and the remedy, in less than 5 s.
     ///
     /// # Cancel safety
     ///
-    /// What it has made stays, and the next call makes the rest.
+    /// The indexes made so far stay, and the next call makes the rest.
     pub async fn connect(uri: &str) -> Result<Self, ConnectError> {
         let (database, id) = connect::connect(uri).await?;
         let store = Self::on(&database, id);
-        // What a crash left open is done by whoever reads it, too; so this may fail.
+        // Every reader also applies the effects that a crash left open, so this may fail.
         let all = &store.collections;
         let settled = future::try_join(all.settle(doc! {}), all.settle_rooms(doc! {}));
         match timeout(LIMIT, settled).await {
@@ -56,11 +56,12 @@ impl MongoStore {
         Ok(store)
     }
 
-    /// Connects as [`connect`](Self::connect) does, but makes nothing: for [`numbers`](Self::numbers).
+    /// Connects as [`connect`](Self::connect) does, but makes nothing in the database: for
+    /// [`numbers`](Self::numbers).
     ///
     /// # Errors
     ///
-    /// [`ConnectError`] says why, in less than 5 s, and what to do.
+    /// A [`ConnectError`] with the reason and the remedy, in less than 5 s.
     pub async fn look(uri: &str) -> Result<Self, ConnectError> {
         connect::look(uri, connect::DATABASE)
             .await
@@ -80,13 +81,14 @@ impl MongoStore {
         self.collections.messages.namespace().db
     }
 
-    /// The id of the database, the same on all nodes. A copy that `mongorestore` made, and a database of
-    /// another name or in another replica set, has another id, though its rooms may have the same epochs.
+    /// The id of the database, the same on all nodes. A copy made by `mongorestore`, and a database
+    /// of another name or in another replica set, has a different id, though its rooms may have the
+    /// same epochs.
     pub fn id(&self) -> Uuid {
         self.id
     }
 
-    /// How many rooms there are, about.
+    /// The approximate number of rooms.
     ///
     /// # Errors
     ///

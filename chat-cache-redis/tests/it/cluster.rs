@@ -1,4 +1,4 @@
-//! What happens on a Redis Cluster when connections are lost, slots move and masters die.
+//! A Redis Cluster that loses connections, moves slots, and whose masters die.
 
 use std::{
     collections::BTreeSet,
@@ -19,10 +19,10 @@ use tokio::time::timeout;
 
 use crate::fails_soon;
 
-/// In this time all is heard again.
+/// Within this time all topics deliver hints again.
 const HEALED: Duration = Duration::from_secs(2);
 
-/// Enough to have some on each master.
+/// The number of topics: enough to have some on each master.
 const TOPICS: usize = 16;
 
 fn user(number: usize) -> UserId {
@@ -33,7 +33,7 @@ fn topic(number: usize) -> Topic {
     Topic::User(user(number))
 }
 
-/// The channel of a topic, as the format has it.
+/// Returns the channel of a topic, as the format defines it.
 fn channel(number: usize) -> String {
     let hex = user(number)
         .as_str()
@@ -42,7 +42,7 @@ fn channel(number: usize) -> String {
     format!("chat:{{t{hex}}}")
 }
 
-/// Two nodes, the second of which listens to all topics.
+/// Returns two nodes, the second of which listens to all topics.
 async fn pair(cluster: &RedisCluster) -> (RedisBroker, RedisBroker) {
     let from = RedisBroker::connect(&cluster.url()).await.unwrap();
     let to = RedisBroker::connect(&cluster.url()).await.unwrap();
@@ -52,8 +52,8 @@ async fn pair(cluster: &RedisCluster) -> (RedisBroker, RedisBroker) {
     (from, to)
 }
 
-/// Publishes to these topics again and again until all of them are heard, and, with a gap, until it
-/// is told; gives how long that took.
+/// Publishes to these topics again and again until all hints arrive, and, with a gap, until it is
+/// reported; returns the time that this took.
 async fn heard(
     from: &RedisBroker,
     to: &RedisBroker,
@@ -66,7 +66,7 @@ async fn heard(
         while untold || !missing.is_empty() {
             for number in &missing {
                 let user = user(*number);
-                // It may fail; then it is published again.
+                // A publish may fail; then it is repeated.
                 let _ = from
                     .publish(&topic(*number), &Hint::Presence { user })
                     .await;
@@ -136,7 +136,7 @@ async fn while_a_master_is_dead_the_slots_of_the_others_go_on() {
     let (from, to) = pair(&cluster).await;
     let cache = RedisCache::connect(&cluster.url()).await.unwrap();
     heard(&from, &to, 0..TOPICS, false).await;
-    // Of channels and of budgets, those that are on the master that dies.
+    // These are the channels and budgets on the master that dies.
     let of_dead = |key: String| cluster.home(&key) == 1;
     let (lost, kept): (Vec<_>, Vec<_>) = (0..TOPICS).partition(|it| of_dead(channel(*it)));
     let budget = |number| channel(number).replace("{t", "{r") + ":send";
@@ -203,7 +203,7 @@ async fn whose_lease_ended_on_living_masters_is_taken_while_another_is_dead() {
     }
     let dead = cluster.home("chat:{p0}:ends");
     cluster.masters[dead].kill();
-    // All that can be taken, until for some calls there is nothing more.
+    // Takes all users that can be taken, until several calls in a row return none.
     let (mut taken, mut idle) = (BTreeSet::new(), 0);
     while idle < 10 {
         let users = cache.take_expired(1_000).await.unwrap_or_default();
@@ -215,6 +215,6 @@ async fn whose_lease_ended_on_living_masters_is_taken_while_another_is_dead() {
         taken.extend(users);
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    // A third of the users is on each master; with the first bucket, another's were lost.
+    // A third of the users is on each master, so more than a third come from both living ones.
     assert!(taken.len() > USERS / 3, "{} taken", taken.len());
 }

@@ -22,7 +22,7 @@ use chat_core::{
 use chat_testkit::{service, turn};
 use futures_util::{StreamExt as _, stream};
 
-/// How long calls may take, however busy the machine is.
+/// The time limit of calls, long enough for a busy machine.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Two nodes on keys of their own.
@@ -60,14 +60,14 @@ impl BrokerHarness for Brokers {
     }
 }
 
-/// A prefix for keys that no other test uses.
+/// Returns a prefix for keys that no other test uses.
 fn prefix() -> String {
     format!("test:{}", RandomIds.next())
 }
 
-/// Runs all cases, many at once, for most of their time is spent asleep.
+/// Runs all cases, many of them concurrently, for they spend most of their time asleep.
 async fn run_all<H: ?Sized + 'static, T: AsRef<H>>(suite: &Suite<H>, fresh: impl AsyncFn() -> T) {
-    // Time counts in the cases.
+    // The cases depend on time.
     let _turn = turn().await;
     let cases = stream::iter(suite.names()).map(async |name| {
         let harness = fresh().await;

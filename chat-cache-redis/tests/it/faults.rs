@@ -1,4 +1,4 @@
-//! What happens when Redis forgets, stalls, goes and comes back.
+//! A Redis that loses its data, stalls, goes away and comes back.
 
 use std::{
     io,
@@ -59,7 +59,7 @@ async fn next(broker: &RedisBroker) -> Delivery {
     next.expect("something arrives within 5 s")
 }
 
-/// Waits for the gap to be told; while Redis was away, nothing else was.
+/// Waits until the gap is reported; while Redis was away, only its absence was.
 async fn lagged(broker: &RedisBroker) {
     loop {
         match next(broker).await {
@@ -83,7 +83,7 @@ async fn succeeds<T, E>(mut call: impl AsyncFnMut() -> Result<T, E>) -> T {
     done.expect("it works again within 5 s")
 }
 
-/// Two nodes, the second of which listens.
+/// Returns two nodes, the second of which listens.
 async fn pair(server: &Redis) -> (RedisBroker, RedisBroker) {
     let from = RedisBroker::connect(&server.url()).await.unwrap();
     let to = RedisBroker::connect(&server.url()).await.unwrap();
@@ -145,7 +145,7 @@ async fn what_is_no_hint_is_ignored() {
     assert_eq!(next(&to).await, delivery("bob"));
 }
 
-/// Lines that are logged.
+/// The lines of the log.
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
 
@@ -214,7 +214,7 @@ async fn while_redis_is_dead_calls_fail_at_once_and_then_all_works_again() {
     from.publish(&late, &hint("carol")).await.unwrap();
     let (topic, hint) = (late, hint("carol"));
     assert_eq!(next(&to).await, Delivery::Hint { topic, hint });
-    // Each connection by itself.
+    // Each connection logs its own line.
     let mut told = lines.take();
     succeeds(async || {
         told.extend(lines.take());
@@ -243,16 +243,16 @@ async fn a_redis_that_stalls_costs_one_call_its_patience_and_the_others_nothing(
         fails_soon(touch(&cache)).await;
         fails_soon(from.publish(&topic(), &hint("nobody"))).await;
     }
-    // Each would wait alone.
+    // If the calls did not fail at once, each of them would wait for its patience.
     assert!(start.elapsed() < 100 * PATIENCE, "{:?}", start.elapsed());
-    // Until the connection is given up.
+    // The calls fail until the connection is given up.
     for _ in 0..3 {
         while next(&to).await != Delivery::Away {}
     }
     server.signal("CONT");
     let renewed = succeeds(async || touch(&cache).await).await;
     assert_eq!(renewed, Transition::Same, "nothing was lost");
-    // Hints that Redis had received when it stalled may come now; then the gap is told.
+    // Hints that Redis had received when it stalled may arrive now; then the gap is reported.
     while next(&to).await != Delivery::Lagged {}
     succeeds(async || from.publish(&topic(), &hint("bob")).await).await;
     while next(&to).await != delivery("bob") {}
@@ -315,7 +315,7 @@ async fn a_url_that_is_of_no_use_is_refused_with_its_reason() {
     assert_eq!(kind(&url).await, BackendErrorKind::Unavailable);
 }
 
-/// The answer to a command that gives a list of words.
+/// Returns the answer to a command that gives a list of words.
 fn listed(server: &Redis, command: &str) -> Vec<String> {
     let answer = server.command(command);
     let words = answer.lines().filter(|line| !line.starts_with(['*', '$']));
@@ -336,7 +336,7 @@ async fn a_primary_that_became_a_replica_and_keeps_its_connections_is_left() {
 
     let replica = format!("REPLICAOF 127.0.0.1 {}", new.port());
     assert_eq!(old.command(&replica), "+OK");
-    // What is open stays as it is; only a new connection is led to the new primary.
+    // Open connections stay as they are; only a new connection is led to the new primary.
     proxy.lead_to(new.address());
     let refused = touch(&cache).await.unwrap_err();
     assert_eq!(refused.kind, BackendErrorKind::Unavailable);
@@ -374,7 +374,7 @@ async fn what_a_clock_that_was_an_hour_ahead_left_behind_lasts_no_longer_than_it
         .unwrap();
     let later = (now + 3_600) * 1_000_000;
 
-    // A budget, muted until then.
+    // A budget that is muted until then.
     let budget = "chat:{r616c696365}:send";
     server.command(&format!("HSET {budget} phase muted ends {later} used 0"));
     let (limit, window, mute) = (1, Duration::from_mins(1), Duration::from_secs(3));
@@ -394,7 +394,7 @@ async fn what_a_clock_that_was_an_hour_ahead_left_behind_lasts_no_longer_than_it
     }
     assert!(waits[0] <= mute && waits[1] < waits[0], "{waits:?}");
 
-    // A lease of a node that died, and one of a device that goes on.
+    // A lease of a node that died, and a lease of a device that stays connected.
     let lease = Duration::from_millis(800);
     let session = |number| SessionId(uuid::Uuid::from_u128(number));
     for (user, number) in [("alice", 1), ("bob", 2)] {
@@ -414,7 +414,7 @@ async fn what_a_clock_that_was_an_hour_ahead_left_behind_lasts_no_longer_than_it
         [presence[0].online, presence[1].online]
     };
     assert_eq!(online().await, [true, true]);
-    // Alice has another device, whose lease is renewed.
+    // Alice has a second device, whose lease is renewed.
     assert_eq!(
         cache.touch(&users[0], session(3), lease).await.unwrap(),
         Transition::Same

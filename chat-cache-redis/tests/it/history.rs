@@ -1,4 +1,5 @@
-//! Windows of history on a real Redis: damaged, flushed, stalled, dead, and what they hold.
+//! Windows of history on a real Redis: their limits, and a Redis that is damaged, flushed, stalled
+//! or dead.
 
 use std::{
     ops::RangeInclusive,
@@ -165,7 +166,7 @@ async fn of_long_messages_as_many_are_kept_as_fit() {
     assert!(window(&cache, 440, 251..=440).await.is_some());
 }
 
-/// The copy has the same rooms, epochs and numbers, and goes its own way from then on.
+/// The copy has the same rooms, epochs and numbers, and its entries differ from then on.
 #[tokio::test]
 async fn a_database_and_its_copy_on_one_redis_never_see_each_others_entries() {
     let Some(server) = Redis::start().await else {
@@ -183,7 +184,7 @@ async fn a_database_and_its_copy_on_one_redis_never_see_each_others_entries() {
     assert_eq!(window(&copy, 4, 4..=4).await, None);
     assert!(window(&original, 4, 1..=4).await.is_some());
 
-    // They take the place of one another, and no more.
+    // The two databases replace each other's windows, and do no other harm.
     fill(&copy, &[message(4, "of the copy")]).await;
     assert_eq!(window(&original, 4, 4..=4).await, None);
     let own = window(&copy, 4, 4..=4).await.unwrap();
@@ -195,7 +196,7 @@ async fn a_database_and_its_copy_on_one_redis_never_see_each_others_entries() {
     );
 }
 
-/// A node on a store that others share.
+/// Returns a node on a store that others share.
 async fn node(server: &Redis, store: &MemoryStore) -> Actor {
     let engine = ChatEngine::builder()
         .store(store.clone())
@@ -237,7 +238,7 @@ async fn two_nodes_read_what_the_store_says_whatever_happens_to_redis() {
         nodes[n % 2].send(&room, &format!("m{n}")).await.unwrap();
         reads_are_right("sent").await;
     }
-    // The write-through arrives by itself.
+    // The write-through arrives without a call of the test.
     let cache = RedisCache::connect(&server.url()).await.unwrap();
     let stands = async |seq: u64| {
         let at = store.room(&room).await.unwrap().unwrap().cursor();

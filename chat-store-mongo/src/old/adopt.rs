@@ -1,10 +1,11 @@
-//! Making messages of the old server entries of this store, in the collection where they may stand.
+//! Importing the old server's messages as entries of this store, in the collection where the old
+//! documents may already be.
 //!
 //! One ordered command numbers a batch. Each of its updates matches a document that has no number
-//! yet and makes it an entry; where there is none it inserts one, and fails if the id is taken.
-//! So every update that succeeds fills its number, and the first one that meets a number or an id
-//! of somebody else's ends the command: no append of a server and no second import makes a gap or
-//! a double, and a crash leaves the first ones done.
+//! yet and makes it an entry; where there is none it inserts one, and fails if the id is taken. So
+//! every update that succeeds takes the next number, and the first one that meets a number or an id
+//! of another entry ends the command: no append of a server and no second import makes a gap or a
+//! double, and after a crash the first updates of a batch remain.
 
 use std::collections::HashMap;
 
@@ -29,18 +30,19 @@ use crate::{
 
 impl MongoStore {
     /// Gives messages of one room, which exists, the next numbers in this order, with the dates of
-    /// their receipts; answers with the number of each, new or from an earlier time.
+    /// their receipts; returns the number of each, whether new or from an earlier import.
     ///
-    /// A document of the old server that stands in this very database becomes the entry; if its id
-    /// is no UUID, an entry takes its place. Up to a thousand messages, of a few MiB, are a good batch.
+    /// A document of the old server in this same database becomes the entry; if its id is no UUID,
+    /// an entry replaces it. Up to a thousand messages, of a few MiB, are a good batch.
     ///
     /// # Errors
     ///
-    /// When the store fails, or another entry has the id of one of them. The first ones may be done.
+    /// When the store fails, or another entry has the id of one of these messages. The first
+    /// messages may be imported by then.
     ///
     /// # Cancel safety
     ///
-    /// It goes on, and may be called again.
+    /// Once begun, the import of the batch completes, and may be repeated.
     pub async fn adopt(
         &self,
         room: &RoomId,
@@ -50,7 +52,8 @@ impl MongoStore {
         within("adopt", async move { all.adopt(&room, &batch).await }).await
     }
 
-    /// The numbers of those of these messages that are entries of the room. It writes nothing.
+    /// Returns the numbers of those messages that are already entries of the room. This writes
+    /// nothing.
     ///
     /// # Errors
     ///
@@ -90,17 +93,17 @@ impl Collections {
             for (message, seq) in open.iter().take(stored).zip(numbers) {
                 done.insert(message.entry.id, (seq, Outcome::Stored));
             }
-            // A number that is taken is no fault of the message.
+            // A taken number is no fault of the message.
             let at_fault = refused.is_some_and(|it| it != Taken::Seq);
             taken = at_fault.then(|| open[stored].entry.id);
         }
         self.forget_replaced(batch).await?;
-        // A document and the entry that took its place may both be in it.
+        // The result may hold both a document and the entry that replaced it.
         let answers = batch.iter().filter_map(|it| done.get(&it.entry.id));
         Ok(answers.copied().collect())
     }
 
-    /// Whether the message is an entry that a majority may not have yet.
+    /// Returns whether the message is already an entry, even if a majority may not have it yet.
     async fn stands(&self, room: &RoomId, message: &OldMessage) -> Result<bool> {
         let id = message.entry.id.to_string();
         let entry = doc! { "_id": id, "roomId": room.as_str(), "seq": { "$gt": 0 } };
@@ -129,7 +132,8 @@ impl Collections {
         Ok(known.collect())
     }
 
-    /// Gives the numbers after `head`, and says how many are given and what stopped it.
+    /// Gives the numbers after `head`, and returns how many were given and what stopped the
+    /// command.
     async fn number(&self, head: Seq, open: &[&OldMessage]) -> Result<(usize, Option<Taken>)> {
         let numbers = (head.0 + 1..).map(Seq);
         let updates: Result<Vec<Document>> = open
@@ -137,7 +141,8 @@ impl Collections {
             .zip(numbers)
             .map(|(it, seq)| update(it, seq))
             .collect();
-        // The driver has no call for several updates of one collection, and so adds no concern.
+        // The driver has no call for several updates of one collection, so the command carries the
+        // write concern itself.
         let concern = self.messages.write_concern().map(serialize_to_document);
         let command = doc! {
             "update": MESSAGES,
@@ -172,7 +177,7 @@ impl Collections {
         }
     }
 
-    /// Removes the old documents in whose place an entry stands now.
+    /// Removes the old documents that an entry has replaced.
     async fn forget_replaced(&self, batch: &[OldMessage]) -> Result<()> {
         let ids = batch.iter().map(|it| it.id.bson());
         let ids = ids

@@ -1,4 +1,4 @@
-//! A message of the old server as an entry of a room, or why it can't be one.
+//! The conversion of an old message to an entry of a room, or the reason against it.
 
 use chat_core::{ClientMessageId, EntryBody, InvalidId, MessageId, NewEntry, RoomId, UserId};
 use chrono::DateTime;
@@ -9,7 +9,7 @@ use super::{
     unfit::Unfit,
 };
 
-/// Every entry that was a message of the old server has a client message id that begins so.
+/// The prefix of the client message id of every imported entry.
 pub(super) const CLIENT_ID: &str = "import:";
 
 /// The two users of a room of the old server.
@@ -34,7 +34,8 @@ impl Pair {
             Err(_) => Err(Unfit::Name),
         };
         let users = [user(one)?, user(other)?];
-        // Not the name as it stands there: the old server sorted by UTF-16, and composed nothing.
+        // The old name of the room is not used: the old server sorted by UTF-16, and did not
+        // normalize.
         let room = RoomId::direct(&users[0].1, &users[1].1).map_err(|error| match error {
             InvalidId::SameUser => Unfit::Alone,
             _ => Unfit::Name,
@@ -47,19 +48,20 @@ impl Pair {
     }
 }
 
-/// A message of the old server, on its way to a store.
+/// A message of the old server that is ready to be imported.
 #[derive(Debug)]
 pub struct OldMessage {
-    /// What it becomes. Texts that are empty, or longer than is allowed today, stay as they are.
+    /// The entry that the message becomes. Texts that are empty, or longer than is allowed today,
+    /// stay as they are.
     pub entry: NewEntry,
-    /// Whether it reached whom it was for.
+    /// `true` if the message was delivered to its recipient.
     pub delivered: bool,
-    /// Whether they have seen it.
+    /// `true` if the recipient has read the message.
     pub read: bool,
-    /// Whether its time could not be read, and is that of its `ObjectId`, or of the newest message
-    /// before it.
+    /// `true` if the time could not be read, and is that of the `ObjectId`, or of the newest
+    /// message before this one.
     pub guessed: bool,
-    /// What stands in its document.
+    /// The `_id` of the old document.
     pub(super) id: Id,
     pub(super) room: String,
     pub(super) time: Option<String>,
@@ -69,7 +71,7 @@ pub struct OldMessage {
 
 impl OldMessage {
     pub(super) fn read(doc: &RawDocument, key: &Key) -> Result<Self, Unfit> {
-        // In place the whole document becomes an entry, so all of it must be readable.
+        // An import in place turns the whole document into an entry, so all of it must be readable.
         Document::try_from(doc).map_err(|_| Unfit::NotUtf8)?;
         let pair = Pair::of(doc)?;
         let [one, other] = &pair.users;
@@ -78,7 +80,7 @@ impl OldMessage {
             Some(from) if from == other.0 => (other, one),
             _ => return Err(Unfit::Stranger),
         };
-        // The room says it too, so it may be missing.
+        // The name of the room holds the recipient as well, so the field may be missing.
         let to = field(doc, "to")?.filter(|to| *to != RawBsonRef::Null);
         if to.is_some_and(|to| to.as_str() != Some(&peer.0)) {
             return Err(Unfit::Stranger);

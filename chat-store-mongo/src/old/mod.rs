@@ -43,10 +43,10 @@ pub use self::{
 /// The database that the old server used when its address named none.
 const DATABASE: &str = "test";
 
-/// A database of the old server. Nothing is written to it.
+/// A database of the old server. It is only read.
 #[derive(Debug, Clone)]
 pub struct OldServer {
-    /// Undecoded, so that a text that is not UTF-8 costs its own message only.
+    /// Documents stay undecoded, so that a text that is not UTF-8 affects its own message only.
     messages: Collection<RawDocumentBuf>,
 }
 
@@ -55,7 +55,7 @@ impl OldServer {
     ///
     /// # Errors
     ///
-    /// [`ConnectError`] says why, in less than 5 s, and what to do.
+    /// A [`ConnectError`] with the reason and the remedy, in less than 5 s.
     pub async fn connect(uri: &str) -> Result<Self, ConnectError> {
         let database = connect::look(uri, DATABASE).await?;
         Ok(Self {
@@ -68,16 +68,16 @@ impl OldServer {
         self.messages.namespace().db
     }
 
-    /// Whether it is the very database that the store writes to.
+    /// Returns whether this is the same database that the store writes to.
     ///
     /// # Errors
     ///
-    /// When it can't be found out.
+    /// When the servers can't be asked.
     pub async fn is_in(&self, store: &MongoStore) -> Result<bool, BackendError> {
         if self.database() != store.database() {
             return Ok(false);
         }
-        // Addresses may name one server in many ways; each process of a server has an id of its own.
+        // Several addresses may lead to one server; each process of a server has an id of its own.
         let process = async |client: &Client| -> mongodb::error::Result<_> {
             let admin = client.database("admin");
             let hello = admin.run_command(doc! { "hello": 1 }).await?;
@@ -92,13 +92,14 @@ impl OldServer {
         Ok(here.is_some() && here == there)
     }
 
-    /// Reads the room and the time of every message, which the way to read the rest depends on: the
-    /// order of day and month, and the spellings of each room. Times of the form `format` are read
-    /// so, whatever others look like. It takes its time where there are many messages.
+    /// Reads the room and the time of every message. How the messages are read depends on all of
+    /// them: the order of day and month, and the spellings of each room. Times of the form `format`
+    /// are read in that form, whatever the other times look like. With many messages this takes
+    /// long.
     ///
     /// # Errors
     ///
-    /// When they can't be read.
+    /// When the server can't be read.
     pub async fn survey(&self, format: Option<TimeFormat>) -> Result<Survey, BackendError> {
         let mut survey = Survey {
             messages: 0,
@@ -123,11 +124,11 @@ impl OldServer {
         Ok(survey)
     }
 
-    /// The rooms, one after the other, in the order of their old names.
+    /// Returns the rooms, one after the other, in the order of their old names.
     ///
     /// # Errors
     ///
-    /// When they can't be read.
+    /// When the server can't be read.
     pub async fn rooms(&self, survey: Arc<Survey>) -> Result<OldRooms, BackendError> {
         Ok(OldRooms {
             found: self.find(old()).await?,
@@ -138,11 +139,12 @@ impl OldServer {
         })
     }
 
-    /// What is needed to put messages in order, sorted by the names of their rooms.
+    /// Finds the fields that the order of messages depends on, sorted by the names of their rooms.
     async fn find(&self, wanted: Document) -> Result<Cursor<RawDocumentBuf>, BackendError> {
         let fields = Found::FIELDS.map(|field| (field.to_owned(), Bson::from(1)));
-        // Sorted by the index that the old server made. The place of a record is the order of insertion,
-        // whichever way it is found. No option that small hosted databases refuse.
+        // The sort uses the index that the old server made. The record id gives the order of
+        // insertion, whichever index is used. The query has no option that small hosted databases
+        // refuse.
         let found = self
             .messages
             .find(wanted)
@@ -152,12 +154,12 @@ impl OldServer {
         found.await.map_err(|error| failed(&error))
     }
 
-    /// Reads messages of a room by their places in it; those that can't be brought over come with
-    /// their old ids. One that is gone meanwhile is left out.
+    /// Reads messages of a room by their indexes in it; those that can't be imported come with
+    /// their old ids. A message that was removed meanwhile is left out.
     ///
     /// # Errors
     ///
-    /// When they can't be read.
+    /// When the server can't be read.
     pub async fn messages(
         &self,
         room: &OldRoom,
@@ -184,7 +186,8 @@ impl OldServer {
     }
 }
 
-/// What was written by the old server: no entry yet, or one that was made of it.
+/// Returns the filter for documents of the old server: those that are no entry yet, and entries
+/// that were made of one.
 fn old() -> Document {
     let adopted = doc! { "clientId": { "$regex": format!("^{CLIENT_ID}") }, "kind": "message" };
     let text = || doc! { "$type": "string" };
@@ -192,23 +195,23 @@ fn old() -> Document {
     doc! { "$or": [{ "$nor": [entry] }, adopted] }
 }
 
-/// What all messages of an old server together say about each.
+/// The findings of a survey of all messages, on which the reading of each message depends.
 #[derive(Debug)]
 pub struct Survey {
     messages: u64,
     reader: Reader,
-    /// Names of rooms that are not spelled as the room of today.
+    /// The old names of rooms that are spelled otherwise than the room's id today.
     spellings: HashMap<RoomId, Vec<String>>,
 }
 
 impl Survey {
-    /// How many messages there are to read.
+    /// The number of messages to read.
     pub fn messages(&self) -> u64 {
         self.messages
     }
 
-    /// How many times could be read in two ways, the day or the month first, because no other time
-    /// of their form says which, or some say the one and some the other. They are read as most
+    /// The number of times that could be read in two ways, with the day or the month first, because
+    /// no other time of their form decides it, or the others disagree. They are read as most
     /// locales write that form.
     pub fn unclear_times(&self) -> u64 {
         self.reader.unclear()
@@ -227,16 +230,17 @@ pub struct OldRooms {
     next: Option<RawDocumentBuf>,
     source: OldServer,
     survey: Arc<Survey>,
-    /// Rooms of several spellings that have been read.
+    /// Rooms of several spellings that have already been read.
     merged: HashSet<RoomId>,
 }
 
 impl OldRooms {
-    /// The next room, with the order of its messages; it holds up to 300 bytes for each.
+    /// Returns the next room, with the order of its messages; the room holds up to 300 bytes for
+    /// each message.
     ///
     /// # Errors
     ///
-    /// When it can't be read.
+    /// When the server can't be read.
     pub async fn next(&mut self) -> Result<Option<OldRoom>, BackendError> {
         loop {
             let Some(first) = self.read().await? else {
@@ -283,7 +287,7 @@ impl OldRooms {
     }
 }
 
-/// The messages of a room as they are found.
+/// The messages of one room, in the order in which the server returns them.
 #[derive(Default)]
 struct Messages {
     found: Vec<Found>,
@@ -312,34 +316,36 @@ impl Messages {
 #[derive(Debug)]
 pub struct OldRoom {
     id: Result<RoomId, Unfit>,
-    /// In the old database it may have several.
+    /// The names of the room; the old database may have several.
     names: Vec<String>,
     keys: Vec<Key>,
-    /// Messages that can't be brought over, whatever they say.
+    /// Messages that can't be imported, whatever their content is.
     strange: Vec<(String, Unfit)>,
 }
 
 impl OldRoom {
-    /// The room that it becomes.
+    /// Returns the id of the room in this store.
     ///
     /// # Errors
     ///
-    /// [`Unfit`] says why it can't be one, and none of its messages can be brought over.
+    /// An [`Unfit`] with the reason, when the room can't be imported; then none of its messages can
+    /// be.
     pub fn id(&self) -> Result<&RoomId, Unfit> {
         self.id.as_ref().map_err(|why| *why)
     }
 
-    /// How many messages it has that may be brought over.
+    /// The number of messages that may be imported.
     pub fn len(&self) -> usize {
         self.id.as_ref().map_or(0, |_| self.keys.len())
     }
 
-    /// Whether it has none.
+    /// Returns whether no message may be imported.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// What can't be brought over, whatever it says: the old ids, and why.
+    /// Returns the messages that can't be imported, whatever their content is: their old ids, and
+    /// the reasons.
     pub fn unfit(&self) -> impl Iterator<Item = (String, Unfit)> {
         let why = self.id.as_ref().err();
         let all = why

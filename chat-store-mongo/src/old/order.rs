@@ -1,8 +1,8 @@
-//! In which order the messages of one room were written.
+//! The order in which the messages of one room were written.
 //!
-//! By the time that they carry, which counts seconds, and within one second as they stand in the
-//! collection. A second look after a crash finds the same order: whatever depends on neighbours
-//! depends only on those that come before.
+//! Messages are ordered by the time that they carry, which counts seconds, and within one second by
+//! their order in the collection. A second run after a crash finds the same order: a decision that
+//! depends on neighbours depends only on earlier ones.
 
 use mongodb::bson::{
     Binary, Bson, RawBson, RawBsonRef, RawDocument, RawDocumentBuf, cstr, oid::ObjectId,
@@ -22,11 +22,11 @@ pub(super) enum Id {
     Binary(Uuid),
     Object(ObjectId),
     Text(Box<str>),
-    /// A number or anything else, as the only field of a document.
+    /// A number or any other value, as the only field of a document.
     Other(Box<[u8]>),
 }
 
-/// Where the ids of messages come from that had none of their own. Chosen by chance, once.
+/// The namespace of the ids of messages whose old id is no UUID. It was generated once, at random.
 const NAMESPACE: Uuid = Uuid::from_u128(0x5d0f_6e1c_9a3b_4c57_8e21_b7d4_06f3_a918);
 
 impl Id {
@@ -34,7 +34,7 @@ impl Id {
         Ok(match field(doc, "_id")?.ok_or(Unfit::Id)? {
             RawBsonRef::ObjectId(id) => Self::Object(id),
             RawBsonRef::String(text) => match Uuid::parse_str(text) {
-                // In another spelling it would not be the text that stands there.
+                // A UUID in any other spelling would not give back the text of the document.
                 Ok(id) if id.to_string() == *text => Self::Uuid(id),
                 _ => Self::Text(text.into()),
             },
@@ -78,7 +78,7 @@ impl Id {
         }
     }
 
-    /// The id of the message in the engine: the same one whenever it is asked for.
+    /// Returns the id of the message in the engine, the same one in every call.
     pub(super) fn message(&self) -> Uuid {
         match self {
             Self::Uuid(id) | Self::Binary(id) => *id,
@@ -90,11 +90,11 @@ impl Id {
     }
 }
 
-/// A message as the first look sees it.
+/// The fields of a message that decide on its order.
 #[derive(Debug)]
 pub(super) struct Found {
     id: Id,
-    /// Where it stands in the collection.
+    /// The record id, which gives its position in the collection.
     record: i64,
     /// Its number, if it is an entry already.
     seq: Option<i64>,
@@ -105,7 +105,8 @@ pub(super) struct Found {
 impl Found {
     pub(super) const FIELDS: [&str; 7] = ["_id", "roomId", "time", "seq", "at", "kind", "clientId"];
 
-    /// Reads a message; one that can't be brought over comes as its id, for people, and the reason.
+    /// Reads a message; for one that can't be imported, returns its id, in readable form, and the
+    /// reason.
     pub(super) fn read(doc: &RawDocument, reader: &Reader) -> Result<Self, (String, Unfit)> {
         let id = Id::read(doc).map_err(|why| (lossy(doc, "_id"), why))?;
         let seq = doc.get_i64("seq").ok().filter(|_| is_entry(doc));
@@ -131,17 +132,17 @@ impl Found {
     }
 }
 
-/// Whether an entry of this store stands there.
+/// Returns whether the document is an entry of this store.
 fn is_entry(doc: &RawDocument) -> bool {
     doc.get_str("kind").is_ok() && doc.get_str("clientId").is_ok()
 }
 
-/// A field of a document that may not be UTF-8.
+/// Returns a field of a document that may not be UTF-8.
 pub(super) fn field<'a>(doc: &'a RawDocument, name: &str) -> Result<Option<RawBsonRef<'a>>, Unfit> {
     doc.get(name).map_err(|_| Unfit::NotUtf8)
 }
 
-/// A field for people, whatever is in it.
+/// Returns a field in readable form, whatever it holds.
 pub(super) fn lossy(doc: &RawDocument, name: &str) -> String {
     let elements = doc.iter_elements().map_while(Result::ok);
     let mut named = elements.filter(|it| it.key().as_str() == name);
@@ -153,18 +154,18 @@ pub(super) fn lossy(doc: &RawDocument, name: &str) -> String {
     }
 }
 
-/// A message in its place.
+/// The key of a message in the order of its room.
 #[derive(Debug)]
 pub(super) struct Key {
     pub(super) id: Id,
     /// Microseconds.
     pub(super) at: i64,
-    /// It has no time that could be read.
+    /// `true` if the message has no time that could be read.
     pub(super) guessed: bool,
 }
 
-/// Puts messages of one room in order. Of a time that there was twice it takes the one that does not
-/// go back; a message without a time has that of the newest one before it, or 1970.
+/// Puts messages of one room in order. For a time that the clock showed twice it takes the one that
+/// does not go back; a message without a time has that of the newest one before it, or 1970.
 pub(super) fn ordered(mut found: Vec<Found>) -> Vec<Key> {
     let place = |it: &Found| it.seq.unwrap_or(i64::MAX);
     found.sort_by_key(|it| (place(it), it.record));
@@ -238,7 +239,8 @@ mod tests {
     }
 
     proptest! {
-        /// A crash leaves the first ones as entries, some of them moved to the end of the collection.
+        /// After a crash the first messages are entries, some of them moved to the end of the
+        /// collection.
         #[test]
         fn the_rest_has_the_same_order_after_a_crash_anywhere(
             times in vec((time(), any::<bool>()), 1..30), cut in any::<prop::sample::Index>()

@@ -11,11 +11,11 @@ use mongodb::bson::RawBsonRef;
 
 use super::time_form::{Form, Order, Style, plain};
 
-/// When a message was written, in microseconds.
+/// The time at which a message was written, in microseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Time {
     At(i64),
-    /// The clock was put back, so it showed this time twice.
+    /// The clock was put back, so it showed this local time twice.
     Twice(i64, i64),
     Unknown,
 }
@@ -33,7 +33,7 @@ impl FromStr for TimeFormat {
     type Err = InvalidTimeFormat;
 
     fn from_str(text: &str) -> Result<Self, InvalidTimeFormat> {
-        // It must read what it writes, or it names no date or no time of day.
+        // A format must read the text that it writes; otherwise it lacks a date or a time of day.
         let (format, mut sample) = (Self(text.to_owned()), String::new());
         let is_valid = StrftimeItems::new(text).all(|item| item != Item::Error);
         if !is_valid || write!(sample, "{}", DateTime::UNIX_EPOCH.naive_utc().format(text)).is_err()
@@ -51,15 +51,16 @@ impl TimeFormat {
     }
 }
 
-/// How the times of one collection are read: what was noted of all of them decides whether the day
-/// or the month comes first.
+/// The reader of the times of one collection: the noted times together decide whether the day or
+/// the month comes first.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Reader {
     format: Option<TimeFormat>,
     styles: HashMap<Style, Evidence>,
 }
 
-/// How many times of a style have the day first, the month first, or may have either.
+/// The numbers of times of one style that have the day first, that have the month first, and that
+/// may have either.
 #[derive(Debug, Clone, Copy, Default)]
 struct Evidence {
     day_first: u64,
@@ -101,10 +102,10 @@ impl Reader {
         }
     }
 
-    /// How many of the times that were noted could be read in two ways.
+    /// Returns how many of the noted times could be read in two ways.
     pub(super) fn unclear(&self) -> u64 {
         let styles = self.styles.iter();
-        // Behind a year in front comes the month, unless some time says otherwise.
+        // After a leading year comes the month, unless some time shows the opposite.
         let open = styles.filter(|(style, it)| match (it.day_first, it.month_first) {
             (0, 0) => !style.year_first,
             (0, _) | (_, 0) => false,
@@ -155,9 +156,10 @@ mod tests {
     use chat_core::old_time;
     use proptest::prelude::*;
 
-    /// What Node 16, 20 and 22 write for 00:07:27 on 23 November 2026 and for 22:07:27 on 1 April
-    /// 2026 in the commonest locales, UTC: locale, first, second. Without data for a locale, Node
-    /// writes the American form. Left out is `es-AR` of ICU 78, whose hours have no marker.
+    /// The texts that Node 16, 20 and 22 write for 00:07:27 on 23 November 2026 and for 22:07:27 on
+    /// 1 April 2026 in the commonest locales, UTC: locale, first, second. Without data for a
+    /// locale, Node writes the American form. Left out is `es-AR` of ICU 78, whose hours have no
+    /// marker.
     const FORMS: &str = include_str!("time_forms.tsv");
 
     fn reader(noted: &[&str]) -> Reader {
@@ -186,11 +188,11 @@ mod tests {
             let mut columns = line.split('\t');
             let mut next = || columns.next().unwrap();
             let (locale, late, early) = (next(), next(), next());
-            // The 23rd of a month decides about the collection.
+            // The 23rd of a month decides the order for the whole collection.
             let reader = reader(&[late, early]);
             let found = [late, early].map(|text| local(&reader, text));
             let expected = ["2026-11-23 00:07:27", "2026-04-01 22:07:27"];
-            // The Islamic calendar is not read, and not taken for another one.
+            // The Islamic calendar is not read, nor mistaken for any other.
             let lunar = early.contains("هـ");
             let expected = if lunar { ["unknown"; 2] } else { expected };
             if found != expected {
@@ -243,7 +245,7 @@ mod tests {
                 "2026-01-04",
                 0,
             ),
-            // Another style is of another locale.
+            // A different style comes from a different locale.
             (
                 "4/1/2026 22:07:27",
                 &["4/23/2026, 1:07:27 AM"],
@@ -257,7 +259,8 @@ mod tests {
                 "2026-01-04",
                 0,
             ),
-            // Both are certain, so the many decide, and the summary says that it is not clear.
+            // Both orders occur for certain, so the majority decides, and the summary counts the
+            // time as unclear.
             (
                 "4/1/2026 22:07:27",
                 &[
@@ -288,7 +291,7 @@ mod tests {
         let short = reader("%d.%m.%y %H:%M");
         assert_eq!(local(&short, " 1.4.26 22:07"), "2026-04-01 22:07:00");
         assert_eq!(local(&short, "١.٤.٢٦ ٢٢:٠٧"), "2026-04-01 22:07:00");
-        // The rest is read as without it.
+        // All other times are read as they are without a format.
         assert_eq!(
             local(&short, "14/6/2025, 3:07:09 pm"),
             "2025-06-14 15:07:09"

@@ -1,12 +1,12 @@
 //! The forms in which JavaScript's `toLocaleString` writes a date and a time of day.
 //!
 //! A form is six numbers: a date, which is the half with a year of four digits, and a time of day,
-//! in either order. What stands between them is punctuation, a marker of the half of the day, or a
-//! filler such as `klo`; any other word makes the text unreadable, for it might change the meaning.
+//! in either order. Between them are punctuation, a marker of the half of the day, or a filler such
+//! as `klo`; any other word makes the text unreadable, for it might change the meaning.
 
 use chrono::{NaiveDate, NaiveDateTime, NaiveTime};
 
-/// The longest text that is looked at, in bytes; the longest form of the locales has 60.
+/// The length of the longest text that is read, in bytes; the longest form of the locales has 60.
 const LONGEST: usize = 128;
 
 /// The zeros of the decimal digits that locales write.
@@ -59,7 +59,7 @@ const BEFORE_NOON: &[&str] = &[
     "ಪೂರ್ವಾಹ್ನ",
 ];
 
-/// Markers of the time after noon, as those before it.
+/// Markers of the time after noon, written as those before it.
 const AFTER_NOON: &[&str] = &[
     "pm",
     "下午",
@@ -105,34 +105,34 @@ const AFTER_NOON: &[&str] = &[
     "ಅಪರಾಹ್ನ",
 ];
 
-/// Words that don't change what a form says, written as the markers are.
+/// Words that don't change the meaning of a form, written as the markers are.
 const FILLERS: &[&str] = &[
     "", "h", "min", "s", "klo", "kl", "u", "во", "г", "ч", "à", "at", "um", "в", "في", "ap", "年",
     "月", "日", "a",
 ];
 
-/// Which of day and month is written first.
+/// The order of day and month.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Order {
     DayFirst,
     MonthFirst,
 }
 
-/// What all forms of one locale have in common, as far as it can be seen.
+/// The features that all forms of one locale share, as far as a text shows them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Style {
     pub(super) year_first: bool,
-    /// Between the numbers of the date.
+    /// The character between the numbers of the date.
     separator: char,
-    /// `AM` or `PM` in Latin capitals.
+    /// `true` if the text has `AM` or `PM` in Latin capitals.
     capitals: bool,
 }
 
 impl Style {
-    /// The order that most locales of the style have.
+    /// Returns the order that most locales of the style have.
     pub(super) fn usual(self) -> Order {
-        // The year comes first where dates are written from large to small. Of the locales that
-        // write `PM`, the American one is the most common.
+        // A locale with a leading year writes dates from large to small. Of the locales that write
+        // `PM`, the American one is the most common.
         if self.year_first || self.capitals {
             Order::MonthFirst
         } else {
@@ -141,7 +141,7 @@ impl Style {
     }
 }
 
-/// A date and a time of day, of which it may be open what is the day and what the month.
+/// A date and a time of day, in which the order of day and month may be open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Form {
     pub(super) style: Style,
@@ -169,7 +169,7 @@ impl Form {
             if FILLERS.contains(&word.as_str()) {
                 continue;
             }
-            // In Chinese it stands right behind the day.
+            // In Chinese the marker follows the day without a space.
             let marker = word.strip_prefix('日').unwrap_or(&word);
             let after = AFTER_NOON.contains(&marker);
             if half.is_some() || !(after || BEFORE_NOON.contains(&marker)) {
@@ -198,7 +198,7 @@ impl Form {
         })
     }
 
-    /// The order of day and month, where the numbers leave only one.
+    /// Returns the order of day and month, where the numbers allow only one.
     pub(super) fn certain(&self) -> Option<Order> {
         match self.rest {
             [first, _] if first > 12 => Some(Order::DayFirst),
@@ -207,12 +207,12 @@ impl Form {
         }
     }
 
-    /// Whether both orders give one date.
+    /// Returns whether both orders give the same date.
     pub(super) fn is_same_in_both(&self) -> bool {
         self.rest[0] == self.rest[1]
     }
 
-    /// The local time that is meant, if there is such a date.
+    /// Returns the local time, if there is such a date.
     pub(super) fn at(&self, order: Order) -> Option<NaiveDateTime> {
         let [month, day] = match self.certain().unwrap_or(order) {
             Order::MonthFirst => self.rest,
@@ -230,8 +230,8 @@ impl Form {
     }
 }
 
-/// The text with digits of all scripts as ASCII digits, and without the marks that steer the
-/// direction of writing.
+/// Returns the text with digits of all scripts as ASCII digits, and without the marks that steer
+/// the direction of writing.
 pub(super) fn plain(text: &str) -> String {
     let visible = text.chars().filter(|it| !is_direction(*it));
     let one = |it| match (digit(it), it) {
@@ -242,7 +242,7 @@ pub(super) fn plain(text: &str) -> String {
     visible.map(one).collect()
 }
 
-/// The six numbers of a text, and what stands before, between and after them.
+/// Splits a text into its six numbers and the texts before, between and after them.
 fn split(text: &str) -> Option<([u32; 6], [String; 7])> {
     let (mut numbers, mut between) = ([0_u32; 6], <[String; 7]>::default());
     let (mut count, mut within) = (0, false);
@@ -267,14 +267,15 @@ fn digit(one: char) -> Option<u32> {
     values.find(|value| *value < 10)
 }
 
-/// The word in what stands between two numbers, in lower case.
+/// Returns the word between two numbers, in lower case.
 fn word(gap: &str) -> String {
     let letters = gap.chars().filter(|it| !is_ignored(*it));
     let letters = letters.filter(|it| !it.is_ascii_punctuation());
     letters.flat_map(char::to_lowercase).collect()
 }
 
-/// What says nothing: space, marks of the direction of writing, punctuation of other scripts.
+/// Returns whether a character has no meaning here: space, marks of the direction of writing,
+/// punctuation of other scripts.
 fn is_ignored(one: char) -> bool {
     one.is_whitespace() || is_direction(one) || matches!(one, '،' | '״' | '\u{200c}')
 }
@@ -283,7 +284,8 @@ fn is_direction(one: char) -> bool {
     matches!(one, '\u{200e}' | '\u{200f}' | '\u{61c}')
 }
 
-/// A date of the Persian calendar, by the cycle of 33 years, which holds from 1178 to 1633.
+/// Converts a date of the Persian calendar, by the cycle of 33 years, which holds from 1178 to
+/// 1633.
 fn persian(year: i32, month: u32, day: u32) -> Option<NaiveDate> {
     let (first, days) = match month {
         1..=6 => ((month - 1) * 31, 31),

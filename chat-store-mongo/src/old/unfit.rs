@@ -1,6 +1,6 @@
-//! Why a message of the old server can't become an entry.
+//! The reasons why a message of the old server can't become an entry.
 
-/// Why something that stands among the old messages can't be brought over.
+/// The reason why an old document can't be imported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unfit {
@@ -13,19 +13,19 @@ pub enum Unfit {
     /// It has a field `seq` that this store did not write, and would take for a number of its own.
     #[error("a field seq of its own; rename it to bring the message over")]
     Seq,
-    /// No text is its room.
+    /// Its room is missing or not a text.
     #[error("no room")]
     NoRoom,
-    /// Its room is not named by two users, as [`UserId`](chat_core::UserId) has them.
+    /// Its room is not named by two users that are valid [`UserId`](chat_core::UserId)s.
     #[error("a name that is not allowed")]
     Name,
-    /// Somebody wrote to themselves.
+    /// The author and the recipient are the same user.
     #[error("written to oneself")]
     Alone,
-    /// Who wrote it, or to whom, is not in its room.
+    /// Its author or its recipient is not a user of its room.
     #[error("not from and to the users of its room")]
     Stranger,
-    /// No text is its text.
+    /// Its text is missing or not a text.
     #[error("no text")]
     NoText,
 }

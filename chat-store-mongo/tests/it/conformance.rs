@@ -19,11 +19,11 @@ struct Mongo {
     instead: Arc<MemoryStore>,
 }
 
-/// Where the store is.
+/// The server that holds the store's database.
 enum Place {
-    /// In a database of the common server.
+    /// A database of the common server.
     Common(Database),
-    /// In a server of its own, which may be killed.
+    /// A server of its own, which may be killed.
     Own(Mutex<Mongod>),
 }
 
@@ -43,7 +43,7 @@ impl Mongo {
             let store = loop {
                 match MongoStore::connect(&place.uri()).await {
                     Ok(store) => break store,
-                    // It may be starting.
+                    // The server may still be starting.
                     Err(error) => assert!(began.elapsed() < PATIENCE, "{error}"),
                 }
             };

@@ -22,11 +22,11 @@ use chat_testkit::{
 use mongodb::{Client, bson::doc};
 use tokio::time::{Instant, timeout};
 
-/// In less than this there is an answer of some kind.
+/// Every call returns an answer or an error in less than this time.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Two nodes that append to one room, each a message and an edit of it by turns, until they are
-/// stopped. What fails is sent again, as clients do, with the same client message id.
+/// stopped. A failed append is sent again, as clients do, with the same client message id.
 struct Traffic {
     nodes: Vec<tokio::task::JoinHandle<Node>>,
     acked: Arc<[AtomicU64; 2]>,
@@ -78,7 +78,7 @@ impl Traffic {
     }
 
     /// Waits until each node has had ten more acks. More would take long while a member hangs: then
-    /// the servers tell each other only twice a second what they have.
+    /// the servers exchange their replication progress only twice a second.
     async fn goes_on(&self) {
         let seen = || {
             self.acked
@@ -93,7 +93,7 @@ impl Traffic {
         .await;
     }
 
-    /// Stops, and compares what was acked with what is there.
+    /// Stops the nodes, and compares the acked entries with the stored ones.
     async fn check(self, set: &ReplicaSet) {
         self.stop.store(true, Ordering::Relaxed);
         let mut nodes = Vec::new();
@@ -133,7 +133,7 @@ impl Traffic {
     }
 }
 
-/// Sends until it is acked.
+/// Sends an entry again and again until it is acked.
 async fn send(store: &MongoStore, new: &NewEntry, node: &mut Node) -> Seq {
     let begun = Instant::now();
     loop {
@@ -197,7 +197,8 @@ async fn a_primary_that_hangs_and_wakes_up_loses_and_doubles_nothing() {
     let traffic = Traffic::start(&set.uri).await;
     let primary = set.primary().await;
     set.members[primary].signal("STOP");
-    // Another one was elected, and the one that wakes up still believes that it is the primary.
+    // A new primary was elected, and the old one still believes that it is the primary when it
+    // wakes up.
     traffic.goes_on().await;
     set.members[primary].signal("CONT");
     traffic.goes_on().await;
@@ -212,7 +213,7 @@ async fn a_first_start_on_old_messages_needs_no_more_than_a_majority_of_the_memb
     };
     let client = Client::with_uri_str(&set.uri).await.unwrap();
     let messages = client.database("chat").collection("messages");
-    // An index of nothing is made at once, whoever is away.
+    // An index on an empty collection is made at once, even if members are away.
     let old = doc! { "roomId": "alice,bob", "from": "alice", "text": "old" };
     messages.insert_one(old).await.unwrap();
     let primary = set.primary().await;

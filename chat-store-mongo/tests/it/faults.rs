@@ -16,7 +16,7 @@ use tokio::{
 
 use crate::connect;
 
-/// In less than this there is an answer of some kind.
+/// Every call returns an answer or an error in less than this time.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 async fn refused(uri: &str) -> ConnectError {
@@ -120,7 +120,7 @@ async fn indexes_and_schema_are_made_at_start_and_a_second_start_changes_nothing
     assert_eq!(messages.list_index_names().await.unwrap(), made);
 }
 
-/// A proxy before the server, and the address of the database through it.
+/// Starts a proxy before the server, and returns the address of the database through it.
 async fn way_to(database: &Database) -> (Proxy, String) {
     let (scheme, rest) = database.uri.split_once("://").unwrap();
     let (host, path) = rest.split_once('/').unwrap();
@@ -130,7 +130,7 @@ async fn way_to(database: &Database) -> (Proxy, String) {
     };
     let server = tokio::net::lookup_host(host).await.unwrap().next().unwrap();
     let proxy = Proxy::to(server).await;
-    // The members would name themselves, and be reached past the proxy.
+    // The members would give their own names, and be reached past the proxy.
     let direct = match path {
         _ if path.contains("directConnection") => "",
         _ if path.contains('?') => "&directConnection=true",
@@ -153,7 +153,7 @@ async fn while_a_server_hangs_errors_come_in_time_and_afterwards_nothing_is_lost
     proxy.hang();
     let (room, bob) = (room(), user("bob"));
     let mut failures = Vec::new();
-    // The first of these hangs, and the last ones find no server.
+    // The first of these calls hangs, and the last ones find no server.
     for number in 2..=4 {
         let begun = Instant::now();
         let (answer, page, member) = tokio::join!(
@@ -178,7 +178,8 @@ async fn while_a_server_hangs_errors_come_in_time_and_afterwards_nothing_is_lost
     assert_eq!(failures[0].1, Retry::IfIdempotent);
 
     proxy.heal();
-    // As a client does, with the same client message ids, until it works.
+    // The appends are repeated as a client does, with the same client message ids, until they
+    // succeed.
     let again = async || {
         let batch = (1..=4).map(|number| message(number, "while it hangs"));
         store.append(batch.collect()).await

@@ -1,4 +1,4 @@
-//! What the store asks is answered by an index, however long a log is.
+//! Every query of the store is answered by an index, however long a log is.
 
 use std::collections::BTreeSet;
 
@@ -20,7 +20,7 @@ use mongodb::{
 
 use crate::connect;
 
-/// The server itself writes down how it answers each command.
+/// The server's own profiler records how it answers each command.
 #[tokio::test]
 async fn nothing_that_a_store_does_reads_a_whole_collection() {
     let Some(database) = Database::new() else {
@@ -52,7 +52,7 @@ async fn nothing_that_a_store_does_reads_a_whole_collection() {
                 user: user("carol"),
             },
         ),
-        // A second time, which looks for the first one.
+        // The same message a second time makes the store look for the first one.
         message(50, "text"),
         entry(101, EntryBody::Delete { target }),
     ] {
@@ -91,11 +91,11 @@ async fn nothing_that_a_store_does_reads_a_whole_collection() {
     for command in &seen {
         let plan = command.get_str("planSummary").unwrap();
         indexes.insert(plan);
-        // The server tells of those inside a `$lookup` only in this number.
+        // The server reports the scans inside a `$lookup` only in this number.
         let scans = command.get("collectionScans").is_some();
         assert!(!plan.contains("COLLSCAN") && !scans, "{plan}: {command}");
     }
-    // The server has told of these at all.
+    // The profiler has recorded these kinds of commands at all.
     let kinds = ["update", "query", "command"];
     for kind in kinds {
         assert!(
@@ -191,7 +191,7 @@ async fn a_copy_of_a_database_has_another_id_and_its_nodes_have_one() {
     let id = connect(&original).await.id();
     assert_eq!(connect(&original).await.id(), id);
     assert_ne!(connect(&copy).await.id(), id);
-    // Restored under the same name, on another server say.
+    // The copy is restored under the same name, as on another server.
     original.collection("messages").await.drop().await.unwrap();
     assert_ne!(connect(&original).await.id(), id);
 }

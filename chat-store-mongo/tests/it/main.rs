@@ -1,5 +1,5 @@
-//! The store on `MongoDB`: its contract, several nodes, faults of servers and of replica sets, and what
-//! the old server left behind.
+//! The store on `MongoDB`: its contract, several nodes, faults of servers and of replica sets, and
+//! the data of the old server.
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -26,7 +26,7 @@ async fn connect(database: &Database) -> MongoStore {
     MongoStore::connect(&database.uri).await.unwrap()
 }
 
-/// The documents of messages that match, in the order of their numbers.
+/// Returns the documents of messages that match, in the order of their numbers.
 async fn documents(database: &Database, filter: Document) -> Vec<Document> {
     use futures_util::TryStreamExt;
     let messages = database.collection("messages").await;

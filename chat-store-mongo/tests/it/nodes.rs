@@ -29,7 +29,7 @@ fn group(number: u64) -> RoomId {
     RoomId::group(format!("room {number}")).unwrap()
 }
 
-/// A batch for all rooms: every node sends its own, and one text that all nodes send.
+/// Returns a batch for all rooms: entries of this node, and one text that all nodes send.
 fn batch(node: u64, number: u64) -> Vec<NewEntry> {
     (0..BATCH)
         .map(|at| {
@@ -92,7 +92,7 @@ async fn nodes_that_append_to_the_same_rooms_at_once_leave_no_gap_and_no_double(
         if answer.outcome == Outcome::Stored {
             stored += 1;
             assert_eq!(kept.id, sent.id);
-            // Of one node and room, in the order in which they were sent.
+            // The entries of one node and room are in the order in which they were sent.
             let node = (sent.id.0.as_u128() >> 64, sent.room.clone());
             assert!(last.insert(node, kept.seq) < Some(kept.seq));
         }
@@ -135,8 +135,8 @@ async fn nobody_edits_a_message_that_another_node_has_just_deleted() {
     assert!(left.is_empty(), "{left:?}");
 }
 
-/// What a node does until it is killed: messages, edits, deletions, people who come and go. It says
-/// what it was answered.
+/// The work of a node until it is killed: messages, edits, deletions, members who join and leave.
+/// It prints the answers that it got.
 #[tokio::test]
 #[ignore = "the process that the test below kills"]
 async fn node_that_is_killed() {
@@ -173,14 +173,14 @@ async fn node_that_is_killed() {
     }
 }
 
-/// The address, for a client that the server knows by this name.
+/// Returns the address for a client that the server knows by this name.
 fn named(uri: &str, name: &str) -> String {
     let separator = if uri.contains('?') { '&' } else { '?' };
     format!("{uri}{separator}appName={name}")
 }
 
-/// Waits until the server has read the end of all connections of the killed node: what that had sent
-/// is carried out after its death.
+/// Waits until the server has read the end of all connections of the killed node: it carries out
+/// the commands that were sent before, even after the node's death.
 async fn gone(database: &Database) {
     let client = mongodb::Client::with_uri_str(&database.uri).await.unwrap();
     let admin = client.database("admin");
@@ -222,7 +222,8 @@ async fn a_node_killed_between_an_entry_and_its_effect_leaves_nothing_half_done(
             .unwrap();
         let mut lines = BufReader::new(node.stdout.take().unwrap()).lines();
         let mut acked = 0;
-        // Another number of answers each time, and a moment that moves within one write.
+        // Each run waits for a different number of answers, and for a moment that moves within one
+        // write.
         for _ in 0..(20 + run * 3) {
             let line = lines.next_line().await.unwrap().unwrap();
             if let Some(seq) = line.split("acked ").nth(1) {
@@ -249,7 +250,7 @@ async fn a_node_killed_between_an_entry_and_its_effect_leaves_nothing_half_done(
     println!("{found_open} of 12 kills left an effect open");
 }
 
-/// Replays the log, and compares what it says with what the store says.
+/// Replays the log, and compares the result with the state of the store.
 async fn check(store: &MongoStore, acked: u64) {
     let log = log(store, &room()).await;
     assert!(log.len() as u64 >= acked, "{} and {acked} acked", log.len());
@@ -362,7 +363,7 @@ async fn every_reader_finishes_what_a_crash_left_open() {
         "{again:?}"
     );
     undo().await;
-    // As a new process, which reads nothing in particular.
+    // The store is opened as in a new process, which reads nothing in particular.
     connect(&database).await;
     assert!(
         documents(&database, doc! { "pending": true })
@@ -412,7 +413,7 @@ async fn messages_of_direct_rooms_keep_the_fields_of_the_old_server() {
         .unwrap();
     let found = &documents(&database, doc! {}).await[0];
     assert!(found.get_datetime("deliveredAt").is_ok() && found.get_datetime("readAt").is_ok());
-    // And it still reads, also as an earlier version wrote it.
+    // The store still reads the document, also as an earlier version wrote it.
     let messages = database.collection("messages").await;
     let without = doc! { "$unset": { "id": "" } };
     messages.update_one(doc! {}, without).await.unwrap();

@@ -1,4 +1,4 @@
-//! Messages of the old server: what becomes of each, also while others write.
+//! Importing messages of the old server, also while other nodes write.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use crate::{connect, documents};
 
-/// As the newest old server wrote it.
+/// Returns a message as the newest old server wrote it.
 fn old(number: u128, from: &str, to: &str, time: &str) -> Document {
     let id = Uuid::from_u128(number).to_string();
     let mut names = [from, to];
@@ -38,7 +38,7 @@ async fn write(database: &Database, docs: Vec<Document>) {
     messages.insert_many(docs).await.unwrap();
 }
 
-/// What an import does.
+/// Imports all messages as the subcommand does.
 async fn bring(source: &OldServer, store: &MongoStore) -> Vec<(Seq, Outcome)> {
     let survey = Arc::new(source.survey(None).await.unwrap());
     let mut rooms = source.rooms(survey).await.unwrap();
@@ -79,12 +79,13 @@ async fn a_document_becomes_an_entry_where_it_stands_and_keeps_what_it_had() {
     let mut first = old(1, "bob", "alice", "3/1/2026, 1:00:00 pm");
     first.insert("deliveredAt", read_at);
     first.insert("readAt", read_at);
-    // Of the version before that: the id of the socket, and an id that the driver makes.
+    // A message of the version before that has the id of the socket, and an id that the driver
+    // made.
     let mut second = old(2, "alice", "bob", "3/1/2026, 1:00:01 pm");
     let object = ObjectId::new();
     second.insert("_id", object);
     second.insert("id", "a1B2c3D4e5F6g7H8AAAB");
-    // Whoever has read it has received it, by then.
+    // A recipient who has read the message had received it by then.
     second.insert("readAt", read_at);
     let third = old(3, "bob", "alice", "3/1/2026, 1:00:02 pm");
     write(&database, vec![third, second.clone(), first.clone()]).await;
@@ -108,7 +109,8 @@ async fn a_document_becomes_an_entry_where_it_stands_and_keeps_what_it_had() {
         assert_eq!(kept[1].get(field), second.get(field), "{field}");
     }
 
-    // A crash before the old document was removed leaves it; the next run finds the same again.
+    // A crash before the removal of the old document leaves it; the next run finds the same
+    // document again.
     write(&database, vec![second]).await;
     let again = bring(&source, &store).await;
     let expected = [1, 2, 3, 2].map(|seq| (Seq(seq), Outcome::Duplicate));
@@ -132,7 +134,7 @@ async fn messages_of_one_second_stand_as_they_were_inserted() {
     let Some(database) = Database::new() else {
         return;
     };
-    // An index gives them the other way round.
+    // A query by this index returns them in the opposite order.
     let messages = database.collection("messages").await;
     let keys = doc! { "roomId": 1, "createdAt": -1 };
     let index = IndexModel::builder().keys(keys).build();
@@ -224,7 +226,7 @@ async fn what_cannot_be_brought_over_says_why_and_the_rest_comes() {
         (old(4, &long, "bob", time), Unfit::Name),
         (old(5, "bo\nb", "bob", time), Unfit::Name),
         (with(6, "roomId", "alone".into()), Unfit::Name),
-        // Nobody had said who they are: it stood in the room `bob,`.
+        // The user had not given a name: the message was stored in the room `bob,`.
         (with(7, "roomId", "bob,".into()), Unfit::Name),
         (old(8, "bob", "bob", time), Unfit::Alone),
         (with(9, "from", "carol".into()), Unfit::Stranger),
@@ -270,7 +272,7 @@ async fn what_cannot_be_brought_over_says_why_and_the_rest_comes() {
     assert_eq!(told.len(), unfit.len());
     assert_eq!(read.len(), fit.len());
     let guessed = read.iter().filter(|message| message.guessed);
-    // Without a time they have that of the message before.
+    // Messages without a time have that of the message before.
     let times: Vec<_> = guessed.map(|message| message.entry.at).collect();
     assert_eq!(times, [read[0].entry.at; 2]);
 }
@@ -307,7 +309,7 @@ async fn looking_at_a_database_makes_nothing_in_it() {
     assert_eq!(client.list_collection_names().await.unwrap(), ["messages"]);
 }
 
-/// The same document, with a text in which one byte is not UTF-8.
+/// Returns the same document, with a text in which one byte is not UTF-8.
 fn broken(doc: &Document, text: &str) -> RawDocumentBuf {
     let mut bytes = RawDocumentBuf::try_from(doc).unwrap().into_bytes();
     let at = bytes
@@ -337,12 +339,12 @@ async fn a_text_that_is_not_utf_8_is_counted_with_its_id_and_the_rest_comes_over
         broken(&damaged[1], "alice,bob"),
         broken(&damaged[2], "bob\0\x02time"),
         broken(&damaged[3], &damaged[3].get_str("_id").unwrap()[..35]),
-        // In place it would become a field of the entry.
+        // An import in place would make it a field of the entry.
         broken(&unused, "picture"),
     ] {
         documents.push(broken);
     }
-    // The driver would look into them.
+    // The driver would decode the documents.
     let mut insert = RawDocumentBuf::new();
     insert.append(cstr!("insert"), "messages");
     insert.append(cstr!("documents"), documents);
@@ -377,7 +379,7 @@ async fn a_text_that_is_not_utf_8_is_counted_with_its_id_and_the_rest_comes_over
     let store = connect(&database).await;
     bring(&source, &store).await;
     assert_eq!(texts(&log(&store, &room()).await).len(), 9);
-    // In place they stay as they were.
+    // Documents that were not imported stay as they were.
     assert_eq!(messages.count_documents(doc! {}).await.unwrap(), 14);
 }
 

@@ -9,7 +9,7 @@ use chat_testkit::{
     log::{new_room, room},
 };
 
-/// Where the test's own name server listens.
+/// The address at which the test's own name server listens.
 const NAME_SERVER: &str = "127.0.53.53";
 const NAME: &str = "cluster.chat.example";
 
@@ -20,7 +20,7 @@ fn an_srv_address_leads_to_the_members_of_the_replica_set() {
     };
     let server = UdpSocket::bind((NAME_SERVER, 53));
     let Ok(server) = server else {
-        // Root may, so there it must not be left out.
+        // Root may bind the port, so there the test must not be skipped.
         let required = std::env::var_os("CHAT_REQUIRE_SERVICES").is_some();
         let root = std::fs::metadata("/proc/self").unwrap().uid() == 0;
         assert!(!(required && root), "{server:?}");
@@ -88,7 +88,7 @@ fn answer(server: &UdpSocket, port: u16) {
         reply.extend([0, 1, 0, answers, 0, 0, 0, 0]);
         reply.extend(question);
         if answers > 0 {
-            // The same name, for a minute.
+            // The answer is for the same name, and valid for a minute.
             reply.extend([0xc0, 12]);
             reply.extend(kind.to_be_bytes());
             reply.extend([0, 1, 0, 0, 0, 60]);
@@ -99,7 +99,7 @@ fn answer(server: &UdpSocket, port: u16) {
     }
 }
 
-/// Its length in a byte, then the text.
+/// Encodes a text: its length in one byte, then the text.
 fn text(text: &str) -> Vec<u8> {
     let length = u8::try_from(text.len()).unwrap();
     [&[length], text.as_bytes()].concat()

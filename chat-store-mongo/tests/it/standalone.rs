@@ -14,7 +14,7 @@ use chat_testkit::{
 use mongodb::bson::doc;
 use tokio::time::timeout;
 
-/// In less than this there is an answer of some kind.
+/// Every call returns an answer or an error in less than this time.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 #[tokio::test]
@@ -47,7 +47,7 @@ async fn a_standalone_server_keeps_a_conversation() {
     let from = Watermarks::default();
     assert_eq!(moved.unwrap(), Change::Moved { from, to });
 
-    // What has been written is there for the next start, too.
+    // The entries are there for the next start, too.
     let store = MongoStore::connect(&server.uri("")).await.unwrap();
     let bodies = log(&store, &room()).await;
     assert!(
