@@ -1,4 +1,4 @@
-//! `backup`, `restore` and `doctor`: what an administrator does with a store in an `SQLite` file.
+//! `backup`, `restore` and `doctor`: the administrator's tasks for a store in an `SQLite` file.
 
 use std::{fmt::Write as _, path::Path};
 
@@ -9,7 +9,7 @@ use crate::{
     start::cause,
 };
 
-/// Why it was not done, in one line.
+/// The failure of a task, in one line.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MaintenanceError {
@@ -21,24 +21,24 @@ pub enum MaintenanceError {
         /// The operation that failed.
         task: &'static str,
     },
-    /// There is no copy; nothing has changed.
+    /// No copy was made, and nothing has changed.
     #[error("{0}{cause}", cause = cause(.0))]
     Copy(#[from] CopyError),
     /// The store can't be read.
     #[error("{0}{cause}", cause = cause(.0))]
     Open(#[from] OpenError),
-    /// The doctor has found something.
+    /// The doctor has found faults.
     #[error("{path} is not sound:{list}")]
     Unsound {
         /// The file.
         path: String,
-        /// A line for each finding.
+        /// The findings, one per line.
         list: String,
     },
 }
 
 impl MaintenanceError {
-    /// What the process should exit with: 2 for a wrong setting, 1 for anything else.
+    /// The exit code of the process: 2 for a wrong setting, 1 for any other failure.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::NotAFile { .. } => 2,
@@ -47,11 +47,12 @@ impl MaintenanceError {
     }
 }
 
-/// Does it, and says in a line what was done. `report` is called with each percent of a copy.
+/// Runs a task, and returns its result in one line. `report` is called once for each percent of a
+/// copy.
 ///
 /// # Errors
 ///
-/// [`MaintenanceError`] says why not, and what to do.
+/// [`MaintenanceError`] gives the reason and the remedy.
 pub async fn maintain(
     store: &StoreUrl,
     task: &Task,
@@ -97,7 +98,7 @@ async fn examined(path: &Path) -> Result<String, MaintenanceError> {
     Err(MaintenanceError::Unsound { path, list })
 }
 
-/// From steps to whole percents, each once.
+/// Converts progress in steps to whole percents, each reported once.
 fn percents(mut report: impl FnMut(u64) + Send + 'static) -> impl FnMut(Progress) + Send + 'static {
     let mut last = None;
     move |step| {

@@ -1,68 +1,68 @@
-//! How connections are set up.
+//! Settings of the connections to the file, and checkpoints of its write-ahead log.
 
 use std::{path::Path, time::Duration};
 
 use rusqlite::{Connection, OpenFlags};
 
-/// How long to wait for a lock that a foreign program holds on the file, such as a backup.
+/// The time that a call waits for a lock that another program, such as a backup, holds on the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Page cache in KiB: the writer's holds the upper levels of all indexes.
+/// The page cache in KiB. The writer's cache holds the upper levels of all indexes.
 const WRITER_CACHE: i64 = 64 * 1024;
 const READER_CACHE: i64 = 16 * 1024;
 
-/// Write-ahead log at which the writer copies it into the file, in pages of 4 KiB. With half of it a batch
-/// costs a tenth more, for pages that many batches change are copied more often; with twice as
-/// much no less.
+/// The length of the write-ahead log at which the writer copies it into the file, in pages of 4
+/// KiB. With half this length a batch takes a tenth longer, because pages that many batches change
+/// are copied more often; with twice this length it is no faster.
 pub(crate) const CHECKPOINT_PAGES: i64 = 8_000;
 
-/// What a grown write-ahead log is cut back to, in bytes.
+/// The size to which a grown write-ahead log is truncated, in bytes.
 const LOG_LIMIT: i64 = 64 << 20;
 
 fn open(path: &Path, flags: OpenFlags, cache: i64) -> rusqlite::Result<Connection> {
-    // One thread at a time uses a connection, which is what NO_MUTEX asks for.
+    // Only one thread at a time uses a connection, as NO_MUTEX requires.
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(32);
     connection.pragma_update(None, "cache_size", -cache)?;
-    // No memory-mapped reads: a failing disk would end the process instead of the query.
+    // Reads are not memory-mapped: a failing disk would end the process instead of the query.
     connection.pragma_update(None, "mmap_size", 0)?;
     connection.pragma_update(None, "trusted_schema", false)?;
     Ok(connection)
 }
 
-/// The connection that writes. Makes the file if there is none.
+/// Opens the connection that writes, and creates the file if it doesn't exist.
 pub(crate) fn writer(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
     let connection = open(path, flags, WRITER_CACHE)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     // NORMAL would lose acknowledged messages in a power cut, and group commit makes FULL as fast.
     connection.pragma_update(None, "synchronous", "FULL")?;
-    // The writer does that, after its callers have their answers.
+    // The writer runs checkpoints itself, after its callers have their answers.
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     connection.pragma_update(None, "journal_size_limit", LOG_LIMIT)?;
-    // What was deleted is overwritten in the file.
+    // Deleted content is overwritten in the file.
     connection.pragma_update(None, "secure_delete", true)?;
     Ok(connection)
 }
 
-/// A connection that reads beside the writer.
+/// Opens a connection that reads beside the writer.
 pub(crate) fn reader(path: &Path) -> rusqlite::Result<Connection> {
     let connection = open(path, OpenFlags::SQLITE_OPEN_READ_WRITE, READER_CACHE)?;
     connection.pragma_update(None, "query_only", true)?;
     Ok(connection)
 }
 
-/// A connection that looks at a file of which nothing is known, and leaves it as it is.
+/// Opens a connection that examines an unknown file and leaves it unchanged.
 ///
-/// A file without a write-ahead log is opened as one that can't change, for otherwise an empty log
-/// would be made beside it.
+/// A file without a write-ahead log is opened as immutable, because otherwise an empty log would be
+/// created beside it.
 pub(crate) fn probe(path: &Path, has_log: bool) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
     if has_log {
         return open(path, flags, READER_CACHE);
     }
-    // With all that could mean something in a URI as %XX.
+    // Every byte is escaped as %XX, because some have a meaning in a URI.
     let bytes = path.as_os_str().as_encoded_bytes().iter();
     let hex = |half: u8| char::from_digit(u32::from(half), 16);
     let escaped: String = bytes
@@ -74,29 +74,29 @@ pub(crate) fn probe(path: &Path, has_log: bool) -> rusqlite::Result<Connection> 
     open(Path::new(&uri), flags, READER_CACHE)
 }
 
-/// A number that `SQLite` keeps about the file.
+/// Reads a number that `SQLite` keeps about the file.
 pub(crate) fn number(connection: &Connection, pragma: &str) -> rusqlite::Result<i64> {
     connection.pragma_query_value(None, pragma, |row| row.get(0))
 }
 
-/// Whether the file system could give the file a write-ahead log.
+/// Whether the file system supports a write-ahead log for this file.
 pub(crate) fn has_write_ahead_log(connection: &Connection) -> rusqlite::Result<bool> {
     let mode: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
     Ok(mode == "wal")
 }
 
-/// How the write-ahead log stands after a checkpoint.
+/// The state of the write-ahead log after a checkpoint.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Log {
-    /// A reader holds an older state, so the checkpoint is not complete.
+    /// A reader uses an older state, so the checkpoint is not complete.
     pub(crate) busy: bool,
-    /// Pages in the log.
+    /// The number of pages in the log.
     pub(crate) pages: i64,
-    /// How many of them are in the file too.
+    /// The number of these pages that are also in the file.
     pub(crate) copied: i64,
 }
 
-/// A checkpoint; `NOOP` only looks.
+/// Runs a checkpoint in this mode; `NOOP` only reads the state of the log.
 pub(crate) fn checkpoint(connection: &Connection, mode: &str) -> rusqlite::Result<Log> {
     connection
         .prepare_cached(&format!("PRAGMA wal_checkpoint({mode})"))?
@@ -109,7 +109,7 @@ pub(crate) fn checkpoint(connection: &Connection, mode: &str) -> rusqlite::Resul
         })
 }
 
-/// Does something without waiting for locks of others.
+/// Runs an operation that fails at once, instead of waiting, when another connection holds a lock.
 pub(crate) fn without_waiting<T>(
     connection: &Connection,
     work: impl FnOnce(&Connection) -> rusqlite::Result<T>,

@@ -1,4 +1,4 @@
-//! Backup and restore: a whole, checked copy of the file.
+//! Backup and restore: complete, checked copies of a store's file.
 
 use std::{
     fmt,
@@ -22,47 +22,47 @@ use crate::{
     schema,
 };
 
-/// How many pages of 4 KiB are copied between two reports.
+/// The number of pages of 4 KiB that are copied between two progress reports.
 const PAGES: i32 = 1_024;
 
-/// How long a copy waits for another program's lock.
+/// The time that a copy waits for a lock of another program.
 const PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// How far a copy has come.
+/// The progress of a copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
-    /// Pages that are copied.
+    /// The number of pages copied so far.
     pub done: u64,
-    /// Pages in all.
+    /// The number of pages in total.
     pub all: u64,
 }
 
-/// Why there is no copy. What was there before is untouched.
+/// The reason why a copy failed. Existing files are unchanged.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CopyError {
     /// One of the files can't be used.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// Something is in the way of the copy.
+    /// A file of this name exists already.
     #[error("{} is there already; choose another name, or move it away", path.display())]
     Exists {
         /// The file.
         path: PathBuf,
     },
-    /// A file would be copied onto itself.
+    /// The source and the target are the same file.
     #[error("{} is the store itself; name the backup", path.display())]
     Same {
         /// The file.
         path: PathBuf,
     },
-    /// What is in the file is damaged.
+    /// The content of the file is damaged.
     #[error("{} is damaged: {}", path.display(), List(findings))]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// The fault that was found.
+        /// The faults that were found.
         findings: Vec<Finding>,
     },
 }
@@ -82,18 +82,18 @@ impl fmt::Display for List<'_> {
     }
 }
 
-/// Copies the file of a store to a new file, while a program has the store open or not.
+/// Copies the file of a store to a new file. A program may have the store open meanwhile.
 ///
-/// The copy is what had been acknowledged at the moment when this began, in one file, and is checked
-/// before it gets its name. Reads and writes of the store go on; its log grows meanwhile.
+/// The copy holds everything that had been acknowledged when the call began, in one file, and is
+/// checked before it gets its name. Reads and writes of the store go on; its log grows meanwhile.
 ///
 /// # Errors
 ///
-/// [`CopyError`] says what to do; then there is no copy.
+/// [`CopyError`] says what to do; no copy exists then.
 ///
 /// # Cancel safety
 ///
-/// It goes on to its end.
+/// A dropped call still runs to its end.
 pub async fn backup(
     store: impl AsRef<Path>,
     copy: impl AsRef<Path>,
@@ -103,13 +103,14 @@ pub async fn backup(
     on_a_thread(store.clone(), move || back_up(&store, &copy, progress)).await
 }
 
-/// Puts a backup in the place of a store that no program has open, and says how the file that it
-/// replaces is called now, if there was one.
+/// Replaces a store that no program has open by a backup. Returns the new name of the file that was
+/// replaced, if there was one.
 ///
-/// The backup is checked before anything is replaced, and stays as it is. Each room gets a new epoch, so
-/// that devices forget what the backup doesn't have. What a killed program left beside the store, its
-/// log, is moved away with it and changes nothing of what was restored. A crash in the middle leaves
-/// either the old store, or one that refuses to open until this is done again.
+/// The backup is checked before anything is replaced, and is not changed. Each room gets a new
+/// epoch, so that devices forget entries that the backup doesn't have. The log that a killed
+/// program left beside the store is moved away with the store, so it can't change the restored
+/// data. A crash during the call leaves either the old store, or a store that refuses to open until
+/// the call is repeated.
 ///
 /// # Errors
 ///
@@ -117,7 +118,7 @@ pub async fn backup(
 ///
 /// # Cancel safety
 ///
-/// It goes on to its end.
+/// A dropped call still runs to its end.
 pub async fn restore(
     backup: impl AsRef<Path>,
     store: impl AsRef<Path>,
@@ -183,7 +184,7 @@ fn put_back(
         }
         return Err(error);
     }
-    // From here on the store doesn't open until all of it is done.
+    // From here on the store refuses to open until the restoration is complete.
     let restoring = beside(store, open::RESTORING);
     rename(&part, &restoring)?;
     let log = beside(store, "-wal");
@@ -209,7 +210,7 @@ fn put_back(
     Ok(kept)
 }
 
-/// Opens a file to read from, whether or not a program has it open; where none has, it is held.
+/// Opens a file for reading, whether or not a program has it open. If none has, the file is held.
 fn open_source(path: &Path) -> Result<(Connection, Option<Hold>), CopyError> {
     let (connection, lock) = open::look(path)?;
     let snapshot = "BEGIN; SELECT 1 FROM sqlite_schema";
@@ -219,14 +220,14 @@ fn open_source(path: &Path) -> Result<(Connection, Option<Hold>), CopyError> {
     Ok((connection, lock))
 }
 
-/// Copies all pages to a new file. The source is in a transaction, so it stands still.
+/// Copies all pages to a new file. The source is in a transaction, so it doesn't change meanwhile.
 fn copy_pages(
     source: &Connection,
     named: &Path,
     part: &Path,
     progress: &mut impl FnMut(Progress),
 ) -> Result<Connection, CopyError> {
-    // Left by a copy that was interrupted.
+    // An interrupted copy may have left these files.
     for ending in ["", "-journal"] {
         fs::remove_file(beside(part, ending)).ok();
     }
@@ -261,7 +262,7 @@ fn copy_pages(
     Ok(target)
 }
 
-/// Makes the copy a file that stands for itself, checks it, and sees it onto the disk.
+/// Makes the copy independent of its source, checks it, and syncs it to the disk.
 fn finish(mut target: Connection, part: &Path, source: &Path) -> Result<(), CopyError> {
     let to_part = |error| failed(part, error);
     target
@@ -281,10 +282,10 @@ fn finish(mut target: Connection, part: &Path, source: &Path) -> Result<(), Copy
     file.map_err(|error| io_failed(part, error).into())
 }
 
-/// Gives a file another name, for good.
+/// Renames a file, and syncs the folder so that the new name survives a power cut.
 fn rename(from: &Path, to: &Path) -> Result<(), OpenError> {
     let renamed = fs::rename(from, to).and_then(|()| {
-        // Elsewhere a folder can't be opened, and needs not be.
+        // Other systems can't open a folder, and don't need to.
         if cfg!(unix) {
             File::open(folder(to))?.sync_all()?;
         }

@@ -1,4 +1,4 @@
-//! What is wrong with a file, and what to do about it.
+//! Examines a store's file: the faults in it, and the remedy for each.
 
 use std::{fmt, path::Path};
 
@@ -10,12 +10,12 @@ use crate::{
     open_error::{OpenError, failed},
 };
 
-/// One thing that is wrong with a store.
+/// One fault of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// What is wrong.
+    /// The fault.
     pub what: String,
-    /// The remedy, a sentence.
+    /// The remedy, in a sentence.
     pub remedy: &'static str,
 }
 
@@ -27,10 +27,10 @@ impl fmt::Display for Finding {
 
 const RESTORE: &str = "restore a backup";
 
-/// How many findings there are at most of each sort.
+/// The highest number of findings that one check reports.
 const MOST: i64 = 20;
 
-/// A question that finds nothing in a sound store, and what to do about what it finds.
+/// The checks: a query that returns no row for a sound store, and the remedy for what it finds.
 const QUESTIONS: [(&str, &str); 7] = [
     (
         "SELECT format('the log of %s has %d entries, from %d to %d, and should end at %d', room.id, \
@@ -78,17 +78,17 @@ const QUESTIONS: [(&str, &str); 7] = [
     ),
 ];
 
-/// Examines the file of a store, while a program has the store open or not: whether each page and index
-/// is whole, each log without a gap, each watermark within its log, and nothing belongs to a room that
-/// isn't there. It reads all of the file, 100 MiB in about a second, and writes nothing.
+/// Examines the file of a store, which a program may have open: whether each page and index is
+/// whole, each log is without a gap, each watermark is within its log, and every row belongs to an
+/// existing room. The call reads the whole file, 100 MiB in about a second, and writes nothing.
 ///
 /// # Errors
 ///
-/// When the file can't be read at all.
+/// [`OpenError`] when the file can't be read at all.
 ///
 /// # Cancel safety
 ///
-/// It goes on to its end.
+/// A dropped call still runs to its end.
 pub async fn examine(store: impl AsRef<Path>) -> Result<Vec<Finding>, OpenError> {
     let path = store.as_ref().to_owned();
     let named = path.clone();
@@ -114,7 +114,7 @@ pub(crate) fn examine_open(connection: &Connection) -> rusqlite::Result<Vec<Find
         .collect::<rusqlite::Result<Vec<_>>>()?;
     findings.retain(|finding| finding.what != "ok");
     if !findings.is_empty() {
-        // What is asked of damaged pages leads nowhere.
+        // Queries on damaged pages give no useful answer.
         return Ok(findings);
     }
     let newest_kind = EntryKind::ALL.iter().map(|kind| kind.number()).max();

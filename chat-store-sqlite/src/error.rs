@@ -1,20 +1,20 @@
-//! What a failure of `SQLite` means to the engine.
+//! The meaning of `SQLite` failures for the engine.
 
 use std::sync::Arc;
 
 use chat_core::port::{BackendError, BackendErrorKind, Retry};
 use rusqlite::{Error, ErrorCode, ffi};
 
-/// When it failed.
+/// The stage of a transaction at which it failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
     /// Before the commit: nothing is stored.
     Before,
-    /// In the commit.
+    /// During the commit: it may be stored.
     Commit,
 }
 
-/// A failure that everybody in a group is told of.
+/// A failure that is reported to every caller in a group.
 #[derive(Debug, Clone)]
 pub(crate) struct Failure {
     error: Arc<Error>,
@@ -36,21 +36,21 @@ impl Failure {
         }
     }
 
-    /// The file is no longer there under its name, so what is written would be lost.
+    /// The file no longer exists under its name, so further writes would be lost.
     pub(crate) fn moved() -> Self {
         let moved = ffi::Error::new(ffi::SQLITE_READONLY_DBMOVED);
         let what = "the file was removed or replaced while the store has it open";
         Self::before(Error::SqliteFailure(moved, Some(what.to_owned())))
     }
 
-    /// The error of one operation that it makes fail.
+    /// The error that this failure causes for one operation.
     pub(crate) fn of(&self, operation: &'static str) -> BackendError {
         let (kind, retry) = classify(&self.error, self.stage);
         BackendError::new(BACKEND, kind, retry, operation, Arc::clone(&self.error))
     }
 
-    /// Whether the connection goes on as if nothing had been. After anything else, a failed sync
-    /// above all, what it believes to be in the file may not be there.
+    /// Whether the connection can still be used. After other failures, above all a failed sync, the
+    /// pages that it believes to be in the file may not be there.
     pub(crate) fn leaves_connection_sound(&self) -> bool {
         matches!(
             self.error.sqlite_error_code(),
@@ -59,19 +59,19 @@ impl Failure {
     }
 }
 
-/// How this backend is named in its errors.
+/// The name of this backend in its errors.
 pub(crate) const BACKEND: &str = "sqlite";
 
-/// What kind of failure it is, and whether the call may be repeated.
+/// Classifies a failure, and decides whether the call may be repeated.
 ///
 /// A commit writes its last frame after all others and then syncs. If the disk was full, the write
-/// failed or the lock was not to be had, that frame isn't there, so nothing is stored; after any
-/// other failure it may be.
+/// failed or the lock could not be taken, that frame is missing, so nothing is stored; after any
+/// other failure the transaction may be stored.
 pub(crate) fn classify(error: &Error, stage: Stage) -> (BackendErrorKind, Retry) {
     use BackendErrorKind as Kind;
 
     let Error::SqliteFailure(failure, _) = error else {
-        // A row that doesn't read as what it was written as.
+        // The row doesn't have the form in which it was written.
         return (Kind::Corrupt, Retry::No);
     };
     let (kind, retry) = match failure.code {

@@ -1,4 +1,4 @@
-//! The file on the disk: its one name, who may have it, and whether it is still there.
+//! The file on the disk: its canonical name, its locks, and whether it still exists.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
@@ -9,16 +9,16 @@ use std::{
 
 use crate::open_error::{OpenError, io_failed};
 
-/// A name beside the file, such as that of its log: `beside(path, "-wal")`.
+/// The name of a file beside this one, such as that of its log: `beside(path, "-wal")`.
 pub(crate) fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
     name.into()
 }
 
-/// The one name of the file, whatever links lead to it, also where it is not there yet.
+/// Resolves all links to the one name of the file, which need not exist yet.
 pub(crate) fn resolve(path: &Path) -> Result<PathBuf, OpenError> {
-    /// As many links in a row as Linux follows.
+    /// The number of links in a row that Linux follows.
     const LINKS: usize = 40;
     match path.canonicalize() {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -45,7 +45,7 @@ pub(crate) fn resolve(path: &Path) -> Result<PathBuf, OpenError> {
     })
 }
 
-/// The folder that a file is in.
+/// The folder that contains a file.
 pub(crate) fn folder(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if folder != Path::new("") => folder,
@@ -53,7 +53,7 @@ pub(crate) fn folder(path: &Path) -> &Path {
     }
 }
 
-/// Opens a file for writing, and makes it, for its owner only, if there is none.
+/// Opens a file for writing. A missing file is created, and only its owner can read and write it.
 pub(crate) fn open_or_make(path: &Path) -> Result<File, OpenError> {
     let mut options = OpenOptions::new();
     options.create(true).truncate(false).read(true).write(true);
@@ -62,22 +62,22 @@ pub(crate) fn open_or_make(path: &Path) -> Result<File, OpenError> {
     options.open(path).map_err(|error| io_failed(path, error))
 }
 
-/// No other opener gets the file before this is dropped, however the process ends.
+/// Keeps every other opener away from the file until it is dropped, however the process ends.
 ///
-/// There is a lock on a file beside, because programs of earlier versions look there, and one on
-/// the file itself, which may have other names: hard links. Neither is one that `SQLite` knows, whose
-/// own exclusive mode would shut out our readers.
+/// One lock is on a file beside the store, because earlier versions of this crate look there;
+/// another is on the file itself, which may have further names through hard links. `SQLite` knows
+/// neither lock: its own exclusive mode would shut out our readers.
 #[derive(Debug)]
 pub(crate) struct Lock {
     pub(crate) path: PathBuf,
     _beside: File,
-    /// Closed after all connections: closing a file ends the locks that `SQLite` has on it.
+    /// Closed after all connections: closing a file releases the locks that `SQLite` has on it.
     _itself: File,
     identity: Option<Identity>,
     gone: AtomicBool,
 }
 
-/// Which file it is, as the system has it.
+/// The device and inode numbers by which the system identifies a file.
 type Identity = (u64, u64);
 
 #[cfg(unix)]
@@ -93,14 +93,14 @@ fn identity(_: &fs::Metadata) -> Option<Identity> {
 }
 
 impl Lock {
-    /// Takes the file, and makes it if there is none.
+    /// Locks the file, and creates it if it doesn't exist.
     pub(crate) fn take(path: &Path) -> Result<Self, OpenError> {
         let path = resolve(path)?;
         let name = beside(&path, ".lock");
         let beside = open_or_make(&name)?;
         take(&beside, &name, &path)?;
         let itself = open_or_make(&path)?;
-        // Elsewhere it would lock out SQLite.
+        // On other systems this lock would keep out SQLite itself.
         #[cfg(unix)]
         take(&itself, &path, &path)?;
         let found = itself.metadata().map_err(|error| io_failed(&path, error))?;
@@ -113,7 +113,7 @@ impl Lock {
         })
     }
 
-    /// Looks whether the file is still there under its name, and logs when that has changed.
+    /// Checks whether the file still exists under its name, and logs a change of the answer.
     pub(crate) fn look(&self) -> bool {
         let found = fs::metadata(&self.path);
         let there =
@@ -138,12 +138,12 @@ impl Lock {
     }
 }
 
-/// Keeps others from opening a file that is only read, without making anything.
+/// Keeps others from opening a file that is only read. It creates no file.
 #[derive(Debug)]
 pub(crate) struct Hold(#[expect(dead_code, reason = "held")] Vec<File>);
 
 impl Hold {
-    /// `None` while a program has it open.
+    /// Holds the file; `None` while a program has it open.
     pub(crate) fn of(path: &Path) -> Result<Option<Self>, OpenError> {
         let mut held = Vec::new();
         let names = if cfg!(unix) {
@@ -176,8 +176,8 @@ fn take(file: &File, name: &Path, path: &Path) -> Result<(), OpenError> {
     }
 }
 
-/// Says in the log what will be regretted later: a file that stands alone on its device, so that its
-/// log goes with the container, and one that everybody on the machine may read.
+/// Logs a warning about risks of data loss and disclosure: a file that is mounted by itself, so
+/// that its log is lost with the container, and a file that everybody on the machine can read.
 pub(crate) fn warn_of_risks(path: &Path) {
     #[cfg(unix)]
     {
@@ -199,12 +199,12 @@ pub(crate) fn warn_of_risks(path: &Path) {
     }
 }
 
-/// Whether the system has something mounted right here; a bind mount is on the device of its folder.
+/// Whether a mount point is exactly here. A bind mount has the same device as its folder.
 #[cfg(unix)]
 fn is_mount_point(path: &Path) -> bool {
     use std::{fmt::Write as _, os::unix::ffi::OsStrExt as _};
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    // In these names a blank, a tab, a line feed and a backslash are octal numbers.
+    // In these names a blank, a tab, a line feed and a backslash are written as octal numbers.
     let mut escaped = String::new();
     for byte in path.as_os_str().as_bytes() {
         match byte {

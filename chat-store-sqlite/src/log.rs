@@ -36,8 +36,8 @@ impl Transaction<'_> {
             })
             .map(|answer| match answer {
                 Err(error) if error.sqlite_error().is_none() => {
-                    // An earlier row that it needs is damaged: nothing was written for it yet, and
-                    // the others of the transaction are none the worse.
+                    // An earlier row that this job reads is damaged. The job has written nothing
+                    // yet, so the other jobs of the transaction are not affected.
                     Ok(Err(Failure::before(error).of("append").into()))
                 }
                 answer => answer,
@@ -53,8 +53,8 @@ fn append_one(
     new: NewEntry,
 ) -> rusqlite::Result<Answer> {
     let (number, seq) = (open.number, open.room.head.next());
-    // Looked for before the target is changed, and answered with after the duplicates: the retry of
-    // a deletion finds its target deleted.
+    // The target is read before it is changed, but a missing target is reported only after the
+    // check for duplicates: the retry of a deletion finds its target deleted.
     let replaced = match new.body.effect().target() {
         Some(target) => match what_becomes_of(sql, number, target, &new)? {
             Some(body) => Some((target, body)),
@@ -90,7 +90,7 @@ fn append_one(
     match new.body.effect() {
         Effect::None | Effect::Replace { .. } => {}
         Effect::Erase { target } => {
-            // In the words of the index.
+            // The condition has the form of the index, so that `SQLite` uses it.
             let replacements = format!("target = ?2 AND kind = {}", EntryKind::Edit.number());
             rewrite(sql, &replacements, number, target, &EntryBody::Deleted)?;
         }
@@ -104,7 +104,8 @@ fn append_one(
     }))
 }
 
-/// What the target of an entry will say; `None` if the entry may not change it, or it isn't there.
+/// The new body of an entry's target; `None` if the target doesn't exist or the entry may not
+/// change it.
 fn what_becomes_of(
     sql: &Connection,
     room: i64,
@@ -125,7 +126,7 @@ fn what_becomes_of(
     Ok(target.and_then(|target| effect.on(&target, &new.author, new.at)))
 }
 
-/// Gives another body to the entries of a room that are `chosen` by a number, `?2`.
+/// Replaces the body of those entries of a room that `chosen` selects by the parameter `?2`.
 fn rewrite(
     sql: &Connection,
     chosen: &str,
@@ -152,7 +153,7 @@ fn rewrite(
         .map(drop)
 }
 
-/// The answer to the entry that came first with this client message id, if there is one.
+/// The answer for the entry that was stored first with this client message id, if there is one.
 fn first(sql: &Connection, room: i64, new: &NewEntry) -> rusqlite::Result<Option<Appended>> {
     let first: Option<Entry> = sql
         .prepare_cached(concat!(

@@ -1,12 +1,12 @@
-//! A mark that binds the file and its write-ahead log to one another.
+//! A mark that binds the file and its write-ahead log to each other.
 //!
-//! `SQLite` can't tell whether a log belongs to the file beside it: of a backup that was put back beside
-//! the log of a killed program, it makes a mixture. So the file has a mark, which changes whenever the
-//! whole log has been copied into it: with the first transaction after that, which stands in the log
-//! only, as does the mark before. At any moment the file by itself has one of these two, and if it
-//! doesn't, the log belongs to another one.
+//! `SQLite` can't detect that a log belongs to another file: when a backup is put back beside the
+//! log of a killed program, it mixes the two. So the file has a mark, which changes with the first
+//! transaction after the whole log has been copied into the file. The new mark is in the log only,
+//! together with the mark before it. At any moment the file by itself has one of these two marks;
+//! if it has neither, the log belongs to another file.
 //!
-//! The table is no version of the schema: a program that doesn't know it may go on with the file.
+//! The table is not a version of the schema: a program that doesn't know it can use the file.
 //!
 //! `docs/adr/0017-a-mark-binds-the-file-and-its-log.md` has the reasons.
 
@@ -19,7 +19,7 @@ const TABLE: &str = "CREATE TABLE IF NOT EXISTS log_mark (
 ) STRICT;
 INSERT OR IGNORE INTO log_mark (id, mark) VALUES (1, randomblob(16))";
 
-/// Gives the file a mark, if it has none.
+/// Gives the file a mark if it has none.
 pub(crate) fn ensure(connection: &Connection) -> rusqlite::Result<()> {
     let known = "SELECT 1 FROM sqlite_schema WHERE name = 'log_mark'";
     if connection.prepare(known)?.exists(())? {
@@ -28,7 +28,7 @@ pub(crate) fn ensure(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(&format!("BEGIN IMMEDIATE; {TABLE}; COMMIT"))
 }
 
-/// Gives the next log another mark; part of its first transaction.
+/// Gives the next log a new mark, as part of its first transaction.
 pub(crate) fn renew(connection: &Connection) -> rusqlite::Result<()> {
     connection
         .prepare_cached("UPDATE log_mark SET before = mark, mark = randomblob(16)")?
@@ -36,7 +36,7 @@ pub(crate) fn renew(connection: &Connection) -> rusqlite::Result<()> {
         .map(drop)
 }
 
-/// Makes a copy one that no log belongs to.
+/// Gives a copy a new mark, so that no existing log belongs to it.
 pub(crate) fn detach(connection: &Connection) -> rusqlite::Result<()> {
     ensure(connection)?;
     connection
@@ -47,14 +47,14 @@ pub(crate) fn detach(connection: &Connection) -> rusqlite::Result<()> {
         .map(drop)
 }
 
-/// The mark, and the one before.
+/// The current mark, and the one before.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Marks {
     mark: Vec<u8>,
     before: Option<Vec<u8>>,
 }
 
-/// The marks, seen with the log or without.
+/// Reads the marks, with or without the log, depending on the connection.
 pub(crate) fn read(connection: &Connection) -> rusqlite::Result<Option<Marks>> {
     let known = "SELECT 1 FROM sqlite_schema WHERE name = 'log_mark'";
     if !connection.prepare(known)?.exists(())? {
@@ -70,11 +70,11 @@ pub(crate) fn read(connection: &Connection) -> rusqlite::Result<Option<Marks>> {
         .optional()
 }
 
-/// Whether the log, with which the marks are `with_log`, belongs to the file, which has `alone`.
+/// Whether a log with the marks `with_log` belongs to the file, which has the marks `alone`.
 pub(crate) fn fit(with_log: Option<&Marks>, alone: Option<&Marks>) -> bool {
     match (with_log, alone) {
         (None, None) => true,
-        // The log is that of a program which gave the file its first mark.
+        // The log was written by a program that gave the file its first mark.
         (Some(with_log), None) => with_log.before.is_none(),
         (None, Some(_)) => false,
         (Some(with_log), Some(alone)) => {

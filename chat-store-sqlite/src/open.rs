@@ -1,4 +1,4 @@
-//! Opening a file of which nothing is known: whose it is, and whether it is whole.
+//! Opens an unknown file, after checking that it is a sound store of this crate.
 
 use std::{
     fs::{self, File},
@@ -16,16 +16,17 @@ use crate::{
     schema::{self, APPLICATION_ID, VERSION},
 };
 
-/// A file up to this size, in bytes, is checked page by page: 5 to 7 ms a MiB, measured on a busy machine.
+/// The largest file that is checked page by page, in bytes: 5 to 7 ms per MiB, measured on a busy
+/// machine.
 const CHECKED_WHOLE: u64 = 4 << 20;
 
-/// How the copy is called that is about to take the place of the file.
+/// The suffix of the copy that is about to replace the file.
 pub(crate) const RESTORING: &str = ".restoring";
 
-/// A file that is open, ours, and of the version of this code.
+/// An open file of this crate, with the schema version of this code.
 pub(crate) struct Opened {
     pub(crate) connection: Connection,
-    /// No other opener gets the file before this is dropped, however the process ends.
+    /// Keeps every other opener away from the file until it is dropped, however the process ends.
     pub(crate) lock: Lock,
 }
 
@@ -35,7 +36,7 @@ pub(crate) fn open(path: &Path) -> Result<Opened, OpenError> {
     match prepare(&lock.path) {
         Ok(connection) => Ok(Opened { connection, lock }),
         Err(error) => {
-            // The lock has made it.
+            // The lock has created the file.
             if !was_there && !holds_bytes(&lock.path) {
                 fs::remove_file(&lock.path).ok();
             }
@@ -62,8 +63,8 @@ fn prepare(path: &Path) -> Result<Connection, OpenError> {
     Ok(connection)
 }
 
-/// A connection that reads a file, whether or not another program has it open, and writes nothing;
-/// where none has it open, none opens it while this is held.
+/// Opens a connection that reads a file, whether or not another program has it open, and writes
+/// nothing. If no program has it open, none can open it while the returned [`Hold`] exists.
 pub(crate) fn look(path: &Path) -> Result<(Connection, Option<Hold>), OpenError> {
     let path = &resolve(path)?;
     let sql = |error| failed(path, error);
@@ -80,7 +81,7 @@ pub(crate) fn look(path: &Path) -> Result<(Connection, Option<Hold>), OpenError>
     Ok((connection, Some(hold)))
 }
 
-/// Refuses what isn't a sound database of ours with the log that belongs to it, without writing.
+/// Refuses anything but a sound store with the log that belongs to it. Writes nothing.
 fn inspect(path: &Path) -> Result<(), OpenError> {
     let has_log = holds_bytes(&beside(path, "-wal"));
     if !begins_as_a_database(path)? {
@@ -92,7 +93,8 @@ fn inspect(path: &Path) -> Result<(), OpenError> {
         };
     }
     match check(path, has_log) {
-        // What is sound by itself, and isn't with its log, has a log of another file.
+        // The file is sound without the log and unsound with it, so the log belongs to another
+        // file.
         Err(
             error @ (OpenError::Damaged { .. }
             | OpenError::Foreign { .. }
@@ -114,7 +116,7 @@ fn holds_bytes(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|found| found.len() > 0)
 }
 
-/// Whether there is a file with something in it, which must then begin as a database does.
+/// Whether the file exists and isn't empty; refuses content that doesn't begin like a database.
 fn begins_as_a_database(path: &Path) -> Result<bool, OpenError> {
     const BEGINNING: &[u8; 16] = b"SQLite format 3\0";
 
@@ -137,7 +139,7 @@ fn begins_as_a_database(path: &Path) -> Result<bool, OpenError> {
     Ok(true)
 }
 
-/// Refuses a database that isn't ours, is too new or is damaged, without writing to it.
+/// Refuses a database of another application, of a newer version, or with damage. Writes nothing.
 fn check(path: &Path, has_log: bool) -> Result<(), OpenError> {
     let damaged = |detail| OpenError::Damaged {
         path: path.to_owned(),
@@ -152,7 +154,7 @@ fn check(path: &Path, has_log: bool) -> Result<(), OpenError> {
     if application != APPLICATION_ID {
         let query = "SELECT 1 FROM sqlite_schema";
         let used = probe.prepare(query).and_then(|mut query| query.exists([]));
-        // Without a table it is one of ours that was never finished.
+        // A database without tables is a store whose creation was interrupted.
         return if application != 0 || found != 0 || used.map_err(sql)? {
             Err(OpenError::Foreign {
                 path: path.to_owned(),
@@ -202,8 +204,8 @@ fn check(path: &Path, has_log: bool) -> Result<(), OpenError> {
     }
 }
 
-/// Reads the first and the last row by way of each index: a look at all roots and at what was
-/// written last, whatever the size.
+/// Reads the first and the last row of each index, which checks all root pages and the newest rows,
+/// whatever the size of the file.
 fn ends(probe: &Connection) -> rusqlite::Result<()> {
     let mut indexes = probe.prepare(
         "SELECT tables.name, group_concat(columns.name) \

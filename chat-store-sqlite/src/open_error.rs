@@ -1,4 +1,4 @@
-//! Why a file can't be opened, and what to do.
+//! The errors of opening a file, with their remedies.
 
 use std::{
     error::Error,
@@ -8,17 +8,17 @@ use std::{
 
 use rusqlite::ErrorCode;
 
-/// Why a file can't be opened, and what to do. A file that is refused is left as it was.
+/// The reason why a file can't be opened, and the remedy. A refused file is left unchanged.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum OpenError {
-    /// Another process has it open, under whatever name.
+    /// Another process has the file open, possibly under another name.
     #[error("{} is in use by another process; stop that one, or choose another file", path.display())]
     Locked {
         /// The file.
         path: PathBuf,
     },
-    /// A later version of this crate wrote it.
+    /// A later version of this crate wrote the file.
     #[error(
         "{} has version {found} of the schema, and this program knows versions up to {known}; \
          run the newer program, or choose another file", path.display()
@@ -26,24 +26,24 @@ pub enum OpenError {
     NewerSchema {
         /// The file.
         path: PathBuf,
-        /// Its version.
+        /// The schema version of the file.
         found: i64,
         /// The newest version that this code can read.
         known: i64,
     },
-    /// It is not an `SQLite` database.
+    /// The file is not an `SQLite` database.
     #[error("{} is not a database; choose another file", path.display())]
     NotADatabase {
         /// The file.
         path: PathBuf,
     },
-    /// It is a database, of some other application.
+    /// The file is the database of another application.
     #[error("{} is the database of another application; choose another file", path.display())]
     Foreign {
         /// The file.
         path: PathBuf,
     },
-    /// Part of it is missing or makes no sense.
+    /// Part of the file is missing or inconsistent.
     #[error(
         "{0} is damaged ({detail}); restore a backup, or move {0}, {0}-wal and {0}-shm away together \
          to start anew", path.display()
@@ -54,8 +54,8 @@ pub enum OpenError {
         /// The fault that was found.
         detail: String,
     },
-    /// The write-ahead log beside it is that of another file, as when a backup was put back beside
-    /// what a killed program left.
+    /// The write-ahead log beside the file belongs to another file, for example because a backup
+    /// was put back beside the log of a killed program.
     #[error(
         "{0}-wal does not belong to {0} ({detail}); if you have put back a backup and want it as it is, \
          move {0}-wal and {0}-shm away; otherwise put back the file that was there before",
@@ -64,10 +64,10 @@ pub enum OpenError {
     ForeignLog {
         /// The file.
         path: PathBuf,
-        /// How it is known.
+        /// The evidence.
         detail: String,
     },
-    /// There is a write-ahead log with messages, and no file for it.
+    /// A write-ahead log with messages exists, but its file doesn't.
     #[error(
         "{0} is missing or empty, and {0}-wal holds messages; put the file back that {0}-wal belongs \
          to, or move {0}-wal and {0}-shm away to start anew", path.display()
@@ -76,13 +76,14 @@ pub enum OpenError {
         /// The file.
         path: PathBuf,
     },
-    /// A backup was being restored here when that was interrupted.
+    /// The restoration of a backup to this file was interrupted.
     #[error("restoring {0} was interrupted; run it again", path.display())]
     UnfinishedRestore {
         /// The file.
         path: PathBuf,
     },
-    /// The file system can't hold a database that several connections use, as some network ones.
+    /// The file system, such as some network file systems, doesn't support a database with several
+    /// connections.
     #[error(
         "the file system of {} has no shared memory for a write-ahead log; choose a local disk",
         path.display()
@@ -91,31 +92,31 @@ pub enum OpenError {
         /// The file.
         path: PathBuf,
     },
-    /// There is no such file to read.
+    /// The file to read doesn't exist.
     #[error("there is no file {}; correct the name", path.display())]
     NoFile {
         /// The file.
         path: PathBuf,
     },
-    /// The folder that it is to be in doesn't exist.
+    /// The folder of the file doesn't exist.
     #[error("there is no folder {}; make it, or choose another file", path.display())]
     NoFolder {
         /// The folder.
         path: PathBuf,
     },
-    /// The file named, the store's own or one beside it, may not be written.
+    /// No permission to write this file, which is the store's own or one beside it.
     #[error("{} may not be written; allow it for the file and its folder, or choose another file", path.display())]
     NoPermission {
         /// The file.
         path: PathBuf,
     },
-    /// There is no room for it.
+    /// The disk is full.
     #[error("there is no room on the disk for {}; free some, or choose another disk", path.display())]
     DiskFull {
         /// The file.
         path: PathBuf,
     },
-    /// Anything else; the source says what.
+    /// Any other failure; see the source.
     #[error("{} can't be opened", path.display())]
     Other {
         /// The file.
@@ -125,7 +126,7 @@ pub enum OpenError {
     },
 }
 
-/// The meaning of a failure of `SQLite` while opening.
+/// Translates a failure of `SQLite` while opening.
 pub(crate) fn failed(path: &Path, error: rusqlite::Error) -> OpenError {
     let path = path.to_owned();
     match error.sqlite_error_code() {
@@ -146,7 +147,7 @@ pub(crate) fn failed(path: &Path, error: rusqlite::Error) -> OpenError {
     }
 }
 
-/// The meaning of a failure of the system while opening.
+/// Translates a failure of the system while opening.
 pub(crate) fn io_failed(path: &Path, error: io::Error) -> OpenError {
     let path = path.to_owned();
     match error.kind() {

@@ -1,4 +1,4 @@
-//! A few connections that read, beside each other and beside the writer.
+//! A pool of connections that read in parallel, and beside the writer.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,7 +12,7 @@ use crate::{
     lock::Lock,
 };
 
-/// Reads that run at the same time; further ones wait.
+/// The number of reads that run at the same time; further ones wait.
 const CONNECTIONS: usize = 4;
 
 #[derive(Debug)]
@@ -34,11 +34,11 @@ impl Readers {
         })
     }
 
-    /// Runs `query` on one state of the file, away from the async threads.
+    /// Runs `query` on one snapshot of the file, outside the async threads.
     ///
     /// # Cancel safety
     ///
-    /// The query goes on to its end, and its connection comes back.
+    /// The query of a dropped call still runs to its end, and its connection returns to the pool.
     pub(crate) async fn read<T, F>(
         &self,
         operation: &'static str,

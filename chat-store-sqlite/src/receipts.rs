@@ -1,4 +1,4 @@
-//! How far each member has got.
+//! Receipts: the watermarks of each member.
 
 use async_trait::async_trait;
 use chat_core::{
@@ -59,11 +59,11 @@ impl Transaction<'_> {
     }
 }
 
-/// The marks, as `receipt_time` has them.
+/// The numbers of the marks in the table `receipt_time`.
 const DELIVERED: i64 = 0;
 const READ: i64 = 1;
 
-/// When the first receipt of a user passed an entry in the room of this number.
+/// The time of a user's first receipt that passed an entry, in the room with this number.
 fn passed(
     connection: &Connection,
     room: i64,
@@ -82,7 +82,7 @@ fn passed(
         .optional()
 }
 
-/// How far a user has got in the room of this number.
+/// The watermarks of a user in the room with this number.
 fn watermarks(connection: &Connection, room: i64, user: &UserId) -> rusqlite::Result<Watermarks> {
     let found = connection
         .prepare_cached("SELECT delivered, read FROM receipt WHERE room = ?1 AND user = ?2")?

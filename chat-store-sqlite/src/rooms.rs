@@ -181,7 +181,7 @@ fn membership(found: &Row<'_>) -> rusqlite::Result<Membership> {
     })
 }
 
-/// A limit as a parameter of a query.
+/// Converts a limit to a parameter of a query.
 fn at_most(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }

@@ -1,4 +1,4 @@
-//! Values as they stand in rows.
+//! Conversion of values from and to columns.
 
 use chat_core::{
     ClientMessageId, Entry, EntryBody, EntryKind, Epoch, FlatBody, MessageId, Room, RoomId, Seq,
@@ -11,7 +11,7 @@ use rusqlite::{
 };
 use uuid::Uuid;
 
-/// Columns of an entry, in the order in which [`entry`] reads them.
+/// The columns of an entry, in the order in which [`entry`] reads them.
 macro_rules! entry_columns {
     () => {
         "entry.seq, entry.id, entry.author, entry.client_id, entry.at, entry.kind, entry.target, \
@@ -42,7 +42,7 @@ impl<'a> BodyColumns<'a> {
     }
 }
 
-/// A room from columns `id, epoch, head, created_at`, the first ones of the row.
+/// Reads a room from the columns `id, epoch, head, created_at`, which begin the row.
 pub(crate) fn room(found: &Row<'_>) -> rusqlite::Result<Room> {
     Ok(Room {
         id: id(found, 0)?,
@@ -52,7 +52,7 @@ pub(crate) fn room(found: &Row<'_>) -> rusqlite::Result<Room> {
     })
 }
 
-/// A seq as a column; what is beyond the last one there can be is the last one.
+/// Converts a seq to a column; a seq above the highest storable one becomes that one.
 pub(crate) fn number(seq: Seq) -> i64 {
     i64::try_from(seq.0).unwrap_or(i64::MAX)
 }
@@ -64,7 +64,7 @@ where
     move |error| rusqlite::Error::FromSqlConversionFailure(column, kind, error.into())
 }
 
-/// A name or id, which must be valid still.
+/// Reads a name or an id, and validates it again.
 pub(crate) fn id<T>(row: &Row<'_>, column: usize) -> rusqlite::Result<T>
 where
     T: TryFrom<String, Error: std::error::Error + Send + Sync + 'static>,
@@ -88,7 +88,7 @@ pub(crate) fn epoch(row: &Row<'_>, column: usize) -> rusqlite::Result<Epoch> {
     Ok(Epoch(Uuid::from_bytes(row.get(column)?)))
 }
 
-/// Reads [`entry_columns`], which begin the row.
+/// Reads an entry from [`entry_columns`], which begin the row.
 pub(crate) fn entry(row: &Row<'_>, room: &RoomId) -> rusqlite::Result<Entry> {
     Ok(Entry {
         room: room.clone(),
@@ -115,7 +115,7 @@ fn body(row: &Row<'_>) -> rusqlite::Result<EntryBody> {
         .map_err(damaged(5, Type::Integer))
 }
 
-/// A column that may be empty.
+/// Reads a column that may be null.
 fn optional<T>(
     row: &Row<'_>,
     column: usize,

@@ -1,4 +1,4 @@
-//! The store: writes go to the one writer, reads to the readers.
+//! The store: sends writes to the one writer thread, and reads to the pool of readers.
 
 use std::{
     fmt, fs,
@@ -19,19 +19,20 @@ use crate::{
 
 /// A [`Store`](chat_core::port::Store) in one `SQLite` file.
 ///
-/// What it has acknowledged survives a power cut. Times are kept in microseconds. One process at a
-/// time has the file, whatever name it knows it by; new files may be read by their owner only. Beside
-/// the file lies `<file>.lock`, which is empty and stays, and while the store is open `<file>-wal` and
-/// `<file>-shm`, which belong to it: [`backup`](crate::backup) makes a whole copy at any time. Two
-/// seconds after the last write the file by itself is whole.
+/// Acknowledged writes survive a power cut. Times are kept in microseconds. One process at a time
+/// can open the file, under whatever name; a new file can be read by its owner only. Beside the
+/// file is `<file>.lock`, which is empty and remains, and while the store is open `<file>-wal` and
+/// `<file>-shm`, which belong to it: [`backup`](crate::backup) makes a complete copy at any time.
+/// Two seconds after the last write the file by itself is complete.
 ///
-/// If the file is removed or replaced meanwhile, all calls fail from then on, within two seconds.
+/// If the file is removed or replaced while it is open, all calls fail from then on, within two
+/// seconds.
 ///
-/// Dropping it closes it: that waits until everything submitted is on the disk, usually some
+/// Dropping the store closes it: that waits until everything submitted is on the disk, usually some
 /// milliseconds.
 pub struct SqliteStore {
     path: PathBuf,
-    // Dropped in this order, so that the writer is the last to close and clears up the log.
+    // The fields are dropped in this order, so that the writer closes last and removes the log.
     pub(crate) readers: Readers,
     pub(crate) writer: Writer,
 }
@@ -45,15 +46,15 @@ impl fmt::Debug for SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the file, making or upgrading it if need be.
+    /// Opens the file, and creates or upgrades it if necessary.
     ///
-    /// A damaged file is refused as far as a look of some milliseconds can tell: a cut-off one
-    /// always, one of up to 4 MiB page by page, a larger one where tables begin and end. Damage
-    /// elsewhere is an error of the calls that meet it.
+    /// A damaged file is refused as far as a check of some milliseconds can find the damage: a
+    /// truncated file always, a file of up to 4 MiB page by page, a larger file at the beginnings
+    /// and ends of its tables. Damage elsewhere is an error of the calls that read it.
     ///
     /// # Errors
     ///
-    /// [`OpenError`] says what to do; a file that is refused is left as it was.
+    /// [`OpenError`] says what to do. A refused file is left unchanged.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         let path = path.as_ref().to_owned();
         let shown = path.clone();
@@ -77,14 +78,14 @@ impl SqliteStore {
         })
     }
 
-    /// How many bytes the write-ahead log takes. More than some 100 MiB means that another program
+    /// The size of the write-ahead log in bytes. More than some 100 MiB means that another program
     /// reads the file in one long transaction.
     pub fn log_bytes(&self) -> u64 {
         let log = fs::metadata(beside(&self.path, "-wal"));
         log.map_or(0, |found| found.len())
     }
 
-    /// How many rooms there are. It reads the index of all rooms: some milliseconds for 100,000.
+    /// The number of rooms. The call reads the index of all rooms: some milliseconds for 100,000.
     ///
     /// # Errors
     ///

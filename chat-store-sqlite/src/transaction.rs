@@ -1,4 +1,4 @@
-//! One transaction of the writer, and the rooms that it touches.
+//! One transaction of the writer, and the rooms that it changes.
 
 use std::collections::{HashMap, hash_map::Entry as Slot};
 
@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
 use crate::row;
 
-/// A room as the jobs so far left it; its head is written when all jobs of a transaction are done.
+/// A room as the jobs so far left it. Its head is written after all jobs of the transaction.
 #[derive(Debug)]
 pub(crate) struct OpenRoom {
     pub(crate) number: i64,
@@ -15,11 +15,12 @@ pub(crate) struct OpenRoom {
     stored_head: Seq,
 }
 
-/// How many rooms a transaction begins with at most.
+/// The highest number of cached rooms at the start of a transaction.
 const ROOMS: usize = 1_024;
 
-/// The rooms that lately got entries. Nobody else writes, so they are as stored between
-/// transactions; after one that failed they are not, and have to be forgotten.
+/// The cache of the rooms that recently got entries. Only the writer changes the file, so between
+/// transactions they equal what is stored; after a failed transaction they don't, and the cache
+/// must be cleared.
 #[derive(Debug, Default)]
 pub(crate) struct OpenRooms(HashMap<RoomId, OpenRoom>);
 
@@ -48,8 +49,8 @@ impl OpenRooms {
     }
 }
 
-/// What the jobs of a transaction work on. An error that leaves a job undoes all of them, so a job
-/// answers what concerns it alone in its result.
+/// The state that the jobs of a transaction work on. An error that a job returns rolls back all of
+/// them, so a failure that concerns only one job is part of its result.
 pub(crate) struct Transaction<'a> {
     pub(crate) sql: rusqlite::Transaction<'a>,
     pub(crate) rooms: &'a mut OpenRooms,
@@ -67,7 +68,7 @@ impl<'a> Transaction<'a> {
         Ok(Self { sql, rooms })
     }
 
-    /// Gives what is left to be committed. Writes each head once, however many entries a room got.
+    /// Returns the transaction to commit. Writes each head once, however many entries a room got.
     pub(crate) fn finish(self) -> rusqlite::Result<rusqlite::Transaction<'a>> {
         {
             let mut update = self
@@ -84,7 +85,7 @@ impl<'a> Transaction<'a> {
     }
 }
 
-/// The room and its number, as committed.
+/// Reads a room and its number as committed.
 pub(crate) fn stored_room(
     connection: &Connection,
     id: &RoomId,

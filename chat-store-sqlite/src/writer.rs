@@ -1,5 +1,5 @@
-//! The one thread that writes, with group commit: what has queued up while the last transaction
-//! was synced goes into the next one, and one sync acknowledges it all.
+//! The one thread that writes, with group commit: jobs that are queued while a transaction is
+//! synced become the next transaction, and one sync acknowledges all of them.
 
 use std::{io, sync::Arc, thread, time::Duration};
 
@@ -19,22 +19,23 @@ use crate::{
     transaction::{OpenRooms, Transaction},
 };
 
-/// Jobs that wait; a caller beyond them waits for room.
+/// The length of the queue; further callers wait for a free place.
 const QUEUE: usize = 1_024;
 
-/// Where a group ends: this many jobs, or jobs with this many entries.
+/// The limits of a group: this many jobs, or jobs with this many entries.
 const GROUP_JOBS: usize = 1_000;
 const GROUP_ENTRIES: usize = 4_000;
 
-/// After this long without writes the log is copied into the file and emptied, so that the file by
-/// itself is whole. As often it is looked whether the file is still there.
+/// After this time without writes the log is copied into the file and emptied, so that the file by
+/// itself is complete. At the same interval the writer checks that the file still exists.
 const REST: Duration = Duration::from_secs(2);
 
-/// A log of this many pages that can't be emptied is worth a warning, this often.
+/// A log of at least this many pages that can't be emptied causes a warning, repeated at this
+/// interval.
 const LONG_LOG: i64 = 4 * CHECKPOINT_PAGES;
 const WARN_EVERY: Duration = Duration::from_mins(1);
 
-/// A piece of work for the writer.
+/// A job of the writer.
 trait Job: Send {
     fn entries(&self) -> usize;
     fn run(&mut self, transaction: &mut Transaction<'_>) -> rusqlite::Result<()>;
@@ -69,15 +70,15 @@ where
         let answer = match (outcome, self.result) {
             (Err(failure), _) => Err(failure.of(self.operation)),
             (Ok(()), Some(result)) => Ok(result),
-            // Dropping `reply` says that it is not known what became of it.
+            // Dropping `reply` reports that the outcome is unknown.
             (Ok(()), None) => return,
         };
-        // Nobody may be waiting any more; the work is done nevertheless.
+        // The caller may have stopped waiting; the job is done nevertheless.
         drop(self.reply.send(answer));
     }
 }
 
-/// The handle to the writer thread; dropping it waits until all that was submitted is stored.
+/// The handle to the writer thread. Dropping it waits until all submitted jobs are stored.
 #[derive(Debug)]
 pub(crate) struct Writer {
     jobs: Option<mpsc::Sender<Box<dyn Job>>>,
@@ -85,7 +86,7 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread, which keeps `lock` until the file is closed.
+    /// Starts the thread, which holds `lock` until the file is closed.
     pub(crate) fn start(connection: Connection, lock: Arc<Lock>) -> io::Result<Self> {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let timer = Builder::new_current_thread().enable_time().build()?;
@@ -111,11 +112,12 @@ impl Writer {
         })
     }
 
-    /// Runs `work`, which writes about this many `entries`, and waits until it is on the disk.
+    /// Runs `work`, which writes about this many `entries`, and waits until the result is on the
+    /// disk.
     ///
     /// # Cancel safety
     ///
-    /// Once submitted it is done, whether or not anybody waits for it.
+    /// A submitted job is done, even if the call is dropped.
     pub(crate) async fn submit<F, T>(
         &self,
         operation: &'static str,
@@ -162,18 +164,18 @@ impl Drop for Writer {
     }
 }
 
-/// The file as the thread holds it.
+/// The file as the writer thread holds it.
 struct Writable {
     connection: Connection,
     lock: Arc<Lock>,
     rooms: OpenRooms,
-    /// False after a failure that the connection can't be trusted after.
+    /// False after a failure that makes the connection unreliable.
     sound: bool,
-    /// The log may hold something.
+    /// The log may contain pages.
     logged: bool,
-    /// All of the log is in the file, so the next transaction may begin another one.
+    /// The whole log is in the file, so the next transaction may begin a new log.
     begins_a_log: bool,
-    /// When it was last said that the log is long.
+    /// The time of the last warning about a long log.
     warned: Option<Instant>,
 }
 
@@ -203,16 +205,16 @@ impl Writable {
         }
     }
 
-    /// The store has had no write for a while.
+    /// Called when the store has had no write for [`REST`].
     fn rest(&mut self) {
         if self.lock.look() && self.logged && self.sound {
             self.empty_the_log();
         }
     }
 
-    /// Copies the log into the file and makes it empty, unless somebody reads an older state.
+    /// Copies the log into the file and empties it, unless a connection reads an older state.
     fn empty_the_log(&mut self) {
-        // A reader that takes long is no reason to keep writers waiting.
+        // Writers must not wait for a reader that takes long.
         let emptied = connection::without_waiting(&self.connection, |connection| {
             connection::checkpoint(connection, "TRUNCATE")
         });
@@ -223,7 +225,7 @@ impl Writable {
         }
     }
 
-    /// Copies a log that has grown long into the file, so that it can begin anew.
+    /// Copies a long log into the file, so that the next transaction can begin a new one.
     fn shorten_the_log(&mut self) {
         let is_long = |log: connection::Log| log.pages >= CHECKPOINT_PAGES;
         if !self.sound || !connection::checkpoint(&self.connection, "NOOP").is_ok_and(is_long) {
@@ -253,14 +255,14 @@ impl Writable {
             return Err(Failure::moved());
         }
         if !self.sound {
-            // The new one is opened before the old one closes, so that the log of the file is
-            // never without a user, who would have to build its index anew on a full disk.
+            // The new connection is opened before the old one is closed, so that the log always has
+            // a user. Otherwise its index would have to be rebuilt, possibly on a full disk.
             self.connection = connection::writer(&self.lock.path).map_err(Failure::before)?;
             self.sound = true;
             tracing::info!("the writer's connection was opened anew");
         }
         self.logged = true;
-        // Only once: whatever becomes of the transaction, the file may have no third mark.
+        // Done once, whatever the outcome of the transaction: the file may have no third mark.
         let begins_a_log = std::mem::take(&mut self.begins_a_log);
         let outcome = transact(&mut self.connection, &mut self.rooms, jobs, begins_a_log);
         if let Err(failure) = &outcome {
@@ -270,7 +272,7 @@ impl Writable {
         outcome
     }
 
-    /// Leaves nothing in the write-ahead log.
+    /// Copies the log into the file and closes the connection, which leaves the log empty.
     fn close(self) {
         let emptied = self
             .connection
@@ -282,7 +284,7 @@ impl Writable {
     }
 }
 
-/// One transaction for all of them.
+/// Runs all jobs in one transaction.
 fn transact(
     connection: &mut Connection,
     rooms: &mut OpenRooms,

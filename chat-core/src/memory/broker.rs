@@ -1,4 +1,4 @@
-//! Hints between the engines of one process.
+//! A broker in memory: hints between the engines of one process.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -39,7 +39,7 @@ impl MemoryBus {
     /// [`Delivery::Lagged`].
     pub const CAPACITY: usize = Inbox::CAPACITY;
 
-    /// A new node's link to the others.
+    /// Adds a node and returns its link to the others.
     pub fn node(&self) -> MemoryBroker {
         let mut bus = self.lock();
         bus.nodes += 1;
@@ -50,7 +50,7 @@ impl MemoryBus {
         }
     }
 
-    /// Nothing panics under this lock, and if it did, the listeners would still be whole.
+    /// No code panics while it holds this lock, and if it did, the listeners would still be whole.
     fn lock(&self) -> MutexGuard<'_, Bus> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -58,7 +58,7 @@ impl MemoryBus {
 
 /// One node of a [`MemoryBus`]; it leaves the bus when it is dropped.
 ///
-/// An engine alone has one on a bus of its own, [`MemoryBroker::default`].
+/// An engine without other nodes has one on a bus of its own, [`MemoryBroker::default`].
 #[derive(Debug)]
 pub struct MemoryBroker {
     bus: MemoryBus,
@@ -67,7 +67,7 @@ pub struct MemoryBroker {
 }
 
 impl Default for MemoryBroker {
-    /// A node alone.
+    /// The only node of a new bus.
     fn default() -> Self {
         MemoryBus::default().node()
     }
@@ -85,7 +85,8 @@ impl Drop for MemoryBroker {
 #[async_trait]
 impl Broker for MemoryBroker {
     async fn publish(&self, topic: &Topic, hint: &Hint) -> Result<(), BackendError> {
-        // The lock is held to the end, so that all nodes get the hints in one order.
+        // The lock is held until all nodes have the hint, so that they all get the hints in one
+        // order.
         let bus = self.bus.lock();
         for (node, inbox) in bus.listeners.get(topic).into_iter().flatten() {
             if *node != self.node {

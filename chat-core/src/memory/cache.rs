@@ -1,4 +1,4 @@
-//! The cache in memory: presence, budgets and windows of one process, by one clock.
+//! The cache in memory: presence, budgets and windows of one process, on one clock.
 
 use std::{
     ops::RangeInclusive,
@@ -19,9 +19,9 @@ use crate::{
 
 /// A [`Cache`](crate::port::Cache) in memory.
 ///
-/// What it holds is bounded by the users who are active: it remembers when up to
-/// [`MemoryCache::LAST_SEEN`] users left, no budget that is whole, and the newest entries of up to
-/// [`MemoryCache::ROOMS`] rooms, at most 256 KiB of each.
+/// Its size is bounded by the number of active users: it keeps the time at which up to
+/// [`MemoryCache::LAST_SEEN`] users left, only those budgets that are partly used, and the newest
+/// entries of up to [`MemoryCache::ROOMS`] rooms, at most 256 KiB per room.
 ///
 /// ```
 /// use std::time::Duration;
@@ -46,11 +46,12 @@ pub struct MemoryCache {
 }
 
 impl MemoryCache {
-    /// Of how many users it is remembered when they were last seen; of more, those who left most
-    /// recently.
+    /// The number of users whose last-seen time is kept; beyond it, those who left most recently
+    /// are kept.
     pub const LAST_SEEN: usize = 100_000;
 
-    /// Of how many rooms it keeps the newest entries; of more, those used most recently.
+    /// The number of rooms whose newest entries are kept; beyond it, those used most recently are
+    /// kept.
     pub const ROOMS: usize = Windows::ROOMS;
 
     /// An empty cache that reads the time from `clock`.
@@ -63,17 +64,17 @@ impl MemoryCache {
         }
     }
 
-    /// Forgets everything, as a cache may at any time.
+    /// Forgets everything, as any cache may at any time.
     pub fn forget(&self) {
         *lock(&self.people) = People::remembering(Self::LAST_SEEN);
         *lock(&self.budgets) = Budgets::default();
         *lock(&self.windows) = Windows::default();
     }
 
-    /// Everybody as they are now, with the time.
+    /// The presence of all users as of now, and the current time.
     fn people(&self) -> (MutexGuard<'_, People>, Duration, DateTime<Utc>) {
         let mut people = lock(&self.people);
-        // Read under the lock, so that time doesn't go back from one call to the next.
+        // The clock is read under the lock, so that time doesn't go back from one call to the next.
         let (now, wall) = (self.clock.monotonic(), self.clock.now());
         people.settle(now, wall);
         (people, now, wall)
@@ -81,13 +82,13 @@ impl MemoryCache {
 }
 
 impl Default for MemoryCache {
-    /// On the machine's clock.
+    /// An empty cache on the machine's clock.
     fn default() -> Self {
         Self::new(Arc::new(SystemClock::default()))
     }
 }
 
-/// Nothing panics under these locks, and if it did, each value would still be whole.
+/// No code panics while it holds these locks, and if it did, each value would still be whole.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

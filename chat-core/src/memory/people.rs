@@ -12,20 +12,20 @@ use crate::{
     port::Transition,
 };
 
-/// Who is here, and who was. Between [`People::settle`] and the end of a call, exactly the users
-/// with a live lease are in `here`.
+/// The online users, and those who were online before. Between [`People::settle`] and the end of a
+/// call, exactly the users with a live lease are in `here`.
 #[derive(Debug, Default)]
 pub(super) struct People {
-    /// When each device's lease ends.
+    /// The end of each device's lease.
     pub(super) here: BTreeMap<UserId, BTreeMap<SessionId, Duration>>,
-    /// When the last lease of each user in `here` ends.
+    /// The end of the last lease of each user in `here`.
     ends: BTreeSet<(Duration, UserId)>,
     pub(super) last_seen: HashMap<UserId, DateTime<Utc>>,
     /// The users in `last_seen`, oldest first.
     by_age: BTreeSet<(DateTime<Utc>, UserId)>,
-    /// Those in `last_seen` whose last lease ran out and has not been reported yet.
+    /// The users in `last_seen` whose last lease ran out and has not been reported yet.
     pub(super) expired: BTreeSet<UserId>,
-    /// The longest that `last_seen` may be.
+    /// The maximum length of `last_seen`.
     max_last_seen: usize,
 }
 
@@ -37,7 +37,7 @@ impl People {
         }
     }
 
-    /// Sends those away whose last lease has ended.
+    /// Moves the users whose last lease has ended from `here` to `last_seen`.
     pub(super) fn settle(&mut self, now: Duration, wall: DateTime<Utc>) {
         while self.ends.first().is_some_and(|(end, _)| *end <= now) {
             let Some((end, user)) = self.ends.pop_first() else {
@@ -62,7 +62,7 @@ impl People {
         }
     }
 
-    /// Gives or takes a lease.
+    /// Sets a lease; ends it if `until` is `None`.
     pub(super) fn set_lease(
         &mut self,
         user: &UserId,

@@ -1,4 +1,4 @@
-//! The store in memory: the contracts of `port/store.rs`, as plainly as they can be written.
+//! The store in memory: the simplest implementation of the contracts in `port/store.rs`.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -23,8 +23,8 @@ use crate::{
 
 /// A store that forgets everything when it is dropped; clones share it.
 ///
-/// It keeps every contract but the one about power cuts, and is the reference that other stores
-/// are compared with. All calls take one lock and none waits for anything else.
+/// It keeps every contract except durability through a power cut, and is the reference that other
+/// stores are compared with. All calls take one lock, and none waits for anything else.
 ///
 /// ```
 /// use chat_core::{UserId, memory::MemoryStore, port::RoomStore};
@@ -52,18 +52,18 @@ struct Rooms {
 struct Log {
     room: Room,
     members: BTreeSet<UserId>,
-    /// Entry `seq` stands at index `seq - 1`.
+    /// The entry `seq` is at the index `seq - 1`.
     entries: Vec<Arc<Entry>>,
     by_id: HashMap<MessageId, usize>,
     by_client_id: HashMap<(UserId, ClientMessageId), usize>,
-    /// Outlives membership, so that watermarks don't go back when a member does.
+    /// Kept when a member leaves, so that watermarks don't go back when the member returns.
     watermarks: HashMap<UserId, Watermarks>,
-    /// Where the watermarks of a direct room's members stood, and since when, oldest first.
+    /// The successive watermarks of a direct room's members, each with its time, oldest first.
     moves: HashMap<UserId, Vec<(Watermarks, DateTime<Utc>)>>,
 }
 
 impl MemoryStore {
-    /// A copy that lives on by itself.
+    /// An independent copy of the store.
     #[cfg(any(test, feature = "testing"))]
     pub(crate) fn snapshot(&self) -> Self {
         let rooms = Mutex::new(self.lock().clone());
@@ -99,7 +99,8 @@ impl Rooms {
 
     fn append(&mut self, new: NewEntry) -> Result<Appended, AppendError> {
         let log = self.all.get_mut(&new.room).ok_or(AppendError::NoRoom)?;
-        // Before the target is looked at: the retry of a deletion finds its target deleted.
+        // This comes before the check of the target: the retry of a deletion finds its target
+        // deleted.
         let key = (new.author.clone(), new.client_id.clone());
         if let Some(first) = log.by_client_id.get(&key) {
             return Ok(Appended {
@@ -122,7 +123,7 @@ impl Rooms {
         match entry.body.effect() {
             Effect::Admit { user } => self.join(&entry.room, user),
             Effect::Dismiss { user } => self.leave(&entry.room, user),
-            // Carried out above.
+            // The effect was carried out above.
             Effect::None | Effect::Replace { .. } | Effect::Erase { .. } => {}
         }
         Ok(Appended {
@@ -133,7 +134,7 @@ impl Rooms {
 }
 
 impl Log {
-    /// The entries from this number on.
+    /// The entries from this number on, for changes.
     fn from(&mut self, seq: Seq) -> &mut [Arc<Entry>] {
         let index = seq.0.checked_sub(1).and_then(|at| usize::try_from(at).ok());
         let entries = index.and_then(|index| self.entries.get_mut(index..));

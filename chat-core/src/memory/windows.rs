@@ -1,4 +1,4 @@
-//! The newest entries of rooms, in one process.
+//! Windows in memory: the newest entries of rooms.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -12,10 +12,10 @@ use crate::{
     port::WINDOW,
 };
 
-/// How long an unused window is kept.
+/// The time after which an unused window is evicted.
 const UNUSED: Duration = Duration::from_hours(1);
 
-/// How many bytes the entries of a window take at most, about.
+/// The approximate maximum size of a window's entries, in bytes.
 const BYTES: usize = 256 << 10;
 
 #[derive(Debug, Default)]
@@ -24,7 +24,7 @@ pub(super) struct Windows(HashMap<RoomId, Window>);
 #[derive(Debug)]
 struct Window {
     at: Cursor,
-    /// In a row; the last one, if any, is number `at.seq`.
+    /// Consecutive entries; the last one, if there is any, has the number `at.seq`.
     entries: VecDeque<Arc<Entry>>,
     bytes: usize,
     used: Duration,
@@ -65,7 +65,7 @@ impl Window {
 }
 
 impl Windows {
-    /// How many rooms have a window at most.
+    /// The maximum number of rooms with a window.
     pub(super) const ROOMS: usize = 1_024;
 
     pub(super) fn get(

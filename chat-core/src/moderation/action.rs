@@ -1,10 +1,10 @@
-//! What happens to a text that a moderator objects to.
+//! The actions on a text that a moderator objects to.
 
 use std::sync::Arc;
 
 use crate::port::Verdict;
 
-/// The reason that the author of a refused text is shown.
+/// The reason that is shown to the author of a refused text.
 pub const REASON: &str = "Message is not accepted";
 
 /// The action on a text in which a word or pattern was found.

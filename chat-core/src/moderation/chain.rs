@@ -1,4 +1,4 @@
-//! Several moderators as one.
+//! A chain of several moderators.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,12 +8,12 @@ use crate::port::{
     BackendError, BackendErrorKind, Draft, Moderator, Retry, Verdict, panics::caught_async,
 };
 
-/// What to do with a text that a moderator could not judge.
+/// The treatment of a text that a moderator could not judge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum FailurePolicy {
-    /// Go on as if the moderator had allowed it.
+    /// The text is treated as if the moderator had allowed it.
     Open,
-    /// Refuse it.
+    /// The text is refused.
     #[default]
     Closed,
 }
@@ -29,14 +29,14 @@ impl From<Unavailable> for crate::Error {
     }
 }
 
-/// A moderator with its time-out and what to do when it fails.
+/// A moderator with its time-out, and the policy for its failures.
 #[derive(Debug, Clone)]
 pub struct Link {
     /// The moderator.
     pub moderator: Arc<dyn Moderator>,
-    /// How long to wait for a verdict.
+    /// The time to wait for a verdict.
     pub timeout: Duration,
-    /// What to do after an error, a panic or the time-out.
+    /// The policy after an error, a panic or the time-out.
     pub on_failure: FailurePolicy,
 }
 
@@ -44,7 +44,7 @@ impl Link {
     /// The default time to wait for a verdict.
     pub const DEFAULT_TIMEOUT: Duration = Duration::from_millis(1500);
 
-    /// A moderator that has [`Link::DEFAULT_TIMEOUT`] to answer, or the text is refused.
+    /// A link with [`Link::DEFAULT_TIMEOUT`], which refuses the text when the moderator fails.
     pub fn new(moderator: impl Moderator) -> Self {
         Self {
             moderator: Arc::new(moderator),
@@ -75,7 +75,7 @@ impl Link {
     }
 }
 
-/// Asks moderators one after the other; without any, everything is allowed.
+/// Asks moderators one after the other. An empty chain allows everything.
 ///
 /// ```
 /// use chat_core::{
@@ -107,15 +107,16 @@ pub struct Chain {
 }
 
 impl Chain {
-    /// Asks in this order.
+    /// A chain that asks in this order.
     pub fn new(links: Vec<Link>) -> Self {
         Self { links }
     }
 
-    /// The verdict of all: the first [`Verdict::Reject`] ends it; a [`Verdict::Mask`] rewrites the
-    /// draft for those that follow, and the last text of all is the one to accept.
+    /// The verdict of all moderators. The first [`Verdict::Reject`] ends the review; a
+    /// [`Verdict::Mask`] rewrites the draft for the moderators that follow, and the text after the
+    /// last one is the one to accept.
     ///
-    /// Needs a tokio runtime with its timer. A call that is dropped leaves nothing behind.
+    /// Requires a tokio runtime with its timer. A dropped call has no lasting effect.
     ///
     /// # Errors
     ///

@@ -1,14 +1,14 @@
-//! One spelling for all disguises of a text, with the way back to the original.
+//! Folding: gives all disguises of a text one spelling, and keeps the positions in the original.
 //!
-//! Letters lose their case, width and accents (NFKD, then lower, upper and lower case, which makes
-//! `ß` to `ss` and all four Turkish i's to `i`); whatever takes no room is skipped; anything
-//! between words becomes one space; letters that stand singly are joined (`w a r`). A letter of
-//! another script becomes the Latin letter that it looks like, but only in a word that has Latin
-//! letters as well, so that words that are Cyrillic or Greek throughout stay what they are.
+//! Letters lose their case, width and accents (NFKD, then lower, upper and lower case, which turns
+//! `ß` into `ss` and all four Turkish i's into `i`). Invisible characters are skipped. Any sequence
+//! of characters between words becomes one space. Single letters in a row are joined (`w a r`). A
+//! letter of another script becomes the Latin letter that it looks like, but only in a word that
+//! has Latin letters as well, so that words that are Cyrillic or Greek throughout are kept.
 //!
-//! A text has at most four times as many units as characters, and each of its characters is worked out
-//! once. The ligatures of whole phrases, `ﷺ` and `ﷻ`, stay what they are for that: they are signs
-//! for a formula, which nobody reads as its words.
+//! A folded text has at most four times as many units as the text has characters, and each distinct
+//! character is folded once. To keep that limit, the ligatures of whole phrases, `ﷺ` and `ﷻ`, are
+//! kept: they are signs for a formula, which nobody reads as its words.
 
 use std::{collections::HashMap, ops::Range};
 
@@ -17,16 +17,16 @@ use unicode_normalization::char::{compose, decompose_compatible, is_combining_ma
 use super::look_alike::look_alike;
 use crate::model::text::is_invisible;
 
-/// A folded character and the original one that it comes from.
+/// A folded character, with its position in the original.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Unit {
-    /// The folded character; a space for what stands between two words.
+    /// The folded character; a space represents the characters between two words.
     pub(super) ch: char,
-    /// It before its case was folded, for its looks.
+    /// The character before its case was folded, to compare its shape.
     raw: char,
-    /// Where it begins in the folded text.
+    /// The position in the folded text.
     at: usize,
-    /// Where it stands in the original text, with its accents.
+    /// The position in the original text, accents included.
     pub(super) start: usize,
     pub(super) end: usize,
     flag: Flag,
@@ -35,25 +35,25 @@ pub(super) struct Unit {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Flag {
     None,
-    /// Between words: more than one character, or an apostrophe.
+    /// A separator between words: more than one character, or an apostrophe.
     Wide,
-    /// Between two single letters: to be skipped.
+    /// A separator between two single letters, which is skipped.
     Skip,
-    /// The first after a skipped one where a word may begin or end all the same.
+    /// The first letter after a skipped separator at which a word may begin or end nevertheless.
     Loose,
 }
 
-/// When a letter of another script is replaced by the Latin one that it looks like.
+/// The places where a letter of another script is replaced by the Latin one that it looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Looks {
-    /// In a word that has Latin letters too.
+    /// Only words that have Latin letters too.
     InMixedWords,
-    /// Everywhere.
+    /// All words.
     Everywhere,
 }
 
-/// The folded form of an ASCII text in one quick pass, without the way back; `None` for a text that
-/// isn't ASCII or may have single letters to join.
+/// Folds an ASCII text in one quick pass, without positions; `None` for a text that isn't ASCII or
+/// may have single letters to join.
 pub(super) fn fold_ascii(text: &str) -> Option<Vec<u8>> {
     let mut folded = Vec::with_capacity(text.len());
     let mut word = 0;
@@ -82,18 +82,18 @@ pub(super) struct Folded {
     pub(super) units: Vec<Unit>,
 }
 
-/// A part of what a character folds to, whatever stands around it.
+/// A part of what a character folds to, independent of its context.
 #[derive(Debug, Clone, Copy)]
 enum Piece {
-    /// A letter or digit, and what it was before its case was folded.
+    /// A letter or digit, with the character before its case was folded.
     Letter { ch: char, raw: char },
-    /// It belongs to the letter before it.
+    /// A mark that belongs to the letter before it.
     Mark(char),
-    /// It stands between words.
+    /// A separator between words.
     Gap(char),
 }
 
-/// The pieces of the characters of one text, each worked out once.
+/// The pieces of the characters of one text; each distinct character is computed once.
 #[derive(Debug, Default)]
 struct Pieces {
     all: Vec<Piece>,
@@ -129,7 +129,7 @@ impl Folded {
         }
     }
 
-    /// The units of a stretch of the folded text.
+    /// The units of a range of the folded text.
     pub(super) fn range(&self, start: usize, end: usize) -> (usize, usize) {
         let index = |at| self.units.partition_point(|unit| unit.at < at);
         (index(start), index(end))
@@ -168,13 +168,13 @@ impl Unit {
         self.ch == ' '
     }
 
-    /// Whether it is a Latin letter in place of another that looks like it.
+    /// Whether this is a Latin letter that replaces a similar letter of another script.
     pub(super) fn is_replaced(&self) -> bool {
         is_latin(self.ch) && !is_latin(self.raw)
     }
 }
 
-/// Adds what stands between two words; several in a row are one.
+/// Adds a separator between two words; consecutive separators become one.
 fn separate(units: &mut Vec<Unit>, mut unit: Unit) {
     match units.last_mut() {
         Some(last) if last.is_gap() => last.flag = Flag::Wide,
@@ -210,7 +210,7 @@ fn unfold(c: char, pieces: &mut Vec<Piece>) {
     if !(c.is_alphanumeric() || is_combining_mark(c)) {
         return pieces.push(Piece::Gap(c));
     }
-    // The ligatures of phrases.
+    // The ligatures of phrases are kept as they are.
     if matches!(c, '\u{fdfa}' | '\u{fdfb}') {
         return pieces.push(Piece::Letter { ch: c, raw: c });
     }
@@ -242,7 +242,7 @@ fn unfold_letter(part: char, pieces: &mut Vec<Piece>) {
     }));
 }
 
-/// Adds a character of these pieces.
+/// Adds a character that folds to these pieces.
 fn push_unicode(units: &mut Vec<Unit>, pieces: &[Piece], unit: Unit) {
     let Unit { start, end, .. } = unit;
     for piece in pieces {
@@ -254,8 +254,8 @@ fn push_unicode(units: &mut Vec<Unit>, pieces: &[Piece], unit: Unit) {
     }
 }
 
-/// Adds what belongs to the letter before it: an accent is dropped, the rest makes a new letter
-/// with it where there is one (`й`, `が`, the syllables of Hangul).
+/// Adds a mark to the letter before it: an accent is dropped, another mark is composed with the
+/// letter where Unicode has a character for both (`й`, `が`, the syllables of Hangul).
 fn push_mark(units: &mut Vec<Unit>, mark: char, start: usize, end: usize) {
     let last = units.last_mut().filter(|last| !last.is_gap());
     let Some(last) = last else {
@@ -265,7 +265,7 @@ fn push_mark(units: &mut Vec<Unit>, mark: char, start: usize, end: usize) {
         return;
     };
     let composed = compose(last.ch, mark);
-    // In Cyrillic the breve makes a letter of its own; all other accents are only accents.
+    // In Cyrillic the breve makes a different letter; all other accents are dropped.
     let letter = |c: &char| !is_accent(mark) || matches!(c, 'й' | 'ў');
     if let Some(composed) = composed.filter(letter) {
         (last.ch, last.raw, last.end) = (composed, composed, end);
@@ -276,7 +276,7 @@ fn push_mark(units: &mut Vec<Unit>, mark: char, start: usize, end: usize) {
     }
 }
 
-/// Skips the separator between letters that stand singly, as in `w.a.r`.
+/// Skips the separators between single letters, as in `w.a.r`.
 fn join_single_letters(units: &mut Vec<Unit>) {
     let word = |index: Option<usize>| {
         let unit = index.and_then(|index| units.get(index));
@@ -293,8 +293,9 @@ fn join_single_letters(units: &mut Vec<Unit>) {
             && gap.checked_sub(1).is_some_and(is_single)
             && is_single(gap + 1)
     };
-    // English has two words of one letter. At the end of such a row they may be just that
-    // ("a g u n"); elsewhere the row is one word, and "s o f t w a r e" has no "war" in it.
+    // English has two words of one letter. At either end of a row of single letters they may be
+    // such words ("a g u n"); elsewhere the row is one word, and "s o f t w a r e" has no "war" in
+    // it.
     let article = |index: usize| word(Some(index)).is_some_and(|unit| matches!(unit.ch, 'a' | 'i'));
 
     let gaps = (1..units.len()).filter(|gap| joins(*gap));
@@ -323,7 +324,7 @@ fn replace_look_alikes(units: &mut [Unit], looks: Looks) {
             continue;
         }
         for unit in word.iter_mut().filter(|unit| !is_latin(unit.ch)) {
-            // By its case: `Ν` looks like `N`, but `ν` like `v`.
+            // The shape depends on the case: `Ν` looks like `N`, but `ν` like `v`.
             if let Some(letter) = look_alike(unit.raw) {
                 unit.ch = letter;
             }
@@ -331,12 +332,12 @@ fn replace_look_alikes(units: &mut [Unit], looks: Looks) {
     }
 }
 
-/// An apostrophe, or a modifier letter that looks like one.
+/// Whether a character is an apostrophe, or a modifier letter that looks like one.
 fn is_apostrophe(c: char) -> bool {
     matches!(c, '\'' | '\u{2019}' | '\u{2b9}'..='\u{2df}' | '\u{2ec}'..='\u{2ff}')
 }
 
-/// A mark that may be left out of a word without making another: the accents of Latin, Greek and
+/// Whether a mark may be left out without making a different word: the accents of Latin, Greek and
 /// Cyrillic, the vowel points of Hebrew and Arabic, and the Arabic lengthening stroke.
 fn is_accent(c: char) -> bool {
     matches!(c,
@@ -345,7 +346,7 @@ fn is_accent(c: char) -> bool {
         | '\u{640}' | '\u{64b}'..='\u{652}' | '\u{670}')
 }
 
-/// A letter of the Latin script.
+/// Whether a character is a letter of the Latin script.
 fn is_latin(c: char) -> bool {
     c.is_ascii_alphabetic()
         || matches!(c,
@@ -355,7 +356,8 @@ fn is_latin(c: char) -> bool {
             && c.is_alphabetic()
 }
 
-/// A character of a script that doesn't part its words: each may begin or end one.
+/// Whether a character belongs to a script without spaces between words: a word may begin or end at
+/// each one.
 fn is_unspaced(c: char) -> bool {
     matches!(c,
         '\u{e00}'..='\u{eff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}'
@@ -367,7 +369,7 @@ fn is_unspaced(c: char) -> bool {
 mod tests {
     use super::*;
 
-    /// The most pieces that a character is folded to.
+    /// The maximum number of pieces that a character folds to.
     const MOST_PIECES: usize = 4;
 
     #[test]

@@ -1,17 +1,18 @@
-//! Which Latin letter a character looks like.
+//! The Latin letters that other characters look like.
 
 use std::sync::LazyLock;
 
 use unicode_normalization::char::is_combining_mark;
 use unicode_security::skeleton;
 
-/// The small capitals, in the order of the alphabet. Unicode's table of confusables keeps them
-/// apart from the letters, and leads other scripts to them (Cyrillic `к` to `ᴋ`).
+/// The small capitals, in the order of the alphabet. Unicode's table of confusables has no entry
+/// from them to the letters, and maps other scripts to them (Cyrillic `к` to `ᴋ`).
 const SMALL_CAPITALS: &str = "ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘꞯʀꜱᴛᴜᴠᴡxʏᴢ";
 
-/// Sorted pairs of character and letter. It takes milliseconds to build, once.
+/// Sorted pairs of a character and the letter that it looks like. Building it takes milliseconds,
+/// once.
 static TABLE: LazyLock<Vec<(char, char)>> = LazyLock::new(|| {
-    // Where alphabets lie; ideographs and syllables look like no letter.
+    // The blocks of alphabets; ideographs and syllables look like no letter.
     let alphabets = [
         '\u{80}'..='\u{2fff}',
         '\u{a4d0}'..='\u{abff}',
@@ -25,7 +26,7 @@ static TABLE: LazyLock<Vec<(char, char)>> = LazyLock::new(|| {
 
 /// The lower-case ASCII letter that `c` looks like, by the confusables of UTS 39.
 ///
-/// ASCII itself looks like nothing else: in that table `m` is `rn` and `I` is `l`.
+/// ASCII characters are excluded, because the table maps `m` to `rn` and `I` to `l`.
 pub(super) fn look_alike(c: char) -> Option<char> {
     let at = TABLE.binary_search_by_key(&c, |pair| pair.0).ok()?;
     TABLE.get(at).map(|pair| pair.1)
@@ -41,7 +42,7 @@ fn compute(c: char) -> Option<char> {
         return Some(letter);
     }
     match c {
-        // White on black: no confusables, and no compatibility forms.
+        // White letters on black have neither confusables nor compatibility forms.
         '\u{1f150}'..='\u{1f169}' => return nth_letter(u32::from(c) - 0x1f150),
         '\u{1f170}'..='\u{1f189}' => return nth_letter(u32::from(c) - 0x1f170),
         _ if !c.is_alphabetic() => return None,

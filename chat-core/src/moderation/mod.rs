@@ -1,4 +1,4 @@
-//! Moderation: what may be said.
+//! Moderation: decides which texts are accepted.
 //!
 //! A [`Chain`] asks its moderators in order. Two come with the engine: [`WordList`], which sees
 //! through disguises, and [`RegexModerator`], for regular expressions; anything else implements
@@ -25,7 +25,7 @@ pub use chain::{Chain, FailurePolicy, Link, Unavailable};
 pub use patterns::{PatternError, RegexModerator};
 pub use words::{Matching, WordList, WordListError};
 
-/// The words that the server refuses unless it is given others.
+/// The words that the server refuses by default.
 pub const DEFAULT_WORDS: [&str; 2] = ["war", "gun"];
 
 #[cfg(test)]

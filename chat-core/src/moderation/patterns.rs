@@ -1,4 +1,4 @@
-//! Regular expressions.
+//! A moderator with regular expressions.
 
 use async_trait::async_trait;
 use regex::{Regex, RegexBuilder};
@@ -6,14 +6,14 @@ use regex::{Regex, RegexBuilder};
 use super::action::{Action, masked, refused};
 use crate::port::{BackendError, Draft, Moderator, Verdict};
 
-/// The largest size of a compiled pattern, in bytes.
+/// The maximum size of a compiled pattern, in bytes.
 const SIZE_LIMIT: usize = 1 << 20;
 
 /// The reason why a pattern can't be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PatternError {
-    /// It isn't a regular expression, or one that is larger than 1 MiB when compiled.
+    /// It isn't a valid regular expression, or is larger than 1 MiB when compiled.
     #[error("the moderation pattern {pattern:?} can't be used: {source}")]
     Invalid {
         /// The pattern.
@@ -21,16 +21,16 @@ pub enum PatternError {
         /// The error in the pattern.
         source: regex::Error,
     },
-    /// It matches the empty text, and so every text.
+    /// It matches the empty text, and therefore every text.
     #[error("the moderation pattern {0:?} matches the empty text, so it would hit every message")]
     MatchesAll(String),
 }
 
-/// Refuses or masks texts that match one of some regular expressions.
+/// Refuses or masks texts that match at least one of its regular expressions.
 ///
-/// The patterns see the text as it was written, so that they can tell links, addresses and
-/// numbers; `(?i)` makes one deaf to case, and disguises are the matter of
-/// [`WordList`](super::WordList). The time is linear in the text, for any pattern.
+/// The patterns are applied to the original text, so that they can match links, addresses and
+/// numbers. `(?i)` makes a pattern ignore case; use [`WordList`](super::WordList) against
+/// disguises. The time is linear in the length of the text, for any pattern.
 ///
 /// ```
 /// use chat_core::{moderation::{Action, RegexModerator}, port::Verdict};
@@ -87,8 +87,8 @@ impl RegexModerator {
 
     /// Judges a text.
     ///
-    /// With [`Action::Mask`] each pattern sees what those before it left, and each character of a
-    /// match becomes a `*`.
+    /// With [`Action::Mask`], each pattern is applied to the text as the patterns before it masked
+    /// it, and each character of a match becomes a `*`.
     pub fn judge(&self, text: &str) -> Verdict {
         if !self.patterns.iter().any(|pattern| pattern.is_match(text)) {
             return Verdict::Allow;

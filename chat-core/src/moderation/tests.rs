@@ -383,7 +383,7 @@ fn a_bad_pattern_is_named() {
     }
 }
 
-/// Answers after a while, and remembers what it was asked.
+/// A moderator that answers after a delay, and records the texts that it was asked about.
 #[derive(Debug, Default, Clone)]
 struct Scripted {
     after: Duration,
@@ -504,7 +504,7 @@ async fn a_failing_moderator_follows_its_policy() {
     assert_eq!(next.asked(), ["a"]);
 }
 
-/// Texts with many hits, near hits and all that folding has to do with.
+/// Texts with many hits and near hits, and with everything that folding handles.
 fn texts() -> impl Strategy<Value = String> {
     let pieces = prop::sample::select(vec![
         "w", "a", "r", "war", "gun", "W", "а", "я", "й", "\u{306}", "\u{301}", "\u{200b}",

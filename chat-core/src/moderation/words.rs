@@ -1,4 +1,4 @@
-//! A list of words, found in spite of disguises.
+//! A moderator with a list of words, which it finds in spite of disguises.
 
 use std::{
     fmt, fs, io,
@@ -15,14 +15,14 @@ use super::{
 };
 use crate::port::{BackendError, Draft, Moderator, Verdict};
 
-/// How a word has to occur in a text.
+/// The form in which a word has to occur in a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Matching {
-    /// Only as a whole word: `war` isn't in `warm`. Scripts that don't part their words, such as
+    /// Only as a whole word: `war` isn't in `warm`. Scripts without spaces between words, such as
     /// Chinese and Thai, are searched as with `Substring`.
     #[default]
     Word,
-    /// Inside other words too: `war` is in `warm`, as the old server had it.
+    /// Inside other words too: `war` is in `warm`. This is the old server's rule.
     Substring,
 }
 
@@ -38,10 +38,10 @@ pub enum WordListError {
         /// The system's error.
         source: io::Error,
     },
-    /// An entry without anything to look for.
+    /// An entry has no letter or digit to search for.
     #[error("the word list has an entry without a letter or digit: {0:?}")]
     Blank(String),
-    /// More words than can be searched for at once.
+    /// The list has more words than can be searched for at once.
     #[error("the word list is too long: {0}")]
     TooLong(BuildError),
 }
@@ -51,31 +51,32 @@ pub enum WordListError {
 enum Entry {
     /// A word to act on.
     Word,
-    /// The same as it looks in Latin letters: `война` with a Latin `o`. It counts only where a
-    /// letter was indeed replaced, or the Cyrillic `сор` would stop a `cop`.
+    /// The word in the Latin letters that it looks like: `война` with a Latin `o`. It counts only
+    /// where a letter was indeed replaced, because otherwise the Cyrillic `сор` would match `cop`.
     LookAlike,
     /// A word to leave alone.
     Allowed,
 }
 
-/// Refuses or masks texts that hold one of many words or phrases, however they are written.
+/// Refuses or masks texts that contain one of many words or phrases, in any spelling.
 ///
-/// Both sides are folded before they are compared: case, full width, accents, look-alikes from
-/// other scripts, invisible characters, one separator between each two letters (`w.a.r`, `w a r`;
-/// an apostrophe is none). The time is linear in the text and hardly depends on the number of words.
+/// Words and texts are folded before they are compared. Folding removes case, full width, accents,
+/// look-alikes from other scripts, invisible characters, and one separator between every two
+/// letters (`w.a.r`, `w a r`; an apostrophe doesn't count). The time is linear in the length of the
+/// text and hardly depends on the number of words.
 ///
 /// - A letter is taken for the Latin one that it looks like only in a word that has Latin letters
 ///   too; a word that is all Cyrillic never equals an English one.
-/// - Digits are digits: `w4r` is not `war`, and `war2` is another word.
-/// - A hyphen parts words: `war-time` has `war` in it.
-/// - A phrase is found whatever stands between its words.
+/// - Digits are digits: `w4r` is not `war`, and `war2` is a different word.
+/// - A hyphen separates words: `war-time` contains `war`.
+/// - A phrase is found whatever is written between its words.
 /// - An allowed word or phrase protects whatever lies wholly inside it.
 ///
 /// ```
 /// use chat_core::{moderation::WordList, port::Verdict};
 ///
 /// let words = WordList::parse("
-///     # one a line; an exclamation mark allows
+///     # one per line; an exclamation mark allows
 ///     war
 ///     nuclear option
 ///     !War and Peace
@@ -90,16 +91,16 @@ enum Entry {
 /// ```
 pub struct WordList {
     automaton: AhoCorasick,
-    /// By pattern.
+    /// The entry of each pattern.
     entries: Vec<Entry>,
     matching: Matching,
     action: Action,
 }
 
 impl WordList {
-    /// Takes words and phrases, and those to allow, which begin with `!`.
+    /// Takes words and phrases; those that begin with `!` are allowed.
     ///
-    /// Whole words are matched, and a text with one is refused.
+    /// Whole words are matched, and a text that contains one is refused.
     ///
     /// # Errors
     ///
@@ -135,8 +136,8 @@ impl WordList {
         })
     }
 
-    /// Takes a text of one word or phrase a line. Blank lines and lines that begin with `#` are
-    /// left out; a line that begins with `!` allows.
+    /// Takes a text of one word or phrase per line. Blank lines and lines that begin with `#` are
+    /// ignored; a line that begins with `!` allows its word or phrase.
     ///
     /// # Errors
     ///
@@ -146,7 +147,8 @@ impl WordList {
         Self::new(lines.filter(|line| !line.is_empty() && !line.starts_with('#')))
     }
 
-    /// Reads a file in the form of [`WordList::parse`]. It blocks: for the start of a program.
+    /// Reads a file in the form of [`WordList::parse`]. The call blocks, and is meant for the start
+    /// of a program.
     ///
     /// # Errors
     ///
@@ -160,7 +162,7 @@ impl WordList {
         Self::parse(&text)
     }
 
-    /// Sets where words are looked for; the default is [`Matching::Word`].
+    /// Sets the form in which words are matched; the default is [`Matching::Word`].
     #[must_use]
     pub fn matching(self, matching: Matching) -> Self {
         Self { matching, ..self }
@@ -174,8 +176,8 @@ impl WordList {
 
     /// Judges a text.
     ///
-    /// A masked text has no hit left: each letter of a hit is a `*`, with its accents; separators
-    /// and invisible characters between them stay.
+    /// A masked text has no hit left: each letter of a hit becomes one `*`, accents included;
+    /// separators and invisible characters between the letters are kept.
     pub fn judge(&self, text: &str) -> Verdict {
         let Some(mut clean) = self.mask(text) else {
             return Verdict::Allow;
@@ -183,7 +185,7 @@ impl WordList {
         if self.action == Action::Reject {
             return refused();
         }
-        // A mask can bring letters together (`x*y`). Each round takes letters away, so it ends.
+        // A mask can bring letters together (`x*y`). Each round removes letters, so the loop ends.
         while let Some(cleaner) = self.mask(&clean) {
             clean = cleaner;
         }
@@ -192,7 +194,7 @@ impl WordList {
 
     /// The text with its hits masked; `None` when it has none.
     fn mask(&self, text: &str) -> Option<String> {
-        // Most texts end here.
+        // Most texts have no hit and return here.
         if fold_ascii(text).is_some_and(|folded| !self.may_hit(&folded)) {
             return None;
         }
@@ -239,7 +241,7 @@ impl WordList {
         Some(clean)
     }
 
-    /// Whether an ASCII text, folded, has one of the words.
+    /// Whether a folded ASCII text contains one of the words.
     fn may_hit(&self, folded: &[u8]) -> bool {
         let is_boundary = |index: Option<usize>| {
             let byte = index.and_then(|index| folded.get(index));

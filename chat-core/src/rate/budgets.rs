@@ -1,4 +1,4 @@
-//! Many budgets: one for each key that has used its own lately.
+//! The budgets of many keys, as long as they are in use.
 
 use std::{collections::HashMap, hash::Hash, time::Duration};
 
@@ -9,7 +9,7 @@ use super::{
 
 /// The budgets of many users or addresses, each by its key.
 ///
-/// A budget that is whole again is forgotten, so the memory follows the keys in use.
+/// A budget that is full again is forgotten, so the memory is proportional to the keys in use.
 ///
 /// ```
 /// use std::time::Duration;
@@ -24,7 +24,7 @@ use super::{
 #[derive(Debug)]
 pub struct Budgets<K> {
     states: HashMap<K, RateState>,
-    /// The number of states at which those that say nothing are forgotten.
+    /// The number of states at which those that equal the default are forgotten.
     sweep_at: usize,
 }
 
@@ -38,10 +38,10 @@ impl<K> Default for Budgets<K> {
 }
 
 impl<K: Clone + Eq + Hash> Budgets<K> {
-    /// Below this many states nothing is forgotten.
+    /// With fewer states than this, none is forgotten.
     const KEEP: usize = 1024;
 
-    /// The decision about a request made `now`, which costs nothing.
+    /// The decision about a request made `now`, which is not taken from the budget.
     pub fn peek(&self, key: &K, policy: &RatePolicy, now: Duration) -> Decision {
         let mut state = self.states.get(key).copied().unwrap_or_default();
         policy.decide(&mut state, now)
@@ -59,8 +59,9 @@ impl<K: Clone + Eq + Hash> Budgets<K> {
         decision
     }
 
-    /// Forgets what says nothing. It happens each time the number has doubled, so a request pays
-    /// for a few states on average, and at most every second state is one to forget.
+    /// Forgets the states that equal the default. This happens each time the number of states has
+    /// doubled, so a request costs the check of a few states on average, and at most every second
+    /// state is forgotten.
     fn sweep(&mut self, now: Duration) {
         if self.states.len() >= self.sweep_at.max(Self::KEEP) {
             self.states.retain(|_, state| state.until() > now);

@@ -1,6 +1,6 @@
 //! The generic cell rate algorithm, in the form of ITU-T Recommendation I.371 (its "virtual
-//! scheduling algorithm"): the theoretical arrival time of the next request is all there is to
-//! remember, and a request may come before it by at most the burst tolerance.
+//! scheduling algorithm"). Its only state is the theoretical arrival time of the next request; a
+//! request may come before that time by at most the burst tolerance.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ pub(super) fn decide(
     state: &mut RateState,
     now: Duration,
 ) -> Decision {
-    // Another policy may have left a later time behind, or a clock that was put back.
+    // Another policy, or a clock that was put back, may have left a later time in the state.
     let latest = now.saturating_add(interval.saturating_mul(burst.max(1)));
     state.until = state.until.min(latest);
     let arrival = match state.phase {

@@ -28,8 +28,8 @@ use super::{
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RatePolicy {
-    /// The old server's rule: `limit` in a window; one more is refused and mutes for `mute`, after
-    /// which a new window begins.
+    /// The old server's rule: `limit` actions per window. One more is refused and mutes for `mute`,
+    /// after which a new window begins.
     Window {
         /// The number of actions in a window; 0 counts as 1.
         limit: u32,
@@ -43,17 +43,17 @@ pub enum RatePolicy {
     Steady {
         /// The time in which the budget regains one action.
         interval: Duration,
-        /// The number of actions at once; 0 counts as 1.
+        /// The number of actions that may come at once; 0 counts as 1.
         burst: u32,
     },
 }
 
 impl RatePolicy {
-    /// Decides one request, made `now`, and keeps in `state` what later ones need to know.
+    /// Decides one request, made `now`, and updates `state` for later requests.
     ///
-    /// `now` is time that never goes back, as of [`Clock::monotonic`](crate::Clock::monotonic). A
-    /// state that another kind of policy left behind counts as none, and no wait is longer than this
-    /// policy's own, whatever stands in the state.
+    /// `now` is a time that never goes back, as of [`Clock::monotonic`](crate::Clock::monotonic). A
+    /// state that another kind of policy left behind counts as the default, and no wait is longer
+    /// than this policy's own, whatever the state contains.
     pub fn decide(&self, state: &mut RateState, now: Duration) -> Decision {
         match *self {
             Self::Window {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// The state of one budget between two requests; at first, the default.
+/// The state of one budget between two requests; it begins as the default.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RateState {
     pub(super) phase: Phase,
@@ -10,7 +10,7 @@ pub struct RateState {
 }
 
 impl RateState {
-    /// The moment from which on this state says no more than the default, and may be forgotten.
+    /// The time from which on this state equals the default, and may be forgotten.
     pub fn until(&self) -> Duration {
         self.until
     }
@@ -19,33 +19,33 @@ impl RateState {
 /// The phase that ends at `until`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// Nothing.
+    /// No budget has been used.
     #[default]
     Fresh,
-    /// A window with so many used.
+    /// A window in which this many actions were used.
     Window(u32),
     /// A mute.
     Muted,
-    /// The use of a steady budget, whose burst is whole again then.
+    /// A steady budget that was used, and whose burst is full again at the end.
     Steady,
 }
 
 /// The answer to one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
-    /// Go on.
+    /// The request may proceed.
     Allowed,
-    /// Wait.
+    /// The request has to wait.
     Refused {
         /// The exact time to wait.
         retry_after: Duration,
     },
-    /// Wait; this request was the one too many that began the mute.
+    /// The request has to wait: it was the one too many that began the mute.
     MutedNow {
         /// The exact time to wait.
         retry_after: Duration,
     },
-    /// Wait; a mute is on.
+    /// The request has to wait until a mute ends.
     Muted {
         /// The exact time to wait.
         retry_after: Duration,
@@ -53,7 +53,7 @@ pub enum Decision {
 }
 
 impl Decision {
-    /// How long to wait; `None` when allowed.
+    /// The time to wait; `None` when the request is allowed.
     pub fn retry_after(self) -> Option<Duration> {
         match self {
             Self::Allowed => None,

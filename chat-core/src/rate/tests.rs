@@ -22,7 +22,7 @@ fn policy() -> impl Strategy<Value = RatePolicy> {
     prop_oneof![window, steady]
 }
 
-/// Moments at which something is asked, in order; several may be one.
+/// Times of requests, in order; several may be equal.
 fn moments() -> impl Strategy<Value = Vec<Duration>> {
     vec(
         prop_oneof![3 => Just(0), 2 => 0..4_u32, 1 => 0..50_u32],
@@ -60,8 +60,8 @@ proptest! {
         for now in moments {
             if let Some(wait) = policy.decide(&mut state, now).retry_after() {
                 prop_assert!(wait > Duration::ZERO);
-                // Every whole unit, and the last moment of all; each asked of the same state, so
-                // that a refusal that costs something shows too.
+                // Every whole unit, and the last moment of all. Each request meets the same state,
+                // so that a refusal that costs something is detected too.
                 let mut early = UNIT;
                 while early < wait {
                     let again = policy.decide(&mut state, now + early).retry_after();
@@ -80,7 +80,8 @@ proptest! {
     #[test]
     fn refusals_change_nothing_for_later_requests(policy in policy(), moments in moments()) {
         let (_, decisions) = decide_all(policy, &moments);
-        // The one too many that begins a mute is the rule itself; all others may be left out.
+        // The one request too many that begins a mute is part of the rule; other refused ones may
+        // be left out.
         let costs = |decision: &Decision| {
             matches!(decision, Decision::Allowed | Decision::MutedNow { .. })
         };
@@ -143,7 +144,7 @@ proptest! {
         let now = state.until().saturating_sub(Duration::from_nanos(1));
         prop_assume!(moments.last().is_some_and(|last| *last <= now));
         let (mut kept, mut none) = (state, RateState::default());
-        // More requests than any policy here allows at once tell the two apart.
+        // More requests than any policy here allows at once show whether two states differ.
         let many = |state: &mut RateState| (0..8).map(|_| policy.decide(state, now)).collect::<Vec<_>>();
         prop_assert_ne!(many(&mut kept), many(&mut none));
     }

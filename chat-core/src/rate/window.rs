@@ -11,7 +11,7 @@ pub(super) fn decide(
     state: &mut RateState,
     now: Duration,
 ) -> Decision {
-    // Another policy may have left a longer time behind, or a clock that was put back.
+    // Another policy, or a clock that was put back, may have left a longer time in the state.
     let longest = match state.phase {
         Phase::Muted => mute,
         _ => window,
@@ -96,7 +96,7 @@ mod tests {
             let until = SECOND * 3_610;
             let mut state = RateState { phase, until };
             assert_eq!(ask(&mut state, mute, 10), expected);
-            // It goes by, and doesn't begin anew.
+            // The wait goes on, and doesn't begin anew.
             let wait = ask(&mut state, mute, 13).retry_after().unwrap();
             assert_eq!(wait + SECOND * 3, expected.retry_after().unwrap());
         }

@@ -1,4 +1,4 @@
-//! What every [`Broker`] promises, sentence by sentence.
+//! The conformance cases of a [`Broker`]: one for each sentence of its contract.
 
 use std::{
     sync::Arc,
@@ -16,13 +16,13 @@ use crate::{
     port::{Broker, Delivery, Hint, Topic},
 };
 
-/// Nodes that nobody else talks to.
+/// A group of nodes that is separate from all others.
 #[async_trait]
 pub trait BrokerHarness: Send + Sync {
-    /// A new node, linked to all that this gave before.
+    /// Adds a node, linked to all that this harness returned before.
     async fn node(&self) -> Arc<dyn Broker>;
 
-    /// How many hints a node may leave unread without losing one; at most some thousands.
+    /// The number of hints that a node may leave unread without losing one; at most some thousands.
     fn capacity(&self) -> usize;
 }
 
@@ -43,7 +43,7 @@ suite! { $ broker_conformance: broker, dyn BrokerHarness;
     a_dropped_next_loses_nothing,
 }
 
-/// How long a hint may be on its way.
+/// The maximum time that a hint may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 fn capacity(h: &dyn BrokerHarness) -> u64 {
@@ -78,7 +78,7 @@ async fn next(node: &Arc<dyn Broker>) -> Delivery {
     next.unwrap_or_else(|_| panic!("nothing arrived within {PATIENCE:?}"))
 }
 
-/// A node that publishes, one that listens to `topic`.
+/// A node that publishes, and one that listens to `topic`.
 async fn pair(h: &dyn BrokerHarness, topic: &Topic) -> (Arc<dyn Broker>, Arc<dyn Broker>) {
     let (from, to) = (h.node().await, h.node().await);
     to.subscribe(topic).await.unwrap();
@@ -273,7 +273,7 @@ async fn a_node_that_lags_is_told_and_goes_on(h: &dyn BrokerHarness) {
     for number in 1..=flood {
         publish(&from, &topic, number).await;
     }
-    // The last hints may be among the lost ones, so a later one is repeated until it is there.
+    // The last hints may be lost too, so a later one is repeated until it arrives.
     let (mut expected, mut lagged, mut told) = (1, false, false);
     loop {
         match timeout(PATIENCE / 100, to.next()).await {
@@ -318,7 +318,7 @@ async fn a_dropped_next_loses_nothing(h: &dyn BrokerHarness) {
     let mut found = Vec::new();
     for number in 1..=hints {
         publish(&from, &topic, number).await;
-        // Polled once and dropped, as in a `select!` that another branch wins.
+        // The call is polled once and dropped, as in a `select!` that another branch wins.
         let mut call = to.next();
         if let Poll::Ready(delivery) = call.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             found.push(delivery);

@@ -1,5 +1,5 @@
-//! Random commands, the same ones for [`MemoryStore`] and for another store, must get the same
-//! answers.
+//! A comparison of a store with [`MemoryStore`]: both must give the same answers to random
+//! commands.
 
 use std::{
     fmt::{self, Debug},
@@ -30,22 +30,21 @@ use crate::{
 
 /// Tries `cases` random sequences of up to 60 commands, each on a fresh store.
 ///
-/// Names, client message ids and targets are few, so that duplicates, bad targets and rooms that
-/// don't exist come up all the time; now and then the store is reopened. At the end of a sequence
-/// everything there is to read is compared too. A difference is shrunk to the few commands that
-/// show it.
+/// Names, client message ids and targets are few, so that duplicates, bad targets and missing rooms
+/// are frequent; now and then the store is reopened. At the end of a sequence everything that can
+/// be read is compared too. A difference is shrunk to the few commands that show it.
 ///
-/// [`testing::store`](super::store) shows how it is called.
+/// [`testing::store`](super::store) has an example of a call.
 ///
 /// # Panics
 ///
-/// When an answer differs, with at most 20 lines: the commands, the difference, and the seed with
-/// which [`check_seed`] tries the same commands again.
+/// When an answer differs. The text has at most 20 lines: the commands, the difference, and the
+/// seed with which [`check_seed`] tries the same commands again.
 pub fn check<H: StoreHarness>(cases: u32, fresh: impl AsyncFn() -> H) {
     check_seed(RandomState::new().hash_one(cases), cases, fresh);
 }
 
-/// Tries the sequences that this seed stands for, as [`check`] does.
+/// Tries the sequences of commands that this seed generates, as [`check`] does.
 ///
 /// # Panics
 ///
@@ -94,7 +93,7 @@ pub fn check_seed<H: StoreHarness>(seed: u64, cases: u32, fresh: impl AsyncFn() 
     }
 }
 
-/// At most 20 lines, each short enough to be read.
+/// A report of at most 20 lines, each short enough to be read.
 fn report(seed: u64, cases: u32, commands: &[Command], difference: &str) -> String {
     const COMMANDS: usize = 10;
     let mut lines = vec![format!(
@@ -115,7 +114,7 @@ fn report(seed: u64, cases: u32, commands: &[Command], difference: &str) -> Stri
     lines.join("\n")
 }
 
-/// Shows where the answers part, in at most eight lines.
+/// Fails if the answers differ, and shows the first difference in at most eight lines.
 fn same(expected: &str, found: &str, to: &Command) -> Result<(), TestCaseError> {
     const SHOWN: usize = 3;
     if expected == found {
@@ -151,7 +150,7 @@ enum Command {
     Reopen,
 }
 
-/// One line.
+/// The command in one line.
 impl fmt::Display for Command {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -175,7 +174,7 @@ impl fmt::Display for Command {
     }
 }
 
-/// The answer of a store, as text: text shows all of it, and errors need no equality.
+/// The answer of a store as text, because text shows every field and errors are not comparable.
 async fn answer(store: &dyn Store, command: &Command) -> String {
     fn text(answer: impl Debug) -> String {
         format!("{answer:#?}")
@@ -203,7 +202,7 @@ async fn answer(store: &dyn Store, command: &Command) -> String {
     }
 }
 
-/// Everything that can be read of the few rooms and users that there are.
+/// Everything that can be read about the few rooms and users of the commands.
 async fn read_all(store: &dyn Store) -> String {
     let mut all = String::new();
     for room in ROOMS.map(room_id) {
@@ -227,7 +226,7 @@ async fn read_all(store: &dyn Store) -> String {
 struct Reference {
     store: MemoryStore,
     answer: String,
-    /// How many commands there have been, to give out new ids.
+    /// The number of commands so far, from which new ids are made.
     commands: u128,
 }
 
@@ -276,7 +275,7 @@ impl ReferenceStateMachine for Reference {
         state
     }
 
-    /// The contract speaks of members' receipts only.
+    /// The contract covers receipts of members only.
     fn preconditions(state: &Self, command: &Command) -> bool {
         let Command::Advance(room, user, ..) = command else {
             return true;
@@ -288,7 +287,7 @@ impl ReferenceStateMachine for Reference {
     }
 }
 
-/// The answer of a future that waits for nothing, as those of the store in memory are.
+/// The answer of a future that never waits, as those of the store in memory.
 fn at_once<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(answer) => answer,
@@ -308,7 +307,7 @@ fn user(name: &str) -> UserId {
 }
 
 fn a_room() -> impl Strategy<Value = RoomId> + Clone {
-    // The last one exists less often.
+    // The last room is chosen, and so exists, less often.
     prop_oneof![4 => Just(ROOMS[0]), 4 => Just(ROOMS[1]), 1 => Just(ROOMS[2])].prop_map(room_id)
 }
 
@@ -357,7 +356,7 @@ fn an_edit(target: Seq, text: &str) -> EntryBody {
 /// The room, the author and the body of an entry.
 type Aim = (RoomId, UserId, EntryBody);
 
-/// Chance would seldom hit the author, the room and the number of a message together.
+/// Aims at an existing message, because a random author, room and number seldom match one.
 fn at_a_message(messages: Vec<(RoomId, UserId, Seq)>) -> impl Strategy<Value = Aim> {
     (select(messages), a_text(), 0..3_u8).prop_map(|((room, author, target), text, choice)| {
         let body = match choice {
@@ -389,14 +388,14 @@ fn an_entry(messages: Vec<(RoomId, UserId, Seq)>) -> impl Strategy<Value = NewEn
     })
 }
 
-/// A batch of up to this many; the ids differ from those of all other commands.
+/// The maximum length of a batch, whose ids differ from those of all other commands.
 const BATCH: usize = 8;
 
 fn id_of(command: u128, at: usize) -> MessageId {
     MessageId(Uuid::from_u128(command * BATCH as u128 + at as u128 + 1))
 }
 
-/// The command of this number, where these messages can be edited and deleted.
+/// The command with this number, when these messages can be edited and deleted.
 fn command(number: u128, messages: Vec<(RoomId, UserId, Seq)>) -> BoxedStrategy<Command> {
     let new_room = (a_room(), vec(a_user(), 0..4)).prop_map(move |(id, members)| NewRoom {
         id,

@@ -1,4 +1,4 @@
-//! Real servers, which a machine may have or not.
+//! Real servers that a test needs and that a machine may lack.
 
 use std::{
     collections::BTreeSet,
@@ -11,12 +11,13 @@ static TOLD: Mutex<BTreeSet<&str>> = Mutex::new(BTreeSet::new());
 
 /// The value of an environment variable that names a real server for tests, such as `MONGODB_URI`.
 ///
-/// Without it a test returns, and so passes. That must not go unseen: the first time, a line that
-/// begins with `LEFT OUT` goes to standard error, past the capture of a test's output.
+/// Without the variable it returns `None`; the test then returns, and so passes. To keep that
+/// visible, the first such call writes a line that begins with `LEFT OUT` to standard error, past
+/// the capture of a test's output.
 ///
 /// # Panics
 ///
-/// When it is not set and `CHAT_REQUIRE_SERVICES` is: no test may be left out.
+/// When the variable is not set and `CHAT_REQUIRE_SERVICES` is: then no test may be left out.
 pub fn service(variable: &'static str) -> Option<String> {
     let value = env::var(variable).ok().filter(|value| !value.is_empty());
     if value.is_none() {
@@ -34,14 +35,14 @@ pub fn service(variable: &'static str) -> Option<String> {
                  eval \"$(scripts/services up)\"\n",
                 program()
             );
-            // In one piece, so that no other line gets between.
+            // The line is written in one call, so that no other output gets into it.
             let _ = std::io::stderr().write_all(line.as_bytes());
         }
     }
     value
 }
 
-/// The crate and the file of the tests that run, as cargo names them.
+/// The crate and the file of the running tests, as cargo names them.
 fn program() -> String {
     let package = env::var("CARGO_PKG_NAME").unwrap_or_default();
     let file = env::current_exe().ok();

@@ -1,4 +1,5 @@
-//! The mechanism of the suite: one list of cases becomes a table and a macro that writes the tests.
+//! The mechanism of the suite: a macro turns one list of cases into a table, and into a macro that
+//! writes the tests.
 
 use std::{
     fmt,
@@ -9,12 +10,12 @@ use std::{
     time::Duration,
 };
 
-/// How long a case may take; a backend that never answers fails then.
+/// The maximum time of a case, so that a backend that never answers fails.
 const CASE_TIMEOUT: Duration = Duration::from_mins(1);
 
 type Run<H> = for<'a> fn(&'a H) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
-/// One sentence of a contract, to be tried on a harness `H`.
+/// A case for one sentence of a contract, to be run on a harness `H`.
 pub struct Case<H: ?Sized> {
     pub(crate) name: &'static str,
     pub(crate) run: Run<H>,
@@ -29,17 +30,17 @@ impl<H: ?Sized> Suite<H> {
         self.0.iter().map(|case| case.name)
     }
 
-    /// Runs the case of this name, and gives the text of its panic if it fails.
+    /// Runs the case of this name. If it panics, the text of the panic is the error.
     ///
     /// A case that takes longer than 60 s of tokio's time fails too.
     ///
     /// # Errors
     ///
-    /// What the backend did wrong.
+    /// The fault of the backend.
     ///
     /// # Panics
     ///
-    /// When there is no such case.
+    /// When no case has this name.
     pub async fn run(&self, name: &str, harness: &H) -> Result<(), String> {
         let case = self.0.iter().find(|case| case.name == name);
         let mut run = (case
@@ -74,7 +75,7 @@ impl<H: ?Sized> fmt::Debug for Suite<H> {
     }
 }
 
-/// Runs one test on several threads, so that calls "at once" really are.
+/// Runs one test on several threads, so that concurrent calls really run in parallel.
 #[doc(hidden)]
 pub fn block_on<T>(test: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_multi_thread()
@@ -88,13 +89,13 @@ pub fn block_on<T>(test: impl Future<Output = T>) -> T {
 /// `suite! { $ store_conformance: store, dyn StoreHarness; first_case, second_case }` makes
 ///
 /// - `pub static CASES: Suite<dyn StoreHarness>`, to run a single case by name, and
-/// - `chat_core::store_conformance!(fresh)`, which writes one `#[test]` a case, named
+/// - `chat_core::store_conformance!(fresh)`, which writes one `#[test]` per case, named
 ///   `store_conformance::first_case`; `fresh` is an `async fn() -> impl StoreHarness` beside it, called
 ///   anew for each case.
 ///
 /// A case is a private `async fn first_case(h: &dyn StoreHarness)` that panics when the contract is
 /// broken. Only the table mentions it, so the compiler warns of a case that is not in the list.
-/// The line stands in module `testing::store`; the `$` lets one macro write another. The macro
+/// The line is in module `testing::store`; the `$` lets one macro write another. The macro
 /// can't be called from inside this crate's `src`: call it from `tests/`.
 macro_rules! suite {
     ($d:tt $conformance:ident: $module:ident, $harness:ty; $($case:ident),+ $(,)?) => {

@@ -23,26 +23,27 @@ use crate::{
     files::{FileError, reload::Source as _},
 };
 
-/// What a subcommand about tokens has come to, in one line.
+/// The failure of a subcommand about tokens, in one line.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TokenError {
     /// The keys can't be used.
     #[error(transparent)]
     Keys(#[from] FileError),
-    /// A setting is missing, or the keys can't do what they should.
+    /// A setting is missing, or the keys can't be used for this purpose.
     #[error("{0}")]
     Usage(String),
     /// The token was refused.
     #[error("refused: {0}")]
     Refused(#[from] Refusal),
-    /// Keys can't be written.
+    /// The keys can't be written.
     #[error("keygen: {0}")]
     Write(#[from] io::Error),
 }
 
 impl TokenError {
-    /// What the process should exit with: 1 for a token that is refused and for a failure, 2 for a wrong setting.
+    /// The exit code of the process: 1 for a refused token and for a failure, 2 for a wrong
+    /// setting.
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Refused(_) | Self::Write(_) => 1,
@@ -51,11 +52,11 @@ impl TokenError {
     }
 }
 
-/// A new token for this user, signed with `jwt-key-file`.
+/// Issues a token for this user, signed with `jwt-key-file`.
 ///
 /// # Errors
 ///
-/// A setting that is missing, or a key that can't sign.
+/// A missing setting, or a key that can't sign.
 pub fn issue(
     settings: &Settings,
     user: &UserId,
@@ -91,11 +92,11 @@ pub fn issue(
         .map_err(|error| TokenError::Usage(format!("jwt-key-file: it can't sign: {error}")))
 }
 
-/// Says in one line what a token proves.
+/// Verifies a token, and describes in one line the user, the rank and the end of the login.
 ///
 /// # Errors
 ///
-/// The rule that it breaks, or a setting that is missing.
+/// The rule that the token breaks, or a missing setting.
 pub fn check(settings: &Settings, token: &str) -> Result<String, TokenError> {
     complete(settings)?;
     let jwt = Jwt {
@@ -109,11 +110,12 @@ pub fn check(settings: &Settings, token: &str) -> Result<String, TokenError> {
     Ok(format!("valid: user {user}, rank {rank}, until {until}"))
 }
 
-/// Writes a new key, and for the algorithms that have one its public half, into a folder; names the files.
+/// Writes a new key, and its public half for algorithms that have one, into a folder. Returns the
+/// names of the files.
 ///
 /// # Errors
 ///
-/// A file that can't be written: an existing one stays.
+/// A file that can't be written; existing files are not overwritten.
 pub fn generate(algorithm: Algorithm, folder: &Path) -> Result<String, TokenError> {
     let unwritten = |path: &Path, error| FileError::new("keygen", path, error);
     fs::create_dir_all(folder).map_err(|error| unwritten(folder, error))?;
@@ -127,7 +129,7 @@ pub fn generate(algorithm: Algorithm, folder: &Path) -> Result<String, TokenErro
         Algorithm::Hs256 => {
             let mut secret = [0; 32];
             aws_lc_rs::rand::fill(&mut secret).map_err(failed)?;
-            // As text, so that it can be pasted into the issuer's settings.
+            // The secret is written as text, so that it can be pasted into the issuer's settings.
             let text = BASE64_STANDARD.encode(secret);
             return write("jwt-secret", format!("{text}\n").as_bytes());
         }
@@ -153,14 +155,14 @@ pub fn generate(algorithm: Algorithm, folder: &Path) -> Result<String, TokenErro
     Ok(format!("{private}\n{public}"))
 }
 
-/// Whether all settings are there that say what a token has to say.
+/// Checks that all settings are present that determine the claims of a token.
 fn complete(settings: &Settings) -> Result<(), TokenError> {
     settings.jwt_conflict().map_or(Ok(()), |(setting, why)| {
         Err(TokenError::Usage(format!("{setting}: {why}")))
     })
 }
 
-/// Writes a file that only its owner may read, where there is none.
+/// Writes a new file that only its owner may read. Fails if the file exists.
 fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create_new(true);

@@ -5,24 +5,25 @@ use std::{future, time::Duration};
 use chat_core::{Clock, Principal};
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// The time before the end at which the client is warned; half of what is left, if that is less.
+/// The time before the end at which the client is warned; half of the remaining time, if that is
+/// less.
 const WARN_BEFORE: TimeDelta = TimeDelta::seconds(60);
 
-/// The longest sleep: after it the wall clock is read again, which may have jumped.
+/// The longest sleep. After it the wall clock is read again, because it may have jumped.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
-/// When a login ends, and when its client is to be warned.
+/// The end of a login, and the time of the warning to its client.
 #[derive(Debug, Default)]
 pub(crate) struct Expiry {
     ends: Option<DateTime<Utc>>,
-    /// `None` once the client was warned.
+    /// `None` once the client has been warned.
     warn: Option<DateTime<Utc>>,
 }
 
-/// What is due.
+/// The event that is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Due {
-    /// The login ends at this time.
+    /// The client is to be warned that the login ends at this time.
     Warning(DateTime<Utc>),
     /// The login has ended.
     End,
@@ -40,11 +41,11 @@ impl Expiry {
         self.ends.is_some_and(|ends| ends <= clock.now())
     }
 
-    /// Waits until something is due; for ever when the login has no end.
+    /// Waits until an event is due; forever if the login has no end.
     ///
     /// # Cancel safety
     ///
-    /// A dropped call has lost nothing.
+    /// A dropped call loses no event.
     pub(crate) async fn due(&mut self, clock: &dyn Clock) -> Due {
         let Some(ends) = self.ends else {
             return future::pending().await;
@@ -80,7 +81,7 @@ mod tests {
         }
     }
 
-    /// What is due after each of these steps of the clock, in seconds.
+    /// The events that are due after each of these steps of the clock, in seconds.
     async fn after(expiry: &mut Expiry, clock: &Arc<ManualClock>, steps: &[u64]) -> Vec<Due> {
         let mut due = Vec::new();
         for step in steps {

@@ -1,4 +1,4 @@
-//! Failed logins: how many an address may have.
+//! The limit on failed logins per address.
 
 use std::{
     net::IpAddr,
@@ -9,13 +9,13 @@ use std::{
 use chat_core::rate::{Budgets, RatePolicy};
 use tokio::time::Instant;
 
-/// Five at once, and one more every 12 s.
+/// Five failed logins at once, and one more every 12 s.
 const POLICY: RatePolicy = RatePolicy::Steady {
     interval: Duration::from_secs(12),
     burst: 5,
 };
 
-/// The failed logins of each address.
+/// The budget of failed logins of each address.
 #[derive(Debug)]
 pub(crate) struct Failures {
     budgets: Mutex<Budgets<IpAddr>>,
@@ -32,7 +32,7 @@ impl Default for Failures {
 }
 
 impl Failures {
-    /// How long an address has to wait after too many failed logins; `None` while it may try.
+    /// The time that an address has to wait after too many failed logins; `None` while it may try.
     pub(crate) fn wait(&self, address: IpAddr) -> Option<Duration> {
         let budgets = self.budgets();
         let decision = budgets.peek(&address, &POLICY, self.since.elapsed());

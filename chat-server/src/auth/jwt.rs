@@ -1,7 +1,8 @@
 //! JSON Web Tokens as logins, by the rules of RFC 8725.
 //!
-//! The library checks the signature and the claims `aud` and `iss`. This file checks times, by the engine's
-//! clock, and what the library accepts and we don't: extra headers, invalid user names, times out of range.
+//! The library checks the signature and the claims `aud` and `iss`. This file checks the times, by
+//! the engine's clock, and refuses what the library accepts and this server doesn't: extra headers,
+//! invalid user names, times out of range.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,29 +22,29 @@ use crate::config::Algorithm;
 #[cfg(test)]
 mod tests;
 
-/// The longest token, in bytes.
+/// The maximum length of a token, in bytes.
 const LONGEST: usize = 4 << 10;
 
-/// How far the clocks of the issuer and of this server may be apart, in seconds.
+/// The accepted difference between the clocks of the issuer and of this server, in seconds.
 const LEEWAY: i64 = 5;
 
 /// The first time that is refused: larger integers are not exact in JSON (RFC 8259, 6).
 const TIMES: u64 = 1 << 53;
 
-/// What the claims of a token are checked against.
+/// The expected claims and limits of a token.
 #[derive(Debug, Clone)]
 pub(crate) struct Rules {
-    /// The claim `aud`, or one of them.
+    /// The claim `aud`, or one of its values.
     pub(crate) audience: String,
     /// The claim `iss`.
     pub(crate) issuer: String,
-    /// The longest life of a token.
+    /// The maximum lifetime of a token.
     pub(crate) max_lifetime: Duration,
-    /// Whether `chat_rank` is believed.
+    /// Whether the claim `chat_rank` is accepted.
     pub(crate) ranks: bool,
 }
 
-/// Tokens signed by keys that this server knows.
+/// The login by tokens that are signed with keys known to this server.
 #[derive(Debug)]
 pub(crate) struct Jwt {
     pub(crate) keys: Arc<ArcSwap<KeySet>>,
@@ -51,7 +52,7 @@ pub(crate) struct Jwt {
     pub(crate) clock: Arc<dyn Clock>,
 }
 
-/// The claims of a token. A token with a claim twice is refused.
+/// The claims of a token. A token that repeats a claim is refused.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Claims {
     pub(crate) iss: String,
@@ -81,10 +82,10 @@ pub(crate) enum Audience {
 /// The rule that a token breaks.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
-    /// It is no token at all.
+    /// The text doesn't have the form of a token.
     #[error("form: a token has three parts, separated by dots, and at most {LONGEST} bytes")]
     Form,
-    /// The header can't be read, or asks for something that is not done here.
+    /// The header can't be read, or requires a feature that is not supported.
     #[error("header: {0}")]
     Header(String),
     /// No key has this `kid`.
@@ -93,7 +94,7 @@ pub enum Refusal {
     /// The algorithm is not that of the key.
     #[error("alg: the key is for {0}")]
     Algorithm(&'static str),
-    /// The key has not made the signature.
+    /// The signature was not made with the key.
     #[error("signature: this key has not signed the token")]
     Signature,
     /// A claim is missing or invalid.
@@ -102,15 +103,15 @@ pub enum Refusal {
     /// The token is not valid yet.
     #[error("{claim}: the token is not valid for another {seconds} s")]
     Early {
-        /// The claim that says so.
+        /// The claim that sets the start.
         claim: &'static str,
-        /// How far.
+        /// The time until the token is valid, in seconds.
         seconds: i64,
     },
-    /// The token is valid for too long.
+    /// The token's lifetime is too long.
     #[error("exp: the token lives longer than jwt-max-lifetime, {0:?}")]
     TooLong(Duration),
-    /// The token has ended.
+    /// The token has expired.
     #[error("exp: the token ended {0} s ago")]
     Expired(i64),
 }
@@ -130,7 +131,7 @@ impl Authenticator for Jwt {
 }
 
 impl Jwt {
-    /// The user that a token proves to be.
+    /// Verifies a token, and returns the user that it identifies.
     ///
     /// # Errors
     ///
@@ -150,7 +151,7 @@ impl Jwt {
         self.principal(&claims)
     }
 
-    /// The claims, once the signature, `aud` and `iss` are right.
+    /// Decodes the claims, after checking the signature, `aud` and `iss`.
     fn claims(&self, token: &str, key: &Key) -> Result<Claims, Refusal> {
         let mut validation = Validation::new(key.algorithm.into());
         validation.leeway = 0;
@@ -171,7 +172,7 @@ impl Jwt {
         Err(refusal)
     }
 
-    /// Checks what the claims say of time and of the user.
+    /// Checks the times and the user in the claims.
     fn principal(&self, claims: &Claims) -> Result<Principal, Refusal> {
         let now = self.clock.now().timestamp();
         let expires = time("exp", claims.exp)?;
@@ -255,8 +256,8 @@ fn time(claim: &str, seconds: u64) -> Result<DateTime<Utc>, Refusal> {
     at.ok_or_else(|| Refusal::Claim(format!("{claim}: it is no time")))
 }
 
-/// The scopes that the claim `scope` (RFC 8693, 4.2) names; a claim that names none of ours restricts
-/// nothing, because identity providers put scopes of their own there.
+/// The scopes that the claim `scope` (RFC 8693, 4.2) names. A claim without any of our scopes
+/// restricts nothing, because identity providers put scopes of their own there.
 fn scopes(claim: &str) -> Scopes {
     let ours: Vec<_> = claim
         .split(' ')
@@ -285,7 +286,7 @@ impl From<Algorithm> for jsonwebtoken::Algorithm {
 }
 
 impl Algorithm {
-    /// The algorithm of a key in a set, if it is one of ours.
+    /// The algorithm of a key in a set, if this server supports it.
     pub(super) fn of_key(algorithm: jsonwebtoken::jwk::KeyAlgorithm) -> Option<Self> {
         use jsonwebtoken::jwk::KeyAlgorithm;
         match algorithm {

@@ -1,4 +1,4 @@
-//! The keys that tokens are verified with, and where they come from.
+//! The keys that tokens are verified with, and their sources.
 
 use std::{
     fmt::Display,
@@ -18,35 +18,36 @@ use crate::{
     files::{FileError, read, reload},
 };
 
-/// The fewest bytes of an HMAC secret: the length of the hash (RFC 7518, 3.2).
+/// The minimum length of an HMAC secret in bytes: the length of the hash (RFC 7518, 3.2).
 const SECRET_BYTES: usize = 32;
 
-/// The fewest bits of an RSA key (RFC 7518, 3.3).
+/// The minimum length of an RSA key in bits (RFC 7518, 3.3).
 const RSA_BITS: usize = 2_048;
 
-/// The smallest public exponent of an RSA key (NIST SP 800-56B).
+/// The minimum public exponent of an RSA key (NIST SP 800-56B).
 const RSA_EXPONENT: u64 = 65_537;
 
-/// The most keys in a set.
+/// The maximum number of keys in a set.
 const KEYS: usize = 64;
 
-/// The place that keys are read from.
+/// The source of the keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// A file with one key, which has no `kid`: a secret, or a key as PEM.
+    /// A file with one key, which has no `kid`: a secret, or a key in the PEM format.
     Key(PathBuf, Algorithm),
     /// A file with a set of keys (RFC 7517, 5).
     Set(PathBuf),
 }
 
-/// A key, which is for one algorithm.
+/// A key for one algorithm.
 #[derive(Debug)]
 pub(crate) struct Key {
     pub(crate) algorithm: Algorithm,
     kid: Option<String>,
-    /// A secret is tried as raw bytes and, if it is also valid base64, as the decoded bytes: up to two.
+    /// A secret is tried as raw bytes and, if it is also valid base64, as the decoded bytes: up to
+    /// two keys.
     pub(crate) verifying: Vec<DecodingKey>,
-    /// Set when the key can sign.
+    /// Present if the key can sign.
     pub(crate) signing: Option<Signing>,
 }
 
@@ -59,7 +60,8 @@ impl std::fmt::Debug for Signing {
     }
 }
 
-/// All keys of a server. A token names one by its `kid`, or there is only one.
+/// All keys of a server. A token names one by its `kid`; it may leave the `kid` out if there is
+/// only one key.
 #[derive(Debug)]
 pub(crate) struct KeySet(Vec<Key>);
 
@@ -69,7 +71,7 @@ struct Jwks {
 }
 
 impl Source {
-    /// The setting that names it.
+    /// The setting that names the file.
     fn setting(&self) -> &'static str {
         match self {
             Self::Key(..) => "jwt-key-file",
@@ -77,7 +79,7 @@ impl Source {
         }
     }
 
-    /// The file.
+    /// The path of the file.
     fn path(&self) -> &Path {
         match self {
             Self::Key(path, _) | Self::Set(path) => path,
@@ -107,7 +109,7 @@ impl reload::Source for Source {
 }
 
 impl KeySet {
-    /// The key whose `kid` is equal. A token without a `kid` fits only if there is exactly one key.
+    /// The key with this `kid`. A token without a `kid` fits only if there is exactly one key.
     pub(crate) fn find(&self, kid: Option<&str>) -> Option<&Key> {
         match (kid, &*self.0) {
             (None, [only]) => Some(only),
@@ -161,7 +163,7 @@ fn from_secret(secret: &Secret) -> Result<(Vec<DecodingKey>, Option<Signing>), S
     Ok((verifying, Some(Signing(signing))))
 }
 
-/// A public key verifies; a private key also signs.
+/// Reads a key in the PEM format. A public key verifies; a private key also signs.
 fn from_pem(
     bytes: &[u8],
     algorithm: Algorithm,
@@ -225,7 +227,7 @@ fn from_set(bytes: &[u8]) -> Result<Vec<Key>, String> {
     Ok(found)
 }
 
-/// Whether a key is strong enough.
+/// Checks that a key is strong enough.
 fn check(jwk: &Jwk) -> Result<(), String> {
     let decode = |part: &str| -> Result<Vec<u8>, String> {
         let key = DecodingKey::from_ed_components(part).map_err(text)?;

@@ -1,4 +1,5 @@
-//! Logins that prove who somebody is: signed tokens, the keys behind them, and the end of a login.
+//! Logins that prove the identity of a user: signed tokens, the keys behind them, and the end of a
+//! login.
 
 pub mod command;
 pub(crate) mod expiry;
@@ -33,7 +34,7 @@ pub(crate) fn login_by_token(
     Ok((Jwt { keys, rules, clock }, Arc::new(reloading)))
 }
 
-/// The place of the keys. The settings name exactly one.
+/// The source of the keys. The settings name exactly one.
 fn source(settings: &Settings) -> Source {
     match (&settings.jwt_keys_file, &settings.jwt_key_file) {
         (Some(set), _) => Source::Set(set.clone()),

@@ -1,4 +1,4 @@
-//! Files that settings name: who may read them, what is wrong with them, and how they are read again.
+//! Files that the settings name: how they are read once and again, and the errors of reading them.
 
 pub(crate) mod read;
 pub(crate) mod reload;

@@ -1,4 +1,4 @@
-//! Reads files whole: those that hold secrets only when nobody else can read them.
+//! Reads complete files; refuses a file of secrets that other users can read.
 
 use std::{
     fs::{File, Metadata},
@@ -9,14 +9,15 @@ use std::{
 
 use chat_core::port::Secret;
 
-/// The largest file of keys or certificates, in bytes.
+/// The maximum size of a file of keys or certificates, in bytes.
 const LARGEST: u64 = 256 << 10;
 
-/// Reads a file that only its owner may read, and that belongs to us or to root.
+/// Reads a file of secrets, which must belong to this process's user or to root and be readable by
+/// its owner only.
 ///
 /// # Errors
 ///
-/// What is wrong with the file, and what to do.
+/// The fault of the file, and the remedy.
 pub(crate) fn secret(path: &Path) -> io::Result<Secret> {
     #[cfg(unix)]
     let bytes = read(path, private)?;
@@ -25,17 +26,17 @@ pub(crate) fn secret(path: &Path) -> io::Result<Secret> {
     Ok(Secret::from(bytes))
 }
 
-/// Reads a file that anybody may read.
+/// Reads a file that any user may read.
 ///
 /// # Errors
 ///
-/// What is wrong with the file.
+/// The fault of the file.
 pub(crate) fn public(path: &Path) -> io::Result<Vec<u8>> {
     read(path, |_| Ok(()))
 }
 
 fn read(path: &Path, allowed: fn(&Metadata) -> io::Result<()>) -> io::Result<Vec<u8>> {
-    // Everything is asked of the open file: a name could mean another one by then.
+    // All checks use the open file, because its name could denote another file by then.
     let mut file = File::open(path)?;
     let metadata = file.metadata()?;
     if !metadata.is_file() {

@@ -1,4 +1,5 @@
-//! Files that are read again while the server runs: when the process gets SIGHUP, and when they change.
+//! Files that are read again while the server runs: when the process gets SIGHUP, and when the
+//! files change.
 
 use std::{
     fmt::Debug,
@@ -15,7 +16,7 @@ use chat_core::metrics::Counter;
 
 use super::FileError;
 
-/// How often the files are looked at.
+/// The interval at which the files are checked for changes.
 const LOOK: Duration = Duration::from_secs(10);
 
 /// One or more files that are read together.
@@ -33,7 +34,7 @@ pub(crate) trait Source: Debug {
     ///
     /// # Errors
     ///
-    /// The first file that can't be used, and why.
+    /// The first file that can't be used, and the reason.
     fn read(&self) -> Result<Self::Value, FileError>;
 }
 
@@ -44,7 +45,7 @@ pub(crate) type InUse<S> = Arc<ArcSwap<<S as Source>::Value>>;
 #[derive(Debug)]
 pub(crate) struct Reloading<S: Source> {
     source: S,
-    /// Weak, so that the files are followed only while the value is in use.
+    /// Weak, so that the files are watched only while the value is in use.
     value: Weak<ArcSwap<S::Value>>,
     /// The versions of the files that were read first.
     first: Vec<Version>,
@@ -52,10 +53,12 @@ pub(crate) struct Reloading<S: Source> {
     pub(crate) failures: Counter,
 }
 
-/// What tells one version of a file from another; `None` for a file that can't be looked at.
+/// The properties that differ between versions of a file; `None` for a file whose metadata can't be
+/// read.
 type Version = Option<(SystemTime, u64, Inode)>;
 
-/// The number of the file, and when it or its permissions were changed; nothing where the system has none.
+/// The inode number, and the time when the file or its permissions changed; zeros on systems that
+/// have none.
 type Inode = (u64, i64, i64);
 
 impl<S: Source> Reloading<S> {
@@ -63,9 +66,10 @@ impl<S: Source> Reloading<S> {
     ///
     /// # Errors
     ///
-    /// The first file that can't be used, and why.
+    /// The first file that can't be used, and the reason.
     pub(crate) fn open(source: S) -> Result<(InUse<S>, Self), FileError> {
-        // Before they are read, so that a change in between is not missed.
+        // The versions are noted before the files are read, so that a change in between is not
+        // missed.
         let first = versions(&source);
         let value = Arc::new(ArcSwap::from_pointee(source.read()?));
         let reloading = Self {
@@ -78,12 +82,13 @@ impl<S: Source> Reloading<S> {
         Ok((value, reloading))
     }
 
-    /// Whether the last attempt to read the files again failed, so that the value before is still in use.
+    /// Whether the last attempt to read the files again failed, so that the previous value is still
+    /// in use.
     pub(crate) fn is_failing(&self) -> bool {
         self.failing.load(Ordering::Relaxed)
     }
 
-    /// Follows the files until nobody uses the value any more.
+    /// Watches the files until the value is no longer in use.
     pub(crate) async fn follow(&self) {
         let mut hangup = Hangup::new();
         let mut seen = self.first.clone();
@@ -97,7 +102,7 @@ impl<S: Source> Reloading<S> {
         }
     }
 
-    /// Reads the files; one that can't be used leaves the value as it is.
+    /// Reads the files. If one can't be used, the value stays as it is.
     fn read(&self) {
         let Some(value) = self.value.upgrade() else {
             return;
@@ -133,7 +138,7 @@ fn version(file: &Path) -> Version {
     Some((metadata.modified().ok()?, metadata.len(), inode))
 }
 
-/// The signal that asks a server to read its files again. On systems without SIGHUP it never comes.
+/// The signal on which a server reads its files again. It never arrives on systems without SIGHUP.
 struct Hangup(#[cfg(unix)] Option<tokio::signal::unix::Signal>);
 
 #[cfg(unix)]

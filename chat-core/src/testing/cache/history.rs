@@ -48,7 +48,7 @@ impl TestRoom {
         })
     }
 
-    /// Messages with these numbers, each of which says its own.
+    /// Messages with these numbers; the text of each contains its number.
     fn messages(&self, seqs: impl IntoIterator<Item = u64>) -> Vec<Arc<Entry>> {
         let message = |seq: u64| self.entry(seq, EntryBody::message(seq.to_string()));
         seqs.into_iter().map(message).collect()
@@ -74,7 +74,7 @@ impl TestRoom {
         extended.await.unwrap();
     }
 
-    /// The answer to a reader that has read in the store that the log ends at `seq`.
+    /// The answer to a reader that has read from the store that the log ends at `seq`.
     async fn at(&self, seq: u64, range: RangeInclusive<u64>) -> Option<Vec<Arc<Entry>>> {
         let (epoch, seq) = (self.epoch, Seq(seq));
         let range = Seq(*range.start())..=Seq(*range.end());
@@ -82,7 +82,7 @@ impl TestRoom {
         window.await.unwrap()
     }
 
-    /// Fails unless it holds these entries, and not the one before them.
+    /// Fails unless the window holds these entries, and not the one before them.
     async fn assert_holds(&self, entries: &[Arc<Entry>], rule: &str) {
         let (first, last) = (entries[0].seq.0, entries[entries.len() - 1].seq.0);
         let found = self.at(last, first..=last).await;
@@ -195,7 +195,7 @@ pub(super) async fn filling_from_further_back_changes_nothing(h: &dyn CacheHarne
 pub(super) async fn filling_from_there_or_further_on_replaces_the_window(h: &dyn CacheHarness) {
     let room = TestRoom::new(h, "garden").await;
     room.fill(&room.messages(1..=9)).await;
-    // Read later, so what it says may be newer.
+    // The entries are read later, so their content may be newer.
     let mut newer = room.messages(4..=9);
     newer[0] = room.entry(4, EntryBody::Deleted);
     room.fill(&newer).await;
@@ -330,7 +330,7 @@ pub(super) async fn a_window_has_no_hole_however_many_write_at_once(h: &dyn Cach
     for seq in 2..=last {
         let room = TestRoom::new(h, "garden").await;
         calls.spawn(async move {
-            // Each entry is given several times, and late ones come after those that follow.
+            // Each entry is added several times, and some late ones come after their successors.
             for seq in [seq, 2 + (seq * 7) % (last - 1), seq] {
                 room.extend(&room.messages([seq])).await;
                 if seq % 10 == 0 {

@@ -1,4 +1,4 @@
-//! What every [`Cache`](crate::port::Cache) promises, sentence by sentence.
+//! The conformance cases of a [`Cache`](crate::port::Cache): one for each sentence of its contract.
 
 #![allow(
     clippy::wildcard_imports,

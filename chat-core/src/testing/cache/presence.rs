@@ -48,7 +48,7 @@ async fn last_seen(cache: &Arc<dyn Cache>, name: &str) -> DateTime<Utc> {
     presence.last_seen.expect("last_seen is set")
 }
 
-/// The cache's own wall clock, as it stamps a user who comes and goes.
+/// The cache's own wall clock, read from the last-seen time of a user who comes and goes.
 async fn wall_clock(cache: &Arc<dyn Cache>) -> DateTime<Utc> {
     touch(cache, "clock", 1, LONG).await;
     release(cache, "clock", 1).await;

@@ -1,4 +1,4 @@
-//! Budgets: how many requests are allowed, and when the next one is.
+//! Budgets: the number of allowed requests, and the time of the next one.
 
 use super::common::*;
 use crate::{
@@ -6,13 +6,13 @@ use crate::{
     rate::{Decision, RatePolicy},
 };
 
-/// Three, and then a mute that is shorter than the window.
+/// Three requests, and then a mute that is shorter than the window.
 const WINDOW: RatePolicy = RatePolicy::Window {
     limit: 3,
     window: Duration::from_mins(10),
     mute: Duration::from_secs(2),
 };
-/// Three at once, and one each two seconds.
+/// Three requests at once, and one more every two seconds.
 const STEADY: RatePolicy = RatePolicy::Steady {
     interval: Duration::from_secs(2),
     burst: 3,
@@ -30,7 +30,7 @@ async fn send(cache: &Arc<dyn Cache>, name: &str, policy: &RatePolicy) -> Decisi
     cache.acquire(&key, policy).await.unwrap()
 }
 
-/// Uses up three units, and gives the `retry_after` of the next request.
+/// Uses up three units, and returns the `retry_after` of the next request.
 async fn exhaust(cache: &Arc<dyn Cache>, name: &str, policy: &RatePolicy) -> Duration {
     for number in 1..=3 {
         let decision = send(cache, name, policy).await;

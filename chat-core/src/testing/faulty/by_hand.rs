@@ -1,5 +1,5 @@
-//! The two ports that the table can't carry out: [`Broker::next`], which has no error, and
-//! [`Transport`], which doesn't wait.
+//! The two methods that the table of ports can't express: [`Broker::next`], which returns no error,
+//! and those of [`Transport`], which don't wait.
 
 use std::{convert::Infallible, sync::atomic::Ordering, time::Duration};
 
@@ -17,11 +17,11 @@ use crate::{
 };
 
 impl<T: Broker, H: Hooks> Faulty<T, H> {
-    /// [`Broker::next`], which a node waits in nearly all the time: so a call meets what the script
-    /// comes to say while it waits.
+    /// [`Broker::next`], in which a node waits nearly all the time. Therefore a waiting call also
+    /// follows changes of the script.
     ///
-    /// Refused is [`Delivery::Away`] once a second, a lost answer is a hint that is lost without a
-    /// word; after both comes [`Delivery::Lagged`].
+    /// [`Fault::Refuse`] gives [`Delivery::Away`] once a second, and [`Fault::LoseAnswer`] loses a
+    /// hint silently; after both comes [`Delivery::Lagged`].
     pub(super) async fn hear(&self) -> Delivery {
         const SECOND: Duration = Duration::from_secs(1);
         let mut fault = self.script.take(Method::NEXT);

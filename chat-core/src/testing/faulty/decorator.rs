@@ -1,13 +1,13 @@
-//! A backend in front of another one, with a script that can make each call fail.
+//! A decorator that makes the calls of a backend fail according to a script.
 
 use std::sync::{Arc, atomic::AtomicBool};
 
 use super::script::Script;
 
-/// A store, cache, broker, moderator or transport in front of the one that does the work, `inner`: a
-/// script says what happens to each call, counts them, and lets a test wait for one.
+/// A store, cache, broker, moderator or transport in front of the one that does the work, `inner`.
+/// A script decides on each call, counts the calls, and lets a test wait for one.
 ///
-/// It is whatever its `inner` is. Clones share the script and the hooks.
+/// It implements the same port as `inner`. Clones share the script and the hooks.
 ///
 /// ```
 /// use chat_core::{
@@ -32,9 +32,9 @@ use super::script::Script;
 /// ```
 #[derive(Debug, Default)]
 pub struct Faulty<T, H = ()> {
-    /// The backend that does the work. The script doesn't see what is called here.
+    /// The backend that does the work. The script doesn't affect or count calls made here.
     pub inner: T,
-    /// The fates of calls.
+    /// The script that decides on each call.
     pub script: Script,
     /// The hooks that alter calls which the script lets pass.
     pub hooks: Arc<H>,
@@ -43,7 +43,7 @@ pub struct Faulty<T, H = ()> {
 }
 
 impl<T> Faulty<T> {
-    /// Puts a script in front of `inner`; at first every call passes.
+    /// Puts a new script, which lets every call pass, in front of `inner`.
     pub fn new(inner: T) -> Self {
         Self::scripted(inner, &Script::default())
     }
@@ -58,7 +58,7 @@ impl<T> Faulty<T> {
         }
     }
 
-    /// Lets calls that the script lets pass go through these hooks.
+    /// Sends the calls that the script lets pass through these hooks.
     #[must_use]
     pub fn hooked<H>(self, hooks: Arc<H>) -> Faulty<T, H> {
         Faulty {

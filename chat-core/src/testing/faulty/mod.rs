@@ -1,4 +1,4 @@
-//! Backends that fail as a test's script says.
+//! Backends that fail according to a test's script.
 
 mod by_hand;
 mod decorator;

@@ -1,5 +1,5 @@
-//! The one table of the ports and their methods: a method that is added to a port gets a line here,
-//! or the crate doesn't compile.
+//! The one table of the ports and their methods. Without a line here for each method of a port the
+//! crate doesn't compile.
 
 use std::{fmt, ops::RangeInclusive, sync::Arc, time::Duration};
 
@@ -34,10 +34,11 @@ macro_rules! ports {
             }
         }
 
-        /// What a test puts between a [`Faulty`] and the backend behind it, to alter what goes in or
-        /// comes out.
+        /// Hooks that a test puts between a [`Faulty`] and the backend behind it, to alter
+        /// arguments and results.
         ///
-        /// Each method passes its call on to the backend; a test writes those that it alters.
+        /// By default each method passes its call on to the backend; a test implements those that
+        /// it alters.
         #[async_trait]
         pub trait Hooks: fmt::Debug + Send + Sync + 'static {
             $($(

@@ -1,4 +1,4 @@
-//! The script of a [`Faulty`](super::Faulty): what happens to each call, and how many there were.
+//! The script of a [`Faulty`](super::Faulty): the fault of each call, and the number of calls.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -22,7 +22,7 @@ impl Method {
     pub const CLOSE: Self = Self("close");
 }
 
-/// One method, where several can be named.
+/// Allows one method where several can be named.
 impl IntoIterator for Method {
     type Item = Self;
     type IntoIter = iter::Once<Self>;
@@ -32,25 +32,25 @@ impl IntoIterator for Method {
     }
 }
 
-/// The fate of one call.
+/// The outcome of one call.
 ///
-/// Waiting uses tokio's time, so a test with paused time loses none. A call that returns
-/// without waiting, as those of a [`Transport`](crate::Transport) do, passes where another
-/// one would wait.
+/// Waiting uses tokio's time, so it costs no real time in a test with paused time. A call that
+/// returns without waiting, as those of a [`Transport`](crate::Transport) do, passes where any
+/// other call would wait.
 #[derive(Debug, Clone)]
 pub enum Fault {
     /// The call is carried out.
     Pass,
     /// Nothing is carried out, and the call fails with this error.
     Refuse(BackendErrorKind, Retry),
-    /// The call is carried out, and fails as one whose answer never came: with
+    /// The call is carried out, and fails as if its answer had been lost: with
     /// [`BackendErrorKind::Timeout`] and [`Retry::IfIdempotent`].
     LoseAnswer,
     /// Nothing is carried out, and the call never ends.
     Hang,
     /// Nothing is carried out, and the call panics.
     Panic,
-    /// The call is carried out, and yields to other tasks this many times before and after.
+    /// The call is carried out, and yields to other tasks this many times before and after it.
     Yield(u8, u8),
     /// The other fault happens after this time.
     After(Duration, Box<Self>),
@@ -62,19 +62,19 @@ impl Fault {
     /// The backend is away: nothing is carried out, and the call may be repeated.
     pub const AWAY: Self = Self::Refuse(BackendErrorKind::Unavailable, Retry::Safe);
 
-    /// The same, after this time.
+    /// The same fault after this time.
     #[must_use]
     pub fn after(self, time: Duration) -> Self {
         Self::After(time, Box::new(self))
     }
 
-    /// The same, once the gate is open.
+    /// The same fault once the gate is open.
     #[must_use]
     pub fn behind(self, gate: &Gate) -> Self {
         Self::Behind(gate.clone(), Box::new(self))
     }
 
-    /// What it comes to without waiting.
+    /// The fault that remains without waiting.
     pub(super) fn at_once(self) -> Self {
         match self {
             Self::After(_, then) | Self::Behind(_, then) => then.at_once(),
@@ -83,7 +83,7 @@ impl Fault {
     }
 }
 
-/// One fault, where several can be given.
+/// Allows one fault where several can be given.
 impl IntoIterator for Fault {
     type Item = Self;
     type IntoIter = iter::Once<Self>;
@@ -98,18 +98,19 @@ impl IntoIterator for Fault {
 pub struct Gate(Arc<watch::Sender<bool>>);
 
 impl Gate {
-    /// Lets all calls pass that wait here, and those that come later.
+    /// Lets all waiting calls pass, and all later ones.
     pub fn open(&self) {
         self.0.send_replace(true);
     }
 
     pub(super) async fn opened(&self) {
-        // An error would mean that there is no sender, and this is one.
+        // An error would mean that the sender is gone, but `self` holds it.
         self.0.subscribe().wait_for(|open| *open).await.ok();
     }
 }
 
-/// Decides on each call of the backends that share it, and counts them; clones are the same script.
+/// Decides on each call of the backends that share it, and counts the calls. Clones share one
+/// state.
 ///
 /// At first every call passes.
 #[derive(Debug, Clone, Default)]
@@ -130,8 +131,8 @@ struct Plan {
 }
 
 impl Script {
-    /// The next calls of each of these methods meet these faults, one each, before those that
-    /// [`always`](Self::always) sets.
+    /// The next calls of each of these methods meet these faults, one per call, before the faults
+    /// that [`always`](Self::always) sets.
     pub fn next(
         &self,
         methods: impl IntoIterator<Item = Method>,
@@ -141,7 +142,7 @@ impl Script {
         self.change(methods, |plan| plan.next.extend(faults.iter().cloned()));
     }
 
-    /// Every call of each of these methods meets these faults from now on, in turn and over again.
+    /// From now on every call of each of these methods meets these faults, in turn and repeatedly.
     pub fn always(
         &self,
         methods: impl IntoIterator<Item = Method>,
@@ -151,7 +152,7 @@ impl Script {
         self.change(methods, |plan| plan.always.clone_from(&faults));
     }
 
-    /// Every call passes from now on; a call that waits already goes on waiting.
+    /// From now on every call passes; a call that is waiting already goes on waiting.
     pub fn pass(&self) {
         let forget = |plan: &mut Plan| {
             plan.next.clear();
@@ -161,12 +162,12 @@ impl Script {
         self.0.changed.send_replace(());
     }
 
-    /// How many calls of this method there have been, whatever happened to them.
+    /// The number of calls of this method so far, whatever their outcome.
     pub fn calls(&self, method: Method) -> usize {
         self.methods().get(&method).map_or(0, |plan| plan.calls)
     }
 
-    /// Waits until there have been `calls` calls of this method, whatever happens to them.
+    /// Waits until this method has been called `calls` times, whatever the outcome.
     pub async fn called(&self, method: Method, calls: usize) {
         let mut called = self.0.called.subscribe();
         called.wait_for(|()| self.calls(method) >= calls).await.ok();
@@ -182,7 +183,7 @@ impl Script {
         self.0.changed.send_replace(());
     }
 
-    /// Waits until the script changes from what it is now.
+    /// Waits until the script changes from its current state.
     pub(super) fn changed(&self) -> impl Future<Output = ()> + Send + use<> {
         let mut changed = self.0.changed.subscribe();
         async move {
@@ -197,7 +198,7 @@ impl Script {
         self.again(method)
     }
 
-    /// Takes another fault for a call that has been counted.
+    /// Takes a further fault for a call that has been counted already.
     pub(super) fn again(&self, method: Method) -> Fault {
         let mut plans = self.methods();
         let plan = plans.entry(method).or_default();
@@ -208,7 +209,7 @@ impl Script {
         })
     }
 
-    /// Carries out a call as the script says; `failed` makes an answer of an error.
+    /// Carries out a call according to the script; `failed` converts an error to an answer.
     pub(super) async fn run<A>(
         &self,
         method: Method,

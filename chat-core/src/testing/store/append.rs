@@ -1,4 +1,4 @@
-//! Numbers, batches and refusals.
+//! Appending: numbers, batches and refusals.
 
 use tokio::task::yield_now;
 
@@ -30,7 +30,7 @@ pub(super) async fn numbers_have_no_gap_under_many_callers_at_once(h: &dyn Store
         async move {
             let mut answered = Vec::new();
             for round in 0..5 {
-                // Every caller has entries for both rooms, and some that are refused.
+                // Every caller has entries for both rooms, and some entries that are refused.
                 let body = || text(&format!("{caller} in {round}"));
                 let batch = vec![
                     entry(&one.id, "alice", body()),
@@ -297,7 +297,7 @@ pub(super) async fn a_reader_never_sees_a_hole(h: &dyn StoreHarness) {
         let room = room.clone();
         async move {
             for _ in 0..15 {
-                // Takes turns, also with a store that never waits.
+                // The tasks take turns, also with a store that never waits.
                 yield_now().await;
                 if n < 4 {
                     room.fill(2).await;
@@ -327,7 +327,7 @@ pub(super) async fn a_dropped_append_leaves_all_or_nothing(h: &dyn StoreHarness)
     for round in 0..20 {
         let new = entry(&room.id, "alice", edit(1, &format!("edit {round}")));
         let append = room.store.append(vec![new.clone()]);
-        // Polls once or a little longer, then drops the future.
+        // The future is polled for at most 150 µs, and then dropped.
         let patience = Duration::from_micros(50 * (round % 4));
         drop(tokio::time::timeout(patience, append).await);
         sent.push(new);

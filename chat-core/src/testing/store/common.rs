@@ -1,4 +1,4 @@
-//! What the cases of a store share: the harness, short names for values, and a room to try.
+//! Items that the cases of a store share: the harness, short names for values, and a test room.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 pub(super) use std::{sync::Arc, time::Duration};
@@ -15,25 +15,25 @@ pub(super) use crate::{
     port::{AppendError, Appended, Change, Outcome, Store},
 };
 
-/// A store to be tested, empty at first; each case gets a harness of its own.
+/// The harness of a store, which is empty at first. Each case gets its own.
 #[async_trait]
 pub trait StoreHarness: Send + Sync + 'static {
-    /// The store.
+    /// The store under test.
     fn store(&self) -> Arc<dyn Store>;
 
-    /// Closes the store and opens it again, as a restart of the program does; `store` gives the
-    /// new one from then on. False for a store that lives and dies with its process: what must
-    /// outlive a restart isn't tried then.
+    /// Closes the store and opens it again, as a restart of the program does; from then on `store`
+    /// returns the new one. Returns false for a store that doesn't outlive its process; the cases
+    /// about restarts are skipped then.
     ///
-    /// The caller has dropped what [`store`](Self::store) gave before.
+    /// The caller has dropped every store that [`store`](Self::store) returned before.
     async fn reopen(&self) -> bool;
 
-    /// Leaves the store as a crash of the program does and opens what is left: nothing is closed or
-    /// written first, also while calls are under way; `store` gives the new one from then on. What
-    /// the old one is asked from then on counts for nothing.
+    /// Abandons the store as a crash of the program does, and opens what is left. Nothing is closed
+    /// or written first, even while calls are running. From then on `store` returns the new one,
+    /// and the answers of the old one are ignored.
     ///
-    /// False, as by default, for a store that can't: what must outlive a crash isn't tried then. A
-    /// copy of a store's files, as they lie there, is one way.
+    /// Returns false, as by default, for a store that can't do this; the cases about crashes are
+    /// skipped then. One implementation is to copy the store's files in their current state.
     async fn crash(&self) -> bool {
         false
     }
@@ -55,7 +55,7 @@ pub(super) fn client_id(text: &str) -> ClientMessageId {
     ClientMessageId::new(text).expect("a valid client message id")
 }
 
-/// A number that no other call gives, so that ids differ.
+/// A number that is unique to this call, so that ids differ.
 pub(super) fn unique() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)
@@ -69,12 +69,12 @@ pub(super) fn epoch() -> Epoch {
     Epoch(Uuid::from_u128(u128::from(unique())))
 }
 
-/// A moment some milliseconds after a fixed one: no store is asked for more precision.
+/// A time some milliseconds after a fixed one: stores need no higher precision.
 pub(super) fn time(millis: u64) -> DateTime<Utc> {
     DateTime::UNIX_EPOCH + Duration::from_millis(1_767_225_600_000 + millis)
 }
 
-/// An entry with ids of its own.
+/// An entry with new ids.
 pub(super) fn entry(room: &RoomId, author: &str, body: EntryBody) -> NewEntry {
     let number = unique();
     NewEntry {
@@ -87,7 +87,8 @@ pub(super) fn entry(room: &RoomId, author: &str, body: EntryBody) -> NewEntry {
     }
 }
 
-/// What a client sends again because it got no answer: the server gives it another id and time.
+/// The entry that a client's retry makes after a lost answer: the server gives it a new id and
+/// time.
 pub(super) fn retry_of(first: &NewEntry) -> NewEntry {
     NewEntry {
         id: message_id(),
@@ -130,7 +131,7 @@ pub(super) fn bodies<'a>(entries: impl IntoIterator<Item = &'a Arc<Entry>>) -> V
     entries.into_iter().map(body).collect()
 }
 
-/// Runs all these calls as tasks that begin together, and gives the answers in their order.
+/// Runs all these calls as concurrent tasks, and returns the answers in the order of the calls.
 pub(super) async fn at_once<T, F>(calls: impl IntoIterator<Item = F>) -> Vec<T>
 where
     T: Send + 'static,
@@ -188,7 +189,7 @@ impl TestRoom {
         self.try_append(new).await.expect("the entry is accepted")
     }
 
-    /// Appends something new.
+    /// Appends a new entry.
     pub(super) async fn add(&self, author: &str, body: EntryBody) -> Arc<Entry> {
         let appended = self.append(entry(&self.id, author, body)).await;
         assert_eq!(
@@ -212,7 +213,7 @@ impl TestRoom {
         entries.expect("the page is read")
     }
 
-    /// Everything.
+    /// All entries of the room.
     pub(super) async fn log(&self) -> Vec<Arc<Entry>> {
         self.page(Page::After(Seq::ZERO), 100_000).await
     }
@@ -260,7 +261,7 @@ impl TestRoom {
         times.expect("the times are read")
     }
 
-    /// This room in somebody's list.
+    /// This room in the list of a user's rooms.
     pub(super) async fn membership(&self, name: &str) -> Option<Membership> {
         let rooms = self.store.rooms_of(&user(name), None, 1_000).await;
         let rooms = rooms.expect("the rooms are read");

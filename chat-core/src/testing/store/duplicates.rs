@@ -1,4 +1,4 @@
-//! A client message id is stored once for each author and room.
+//! Duplicates: a client message id is stored once per author and room.
 
 use super::common::*;
 
@@ -108,7 +108,7 @@ pub(super) async fn a_client_id_is_known_however_many_follow(h: &dyn StoreHarnes
     let new = entry(&room.id, "alice", text("hello"));
     let first = room.append(new.clone()).await.entry;
     for _ in 0..3 {
-        // By the same author.
+        // These entries are by the same author.
         room.fill(700).await;
         let again = room.append(retry_of(&new)).await;
         assert_eq!(
@@ -120,7 +120,7 @@ pub(super) async fn a_client_id_is_known_however_many_follow(h: &dyn StoreHarnes
     }
 }
 
-/// Appends all; says which of them are new.
+/// Appends the entries, and returns which of them are new.
 async fn new_ones<const N: usize>(store: &dyn Store, batch: [NewEntry; N]) -> [bool; N] {
     let answers = store.append(batch.into()).await;
     let new: Vec<bool> = answers

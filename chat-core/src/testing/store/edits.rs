@@ -1,4 +1,4 @@
-//! What edits and deletions do to their targets.
+//! The effects of edits and deletions on their targets.
 
 use tokio::task::yield_now;
 
@@ -244,7 +244,7 @@ pub(super) async fn an_edit_and_its_effect_appear_together(h: &dyn StoreHarness)
         let room = room.clone();
         async move {
             for round in 2..40 {
-                // Takes turns, also with a store that never waits.
+                // The tasks take turns, also with a store that never waits.
                 yield_now().await;
                 if n == 0 {
                     room.add("alice", edit(1, &format!("edit {round}"))).await;

@@ -1,4 +1,5 @@
-//! What each [`Effect`] does, for every kind of entry that has it: a new kind is tried here by itself.
+//! Cases for each [`Effect`], with every kind of entry that has it. A new kind is included
+//! automatically.
 
 use super::common::*;
 use crate::{Effect, EntryKind};
@@ -11,7 +12,7 @@ async fn room(h: &dyn StoreHarness) -> TestRoom {
     room
 }
 
-/// A body of each kind with such an effect, about alice's message 1 or `about`.
+/// One body of each kind whose effect `such` accepts, about alice's message 1 or the user `about`.
 fn each(about: &str, such: fn(Effect<'_>) -> bool) -> Vec<EntryBody> {
     let examples = EntryKind::ALL.iter().map(|kind| kind.example(user(about)));
     examples.filter(|body| such(body.effect())).collect()

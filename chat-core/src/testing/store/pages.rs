@@ -4,7 +4,7 @@ use super::common::*;
 
 const BEYOND: [u64; 3] = [1_000_000, Seq::MAX.0, u64::MAX];
 
-/// What a page of a room with entries 1 to `head` holds, straight from the contract.
+/// The content of a page of a room with the entries 1 to `head`, as the contract defines it.
 fn expected(head: u64, page: Page, limit: usize) -> Vec<u64> {
     let all = || 1..=head;
     let newest = |numbers: Vec<u64>| numbers[numbers.len().saturating_sub(limit)..].to_vec();
@@ -21,7 +21,7 @@ fn expected(head: u64, page: Page, limit: usize) -> Vec<u64> {
     }
 }
 
-/// Reads every page and limit given, and compares.
+/// Reads every combination of these pages and limits, and compares.
 async fn check(
     room: &TestRoom,
     pages: impl IntoIterator<Item = Page>,

@@ -138,7 +138,7 @@ pub(super) async fn receipts_at_once_are_all_counted(h: &dyn StoreHarness) {
     let names = ["alice", "bob", "carol"];
     let send = |n: usize| {
         let (room, name) = (room.clone(), names[n % 3]);
-        // Each number once for each user and mark, the high ones not last.
+        // Each number occurs once per user and mark, and the highest are not the last.
         let upto = u64::try_from(n / 6 * 5 % 12 + 1).unwrap_or_default();
         async move {
             if (n / 3).is_multiple_of(2) {
@@ -274,7 +274,7 @@ pub(super) async fn a_message_has_the_times_of_the_first_receipts_that_passed_it
         assert_eq!(times.read, None, "delivered does not imply read");
     }
     assert_eq!(first[2], ReceiptTimes::default(), "up to the watermark");
-    // A store may keep milliseconds only.
+    // Some stores keep milliseconds only.
     tokio::time::sleep(Duration::from_millis(20)).await;
     room.receipt("bob", Read, 3).await;
     let second = room.times("bob", &[3, 1]).await;

@@ -1,4 +1,4 @@
-//! What a store has stored is there when it is opened again.
+//! Restarts: everything that a store has stored is there when it is opened again.
 
 use std::sync::Mutex;
 
@@ -7,7 +7,7 @@ use tokio::{task::yield_now, time::timeout};
 use super::common::*;
 use crate::{Room, port::Created};
 
-/// All that can be read of two rooms.
+/// Everything that can be read about two rooms.
 #[derive(Debug, PartialEq)]
 struct Everything {
     rooms: [Option<Room>; 2],
@@ -191,7 +191,7 @@ pub(super) async fn what_was_answered_is_there_after_a_crash(h: &dyn StoreHarnes
     let enough = timeout(Duration::from_secs(30), enough).await;
     enough.expect("some entries are answered");
     room.receipt("bob", Mark::Read, 7).await;
-    // What is answered later may come too late for what is left.
+    // Entries answered after this copy may be missing in the store that the crash left.
     let before = answered.lock().unwrap().clone();
     let crashed = h.crash().await;
     writers.shutdown().await;

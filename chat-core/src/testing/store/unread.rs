@@ -1,4 +1,4 @@
-//! The number of messages that a member has not read.
+//! Unread counts: the number of messages that a member has not read.
 
 use super::common::*;
 use crate::UNREAD_CAP;

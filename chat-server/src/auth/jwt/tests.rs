@@ -12,7 +12,7 @@ use crate::{
 
 const SECRET: &[u8] = b"a secret of the tests, of 32 and more bytes";
 
-/// The time of the tests, in seconds.
+/// The time at which the tests run, in seconds.
 const NOW: u64 = 1_800_000_000;
 
 fn clock() -> Arc<ManualClock> {
@@ -265,7 +265,7 @@ fn ranks_and_scopes_are_believed_as_far_as_the_settings_say() {
     assert_eq!(jwt().verify(&foreign).unwrap().scopes, Scopes::default());
 }
 
-/// Signs and verifies with new keys of an algorithm, as files.
+/// Signs and verifies a token with new keys of an algorithm, read from files.
 fn sign_and_verify(algorithm: Algorithm) -> (Jwt, String) {
     let folder = tempfile::tempdir().unwrap();
     let files = generate(algorithm, folder.path()).unwrap();
