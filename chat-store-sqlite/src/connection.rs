@@ -119,3 +119,19 @@ pub(crate) fn without_waiting<T>(
     connection.busy_timeout(BUSY_TIMEOUT)?;
     done
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_that_refuses_a_write_ahead_log_is_noticed() {
+        // Memory refuses it as a file system without shared memory does: silently.
+        let refusing = Connection::open_in_memory().unwrap();
+        refusing.pragma_update(None, "journal_mode", "WAL").unwrap();
+        assert!(!has_write_ahead_log(&refusing).unwrap());
+        let folder = tempfile::tempdir().unwrap();
+        let connection = writer(&folder.path().join("chat.db")).unwrap();
+        assert!(has_write_ahead_log(&connection).unwrap());
+    }
+}

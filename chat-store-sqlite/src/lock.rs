@@ -218,3 +218,15 @@ fn is_mount_point(path: &Path) -> bool {
     let mut points = mounts.lines().filter_map(|line| line.split(' ').nth(4));
     points.any(|point| point == escaped)
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_that_is_mounted_by_itself_is_recognized() {
+        assert!(is_mount_point(Path::new("/proc")));
+        let folder = tempfile::tempdir().unwrap();
+        assert!(!is_mount_point(&folder.path().join("chat.db")));
+    }
+}

@@ -351,7 +351,7 @@ fn weak_keys_are_refused_by_name() {
     assert!(
         read("k", twice.as_bytes(), Source::Set)
             .unwrap_err()
-            .contains("twice")
+            .contains("two keys")
     );
     let many: Vec<_> = (0..65).map(|_| oct(&[1; 32])).collect();
     let many = json!({ "keys": many }).to_string();
