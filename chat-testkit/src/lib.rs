@@ -29,6 +29,7 @@
 //! | Redis servers to kill | [`Redis`] and [`RedisCluster`] |
 //! | a connection that breaks, hangs or is slow | [`Proxy`] |
 //! | a device of a user | [`Client`] |
+//! | tokens that end | [`DatedLogin`] |
 //! | HTTP, byte by byte | [`http`] |
 //! | a part of the test in a process of its own | [`child`] |
 //! | entries for a store | [`log`] |
@@ -49,6 +50,7 @@
 pub mod child;
 mod client;
 mod daemon;
+mod dated;
 pub mod http;
 pub mod log;
 #[cfg(feature = "mongo")]
@@ -66,6 +68,7 @@ pub use chat_core::testing::service;
 
 pub use client::{Client, Closed};
 pub use daemon::{Daemon, signal};
+pub use dated::DatedLogin;
 #[cfg(feature = "mongo")]
 pub use mongo::{Database, Mongod, ReplicaSet};
 pub use node::Node;

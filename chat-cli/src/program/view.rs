@@ -134,7 +134,7 @@ impl View {
         }
     }
 
-    /// Whether a command that waits may still be sent.
+    /// Whether a waiting command may still be sent.
     pub(crate) fn is_sending(&self) -> bool {
         self.outbox.len() > 0 && self.connection == Connection::Up
     }

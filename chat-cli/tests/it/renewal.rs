@@ -8,57 +8,27 @@ use std::{
     time::Duration,
 };
 
-use async_trait::async_trait;
 use chat_cli::{Client, ClientError, ClientEvent};
-use chat_core::{
-    ChatEngine, Config, Principal, UserId,
-    port::{AuthError, Authenticator, Credential},
-};
+use chat_core::{ChatEngine, Config, UserId};
 use chat_server::Server;
-use chat_testkit::PATIENCE;
+use chat_testkit::{DatedLogin, PATIENCE};
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::{net::TcpListener, time::timeout};
 
-/// Believes tokens like `alice until 2026-11-28T12:00:00Z`.
-#[derive(Debug)]
-struct Dated;
-
-#[async_trait]
-impl Authenticator for Dated {
-    async fn authenticate(&self, presented: &Credential<'_>) -> Result<Principal, AuthError> {
-        let token = presented.token.text().ok_or(AuthError::Invalid)?;
-        let (name, end) = token.split_once(" until ").ok_or(AuthError::Invalid)?;
-        let end = DateTime::parse_from_rfc3339(end).map_err(|_| AuthError::Invalid)?;
-        if end <= now() {
-            return Err(AuthError::Expired);
-        }
-        Ok(Principal {
-            expires_at: Some(end.to_utc()),
-            ..Principal::trusted(UserId::new(name).unwrap())
-        })
-    }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the engine's clock is the machine's here"
-)]
 fn now() -> DateTime<Utc> {
-    Utc::now()
+    DatedLogin::now()
 }
 
-fn token(user: &str, lifetime: TimeDelta) -> String {
-    format!("{user} until {}", (now() + lifetime).to_rfc3339())
-}
-
-/// A server with that login; gives its address.
+/// A server whose tokens end; gives its engine and its address.
 async fn serve() -> (ChatEngine, String) {
     let config = Config {
         send_limit: None,
         ..Config::default()
     };
     let engine = ChatEngine::builder().config(config).build().unwrap();
-    let server = Server::builder(engine.clone()).authenticator(Dated).build();
+    let server = Server::builder(engine.clone())
+        .authenticator(DatedLogin)
+        .build();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(server.serve(listener, std::future::pending()));
@@ -73,7 +43,10 @@ async fn a_client_with_a_source_of_tokens_misses_nothing_when_they_end() {
         let tokens = Arc::clone(&tokens);
         move || {
             tokens.fetch_add(1, Relaxed);
-            std::future::ready(Ok(token("bob", TimeDelta::milliseconds(1_500))))
+            std::future::ready(Ok(DatedLogin::token_for(
+                "bob",
+                TimeDelta::milliseconds(1_500),
+            )))
         }
     };
     let (_client, mut events) = Client::builder(&url, "")
@@ -120,10 +93,11 @@ async fn a_client_with_a_source_of_tokens_misses_nothing_when_they_end() {
 #[tokio::test]
 async fn a_client_with_one_token_ends_with_it_and_says_so() {
     let (_engine, url) = serve().await;
-    let (_client, mut events) = Client::builder(&url, token("bob", TimeDelta::seconds(1)))
-        .backoff(Duration::from_millis(5), Duration::from_millis(20))
-        .connect()
-        .unwrap();
+    let (_client, mut events) =
+        Client::builder(&url, DatedLogin::token_for("bob", TimeDelta::seconds(1)))
+            .backoff(Duration::from_millis(5), Duration::from_millis(20))
+            .connect()
+            .unwrap();
     let ending = async {
         loop {
             if let Some(ClientEvent::Ended(error)) = events.next().await {

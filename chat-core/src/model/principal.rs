@@ -21,7 +21,7 @@ pub struct Principal {
     pub expires_at: Option<DateTime<Utc>>,
     /// The rank among the users of the whole server.
     pub rank: Rank,
-    /// What the login may be used for.
+    /// The uses that the login allows.
     pub scopes: Scopes,
 }
 

@@ -51,13 +51,13 @@ impl Hooks for Logs {
 pub(crate) enum Windows {
     #[default]
     Good,
-    /// What is written is lost.
+    /// Writes are lost.
     Lost,
-    /// What is written waits until [`Cluster::arrive`].
+    /// Writes wait until [`Cluster::arrive`].
     Held,
     /// Nothing answers.
     Away,
-    /// What is read is no part of the room's log.
+    /// Reads give entries that are no part of the room's log.
     Forged,
 }
 

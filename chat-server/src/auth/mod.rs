@@ -6,6 +6,7 @@ pub(crate) mod expiry;
 pub(crate) mod failures;
 pub(crate) mod jwt;
 pub(crate) mod keys;
+pub(crate) mod renewals;
 
 use std::sync::Arc;
 

@@ -92,14 +92,14 @@ pub enum Request {
     Token {
         /// The settings.
         loaded: Loaded,
-        /// What to do.
+        /// The task.
         task: TokenTask,
     },
     /// To do something with the store that is no serving.
     Maintain {
         /// The settings.
         loaded: Loaded,
-        /// What to do.
+        /// The task.
         task: Task,
     },
 }

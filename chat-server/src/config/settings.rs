@@ -271,7 +271,7 @@ impl Settings {
         .or(conflict.map(|(_, setting, why)| (setting, why)))
     }
 
-    /// What is missing for logins by token: the setting to name, and why.
+    /// The first setting that logins by token lack, and the reason why they need it.
     pub(crate) fn jwt_conflict(&self) -> Option<(&'static str, String)> {
         let keys = [&self.jwt_key_file, &self.jwt_keys_file];
         let fault = match keys.into_iter().flatten().count() {

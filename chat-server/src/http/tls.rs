@@ -81,7 +81,7 @@ impl Tls {
     ///
     /// # Errors
     ///
-    /// What the client did wrong. It has been told, unless it is gone.
+    /// A handshake that fails. The client has been sent the alert for it, unless it is gone.
     ///
     /// # Cancel safety
     ///

@@ -1,8 +1,6 @@
 //! One connection: its first command says which user it is; then commands go in and frames come out.
 
-use std::{
-    convert::Infallible, future::Future, io, net::IpAddr, pin::pin, sync::Arc, time::Duration,
-};
+use std::{convert::Infallible, future::Future, io, net::IpAddr, pin::pin, sync::Arc};
 
 use chat_core::{
     Answer, CloseReason, Command, Connect, Error, ErrorBody, Event, Frame, Greeting, Outbox,
@@ -16,7 +14,10 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::{
-    auth::expiry::{Due, Expiry},
+    auth::{
+        expiry::{Due, Expiry},
+        renewals::Renewals,
+    },
     config::Settings,
     http::{
         app::App,
@@ -28,9 +29,6 @@ use crate::{
 
 /// How many frames are taken from the outbox and written at once.
 const BATCH: usize = 64;
-
-/// The time that has to pass between two renewals of a login.
-const BETWEEN_RENEWALS: Duration = Duration::from_secs(10);
 
 /// A native WebSocket, and what its task keeps.
 pub(super) struct Connection {
@@ -46,8 +44,7 @@ pub(super) struct Connection {
     /// The client's address.
     from: Option<IpAddr>,
     expiry: Expiry,
-    /// When the login was last renewed.
-    renewed: Option<Instant>,
+    renewals: Renewals,
 }
 
 /// Why a connection ends.
@@ -88,7 +85,7 @@ impl Connection {
             bad_frames: 0,
             from: settle.as_ref().and_then(Settle::address),
             expiry: Expiry::default(),
-            renewed: None,
+            renewals: Renewals::default(),
             app,
         };
         let Err(end) = connection.serve(settle, known).await;
@@ -219,17 +216,9 @@ impl Connection {
     /// Carries out `renew`. One that fails leaves the login as it is; one with a token of another user ends
     /// the connection.
     async fn renew(&mut self, session: &mut Session, id: u64, token: String) -> Result<(), End> {
-        let now = Instant::now();
-        if let Some(renewed) = self.renewed
-            && let Some(retry_after) = (renewed + BETWEEN_RENEWALS).checked_duration_since(now)
-        {
-            let error = Error::RateLimited {
-                retry_after,
-                muted_for: None,
-            };
+        if let Err(error) = self.renewals.begin() {
             return self.answer(Some(id), &error);
         }
-        self.renewed = Some(now);
         let login = self.app.login.clone();
         let token = Secret::from(token.into_bytes());
         let principal = login.principal(&token, Via::Native, self.from);

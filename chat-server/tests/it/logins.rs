@@ -1,12 +1,7 @@
 //! Logins with an end: the warning before it, renewing, and a connection that outlives its token not.
 
-use async_trait::async_trait;
-use chat_core::{
-    Principal, UserId,
-    port::{AuthError, Authenticator, Credential},
-};
 use chat_server::Server;
-use chat_testkit::{Client, Closed};
+use chat_testkit::{Client, Closed, DatedLogin};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -17,36 +12,12 @@ use crate::{
     engineio::{closed, packet, send},
 };
 
-/// Believes tokens like `alice until 2026-11-28T12:00:00Z`.
-#[derive(Debug)]
-struct Dated;
-
-#[async_trait]
-impl Authenticator for Dated {
-    async fn authenticate(&self, presented: &Credential<'_>) -> Result<Principal, AuthError> {
-        let token = presented.token.text().ok_or(AuthError::Invalid)?;
-        let (name, end) = token.split_once(" until ").ok_or(AuthError::Invalid)?;
-        let end = DateTime::parse_from_rfc3339(end).map_err(|_| AuthError::Invalid)?;
-        if end <= now() {
-            return Err(AuthError::Expired);
-        }
-        Ok(Principal {
-            expires_at: Some(end.to_utc()),
-            ..Principal::trusted(UserId::new(name).unwrap())
-        })
-    }
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the engine's clock is the machine's here"
-)]
 fn now() -> DateTime<Utc> {
-    Utc::now()
+    DatedLogin::now()
 }
 
 fn token(user: &str, end: DateTime<Utc>) -> String {
-    format!("{user} until {}", end.to_rfc3339())
+    DatedLogin::token(user, end)
 }
 
 fn seconds(seconds: i64) -> DateTime<Utc> {
@@ -54,7 +25,7 @@ fn seconds(seconds: i64) -> DateTime<Utc> {
 }
 
 async fn place() -> Place {
-    let server = Server::builder(engine()).authenticator(Dated).build();
+    let server = Server::builder(engine()).authenticator(DatedLogin).build();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(server.serve(listener, std::future::pending()));

@@ -3,27 +3,31 @@
 //! The stock clients know only `set-username`. Unless logins are open, its string is the token. If the client
 //! has sent a token already, it is the user's name instead, and has to be that of the token.
 
-use std::{future::Future, net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    future::{Future, ready},
+    net::IpAddr,
+    sync::Arc,
+};
 
 use chat_core::{
     Error, ErrorBody, Principal, UserId,
     port::{Secret, Via},
 };
+use futures_util::future::Either;
 use serde::Deserialize;
 use serde_json::json;
-use tokio::time::Instant;
 
 use super::{
     engine_packet::Encoded,
     packet::{MAIN, Packet},
 };
 use crate::{
-    auth::expiry::{Due, Expiry},
+    auth::{
+        expiry::{Due, Expiry},
+        renewals::Renewals,
+    },
     http::app::App,
 };
-
-/// The time that has to pass between two renewals of a login.
-const BETWEEN_RENEWALS: Duration = Duration::from_secs(10);
 
 /// What a client has proved, and until when.
 pub(super) struct Login {
@@ -34,8 +38,7 @@ pub(super) struct Login {
     /// Proved when the client connected to the namespace, until it leaves.
     of_connect: Option<Arc<Principal>>,
     expiry: Expiry,
-    /// When the login was last renewed.
-    renewed: Option<Instant>,
+    renewals: Renewals,
 }
 
 impl Login {
@@ -50,7 +53,7 @@ impl Login {
             of_handshake,
             of_connect: None,
             expiry: Expiry::default(),
-            renewed: None,
+            renewals: Renewals::default(),
         }
     }
 
@@ -58,7 +61,7 @@ impl Login {
         self.app.login.is_open()
     }
 
-    /// Whether a client that connects with or without this token proves who it is.
+    /// Whether connecting with this token, or with none, proves the client's user.
     pub(super) fn is_proved_by(&self, token: Option<&Secret>) -> bool {
         !self.is_open() && (token.is_some() || self.of_handshake.is_some())
     }
@@ -104,23 +107,13 @@ impl Login {
         &self,
         name: String,
     ) -> Result<impl Future<Output = Result<Arc<Principal>, Error>> + Send + use<>, Error> {
-        let known = self.of_connect.as_ref().or(self.of_handshake.as_ref());
-        if let Some(known) = known
-            && UserId::new(&name)? != known.user
-        {
+        let Some(known) = self.of_connect.as_ref().or(self.of_handshake.as_ref()) else {
+            return Ok(Either::Right(self.proved(Secret::from(name.into_bytes()))));
+        };
+        if UserId::new(&name)? != known.user {
             return Err(Error::Forbidden("your token belongs to another user"));
         }
-        let known = known.cloned();
-        let proved = known
-            .is_none()
-            .then(|| self.proved(Secret::from(name.into_bytes())));
-        Ok(async move {
-            match (known, proved) {
-                (Some(known), _) => Ok(known),
-                (None, Some(proved)) => proved.await,
-                (None, None) => Err(Error::ShuttingDown),
-            }
-        })
+        Ok(Either::Left(ready(Ok(Arc::clone(known)))))
     }
 
     /// The newer login that `renew` asks for.
@@ -132,15 +125,7 @@ impl Login {
         &mut self,
         token: String,
     ) -> Result<impl Future<Output = Result<Arc<Principal>, Error>> + Send + use<>, Error> {
-        let now = Instant::now();
-        let next = self.renewed.map(|renewed| renewed + BETWEEN_RENEWALS);
-        if let Some(retry_after) = next.and_then(|next| next.checked_duration_since(now)) {
-            return Err(Error::RateLimited {
-                retry_after,
-                muted_for: None,
-            });
-        }
-        self.renewed = Some(now);
+        self.renewals.begin()?;
         Ok(self.proved(Secret::from(token.into_bytes())))
     }
 
