@@ -9,6 +9,7 @@ pub mod legacy;
 pub mod maintenance;
 pub mod start;
 
+mod admin;
 mod auth;
 mod files;
 mod http;

@@ -8,6 +8,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    admin::{self, Admin},
     auth::keys,
     config::{Origins, Settings},
     files::reload::Reloading,
@@ -24,6 +25,7 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct Server {
     app: App,
+    admin: Option<Admin>,
 }
 
 /// Collects what a [`Server`] is made of.
@@ -33,6 +35,7 @@ pub struct Builder {
     engine: ChatEngine,
     login: Login,
     keys: Option<Arc<Reloading<keys::Source>>>,
+    admin: Option<Admin>,
     settings: Settings,
 }
 
@@ -59,6 +62,26 @@ impl Builder {
         self
     }
 
+    /// A listener for administration, which [`serve`](Server::serve) serves beside the one for users: an HTTP
+    /// API with its OpenAPI document at `/openapi.json`. Default: none.
+    ///
+    /// It admits users of the rank [`Admin`](chat_core::Rank::Admin), as the
+    /// [authenticator](Self::authenticator) says; with an open login it admits nobody. Keep it on a loopback
+    /// address or a Unix socket: it speaks no TLS.
+    pub fn admin(mut self, listener: impl Into<Listener>) -> Self {
+        self.admin = Some(Admin {
+            listener: Arc::new(listener.into()),
+            token: None,
+        });
+        self
+    }
+
+    /// The administration that the settings describe.
+    pub(crate) fn administration(mut self, admin: Option<Admin>) -> Self {
+        self.admin = admin;
+        self
+    }
+
     /// The settings of the protocols. Default `Settings::default()`.
     ///
     /// Those that are the engine's, such as `rate-limit`, `store` and `cache`, and those that are the
@@ -73,6 +96,7 @@ impl Builder {
     #[must_use]
     pub fn build(self) -> Server {
         Server {
+            admin: self.admin,
             app: App {
                 engine: self.engine,
                 login: self.login,
@@ -96,6 +120,7 @@ impl Server {
             engine,
             login: Login::Open,
             keys: None,
+            admin: None,
             settings: Settings::default(),
         }
     }
@@ -136,39 +161,31 @@ impl Server {
         listener: impl Into<Listener>,
         shutdown: impl Future<Output = ()>,
     ) -> io::Result<()> {
-        let listener = listener.into();
+        let listener = Arc::new(listener.into());
         let app = App {
             address: Some(listener.address()?),
             tls: listener.tls().cloned(),
             ..self.app.clone()
         };
         let _dropped = app.stop.clone().drop_guard();
-        let App {
-            settings,
-            metrics,
-            tasks,
-            stop,
-            ..
-        } = app.clone();
-        let connections = Connections::new(&settings, metrics);
         if let Some(keys) = self.app.keys.clone() {
-            let stop = stop.clone();
+            let stop = app.stop.clone();
             tokio::spawn(async move { stop.run_until_cancelled(keys.follow()).await });
         }
-        let mut router = router::router(app);
         if let Some(tls) = listener.tls().cloned() {
-            router = router.layer(middleware::map_response(tls::be_strict));
-            let stop = stop.clone();
+            let stop = app.stop.clone();
             tokio::spawn(async move { stop.run_until_cancelled(tls.reloading.follow()).await });
         }
-        tasks.spawn(accept(
-            listener,
-            router,
-            connections,
-            settings,
-            tasks.clone(),
-            stop,
-        ));
+        if let Some(Admin { listener, token }) = self.admin.clone() {
+            if let Some(token) = token.clone() {
+                let stop = app.stop.clone();
+                tokio::spawn(async move {
+                    stop.run_until_cancelled(token.reloading.follow()).await;
+                });
+            }
+            open(&app, listener, admin::router::router(app.clone(), token));
+        }
+        open(&app, listener, router::router(app.clone()));
         shutdown.await;
         self.stop().await;
         Ok(())
@@ -200,4 +217,20 @@ impl Server {
             tracing::warn!(open = tasks.len(), "some connections did not end in time");
         }
     }
+}
+
+/// Serves these routes on a listener until the server stops.
+fn open(app: &App, listener: Arc<Listener>, mut router: Router) {
+    if listener.tls().is_some() {
+        router = router.layer(middleware::map_response(tls::be_strict));
+    }
+    let connections = Connections::new(&app.settings, Arc::clone(&app.metrics));
+    app.tasks.spawn(accept(
+        listener,
+        router,
+        connections,
+        Arc::clone(&app.settings),
+        app.tasks.clone(),
+        app.stop.clone(),
+    ));
 }

@@ -20,6 +20,7 @@ use chat_store_sqlite::{OpenError, SqliteStore};
 
 use crate::{
     Listener, Server,
+    admin::{Admin, token::AdminToken},
     auth::{self, keys},
     config::{Address, Auth, CacheUrl, Match, Settings, StoreUrl, without_password},
     files::{FileError, reload::Reloading},
@@ -69,8 +70,10 @@ pub enum StartError {
     #[error(transparent)]
     Build(#[from] BuildError),
     /// The address can't be listened on.
-    #[error("listen: {address} can't be used: {reason}", reason = reason(.address, .source))]
+    #[error("{setting}: {address} can't be used: {reason}", reason = reason(.setting, .address, .source))]
     Listen {
+        /// The setting that names it.
+        setting: &'static str,
         /// The address.
         address: Address,
         /// What the system said.
@@ -112,20 +115,21 @@ fn remedy(error: &BackendError, url: &str) -> String {
     }
 }
 
-fn reason(address: &Address, error: &io::Error) -> String {
+fn reason(setting: &str, address: &Address, error: &io::Error) -> String {
     match (address, error.kind()) {
         (Address::Tcp(_), io::ErrorKind::AddrInUse) => {
-            "another program listens there; stop it, or choose another port with --listen"
-                .to_owned()
+            format!(
+                "another program listens there; stop it, or choose another port with --{setting}"
+            )
         }
         (Address::Unix(_), io::ErrorKind::AddrInUse) => {
-            "another program listens there; stop it, or choose another path with --listen"
-                .to_owned()
+            format!(
+                "another program listens there; stop it, or choose another path with --{setting}"
+            )
         }
-        (Address::Unix(_), io::ErrorKind::AlreadyExists) => {
-            "there is a file that is no socket; remove it, or choose another path with --listen"
-                .to_owned()
-        }
+        (Address::Unix(_), io::ErrorKind::AlreadyExists) => format!(
+            "there is a file that is no socket; remove it, or choose another path with --{setting}"
+        ),
         _ => error.to_string(),
     }
 }
@@ -143,6 +147,8 @@ pub struct Started {
     login: Login,
     /// The keys of the tokens, when users log in by token.
     keys: Option<Arc<Reloading<keys::Source>>>,
+    /// The administration, when the settings name a place for it.
+    admin: Option<Admin>,
 }
 
 /// Listens, opens the store and the cache, and builds the engine.
@@ -152,15 +158,7 @@ pub struct Started {
 /// [`StartError`] names the setting and says what to do.
 pub async fn start(settings: &Settings) -> Result<Started, StartError> {
     // First the address: a second server should not even look at the file of the first.
-    let listening = Listener::bind(&settings.listen).await;
-    let listener = listening.map_err(|source| StartError::Listen {
-        address: settings.listen.clone(),
-        source,
-    })?;
-    let listener = match (&settings.tls_cert_file, &settings.tls_key_file) {
-        (Some(certificates), Some(key)) => listener.with_tls(Tls::open(certificates, key)?),
-        _ => listener,
-    };
+    let (listener, admin) = listeners(settings).await?;
     let words = match &settings.moderation_words {
         Some(path) => WordList::open(path)?,
         None => WordList::new(DEFAULT_WORDS)?,
@@ -245,6 +243,51 @@ pub async fn start(settings: &Settings) -> Result<Started, StartError> {
         rooms,
         login,
         keys,
+        admin,
+    })
+}
+
+/// Listens for users and, if the settings say so, for administrators.
+async fn listeners(settings: &Settings) -> Result<(Listener, Option<Admin>), StartError> {
+    let listener = listen("listen", &settings.listen).await?;
+    let admin = match &settings.admin_listen {
+        Some(address) => Some(listen("admin-listen", address).await?),
+        None => None,
+    };
+    let listener = match (&settings.tls_cert_file, &settings.tls_key_file) {
+        (Some(certificates), Some(key)) => {
+            listener.with_tls(Arc::new(Tls::open(certificates, key)?))
+        }
+        _ => listener,
+    };
+    let admin = admin.map(|admin| administration(settings, admin, listener.tls()));
+    Ok((listener, admin.transpose()?))
+}
+
+async fn listen(setting: &'static str, address: &Address) -> Result<Listener, StartError> {
+    let listening = Listener::bind(address).await;
+    listening.map_err(|source| StartError::Listen {
+        setting,
+        address: address.clone(),
+        source,
+    })
+}
+
+/// The administration on this listener. Beyond this machine it speaks TLS with the server's certificate.
+fn administration(
+    settings: &Settings,
+    listener: Listener,
+    tls: Option<&Arc<Tls>>,
+) -> Result<Admin, FileError> {
+    let local = settings.admin_listen.as_ref().is_none_or(Address::is_local);
+    let listener = match tls {
+        Some(tls) if !local => listener.with_tls(Arc::clone(tls)),
+        _ => listener,
+    };
+    let token = settings.admin_token_file.clone().map(AdminToken::open);
+    Ok(Admin {
+        listener: Arc::new(listener),
+        token: token.transpose()?.map(Arc::new),
     })
 }
 
@@ -252,20 +295,16 @@ impl Started {
     /// The server of the engine, with the login that the settings describe, and where it listens.
     pub fn server(self, settings: Settings) -> (Server, Listener) {
         let builder = Server::builder(self.engine).settings(settings);
-        let server = builder.login(self.login, self.keys).build();
+        let builder = builder.login(self.login, self.keys);
+        let server = builder.administration(self.admin).build();
         (server, self.listener)
     }
 
     /// The lines that a person reads at start: the address, the store, how to log in, how to stop.
     pub fn greeting(&self, settings: &Settings) -> impl Display {
-        let place = match self.listener.address() {
-            Ok(Address::Tcp(address)) => match self.listener.tls() {
-                Some(_) => format!("https://{address}"),
-                None => format!("http://{address}"),
-            },
-            Ok(socket) => socket.to_string(),
-            Err(_) => settings.listen.to_string(),
-        };
+        let place = place(&self.listener, &settings.listen);
+        let admin = self.admin.as_ref().zip(settings.admin_listen.as_ref());
+        let admin = admin.map(|(admin, address)| self::place(&admin.listener, address));
         let store = match &settings.store {
             StoreUrl::Memory => "memory: everything is gone when the server stops".to_owned(),
             StoreUrl::Sqlite(path) => self.with_rooms(&path.display()),
@@ -286,6 +325,9 @@ impl Started {
                 f,
                 "  listening  {place} (REST /v1, WebSocket /v1/ws, Socket.IO)"
             )?;
+            if let Some(admin) = &admin {
+                writeln!(f, "  admin      {admin} (/admin/v1)")?;
+            }
             writeln!(f, "  store      {store}")?;
             writeln!(f, "  login      {login}")?;
             write!(f, "  stop       Ctrl+C")
@@ -295,5 +337,17 @@ impl Started {
     fn with_rooms(&self, store: &dyn Display) -> String {
         let s = if self.rooms == 1 { "" } else { "s" };
         format!("{store}, {} room{s}", self.rooms)
+    }
+}
+
+/// Where a listener can be reached, in the form of a URL if it is a port.
+fn place(listener: &Listener, wanted: &Address) -> String {
+    match listener.address() {
+        Ok(Address::Tcp(address)) => match listener.tls() {
+            Some(_) => format!("https://{address}"),
+            None => format!("http://{address}"),
+        },
+        Ok(socket) => socket.to_string(),
+        Err(_) => wanted.to_string(),
     }
 }

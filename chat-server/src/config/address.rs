@@ -28,7 +28,7 @@ impl Address {
     }
 
     /// Whether it can be reached from this machine only.
-    pub(super) fn is_local(&self) -> bool {
+    pub(crate) fn is_local(&self) -> bool {
         self.is_loopback() || matches!(self, Self::Unix(_))
     }
 }
@@ -38,6 +38,17 @@ impl fmt::Display for Address {
         match self {
             Self::Tcp(address) => address.fmt(f),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+impl Value for Option<Address> {
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "off" => Ok(None),
+            _ => Address::parse(text)
+                .map(Some)
+                .map_err(|form| format!("{form}, or off")),
         }
     }
 }

@@ -73,6 +73,11 @@ settings! {
     tls_cert_file: Option<PathBuf> = "", "FILE";
     /// A file with the key of that certificate as PEM. Only its owner may be able to read it.
     tls_key_file: Option<PathBuf> = "", "FILE";
+    /// Where to listen for administration, in the same forms; beyond this machine only with TLS.
+    admin_listen: Option<Address> = "off", "ADDR:PORT|unix:PATH|off";
+    /// A file with the token of the administration: one line of at least 32 bytes. Only its owner may be able
+    /// to read it. It is read again when it changes, and at SIGHUP.
+    admin_token_file: Option<PathBuf> = "", "FILE";
     /// How users log in: `open` believes everybody, and the token is the name; `jwt` wants a signed token.
     auth: Auth = "open", "open|jwt";
     /// A file with the key of all tokens: a secret for HS256, a public or private key as PEM otherwise.
@@ -234,6 +239,23 @@ impl Settings {
                 "tls-cert-file",
                 "a Unix socket has no TLS, for nobody can listen in there; leave TLS to the proxy, or \
                  listen at an address"
+                    .to_owned(),
+            ),
+            (
+                self.admin_listen.as_ref().is_none_or(Address::is_local)
+                    || self.tls_cert_file.is_some(),
+                "admin-listen",
+                "others could read its token on the way; name tls-cert-file and tls-key-file, or \
+                 listen at 127.0.0.1"
+                    .to_owned(),
+            ),
+            (
+                self.admin_listen.is_none()
+                    || self.admin_token_file.is_some()
+                    || self.jwt_ranks && self.auth == Auth::Jwt,
+                "admin-listen",
+                "nobody could be admitted; name admin-token-file, or have administrators log in with \
+                 --auth jwt --jwt-ranks"
                     .to_owned(),
             ),
             (

@@ -29,7 +29,7 @@ const TOO_MANY: &[u8] =
 
 /// Accepts until `stop`; the connections run on in `tasks`.
 pub(crate) async fn accept(
-    listener: Listener,
+    listener: Arc<Listener>,
     router: Router,
     connections: Arc<Connections>,
     settings: Arc<Settings>,

@@ -139,23 +139,29 @@ impl Login {
     }
 
     fn token<'a>(&self, headers: &'a HeaderMap) -> Result<Cow<'a, str>, &'static str> {
-        let header = headers
-            .get(header::AUTHORIZATION)
-            .ok_or("the header `authorization: Bearer TOKEN` is missing")?;
-        let value = std::str::from_utf8(header.as_bytes()).map_err(
-            |_| "the header `authorization` is not UTF-8: send a name in its percent-encoded form",
-        )?;
-        let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
-        let token = token.trim();
-        if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() {
-            return Err("the header `authorization` is not `Bearer TOKEN`");
-        }
+        let token = bearer(headers)?;
         if !self.is_open() {
             return Ok(token.into());
         }
         let decoded = percent_decode_str(token).decode_utf8();
         decoded.map_err(|_| "the percent-encoded name in the header `authorization` is not UTF-8")
     }
+}
+
+/// The text of `authorization: Bearer TEXT`, or what is wrong with the header.
+pub(crate) fn bearer(headers: &HeaderMap) -> Result<&str, &'static str> {
+    let header = headers
+        .get(header::AUTHORIZATION)
+        .ok_or("the header `authorization: Bearer TOKEN` is missing")?;
+    let value = std::str::from_utf8(header.as_bytes()).map_err(
+        |_| "the header `authorization` is not UTF-8: send a name in its percent-encoded form",
+    )?;
+    let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
+    let token = token.trim();
+    if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() {
+        return Err("the header `authorization` is not `Bearer TOKEN`");
+    }
+    Ok(token)
 }
 
 impl Checked {

@@ -70,8 +70,8 @@ impl Listener {
     }
 
     /// The same, for clients that speak TLS.
-    pub(crate) fn with_tls(self, tls: Tls) -> Self {
-        let tls = Some(Arc::new(tls));
+    pub(crate) fn with_tls(self, tls: Arc<Tls>) -> Self {
+        let tls = Some(tls);
         Self { tls, ..self }
     }
 

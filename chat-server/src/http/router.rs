@@ -30,28 +30,38 @@ pub(crate) fn router(app: App) -> Router {
     let document = rest::document::Served::new(&document, app.engine.config());
     let requests = requests
         .fallback(async || Failure::from(Error::NoAddress))
-        .layer(Extension(document))
+        .layer(Extension(document));
+    let routes = bounded(requests, &app)
+        .merge(legacy::socketio(&app))
+        .merge(websocket)
+        .method_not_allowed_fallback(async || Failure::from(Error::WrongMethod))
+        .layer(middleware::from_fn_with_state(app.clone(), refuse_origin));
+    guarded(routes.layer(cors(&app.settings)), &app).with_state(app)
+}
+
+/// Adds the rules for requests that are answered at once: the size of their bodies, and the time that they
+/// may take.
+pub(crate) fn bounded(requests: Router<App>, app: &App) -> Router<App> {
+    requests
         .layer(DefaultBodyLimit::max(app.settings.body_bytes.0))
         .layer(middleware::from_fn_with_state(
             app.settings.body_bytes.0,
             head::refuse_large,
         ))
-        .layer(middleware::from_fn_with_state(app.clone(), refuse_late));
-    requests
+        .layer(middleware::from_fn_with_state(app.clone(), refuse_late))
         .layer(middleware::from_fn(settle))
-        .merge(legacy::socketio(&app))
-        .merge(websocket)
-        .method_not_allowed_fallback(async || Failure::from(Error::WrongMethod))
-        .layer(middleware::from_fn_with_state(app.clone(), refuse_origin))
+}
+
+/// Adds the rules for all requests and answers: their heads, panics, and the count of refusals.
+pub(crate) fn guarded(routes: Router<App>, app: &App) -> Router<App> {
+    routes
         .layer(middleware::map_response_with_state(
             app.clone(),
             status::count_refusal,
         ))
-        .layer(cors(&app.settings))
         .layer(middleware::from_fn(refuse_ambiguous))
         .layer(CatchPanicLayer::new())
         .layer(middleware::map_response(head::keep_private))
-        .with_state(app)
 }
 
 /// Refuses a request whose head can be understood in two ways.

@@ -110,6 +110,11 @@ async fn ready(State(app): State<App>) -> Result<String, Failure> {
     Refusals,
 ))]
 async fn show_metrics(State(app): State<App>) -> impl IntoResponse {
+    figures(&app)
+}
+
+/// All metrics, in the format of Prometheus.
+pub(crate) fn figures(app: &App) -> impl IntoResponse + use<> {
     let mut families = app.engine.metrics();
     families.extend(app.metrics.families());
     families.push(app.login.family());

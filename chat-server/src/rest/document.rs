@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use axum::{Extension, http::header, response::IntoResponse};
+use axum::{
+    Extension,
+    http::header,
+    response::{IntoResponse, Response as AxumResponse},
+};
 use chat_core::{ClientMessageId, Config, ErrorBody, UserId};
 use hyper::body::Bytes;
 use serde_json::{Value, json};
@@ -31,7 +35,8 @@ use crate::http::app::App;
 )]
 pub(super) struct Document;
 
-struct Token;
+/// The bearer token of a request.
+pub(crate) struct Token;
 
 impl Modify for Token {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
@@ -123,6 +128,12 @@ impl Served {
     }
 }
 
+impl IntoResponse for Served {
+    fn into_response(self) -> AxumResponse {
+        ([(header::CONTENT_TYPE, "application/json")], self.0).into_response()
+    }
+}
+
 /// The route of the document.
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(openapi))
@@ -133,6 +144,6 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     (status = OK, description = "The document.", body = Object),
     (status = "4XX", description = "The request is refused.", body = ErrorBody),
 ))]
-async fn openapi(Extension(Served(document)): Extension<Served>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "application/json")], document)
+async fn openapi(Extension(document): Extension<Served>) -> impl IntoResponse {
+    document
 }

@@ -6,6 +6,8 @@
     reason = "a test fails by panicking, and so do its helpers"
 )]
 
+#[cfg(unix)]
+mod admin;
 mod broken_proxy;
 mod config;
 mod conversation;

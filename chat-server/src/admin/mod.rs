@@ -1,0 +1,20 @@
+//! Administration: an HTTP API on a listener of its own, for the people and programs that run the server.
+
+mod admission;
+mod document;
+mod figures;
+pub(crate) mod router;
+pub(crate) mod token;
+
+use std::sync::Arc;
+
+use self::token::AdminToken;
+use crate::Listener;
+
+/// The parts of a server that its administration needs.
+#[derive(Debug, Clone)]
+pub(crate) struct Admin {
+    pub(crate) listener: Arc<Listener>,
+    /// The token that admits beside those of administrators.
+    pub(crate) token: Option<Arc<AdminToken>>,
+}
