@@ -47,17 +47,17 @@ async fn main() -> ExitCode {
             task,
         }) => {
             log(&settings.log);
-            tokens(&settings, task)
+            tokens(&settings, task).await
         }
         Err(error) => error.exit(),
     }
 }
 
-fn tokens(settings: &Settings, task: TokenTask) -> ExitCode {
+async fn tokens(settings: &Settings, task: TokenTask) -> ExitCode {
     let done = match task {
         TokenTask::Issue { user, ttl, rank } => tokens::issue(settings, &user, ttl, rank),
         TokenTask::Check => match io::read_to_string(io::stdin().take(TOKEN)) {
-            Ok(token) => tokens::check(settings, &token),
+            Ok(token) => tokens::check(settings, &token).await,
             Err(error) => return fail(1, format_args!("the token can't be read: {error}")),
         },
         TokenTask::Generate(algorithm, folder) => tokens::generate(algorithm, &folder),

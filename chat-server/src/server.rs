@@ -9,9 +9,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     admin::{self, Admin},
-    auth::keys,
+    auth::keyring::Keyring,
     config::{Origins, Settings},
-    files::reload::Reloading,
     http::{
         accept::accept, app::App, auth::Login, connections::Connections, listener::Listener,
         router, tls,
@@ -34,7 +33,7 @@ pub struct Server {
 pub struct Builder {
     engine: ChatEngine,
     login: Login,
-    keys: Option<Arc<Reloading<keys::Source>>>,
+    keys: Option<Arc<Keyring>>,
     admin: Option<Admin>,
     settings: Settings,
 }
@@ -52,11 +51,7 @@ impl Builder {
     }
 
     /// How users log in, and the keys that this needs.
-    pub(crate) fn login(
-        mut self,
-        login: Login,
-        keys: Option<Arc<Reloading<keys::Source>>>,
-    ) -> Self {
+    pub(crate) fn login(mut self, login: Login, keys: Option<Arc<Keyring>>) -> Self {
         self.login = login;
         self.keys = keys;
         self

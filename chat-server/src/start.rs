@@ -21,9 +21,9 @@ use chat_store_sqlite::{OpenError, SqliteStore};
 use crate::{
     Listener, Server,
     admin::{Admin, token::AdminToken},
-    auth::{self, keys},
+    auth::{self, keyring::Keyring},
     config::{Address, Auth, CacheUrl, Match, Settings, StoreUrl, without_password},
-    files::{FileError, reload::Reloading},
+    files::FileError,
     http::{auth::Login, tls::Tls},
 };
 
@@ -146,7 +146,7 @@ pub struct Started {
     /// How users log in.
     login: Login,
     /// The keys of the tokens, when users log in by token.
-    keys: Option<Arc<Reloading<keys::Source>>>,
+    keys: Option<Arc<Keyring>>,
     /// The administration, when the settings name a place for it.
     admin: Option<Admin>,
 }
@@ -157,6 +157,13 @@ pub struct Started {
 ///
 /// [`StartError`] names the setting and says what to do.
 pub async fn start(settings: &Settings) -> Result<Started, StartError> {
+    #[cfg(not(feature = "jwks"))]
+    if settings.jwt_keys_url.is_some() {
+        return Err(StartError::Missing {
+            setting: "jwt-keys-url",
+            feature: "jwks",
+        });
+    }
     // First the address: a second server should not even look at the file of the first.
     let (listener, admin) = listeners(settings).await?;
     let words = match &settings.moderation_words {
@@ -233,7 +240,9 @@ pub async fn start(settings: &Settings) -> Result<Started, StartError> {
     let (login, keys) = match settings.auth {
         Auth::Open => (Login::Open, None),
         Auth::Jwt => {
-            let (jwt, keys) = auth::login_by_token(settings, Arc::clone(engine.clock()))?;
+            let jwt = auth::login_by_token(settings, Arc::clone(engine.clock()))?;
+            jwt.keys.prepare().await;
+            let keys = Arc::clone(&jwt.keys);
             (Login::checked(jwt), Some(keys))
         }
     };

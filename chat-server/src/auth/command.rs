@@ -2,7 +2,6 @@
 
 use std::{fs, io, io::Write as _, path::Path, sync::Arc, time::Duration};
 
-use arc_swap::ArcSwap;
 use aws_lc_rs::{
     encoding::{AsDer as _, PublicKeyX509Der},
     rsa,
@@ -15,8 +14,8 @@ use pem::Pem;
 
 pub use super::jwt::Refusal;
 use super::{
-    jwt::{Audience, Claims, Jwt},
-    rules, source,
+    jwt::{Audience, Claims},
+    login_by_token, source,
 };
 use crate::{
     config::{Algorithm, Settings},
@@ -97,13 +96,10 @@ pub fn issue(
 /// # Errors
 ///
 /// The rule that the token breaks, or a missing setting.
-pub fn check(settings: &Settings, token: &str) -> Result<String, TokenError> {
+pub async fn check(settings: &Settings, token: &str) -> Result<String, TokenError> {
     complete(settings)?;
-    let jwt = Jwt {
-        keys: Arc::new(ArcSwap::from_pointee(source(settings).read()?)),
-        rules: rules(settings),
-        clock: Arc::new(SystemClock::default()),
-    };
+    let jwt = login_by_token(settings, Arc::new(SystemClock::default()))?;
+    jwt.keys.prepare().await;
     let principal = jwt.verify(token.trim_end_matches(['\r', '\n']))?;
     let until = principal.expires_at.unwrap_or_default().to_rfc3339();
     let (user, rank) = (principal.user, principal.rank.name());

@@ -6,7 +6,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use chat_core::{
     Clock, Principal, Rank, Scopes, TokenId, UserId,
@@ -16,7 +15,7 @@ use chrono::{DateTime, Utc};
 use jsonwebtoken::{Header, TokenData, Validation, decode, decode_header, errors::ErrorKind};
 use serde::{Deserialize, Serialize};
 
-use super::keys::{Key, KeySet};
+use super::{keyring::Keyring, keys::Key};
 use crate::config::Algorithm;
 
 #[cfg(test)]
@@ -30,6 +29,11 @@ const LEEWAY: i64 = 5;
 
 /// The first time that is refused: larger integers are not exact in JSON (RFC 8259, 6).
 const TIMES: u64 = 1 << 53;
+
+/// The answer to a token that can't be verified now.
+const UNAVAILABLE: AuthError = AuthError::Unavailable {
+    retry_after: Duration::from_secs(1),
+};
 
 /// The expected claims and limits of a token.
 #[derive(Debug, Clone)]
@@ -47,7 +51,7 @@ pub(crate) struct Rules {
 /// The login by tokens that are signed with keys known to this server.
 #[derive(Debug)]
 pub(crate) struct Jwt {
-    pub(crate) keys: Arc<ArcSwap<KeySet>>,
+    pub(crate) keys: Arc<Keyring>,
     pub(crate) rules: Rules,
     pub(crate) clock: Arc<dyn Clock>,
 }
@@ -88,6 +92,11 @@ pub enum Refusal {
     /// The header can't be read, or requires a feature that is not supported.
     #[error("header: {0}")]
     Header(String),
+    /// There are no keys: those of the issuer could not be fetched, or not for too long.
+    #[error(
+        "keys: those of the issuer can't be fetched; see the log, and the setting jwt-keys-url"
+    )]
+    NoKeys,
     /// No key has this `kid`.
     #[error("kid: no key has this `kid`; a token may leave it out when there is one key only")]
     Kid,
@@ -124,6 +133,9 @@ impl Authenticator for Jwt {
             tracing::debug!(via = ?presented.via, %refusal, "a token was refused");
             match refusal {
                 Refusal::Expired(_) => AuthError::Expired,
+                // The key may be so new that this server has yet to fetch it.
+                Refusal::Kid if self.keys.may_have_more() => UNAVAILABLE,
+                Refusal::NoKeys => UNAVAILABLE,
                 _ => AuthError::Invalid,
             }
         })
@@ -142,7 +154,7 @@ impl Jwt {
         }
         let header = decode_header(token).map_err(|error| Refusal::Header(error.to_string()))?;
         check_header(&header)?;
-        let keys = self.keys.load();
+        let keys = self.keys.current().ok_or(Refusal::NoKeys)?;
         let key = keys.find(header.kid.as_deref()).ok_or(Refusal::Kid)?;
         if header.alg != key.algorithm.into() {
             return Err(Refusal::Algorithm(key.algorithm.name()));

@@ -101,7 +101,7 @@ impl reload::Source for Source {
             .map_err(|error| error.to_string())
             .and_then(|secret| match self {
                 Self::Key(_, algorithm) => Ok(vec![Key::from_file(&secret, *algorithm)?]),
-                Self::Set(_) => from_set(secret.bytes()),
+                Self::Set(_) => from_set(secret.bytes(), Err),
             });
         keys.map(KeySet)
             .map_err(|why| FileError::new(self.setting(), self.path(), why))
@@ -109,6 +109,22 @@ impl reload::Source for Source {
 }
 
 impl KeySet {
+    /// The keys that an identity provider publishes. Those that can't be used here are skipped, because it
+    /// may publish keys for other services too; a secret is never among them.
+    #[cfg(feature = "jwks")]
+    pub(crate) fn published(bytes: &[u8]) -> Result<Self, String> {
+        let skip = |why: String| {
+            tracing::debug!(why, "a published key is skipped");
+            Ok(())
+        };
+        let mut keys = from_set(bytes, skip)?;
+        keys.retain(|key| key.algorithm != Algorithm::Hs256);
+        if keys.is_empty() {
+            return Err("it has no key of EdDSA or RS256 with a `kid` and an `alg`".to_owned());
+        }
+        Ok(Self(keys))
+    }
+
     /// The key with this `kid`. A token without a `kid` fits only if there is exactly one key.
     pub(crate) fn find(&self, kid: Option<&str>) -> Option<&Key> {
         match (kid, &*self.0) {
@@ -130,6 +146,25 @@ impl Key {
             kid: None,
             verifying,
             signing,
+        })
+    }
+
+    fn from_jwk(jwk: &Jwk) -> Result<Self, String> {
+        let kid = jwk.common.key_id.as_deref().ok_or("a key has no `kid`")?;
+        let named = |why: String| named(Some(kid), why);
+        let algorithm = jwk.common.key_algorithm.and_then(Algorithm::of_key);
+        let algorithm = algorithm
+            .ok_or_else(|| named("its `alg` has to be HS256, EdDSA or RS256".to_owned()))?;
+        check(jwk).map_err(named)?;
+        let key = DecodingKey::from_jwk(jwk).map_err(|error| named(error.to_string()))?;
+        if key.family() != jsonwebtoken::Algorithm::from(algorithm).family() {
+            return Err(named(format!("it is no key of {}", algorithm.name())));
+        }
+        Ok(Self {
+            algorithm,
+            kid: Some(kid.to_owned()),
+            verifying: vec![key],
+            signing: None,
         })
     }
 }
@@ -189,8 +224,12 @@ fn from_pem(
     Ok((vec![public], signing.map(Signing)))
 }
 
-/// The keys of a set (RFC 7517). Each has an `alg` and a `kid` of its own; keys for encryption are skipped.
-fn from_set(bytes: &[u8]) -> Result<Vec<Key>, String> {
+/// The keys of a set (RFC 7517). Each has an `alg` and a `kid` of its own; keys for encryption are skipped,
+/// and for any other that can't be used `unfit` decides.
+fn from_set(
+    bytes: &[u8],
+    unfit: impl Fn(String) -> Result<(), String>,
+) -> Result<Vec<Key>, String> {
     let Jwks { keys } = serde_json::from_slice(bytes)
         .map_err(|error| format!("it is no set of keys (RFC 7517): {error}"))?;
     if keys.len() > KEYS {
@@ -201,30 +240,27 @@ fn from_set(bytes: &[u8]) -> Result<Vec<Key>, String> {
         if jwk.common.public_key_use == Some(PublicKeyUse::Encryption) {
             continue;
         }
-        let kid = jwk.common.key_id.as_deref().ok_or("a key has no `kid`")?;
-        let named = |why: String| format!("the key {kid:?}: {why}");
-        if found.iter().any(|key| key.kid.as_deref() == Some(kid)) {
-            return Err(named("two keys have this `kid`".to_owned()));
-        }
-        let algorithm = jwk.common.key_algorithm.and_then(Algorithm::of_key);
-        let algorithm = algorithm
-            .ok_or_else(|| named("its `alg` has to be HS256, EdDSA or RS256".to_owned()))?;
-        check(jwk).map_err(named)?;
-        let key = DecodingKey::from_jwk(jwk).map_err(|error| named(error.to_string()))?;
-        if key.family() != jsonwebtoken::Algorithm::from(algorithm).family() {
-            return Err(named(format!("it is no key of {}", algorithm.name())));
-        }
-        found.push(Key {
-            algorithm,
-            kid: Some(kid.to_owned()),
-            verifying: vec![key],
-            signing: None,
+        let key = Key::from_jwk(jwk).and_then(|key| {
+            let kid = key.kid.as_deref();
+            if found.iter().any(|other| other.kid.as_deref() == kid) {
+                return Err(named(kid, "two keys have this `kid`"));
+            }
+            Ok(key)
         });
+        match key {
+            Ok(key) => found.push(key),
+            Err(why) => unfit(why)?,
+        }
     }
     if found.is_empty() {
         return Err("it has no key that verifies signatures".to_owned());
     }
     Ok(found)
+}
+
+/// A fault of a key in a set.
+fn named(kid: Option<&str>, why: impl Display) -> String {
+    format!("the key {:?}: {why}", kid.unwrap_or_default())
 }
 
 /// Checks that a key is strong enough.

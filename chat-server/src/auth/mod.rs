@@ -4,7 +4,12 @@
 pub mod command;
 pub(crate) mod expiry;
 pub(crate) mod failures;
+#[cfg(feature = "jwks")]
+mod fetch;
+#[cfg(feature = "jwks")]
+mod issuer;
 pub(crate) mod jwt;
+pub(crate) mod keyring;
 pub(crate) mod keys;
 pub(crate) mod renewals;
 
@@ -14,28 +19,36 @@ use chat_core::Clock;
 
 use self::{
     jwt::{Jwt, Rules},
+    keyring::Keyring,
     keys::Source,
 };
-use crate::{
-    config::Settings,
-    files::{FileError, reload::Reloading},
-};
+use crate::{config::Settings, files::FileError};
 
-/// The login by tokens that the settings describe, and the state of its keys.
+/// The login by tokens that the settings describe.
 ///
 /// # Errors
 ///
 /// Keys that can't be used.
-pub(crate) fn login_by_token(
-    settings: &Settings,
-    clock: Arc<dyn Clock>,
-) -> Result<(Jwt, Arc<Reloading<Source>>), FileError> {
-    let (keys, reloading) = Reloading::open(source(settings))?;
-    let rules = rules(settings);
-    Ok((Jwt { keys, rules, clock }, Arc::new(reloading)))
+pub(crate) fn login_by_token(settings: &Settings, clock: Arc<dyn Clock>) -> Result<Jwt, FileError> {
+    Ok(Jwt {
+        keys: Arc::new(keyring(settings)?),
+        rules: rules(settings),
+        clock,
+    })
 }
 
-/// The source of the keys. The settings name exactly one.
+/// The keys that the settings name.
+fn keyring(settings: &Settings) -> Result<Keyring, FileError> {
+    #[cfg(feature = "jwks")]
+    if let Some(url) = &settings.jwt_keys_url {
+        let publisher = fetch::Fetcher::new(url.0.clone())?;
+        let issuer = issuer::Issuer::new(publisher, settings.jwt_keys_stale);
+        return Ok(Keyring::Url(issuer));
+    }
+    Keyring::open(source(settings))
+}
+
+/// The file of the keys.
 fn source(settings: &Settings) -> Source {
     match (&settings.jwt_keys_file, &settings.jwt_key_file) {
         (Some(set), _) => Source::Set(set.clone()),

@@ -1,5 +1,7 @@
 //! The types of the settings about logins.
 
+use axum::http::{Uri, uri::Scheme};
+
 use super::value::{Value, choose};
 
 /// How users log in.
@@ -43,6 +45,22 @@ impl Value for Algorithm {
     fn parse(text: &str) -> Result<Self, String> {
         let all = [Self::Hs256, Self::EdDsa, Self::Rs256];
         choose(text, &all.map(|algorithm| (algorithm.name(), algorithm)))
+    }
+}
+
+/// An address that is fetched by HTTPS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpsUrl(pub Uri);
+
+impl Value for Option<HttpsUrl> {
+    fn parse(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let url = text.parse::<Uri>().ok();
+        let url = url.filter(|url| url.scheme() == Some(&Scheme::HTTPS) && !text.contains('@'));
+        url.map(|url| Some(HttpsUrl(url)))
+            .ok_or_else(|| "an address that begins with https:// and holds no password".to_owned())
     }
 }
 

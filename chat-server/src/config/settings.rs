@@ -6,7 +6,7 @@ use chat_core::{Config, OutboxLimits, rate::RatePolicy};
 
 use super::{
     address::Address,
-    login::{Algorithm, Auth},
+    login::{Algorithm, Auth, HttpsUrl},
     value::{Bytes, CacheUrl, LogFilter, Match, Origins, Rate, StoreUrl, Value},
 };
 
@@ -87,6 +87,10 @@ settings! {
     jwt_alg: Algorithm = "HS256", "HS256|EdDSA|RS256";
     /// A file with several keys instead, as a set (RFC 7517); each has its `alg` and its `kid`.
     jwt_keys_file: Option<PathBuf> = "", "FILE";
+    /// The address of such a set that an identity provider publishes; it is fetched every 10 minutes.
+    jwt_keys_url: Option<HttpsUrl> = "", "https://...";
+    /// How long keys from there are believed while it is away.
+    jwt_keys_stale: Duration = "24h", "TIME";
     /// The audience (`aud`) that a token has to name.
     jwt_audience: Option<String> = "", "NAME";
     /// The issuer (`iss`) that a token has to name.
@@ -295,15 +299,23 @@ impl Settings {
 
     /// The first setting that logins by token lack, and the reason why they need it.
     pub(crate) fn jwt_conflict(&self) -> Option<(&'static str, String)> {
-        let keys = [&self.jwt_key_file, &self.jwt_keys_file];
-        let fault = match keys.into_iter().flatten().count() {
-            0 => Some((
+        let named = [
+            self.jwt_key_file.is_some(),
+            self.jwt_keys_file.is_some(),
+            self.jwt_keys_url.is_some(),
+        ];
+        let fault = match named {
+            [false, false, false] => Some((
                 "jwt-key-file",
-                "tokens need a key; name this, or jwt-keys-file",
+                "tokens need a key; name this, jwt-keys-file or jwt-keys-url",
             )),
-            2 => Some((
+            [true, true, _] => Some((
                 "jwt-keys-file",
                 "there is a jwt-key-file too; name one of them",
+            )),
+            [true, _, true] | [_, true, true] => Some((
+                "jwt-keys-url",
+                "there is a file with keys too; name one of them",
             )),
             _ if self.jwt_audience.is_none() => Some((
                 "jwt-audience",

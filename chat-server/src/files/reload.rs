@@ -139,11 +139,11 @@ fn version(file: &Path) -> Version {
 }
 
 /// The signal on which a server reads its files again. It never arrives on systems without SIGHUP.
-struct Hangup(#[cfg(unix)] Option<tokio::signal::unix::Signal>);
+pub(crate) struct Hangup(#[cfg(unix)] Option<tokio::signal::unix::Signal>);
 
 #[cfg(unix)]
 impl Hangup {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         use tokio::signal::unix::{SignalKind, signal};
         let listening = signal(SignalKind::hangup());
         Self(
@@ -153,7 +153,7 @@ impl Hangup {
         )
     }
 
-    async fn next(&mut self) {
+    pub(crate) async fn next(&mut self) {
         if let Some(signal) = &mut self.0
             && signal.recv().await.is_some()
         {
@@ -165,11 +165,11 @@ impl Hangup {
 
 #[cfg(not(unix))]
 impl Hangup {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self()
     }
 
-    async fn next(&mut self) {
+    pub(crate) async fn next(&mut self) {
         std::future::pending::<()>().await;
     }
 }

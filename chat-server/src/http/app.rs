@@ -7,9 +7,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{auth::Login, metrics::Metrics, tls::Tls};
 use crate::{
-    auth::keys,
+    auth::keyring::Keyring,
     config::{Address, Settings},
-    files::reload::Reloading,
 };
 
 #[derive(Debug, Clone)]
@@ -17,7 +16,7 @@ pub(crate) struct App {
     pub(crate) engine: ChatEngine,
     pub(crate) login: Login,
     /// The keys of the tokens, when users log in by token.
-    pub(crate) keys: Option<Arc<Reloading<keys::Source>>>,
+    pub(crate) keys: Option<Arc<Keyring>>,
     /// When the server's own listener speaks TLS.
     pub(crate) tls: Option<Arc<Tls>>,
     pub(crate) settings: Arc<Settings>,

@@ -84,8 +84,7 @@ async fn ready(State(app): State<App>) -> Result<String, Failure> {
             "these tasks panicked and are started again: {tasks}"
         ));
     }
-    if app.keys.as_ref().is_some_and(|keys| keys.is_failing()) {
-        let fault = "the file of the keys can't be used: the keys are those of before";
+    if let Some(fault) = app.keys.as_ref().and_then(|keys| keys.fault()) {
         faults.push(fault.to_owned());
     }
     if app
@@ -123,7 +122,7 @@ pub(crate) fn figures(app: &App) -> impl IntoResponse + use<> {
     families.push(Family::counter(
         "chat_jwt_key_reload_failures_total",
         "Attempts to read the keys of tokens again that failed.",
-        keys.map_or(&none, |keys| &keys.failures),
+        keys.map_or(&none, |keys| keys.failures()),
     ));
     families.push(Family::gauge(
         "chat_tls_not_after_seconds",

@@ -18,6 +18,8 @@ mod golden;
 mod http;
 #[cfg(unix)]
 mod import;
+#[cfg(unix)]
+mod issuers;
 mod logins;
 #[cfg(unix)]
 mod maintenance;

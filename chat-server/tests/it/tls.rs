@@ -39,7 +39,7 @@ use crate::{
 const ONE_ENDS: u64 = 4_906_384_355;
 const TWO_ENDS: u64 = ONE_ENDS + 86_400;
 
-fn fixture(name: &str) -> PathBuf {
+pub(crate) fn fixture(name: &str) -> PathBuf {
     [env!("CARGO_MANIFEST_DIR"), "tests", "tls", name]
         .iter()
         .collect()

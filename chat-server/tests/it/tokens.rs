@@ -68,7 +68,7 @@ async fn serve(folder: &Path, key: &[&str]) -> (Greeted, Place) {
     (server, place)
 }
 
-async fn status(place: &Place, token: &str) -> u16 {
+pub(crate) async fn status(place: &Place, token: &str) -> u16 {
     let bearer = format!("authorization: Bearer {token}\r\n");
     place.http("GET", "/v1/rooms", &bearer).await.0
 }

@@ -5,10 +5,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{
-    auth::{command::generate, keys::Source},
-    files::reload::Source as _,
-};
+use crate::auth::{command::generate, keys::Source};
 
 const SECRET: &[u8] = b"a secret of the tests, of 32 and more bytes";
 
@@ -30,11 +27,11 @@ fn rules() -> Rules {
     }
 }
 
-fn set(file: &str, content: &[u8]) -> KeySet {
+fn set(file: &str, content: &[u8]) -> Keyring {
     read(file, content, Source::Set).unwrap()
 }
 
-fn key(algorithm: Algorithm, content: &[u8]) -> KeySet {
+fn key(algorithm: Algorithm, content: &[u8]) -> Keyring {
     read("key", content, |path| Source::Key(path, algorithm)).unwrap()
 }
 
@@ -43,7 +40,7 @@ fn read(
     name: &str,
     content: &[u8],
     source: impl FnOnce(std::path::PathBuf) -> Source,
-) -> Result<KeySet, String> {
+) -> Result<Keyring, String> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);
     std::fs::write(&path, content).unwrap();
@@ -52,12 +49,12 @@ fn read(
         use std::os::unix::fs::PermissionsExt as _;
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
     }
-    source(path).read().map_err(|error| error.to_string())
+    Keyring::open(source(path)).map_err(|error| error.to_string())
 }
 
-fn jwt_at(keys: KeySet, clock: Arc<ManualClock>) -> Jwt {
+fn jwt_at(keys: Keyring, clock: Arc<ManualClock>) -> Jwt {
     Jwt {
-        keys: Arc::new(ArcSwap::from_pointee(keys)),
+        keys: Arc::new(keys),
         rules: rules(),
         clock,
     }
@@ -270,10 +267,10 @@ fn sign_and_verify(algorithm: Algorithm) -> (Jwt, String) {
     let folder = tempfile::tempdir().unwrap();
     let files = generate(algorithm, folder.path()).unwrap();
     let files: Vec<_> = files.lines().collect();
-    let private = Source::Key(files[0].into(), algorithm).read().unwrap();
-    let public = files.last().unwrap();
-    let public = Source::Key(public.into(), algorithm).read().unwrap();
-    let signing = &private.find(None).unwrap().signing.as_ref().unwrap().0;
+    let open = |file: &str| Keyring::open(Source::Key(file.into(), algorithm)).unwrap();
+    let (private, public) = (open(files[0]), open(files[files.len() - 1]));
+    let keys = private.current().unwrap();
+    let signing = &keys.find(None).unwrap().signing.as_ref().unwrap().0;
     let claims: Value = serde_json::from_str(&claims(&json!({}))).unwrap();
     let token = jsonwebtoken::encode(&Header::new(algorithm.into()), &claims, signing).unwrap();
     // The private key verifies as well.
@@ -370,7 +367,7 @@ fn a_key_that_others_can_read_is_refused() {
     let path = folder.path().join("key");
     std::fs::write(&path, SECRET).unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
-    let error = Source::Key(path, Algorithm::Hs256).read().unwrap_err();
+    let error = Keyring::open(Source::Key(path, Algorithm::Hs256)).unwrap_err();
     assert!(error.to_string().contains("chmod 600"), "{error}");
 }
 
@@ -413,7 +410,7 @@ proptest! {
         jumps in prop::collection::vec(-7_200_i64..7_200, 1..20)
     ) {
         let good = token(&json!({ "nbf": NOW, "exp": NOW + 3_600 }));
-        let keys: Arc<ArcSwap<KeySet>> = jwt().keys;
+        let keys = jwt().keys;
         let mut now = i64::try_from(NOW).unwrap();
         for jump in jumps {
             now += jump;
