@@ -8,6 +8,7 @@ pub(crate) mod failure;
 mod head;
 pub(crate) mod listener;
 pub(crate) mod metrics;
+pub(crate) mod parameters;
 mod patience;
 pub(crate) mod router;
 #[cfg(unix)]

@@ -15,10 +15,14 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    caller::{Caller, Fields, Named, Numbered, limit},
+    caller::{Caller, Numbered, limit},
     document::{Limit, Refusals, Text},
 };
-use crate::http::{app::App, failure::Failure};
+use crate::http::{
+    app::App,
+    failure::Failure,
+    parameters::{Fields, Named},
+};
 
 /// The routes of this group.
 pub(super) fn routes() -> OpenApiRouter<App> {

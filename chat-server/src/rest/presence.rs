@@ -6,11 +6,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{
-    caller::{Caller, Fields, Named},
-    document::Refusals,
+use super::{caller::Caller, document::Refusals};
+use crate::http::{
+    app::App,
+    failure::Failure,
+    parameters::{Fields, Named},
 };
-use crate::http::{app::App, failure::Failure};
 
 /// The routes of this group.
 pub(super) fn routes() -> OpenApiRouter<App> {

@@ -6,11 +6,8 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{
-    caller::{Caller, Named},
-    document::Refusals,
-};
-use crate::http::{app::App, failure::Failure};
+use super::{caller::Caller, document::Refusals};
+use crate::http::{app::App, failure::Failure, parameters::Named};
 
 /// The routes of this group.
 pub(super) fn routes() -> OpenApiRouter<App> {

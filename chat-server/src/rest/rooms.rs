@@ -6,10 +6,14 @@ use serde::Deserialize;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    caller::{Caller, Fields, Named, limit},
+    caller::{Caller, limit},
     document::{Limit, Refusals},
 };
-use crate::http::{app::App, failure::Failure};
+use crate::http::{
+    app::App,
+    failure::Failure,
+    parameters::{Fields, Named},
+};
 
 /// The routes of this group.
 pub(super) fn routes() -> OpenApiRouter<App> {
