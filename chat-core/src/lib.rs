@@ -28,7 +28,8 @@ mod wire;
 
 pub use engine::{
     Actor, BuildError, ChatEngine, ChatEngineBuilder, Config, Connect, Greeting, Health,
-    LocalSession, NewBody, Outbox, OutboxLimits, Responder, Session, Transport, TrySendError,
+    LocalSession, NewBody, Outbox, OutboxLimits, Responder, Session, SessionOrigin, SessionView,
+    Transport, TrySendError,
 };
 pub use model::{
     ClientMessageId, Cursor, Effect, Entry, EntryBody, EntryKind, Epoch, FlatBody, InvalidId, Mark,

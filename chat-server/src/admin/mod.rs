@@ -4,7 +4,9 @@ mod admission;
 mod document;
 mod figures;
 pub(crate) mod router;
+mod sessions;
 pub(crate) mod token;
+mod users;
 
 use std::sync::Arc;
 

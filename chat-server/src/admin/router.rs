@@ -10,8 +10,9 @@ use utoipa_axum::router::OpenApiRouter;
 use super::{
     admission::{self, Admission},
     document::{self, Document},
-    figures,
+    figures, sessions,
     token::AdminToken,
+    users,
 };
 use crate::{
     http::{
@@ -25,6 +26,8 @@ use crate::{
 /// All routes of the administration. None of them answers without an administrator's token.
 pub(crate) fn router(app: App, token: Option<Arc<AdminToken>>) -> Router {
     let (requests, document) = OpenApiRouter::with_openapi(Document::openapi())
+        .merge(users::routes())
+        .merge(sessions::routes())
         .merge(figures::routes())
         .merge(document::routes())
         .split_for_parts();

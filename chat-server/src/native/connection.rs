@@ -4,7 +4,7 @@ use std::{convert::Infallible, future::Future, io, net::IpAddr, pin::pin, sync::
 
 use chat_core::{
     Answer, CloseReason, Command, Connect, Error, ErrorBody, Event, Frame, Greeting, Outbox,
-    Principal, Renewed, Session, Transport, Welcome,
+    Principal, Renewed, Session, SessionOrigin, Transport, Welcome,
     command::{Hello, Renew},
     decode,
     port::{Secret, Via},
@@ -178,6 +178,10 @@ impl Connection {
         });
         let connect = Connect {
             principal,
+            origin: SessionOrigin {
+                via: Via::Native,
+                address: self.from,
+            },
             cursors,
             greeting: Some(greeting),
         };

@@ -11,17 +11,22 @@ use chat_testkit::{
     program::{self, Greeted},
     until,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{net::UnixStream, time::timeout};
 
-use crate::tokens::run;
+use crate::{embedding::Place, tokens::run};
 
 /// The token of the administration in these tests.
-const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+pub(crate) const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
 /// Every address of the administration, with a method that it takes.
-const ROUTES: [&str; 2] = ["GET /metrics", "GET /openapi.json"];
+const ROUTES: [&str; 4] = [
+    "GET /metrics",
+    "GET /openapi.json",
+    "GET /admin/v1/sessions",
+    "GET /admin/v1/users/alice",
+];
 
 /// Writes a file that only its owner may read.
 fn secret(path: &Path, content: &str) {
@@ -30,14 +35,14 @@ fn secret(path: &Path, content: &str) {
 }
 
 /// A server with an administration, in a folder of its own.
-struct Administered {
+pub(crate) struct Administered {
     server: Greeted,
-    admin: SocketAddr,
+    pub(crate) admin: SocketAddr,
     folder: TempDir,
 }
 
 impl Administered {
-    async fn start(more: &[&str]) -> Self {
+    pub(crate) async fn start(more: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         secret(&folder.path().join("token"), &format!("{TOKEN}\n"));
         let own = [
@@ -61,8 +66,15 @@ impl Administered {
     }
 
     /// Asks the administration.
-    async fn ask(&self, request: &str, token: &str) -> http::Answer {
+    pub(crate) async fn ask(&self, request: &str, token: &str) -> http::Answer {
         http::ask(self.admin, request, &bearer(token), "").await
+    }
+
+    /// What a good request reads.
+    async fn read(&self, path: &str) -> Value {
+        let (status, _, body) = self.ask(&format!("GET {path}"), TOKEN).await;
+        assert_eq!(status, 200, "{path}: {body}");
+        serde_json::from_str(&body).unwrap()
     }
 }
 
@@ -225,5 +237,69 @@ async fn an_administration_that_is_not_safe_does_not_start_and_says_why() {
         let (code, said) = run(folder, &arguments, "").await;
         assert_eq!(code, Some(exit), "{said}");
         assert!(said.contains("admin-") && said.contains(says), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn sessions_are_listed_by_user_and_address_with_their_protocol() {
+    let administered = Administered::start(&[]).await;
+    let place = Place::Tcp(administered.server.address, "");
+    let (mut alice, _) = place.native("alice").await;
+    let (_bob, _) = place.socketio("bob").await;
+    let room = alice.open("bob").await;
+    alice.say(&room, "hi").await;
+    let all = administered.read("/admin/v1/sessions").await;
+    assert_eq!(all["more"], false);
+    let all = all["sessions"].as_array().unwrap();
+    let seen: Vec<_> = all
+        .iter()
+        .map(|session| ["user", "via", "address"].map(|field| session[field].as_str().unwrap()))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            ["alice", "native", "127.0.0.1"],
+            ["bob", "socket_io", "127.0.0.1"]
+        ]
+    );
+    for (query, users) in [
+        ("?user=alice", &["alice"][..]),
+        ("?user=carol", &[]),
+        ("?address=127.0.0.1&user=bob", &["bob"]),
+        ("?address=::1", &[]),
+        ("?limit=1", &["alice"]),
+        (
+            &format!("?after={}", all[0]["id"].as_str().unwrap()),
+            &["bob"],
+        ),
+    ] {
+        let page = administered
+            .read(&format!("/admin/v1/sessions{query}"))
+            .await;
+        let page_users = page["sessions"].as_array().unwrap().iter();
+        let page_users: Vec<_> = page_users.map(|session| session["user"].as_str()).collect();
+        let users: Vec<_> = users.iter().copied().map(Some).collect();
+        assert_eq!(page_users, users, "{query}");
+        assert_eq!(page["more"], query == "?limit=1");
+    }
+    let bob = administered.read("/admin/v1/users/bob").await;
+    assert_eq!(bob["user"], "bob");
+    assert_eq!(bob["sessions"][0], all[1]);
+    assert_eq!(bob["rooms"][0]["id"], room);
+    assert_eq!(bob["rooms"][0]["unread"], 1);
+    let nobody = administered.read("/admin/v1/users/nobody").await;
+    assert_eq!(nobody["sessions"], json!([]));
+    for wrong in [
+        "sessions?limit=0",
+        "sessions?limit=1001",
+        "sessions?address=here",
+        "sessions?after=1",
+        "sessions?who=bob",
+        "sessions?user=a,b",
+        "users/a,b",
+    ] {
+        let request = format!("GET /admin/v1/{wrong}");
+        let (status, _, body) = administered.ask(&request, TOKEN).await;
+        assert_eq!(status, 400, "{wrong}: {body}");
     }
 }

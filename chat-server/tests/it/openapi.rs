@@ -8,6 +8,9 @@ use std::{env, path::PathBuf, time::Duration};
 use chat_testkit::Server;
 use tokio::{process::Command, time::timeout};
 
+#[cfg(unix)]
+use crate::admin::{Administered, TOKEN};
+
 /// Longer than either of them takes.
 const PATIENCE: Duration = Duration::from_mins(2);
 
@@ -57,5 +60,27 @@ async fn the_server_answers_as_the_document_says() {
     let server = Server::start(&[("text-chars", "100")]).await;
     let document = format!("http://{}/v1/openapi.json", server.address);
     schemathesis.args(["run", &document]);
+    ends_well(&mut schemathesis).await;
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn the_document_of_the_administration_is_valid_and_answered_as_it_says() {
+    let (Some(mut validator), Some(mut schemathesis)) =
+        (program("openapi-spec-validator"), program("schemathesis"))
+    else {
+        return;
+    };
+    let administered = Administered::start(&[]).await;
+    let (_, _, document) = administered.ask("GET /openapi.json", TOKEN).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("openapi.json");
+    std::fs::write(&file, document).unwrap();
+    ends_well(validator.args(["--schema", "3.1"]).arg(&file)).await;
+    let url = format!("http://{}", administered.admin);
+    let token = format!("Authorization: Bearer {TOKEN}");
+    schemathesis
+        .args(["run", "--url", &url, "--header", &token])
+        .arg(&file);
     ends_well(&mut schemathesis).await;
 }

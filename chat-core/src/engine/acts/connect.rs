@@ -10,7 +10,10 @@ use super::{
 };
 use crate::{
     engine::{
-        deliver::{device::Device, transport::Transport},
+        deliver::{
+            device::{Device, SessionOrigin, SessionView},
+            transport::Transport,
+        },
         parts::Parts,
     },
     model::{Principal, SessionId, UserId},
@@ -25,6 +28,8 @@ use crate::{
 pub struct Connect {
     /// The user who connects, and what the login allows.
     pub principal: Arc<Principal>,
+    /// The way by which the session comes, for administrators. Default: this process.
+    pub origin: SessionOrigin,
     /// The rooms to resume; each is caught up, and then live.
     pub cursors: Vec<RoomCursor>,
     /// The frame that is sent before anything else once the session is accepted. Default: none.
@@ -43,6 +48,7 @@ impl From<Arc<Principal>> for Connect {
     fn from(principal: Arc<Principal>) -> Self {
         Self {
             principal,
+            origin: SessionOrigin::default(),
             cursors: Vec::new(),
             greeting: None,
         }
@@ -77,13 +83,20 @@ pub(crate) async fn connect(
     }
     let Connect {
         principal,
+        origin,
         cursors,
         greeting,
     } = connect;
     // A device is sent what its rooms hold.
     parts.access.allow(&principal, Use::Read)?;
     let id = SessionId(parts.ids.next());
-    let device = Arc::new(Device::new(id, principal.user.clone(), transport));
+    let view = SessionView {
+        id,
+        user: principal.user.clone(),
+        origin,
+        since: parts.clock.now(),
+    };
+    let device = Arc::new(Device::new(view, transport));
     // Live entries are held back before the device joins the hub; otherwise one that arrives before the
     // catch-up could be lost.
     for cursor in &cursors {

@@ -12,7 +12,7 @@ pub(crate) mod presence;
 mod receipt;
 mod resume;
 pub(crate) mod review;
-mod rooms;
+pub(crate) mod rooms;
 pub(crate) mod send;
 pub(crate) mod session;
 mod typing;

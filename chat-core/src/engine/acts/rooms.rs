@@ -7,7 +7,8 @@ use super::{
     session::Session,
 };
 use crate::{
-    model::RoomId,
+    engine::parts::Parts,
+    model::{RoomId, UserId},
     wire::{Error, RoomList, command::Rooms},
 };
 
@@ -24,17 +25,23 @@ impl Actor {
         limit: Option<usize>,
     ) -> Result<RoomList, Error> {
         self.parts.access.allow(&self.principal, Use::Read)?;
-        let limit = self.parts.config.page_limit(limit);
-        let one_more = limit.saturating_add(1);
-        let mut rooms = self
-            .parts
-            .store
-            .rooms_of(self.user(), after, one_more)
-            .await?;
-        let more = rooms.len() > limit;
-        rooms.truncate(limit);
-        Ok(RoomList { rooms, more })
+        page(&self.parts, self.user(), after, limit).await
     }
+}
+
+/// One page of a user's rooms, whoever asks.
+pub(crate) async fn page(
+    parts: &Parts,
+    user: &UserId,
+    after: Option<&RoomId>,
+    limit: Option<usize>,
+) -> Result<RoomList, Error> {
+    let limit = parts.config.page_limit(limit);
+    let one_more = limit.saturating_add(1);
+    let mut rooms = parts.store.rooms_of(user, after, one_more).await?;
+    let more = rooms.len() > limit;
+    rooms.truncate(limit);
+    Ok(RoomList { rooms, more })
 }
 
 impl Act for Rooms {

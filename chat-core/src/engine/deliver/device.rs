@@ -3,21 +3,58 @@
 
 use std::{
     collections::HashMap,
+    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
+
+use chrono::{DateTime, Utc};
 
 use super::transport::{Transport, TrySendError};
 use crate::{
     model::{RoomId, Seq, SessionId, UserId},
-    port::panics::caught,
+    port::{Via, panics::caught},
     wire::{CloseReason, Event, Frame, Outgoing},
 };
+
+/// The way by which a session came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionOrigin {
+    /// The protocol.
+    pub via: Via,
+    /// The address of the client, or the network in which it is; `None` when that is not known.
+    pub address: Option<IpAddr>,
+}
+
+impl Default for SessionOrigin {
+    /// This process.
+    fn default() -> Self {
+        Self {
+            via: Via::Host,
+            address: None,
+        }
+    }
+}
+
+/// A connected session, as administrators see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionView {
+    /// Its id.
+    pub id: SessionId,
+    /// Its user.
+    pub user: UserId,
+    /// The way by which it came.
+    pub origin: SessionOrigin,
+    /// The server's clock when it connected.
+    pub since: DateTime<Utc>,
+}
 
 /// The device of one session.
 #[derive(Debug)]
 pub(crate) struct Device {
     pub(crate) session: SessionId,
     pub(crate) user: UserId,
+    origin: SessionOrigin,
+    since: DateTime<Utc>,
     transport: Arc<dyn Transport>,
     /// The gates of the rooms that are being caught up, or were.
     gates: Mutex<HashMap<RoomId, Gate>>,
@@ -36,12 +73,29 @@ enum Gate {
 const WAITING_MAX: usize = 1_024;
 
 impl Device {
-    pub(crate) fn new(session: SessionId, user: UserId, transport: Arc<dyn Transport>) -> Self {
-        Self {
-            session,
+    pub(crate) fn new(view: SessionView, transport: Arc<dyn Transport>) -> Self {
+        let SessionView {
+            id,
             user,
+            origin,
+            since,
+        } = view;
+        Self {
+            session: id,
+            user,
+            origin,
+            since,
             transport,
             gates: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn view(&self) -> SessionView {
+        SessionView {
+            id: self.session,
+            user: self.user.clone(),
+            origin: self.origin,
+            since: self.since,
         }
     }
 

@@ -61,7 +61,7 @@ mod tests {
     use crate::{
         engine::{
             deliver::{
-                device::Device,
+                device::{Device, SessionOrigin, SessionView},
                 outbox::{Outbox, OutboxLimits},
             },
             state::rooms::Rooms,
@@ -75,11 +75,13 @@ mod tests {
         let (alice, bob) = (UserId::new("alice").unwrap(), UserId::new("bob").unwrap());
         let hub = Hub::default();
         let outbox = Outbox::new(OutboxLimits::default());
-        let watching = Device::new(
-            SessionId(Uuid::nil()),
-            alice.clone(),
-            Arc::clone(&outbox) as _,
-        );
+        let watching = SessionView {
+            id: SessionId(Uuid::nil()),
+            user: alice.clone(),
+            origin: SessionOrigin::default(),
+            since: chrono::DateTime::UNIX_EPOCH,
+        };
+        let watching = Device::new(watching, Arc::clone(&outbox) as _);
         assert!(hub.add(Arc::new(watching), 1, None));
         let room = Room {
             id: RoomId::direct(&alice, &bob).unwrap(),

@@ -3,8 +3,8 @@
 use std::{collections::VecDeque, future::Future, pin::Pin, sync::Arc, time::Duration, vec};
 
 use chat_core::{
-    Actor, ClientMessageId, Clock, CloseReason, EntryBody, Error, ErrorBody, Event, Frame, IdGen,
-    MessageId, NewBody, Outgoing, Principal, Responder, RoomId, Sent, port::Secret,
+    Actor, ClientMessageId, Clock, CloseReason, Connect, EntryBody, Error, ErrorBody, Event, Frame,
+    IdGen, MessageId, NewBody, Outgoing, Principal, Responder, RoomId, Sent, port::Secret,
 };
 use chrono::{DateTime, Utc};
 use serde_json::json;
@@ -480,13 +480,17 @@ impl Conversation {
         // The former name is given up first, so that it doesn't stay behind as a ghost.
         self.end_session();
         self.identity = None;
+        let connect = Connect {
+            origin: self.login.origin(),
+            ..Connect::from(principal)
+        };
         let (context, queue, gone) = (
             Arc::clone(&self.context),
             Arc::clone(&self.queue),
             self.gone,
         );
         Ok(Some(Box::pin(async move {
-            Done::Named(Identity::take(&context, queue, principal, gone).await, ack)
+            Done::Named(Identity::take(&context, queue, connect, gone).await, ack)
         })))
     }
 

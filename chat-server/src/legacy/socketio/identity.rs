@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use chat_core::{
-    Actor, CloseReason, Connect, Error, Frame, Mark, MessageId, Outbox, Principal, RoomId, Session,
-    Transport, UserId,
+    Actor, CloseReason, Connect, Error, Frame, Mark, MessageId, Outbox, RoomId, Session, Transport,
+    UserId,
 };
 
 use super::{context::Context, online::Named, queue::Queue};
@@ -29,19 +29,17 @@ impl Identity {
     pub(super) async fn take(
         context: &Context,
         queue: Arc<Queue>,
-        principal: Arc<Principal>,
+        connect: Connect,
         gone: bool,
     ) -> Result<Self, Error> {
         let engine = &context.app.engine;
         let outbox = engine.outbox();
         let named = Arc::new(Named(queue));
         let (user, session) = if gone {
-            (engine.actor_of(principal), None)
+            (engine.actor_of(connect.principal), None)
         } else {
             let transport = Arc::clone(&outbox) as Arc<dyn Transport>;
-            let session = engine
-                .connect_with(Connect::from(principal), transport)
-                .await?;
+            let session = engine.connect_with(connect, transport).await?;
             context.newcomers.send(Arc::downgrade(&named)).await.ok();
             (Actor::clone(&session), Some(session))
         };

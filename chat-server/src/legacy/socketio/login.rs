@@ -10,7 +10,7 @@ use std::{
 };
 
 use chat_core::{
-    Error, ErrorBody, Principal, UserId,
+    Error, ErrorBody, Principal, SessionOrigin, UserId,
     port::{Secret, Via},
 };
 use futures_util::future::Either;
@@ -135,6 +135,14 @@ impl Login {
     ) -> impl Future<Output = Result<Arc<Principal>, Error>> + Send + use<> {
         let (login, from) = (self.app.login.clone(), self.from);
         async move { login.principal(&token, Via::SocketIo, from).await }
+    }
+
+    /// The way by which the client came.
+    pub(super) fn origin(&self) -> SessionOrigin {
+        SessionOrigin {
+            via: Via::SocketIo,
+            address: self.from,
+        }
     }
 
     /// The client acts by this login from now on.
