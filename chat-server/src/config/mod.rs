@@ -7,6 +7,7 @@ mod address;
 mod command;
 mod load;
 mod login;
+mod origins;
 mod settings;
 mod value;
 
@@ -16,6 +17,7 @@ pub use self::{
     command::{Task, TokenTask},
     load::{Loaded, Origin, Problem, Request, load},
     login::{Algorithm, Auth},
+    origins::Origins,
     settings::{Setting, Settings, TABLE},
-    value::{Bytes, CacheUrl, LogFilter, Match, Origins, Rate, StoreUrl},
+    value::{Bytes, CacheUrl, LogFilter, Match, Rate, StoreUrl},
 };

@@ -7,7 +7,8 @@ use chat_core::{Config, OutboxLimits, rate::RatePolicy};
 use super::{
     address::Address,
     login::{Algorithm, Auth, HttpsUrl},
-    value::{Bytes, CacheUrl, LogFilter, Match, Origins, Rate, StoreUrl, Value},
+    origins::Origins,
+    value::{Bytes, CacheUrl, LogFilter, Match, Rate, StoreUrl, Value},
 };
 
 /// One setting: a line of the table.
