@@ -10,7 +10,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     admin::{self, Admin},
     auth::keyring::Keyring,
-    config::{Origins, Settings},
+    config::Settings,
     http::{
         accept::accept, app::App, auth::Login, connections::Connections, listener::Listener,
         router, tls,
@@ -127,19 +127,12 @@ impl Server {
     /// around: `connections`, `connections-per-ip`, `pending-per-ip`, `header-timeout`, `keep-alive` and
     /// `header-bytes`.
     /// `write-timeout` holds from the upgrade to a WebSocket on. Nor does `GET /metrics` count connections.
-    /// And `cors-origin` `auto` allows no web page of any origin, for what can reach the service is not known
-    /// here: name the origins.
+    /// And what can reach the service, and by which name, is not known here: `cors-origin` `auto` allows no
+    /// web page of any origin, so name the origins, and `allowed-host` `auto` allows every host.
     ///
     /// `GET /metrics` and, with an open login, everything else is there for whoever can reach the routes.
     pub fn router(&self) -> Router {
-        let mut app = self.app.clone();
-        if app.settings.cors_origin == Origins::Auto {
-            app.settings = Arc::new(Settings {
-                cors_origin: Origins::These(Vec::new()),
-                ..Settings::clone(&app.settings)
-            });
-        }
-        router::router(app)
+        router::router(self.app.clone())
     }
 
     /// Serves on a listener until `shutdown`, then [stops](Self::stop).

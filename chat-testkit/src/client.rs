@@ -68,7 +68,7 @@ impl Client {
 impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     /// A WebSocket on any connection, to a server that has it at this path.
     pub async fn over(stream: S, path: &str) -> Option<Self> {
-        let url = format!("ws://x{path}");
+        let url = format!("ws://localhost{path}");
         Self::shaking(stream, url.into_client_request().ok()?)
             .await
             .ok()

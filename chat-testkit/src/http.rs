@@ -31,7 +31,7 @@ pub async fn ask_on(
 ) -> Answer {
     let length = body.len();
     let bytes = format!(
-        "{request} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n{headers}\r\n{body}"
+        "{request} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-length: {length}\r\n{headers}\r\n{body}"
     );
     stream.write_all(bytes.as_bytes()).await.unwrap();
     answer(&read_to_end(&mut stream).await)

@@ -36,7 +36,7 @@ impl Node {
     pub async fn ready(&self) {
         let ready = async || {
             let mut tcp = TcpStream::connect(self.address()).await.ok()?;
-            let ask = b"GET /ready HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+            let ask = b"GET /ready HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
             tcp.write_all(ask).await.ok()?;
             let mut answer = String::new();
             tcp.read_to_string(&mut answer).await.ok()?;

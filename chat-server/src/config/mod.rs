@@ -5,19 +5,21 @@
 
 mod address;
 mod command;
+mod hosts;
 mod load;
 mod login;
 mod origins;
 mod settings;
 mod value;
 
-pub(crate) use self::value::without_password;
 pub use self::{
     address::Address,
     command::{Task, TokenTask},
+    hosts::{Allowed, Hosts, PublicUrl},
     load::{Loaded, Origin, Problem, Request, load},
     login::{Algorithm, Auth},
     origins::Origins,
     settings::{Setting, Settings, TABLE},
     value::{Bytes, CacheUrl, LogFilter, Match, Rate, StoreUrl},
 };
+pub(crate) use self::{hosts::Host, origins::read as read_origin, value::without_password};

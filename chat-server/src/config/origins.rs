@@ -5,11 +5,11 @@ use super::value::Value;
 /// Which web pages may use the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origins {
-    /// All on a loopback address, none elsewhere.
+    /// Pages from the host that they address, and on a loopback address pages of this machine.
     Auto,
     /// All.
     Any,
-    /// These, as browsers write them.
+    /// These, as browsers write them, `null` among them.
     These(Vec<String>),
 }
 
@@ -18,45 +18,49 @@ impl Value for Origins {
         match text {
             "auto" => Ok(Self::Auto),
             "any" => Ok(Self::Any),
-            _ => text
-                .split(',')
-                .map(origin)
-                .collect::<Result<_, _>>()
-                .map(Self::These),
+            _ => {
+                let origins = text.split(',').map(|origin| match origin {
+                    // That of a page in a sandbox, or in a file.
+                    "null" => Ok(origin.to_owned()),
+                    _ => read(origin).map_err(|why| {
+                        format!("auto, any, or origins such as https://chat.example.org: {origin:?} {why}")
+                    }),
+                });
+                origins.collect::<Result<_, _>>().map(Self::These)
+            }
         }
     }
 }
 
 /// An origin as browsers write it (RFC 6454, 6.2): in lower case, without the port that its scheme implies.
-fn origin(text: &str) -> Result<String, String> {
-    let refused = |why: &str| {
-        Err(format!(
-            "auto, any, or origins such as https://chat.example.org: {text:?} {why}"
-        ))
-    };
+///
+/// # Errors
+///
+/// The reason why no page has it, which completes a sentence that begins with the origin.
+pub(crate) fn read(text: &str) -> Result<String, &'static str> {
     let Some((scheme, host)) = text.split_once("://") else {
-        return refused("has no scheme");
+        return Err("has no scheme");
     };
     let scheme = scheme.to_ascii_lowercase();
     let known = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
     if !scheme.starts_with(|c: char| c.is_ascii_alphabetic()) || !scheme.chars().all(known) {
-        return refused("has no scheme");
+        return Err("has no scheme");
     }
     if host.contains('*') {
-        return refused("has a wildcard: list each host");
+        return Err("has a wildcard: list each host");
     }
     if !host.is_ascii() {
-        return refused("has to name its host in ASCII, as browsers do (xn--...)");
+        return Err("has to name its host in ASCII, as browsers do (xn--...)");
     }
     if host.contains(['/', '?', '#']) {
-        return refused("has a path");
+        return Err("has a path");
     }
     if host.contains('@') {
-        return refused("names a user");
+        return Err("names a user");
     }
     let bad = |c: char| !c.is_ascii_graphic() || "<>\"\\^`{|}%".contains(c);
     if host.is_empty() || host.starts_with(':') || host.contains(bad) {
-        return refused("has no host");
+        return Err("has no host");
     }
     let port = match scheme.as_str() {
         "http" => 80,
@@ -75,7 +79,7 @@ fn origin(text: &str) -> Result<String, String> {
     match given.parse::<u16>() {
         Ok(given) if given == port => Ok(format!("{scheme}://{host}")),
         Ok(given) => Ok(format!("{scheme}://{host}:{given}")),
-        Err(_) => refused("has no port after its colon"),
+        Err(_) => Err("has no port after its colon"),
     }
 }
 
@@ -95,6 +99,7 @@ mod tests {
             ("http://[::1]", "http://[::1]"),
             ("capacitor://localhost", "capacitor://localhost"),
             ("chrome-extension://abcdef", "chrome-extension://abcdef"),
+            ("null", "null"),
         ] {
             let origins = Origins::parse(given);
             assert_eq!(origins, Ok(Origins::These(vec![kept.to_owned()])));
@@ -126,7 +131,7 @@ mod tests {
             "any,https://a",
             "https://a:x",
             "https://:80",
-            "null",
+            "any,null",
             "://a",
             "1a://b",
         ] {

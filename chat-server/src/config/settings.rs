@@ -6,6 +6,7 @@ use chat_core::{Config, OutboxLimits, rate::RatePolicy};
 
 use super::{
     address::Address,
+    hosts::{Hosts, PublicUrl},
     login::{Algorithm, Auth, HttpsUrl},
     origins::Origins,
     value::{Bytes, CacheUrl, LogFilter, Match, Rate, StoreUrl, Value},
@@ -100,9 +101,18 @@ settings! {
     jwt_max_lifetime: Duration = "24h", "TIME";
     /// Believe a token's claim `chat_rank`: user, moderator or admin.
     jwt_ranks: bool = "false", "BOOL";
-    /// Which web pages may use the server; `auto` is any on a loopback address and none elsewhere.
-    /// May be given several times.
-    cors_origin: Origins = "auto", "auto|any|ORIGIN";
+    /// Where users find the server, such as `https://chat.example.org`, if a proxy is in front of it.
+    public_url: Option<PublicUrl> = "", "URL";
+    /// The hosts by which requests may address the server: names, addresses or networks. `auto` is this
+    /// machine's own (`localhost`, `127.0.0.0/8`, `[::1]`) or, for a server that others can reach, those of
+    /// its certificate and of `public-url`. May be given several times.
+    allowed_host: Hosts = "auto", "auto|HOST|CIDR";
+    /// Which web pages may use the server. `auto` allows those that come from the host that they address
+    /// and, on a loopback address, those of this machine; `null` has to be named. May be given several
+    /// times.
+    cors_origin: Origins = "auto", "auto|any|null|ORIGIN";
+    /// Refuse a WebSocket and Socket.IO to clients that send no `Origin`, as only browsers do.
+    require_origin: bool = "false", "BOOL";
     /// Where messages are kept. `Atlas_URI` in the environment, as the old server had it, sets it too.
     store: StoreUrl = "sqlite:./chat.db", "sqlite:PATH|mongodb://HOST/DATABASE|memory";
     /// Where presence and rate limits are kept, and through which several nodes notify each other.
@@ -181,14 +191,10 @@ settings! {
 }
 
 impl Settings {
-    /// Whether a page of this origin may use the server; `None` is no web page.
-    pub fn allows_origin(&self, origin: Option<&str>) -> bool {
-        let Some(origin) = origin else { return true };
-        match &self.cors_origin {
-            Origins::Any => true,
-            Origins::Auto => self.listen.is_loopback(),
-            Origins::These(allowed) => allowed.iter().any(|one| one == origin),
-        }
+    /// Whether others than this machine's users can reach a server that listens there.
+    pub(crate) fn is_exposed_at(&self, address: &Address) -> bool {
+        let public = self.public_url.as_ref().and_then(PublicUrl::host);
+        !address.is_local() || public.is_some_and(|host| !host.is_loopback())
     }
 
     /// The settings that are the engine's.
@@ -261,6 +267,16 @@ impl Settings {
                 "admin-listen",
                 "nobody could be admitted; name admin-token-file, or have administrators log in with \
                  --auth jwt --jwt-ranks"
+                    .to_owned(),
+            ),
+            (
+                !self.is_exposed_at(&self.listen)
+                    || self.allowed_host != Hosts::Auto
+                    || self.tls_cert_file.is_some()
+                    || self.public_url.is_some(),
+                "allowed-host",
+                "others can reach the server, by a name that it does not know; name the hosts, or the \
+                 public-url"
                     .to_owned(),
             ),
             (

@@ -11,6 +11,7 @@ pub(crate) mod metrics;
 pub(crate) mod parameters;
 mod patience;
 pub(crate) mod router;
+pub(crate) mod site;
 #[cfg(unix)]
 mod socket_file;
 pub(crate) mod status;

@@ -1,11 +1,11 @@
 //! Which address is answered by what, and what holds for all of them.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use axum::{
     Extension, Router,
     extract::{DefaultBodyLimit, Request, State},
-    http::{HeaderMap, Method, StatusCode, header},
+    http::{Method, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
@@ -15,11 +15,19 @@ use tower_http::{
     cors::{AllowCredentials, AllowHeaders, AllowOrigin, CorsLayer},
 };
 
-use super::{app::App, connections::Settle, failure::Failure, head, status};
-use crate::{config::Settings, legacy, native, rest};
+use super::{
+    app::App,
+    connections::Settle,
+    failure::Failure,
+    head,
+    site::{self, Site},
+    status,
+};
+use crate::{legacy, native, rest};
 
 /// All routes, under the rules of the settings.
 pub(crate) fn router(app: App) -> Router {
+    let site = Site::new(&app.settings, app.address.as_ref(), app.tls.clone());
     // What is answered at once, and what only that may be.
     let (requests, document) = rest::routes()
         .merge(status::routes())
@@ -35,8 +43,13 @@ pub(crate) fn router(app: App) -> Router {
         .merge(legacy::socketio(&app))
         .merge(websocket)
         .method_not_allowed_fallback(async || Failure::from(Error::WrongMethod))
-        .layer(middleware::from_fn_with_state(app.clone(), refuse_origin));
-    guarded(routes.layer(cors(&app.settings)), &app).with_state(app)
+        .layer(middleware::from_fn_with_state(
+            site.clone(),
+            site::refuse_origin,
+        ))
+        .layer(cors(site.clone()))
+        .layer(middleware::from_fn_with_state(site, site::refuse_host));
+    guarded(routes, &app).with_state(app)
 }
 
 /// Adds the rules for requests that are answered at once: the size of their bodies, and the time that they
@@ -91,28 +104,11 @@ async fn refuse_late(State(app): State<App>, request: Request, next: Next) -> Re
     })
 }
 
-/// Refuses pages of other origins. CORS alone only hides the answers from them.
-async fn refuse_origin(State(app): State<App>, request: Request, next: Next) -> Response {
-    if app.settings.allows_origin(origin(request.headers())) {
-        next.run(request).await
-    } else {
-        let why = "pages of this origin may not use the server";
-        Failure::new(StatusCode::FORBIDDEN, why).into_response()
-    }
-}
-
-/// The page's origin; what is no text is no origin that could be allowed.
-fn origin(headers: &HeaderMap) -> Option<&str> {
-    headers
-        .get(header::ORIGIN)
-        .map(|origin| origin.to_str().unwrap_or_default())
-}
-
-fn cors(settings: &Arc<Settings>) -> CorsLayer {
+fn cors(site: Site) -> CorsLayer {
     const REMEMBER: Duration = Duration::from_mins(10);
-    let settings = Arc::clone(settings);
-    let allowed = AllowOrigin::predicate(move |origin, _| {
-        settings.allows_origin(Some(origin.to_str().unwrap_or_default()))
+    let allowed = AllowOrigin::predicate(move |origin, request| {
+        let host = site::host(&request.uri, &request.headers);
+        site.allows(origin.to_str().unwrap_or_default(), host)
     });
     CorsLayer::new()
         .allow_origin(allowed)

@@ -23,9 +23,12 @@ use rustls::{
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use crate::files::{
-    FileError, read,
-    reload::{Reloading, Source},
+use crate::{
+    config::Host,
+    files::{
+        FileError, read,
+        reload::{Reloading, Source},
+    },
 };
 
 /// The protocol that clients may choose (RFC 7301). There is no HTTP/2 here, and no WebSocket over it.
@@ -53,6 +56,7 @@ pub(crate) struct Files {
 pub(crate) struct Pair {
     /// Sessions are resumed only under the certificate that they began with, so its cache is of this one.
     config: Arc<ServerConfig>,
+    named: Arc<Named>,
     /// In seconds since 1970.
     not_after: u64,
 }
@@ -75,6 +79,15 @@ impl Tls {
     /// When the certificate ends, in seconds since 1970.
     pub(crate) fn not_after(&self) -> u64 {
         self.current.load().not_after
+    }
+
+    /// Whether the certificate of now is for this host.
+    pub(super) fn names(&self, host: &Host) -> bool {
+        let name = match host {
+            Host::Name(name) => name.clone(),
+            Host::Address(address) => address.to_string(),
+        };
+        self.current.load().named.has(&name)
     }
 
     /// The server's part of a handshake, with the certificate of now.
@@ -139,12 +152,13 @@ impl Source for Files {
         let config = ServerConfig::builder_with_provider(Arc::new(provider))
             .with_safe_default_protocol_versions()
             .map_err(|error| bad_certificate(&error.to_string()))?;
-        let mut config = config
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::new(Named(Arc::new(pair))));
+        let named = Arc::new(Named(Arc::new(pair)));
+        let resolver: Arc<dyn ResolvesServerCert> = Arc::<Named>::clone(&named);
+        let mut config = config.with_no_client_auth().with_cert_resolver(resolver);
         config.alpn_protocols = vec![HTTP_1_1.to_vec()];
         Ok(Pair {
             config: Arc::new(config),
+            named,
             not_after,
         })
     }

@@ -191,13 +191,9 @@ fn an_open_server_that_others_can_reach_has_to_be_asked_for_twice() {
         once.contains("listen (flag)") && once.contains("--allow-open-network"),
         "{once}"
     );
-    let twice = from(
-        &["--listen", "0.0.0.0:5000", "--allow-open-network"],
-        &[],
-        "",
-    )
-    .unwrap();
-    assert!(!twice.settings.allows_origin(Some("https://evil.example")));
-    let here = from(&[], &[], "").unwrap();
-    assert!(here.settings.allows_origin(Some("https://any.example")));
+    let twice = ["--listen", "0.0.0.0:5000", "--allow-open-network"];
+    let nameless = from(&twice, &[], "").expect_err("refused");
+    assert!(nameless.contains("allowed-host (default)"), "{nameless}");
+    let named = [&twice[..], &["--allowed-host", "chat.example"]].concat();
+    from(&named, &[], "").unwrap();
 }

@@ -66,7 +66,7 @@ impl Place {
     }
 
     pub(crate) async fn web_socket(&self, path: &str) -> Socket {
-        let url = format!("ws://x{}{path}", self.prefix());
+        let url = format!("ws://localhost{}{path}", self.prefix());
         client_async(url, self.connect().await).await.unwrap().0
     }
 

@@ -95,7 +95,7 @@ async fn a_renewal_with_the_token_of_another_user_ends_the_connection() {
 
 /// A WebSocket whose handshake brought a token.
 async fn with_bearer(place: &Place, token: &str) -> Result<Device, u16> {
-    let mut handshake = "ws://x/v1/ws".into_client_request().unwrap();
+    let mut handshake = "ws://localhost/v1/ws".into_client_request().unwrap();
     let bearer = format!("Bearer {token}").parse().unwrap();
     handshake.headers_mut().insert("authorization", bearer);
     Client::shaking(place.connect().await, handshake).await
@@ -195,7 +195,9 @@ async fn an_old_client_that_does_not_say_who_it_is_is_refused_and_closed() {
 async fn a_token_that_came_with_the_handshake_of_the_old_protocol_stands_for_a_name() {
     let place = place().await;
     let alice = token("alice", seconds(60));
-    let mut handshake = format!("ws://x{OLD}").into_client_request().unwrap();
+    let mut handshake = format!("ws://localhost{OLD}")
+        .into_client_request()
+        .unwrap();
     let bearer = format!("Bearer {alice}").parse().unwrap();
     handshake.headers_mut().insert("authorization", bearer);
     let stream = place.connect().await;

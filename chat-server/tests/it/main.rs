@@ -30,6 +30,7 @@ mod openapi;
 #[cfg(unix)]
 mod process;
 mod rest;
+mod site;
 mod socketio;
 #[cfg(unix)]
 mod start_errors;

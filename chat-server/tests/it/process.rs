@@ -59,7 +59,8 @@ async fn a_second_interrupt_ends_the_process_at_once() {
     // A request whose body never comes keeps the first interrupt waiting.
     let mut server = start(folder.path(), &["--request-timeout", "1m"]).await;
     let mut busy = TcpStream::connect(server.address).await.unwrap();
-    let half = b"POST /v1/rooms/a,b/messages HTTP/1.1\r\nhost: x\r\nauthorization: Bearer a\r\n\
+    let half =
+        b"POST /v1/rooms/a,b/messages HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer a\r\n\
         content-type: application/json\r\ncontent-length: 9\r\nexpect: 100-continue\r\n\r\n";
     busy.write_all(half).await.unwrap();
     // The server asks for the body, and so is in the middle of the request.

@@ -336,7 +336,7 @@ async fn what_no_handler_sees_is_refused_with_a_code_too() {
         let (found, error) = alice.ask(request, "").await;
         assert_eq!((found, &error["code"]), (status, &json!(100)), "{request}");
     }
-    let unfinished = "POST /v1/rooms/alice,bob/messages HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\
+    let unfinished = "POST /v1/rooms/alice,bob/messages HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\
                       authorization: Bearer alice\r\ncontent-type: application/json\r\n\r\n{";
     let answer = server.exchange(unfinished.as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");

@@ -94,7 +94,7 @@ async fn s2_sessions_count_as_connections_do() {
     const SESSIONS: usize = 300;
     let server = Server::start(&[("pending-per-ip", "50")]).await;
     let mut tcp = server.tcp().await;
-    let get = "GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nhost: x\r\n\r\n";
+    let get = "GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nhost: localhost\r\n\r\n";
     let last = get.replace("\r\n\r\n", "\r\nconnection: close\r\n\r\n");
     let requests = get.repeat(SESSIONS - 1) + &last;
     tcp.write_all(requests.as_bytes()).await.unwrap();
@@ -157,7 +157,7 @@ async fn s4_a_body_that_does_not_come_is_answered_with_408() {
     let server = Server::start(&[("request-timeout", "500ms")]).await;
     let post = async |session: &Polling<'_>| {
         let head = format!(
-            "POST /socket.io/?{} HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n4",
+            "POST /socket.io/?{} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\n\r\n4",
             session.query()
         );
         let mut tcp = server.tcp().await;

@@ -117,7 +117,7 @@ async fn on_a_second_post_the_server_must_return_400_and_close_the_session() {
     let session = Polling::connected(&server).await;
     let mut first = server.tcp().await;
     let head = format!(
-        "POST /socket.io/?{} HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n4",
+        "POST /socket.io/?{} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n\r\n4",
         session.query()
     );
     first.write_all(head.as_bytes()).await.unwrap();
@@ -159,7 +159,7 @@ async fn a_poll_that_is_broken_off_ends_the_session() {
     let session = Polling::talking(&server, "alice", "watcher").await;
     let mut poll = server.tcp().await;
     let head = format!(
-        "GET /socket.io/?{} HTTP/1.1\r\nhost: x\r\n\r\n",
+        "GET /socket.io/?{} HTTP/1.1\r\nhost: localhost\r\n\r\n",
         session.query()
     );
     poll.write_all(head.as_bytes()).await.unwrap();
@@ -183,7 +183,7 @@ async fn a_poll_that_comes_together_with_the_end_of_its_connection_ends_the_sess
     let session = Polling::connected(&server).await;
     let mut poll = server.tcp().await;
     let head = format!(
-        "GET /socket.io/?{} HTTP/1.1\r\nhost: x\r\n\r\n",
+        "GET /socket.io/?{} HTTP/1.1\r\nhost: localhost\r\n\r\n",
         session.query()
     );
     poll.write_all(head.as_bytes()).await.unwrap();
@@ -338,7 +338,7 @@ async fn pages_of_an_allowed_origin_may_send_credentials_and_any_header() {
 #[tokio::test]
 async fn a_handshake_that_breaks_rfc_6455_is_refused() {
     let server = Server::start(&[]).await;
-    let host = "host: x\r\n";
+    let host = "host: localhost\r\n";
     let upgrade = "connection: upgrade, close\r\nupgrade: websocket\r\n";
     let key = "sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
     let version = "sec-websocket-version: 13\r\n";
