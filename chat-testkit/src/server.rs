@@ -19,7 +19,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{Client, PATIENCE, http};
+use crate::{Client, DatedLogin, PATIENCE, http};
 
 /// A server that runs until the test ends, or until it is stopped.
 #[derive(Debug)]
@@ -47,16 +47,29 @@ impl Server {
         let Started {
             listener, engine, ..
         } = start(&settings).await.unwrap();
-        Self::run(listener, engine, settings)
+        let builder = chat_server::Server::builder(engine.clone()).settings(settings);
+        Self::run(listener, engine, builder.build())
     }
 
     /// A server with an engine of the test's own.
     pub async fn serve(engine: ChatEngine, settings: Settings) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        Self::run(listener.into(), engine, settings)
+        let builder = chat_server::Server::builder(engine.clone()).settings(settings);
+        Self::run(Self::listener().await, engine, builder.build())
     }
 
-    fn run(listener: Listener, engine: ChatEngine, settings: Settings) -> Self {
+    /// A server with an engine of the test's own, whose users log in by the tokens of [`DatedLogin`].
+    pub async fn serve_by_token(engine: ChatEngine, settings: Settings) -> Self {
+        let builder = chat_server::Server::builder(engine.clone()).settings(settings);
+        let server = builder.authenticator(DatedLogin).build();
+        Self::run(Self::listener().await, engine, server)
+    }
+
+    async fn listener() -> Listener {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        listener.into()
+    }
+
+    fn run(listener: Listener, engine: ChatEngine, server: chat_server::Server) -> Self {
         let Ok(Address::Tcp(address)) = listener.address() else {
             panic!("a server of a test listens on a port");
         };
@@ -67,8 +80,7 @@ impl Server {
                 std::future::pending::<()>().await;
             }
         };
-        let server = chat_server::Server::builder(engine.clone());
-        let running = server.settings(settings).build().serve(listener, shutdown);
+        let running = server.serve(listener, shutdown);
         Self {
             address,
             engine,

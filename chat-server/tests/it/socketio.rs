@@ -1,7 +1,8 @@
 //! The old Socket.IO protocol, with the npm `socket.io-client` that the old clients use.
 //!
 //! Each test plays one scenario of `socketio/scenarios.mjs` over long polling, over WebSocket and
-//! with an upgrade from one to the other, each on a server of its own. `npm ci` in `tests/socketio`
+//! with an upgrade from one to the other, each on a server of its own, and once more on a server on which
+//! the strings of `set-username` are tokens. `npm ci` in `tests/socketio`
 //! comes first; where there is no Node, `CHAT_SKIP_NODE=1` leaves these tests out.
 
 use std::time::Duration;
@@ -24,6 +25,12 @@ use tokio::{
 use crate::old_clients::{begin, ends_well, node};
 
 const TRANSPORTS: [&str; 3] = ["polling", "websocket", "upgrade"];
+
+/// Scenarios in which strings that are no names are sent as names.
+const OF_NAMES: [&str; 2] = [
+    "errors_of_input_are_strings_and_the_connection_lives",
+    "seed_21_a_name_is_no_wiretap",
+];
 
 /// A server for each transport, and the Node program that is to play on them.
 struct Stage {
@@ -50,6 +57,16 @@ impl Stage {
         Some(Self { node, servers })
     }
 
+    /// Adds a server on which the strings of `set-username` are tokens.
+    async fn and_by_token(mut self, engine: ChatEngineBuilder) -> Self {
+        let settings = Settings::with(&[("listen", "127.0.0.1:0")]).unwrap();
+        let server = Server::serve_by_token(engine.build().unwrap(), settings).await;
+        self.node
+            .arg(format!("tokens:upgrade=http://{}", server.address));
+        self.servers.push(server);
+        self
+    }
+
     /// Lets the clients play until they are ready on every transport.
     async fn begin(self) -> (Child, Vec<Server>) {
         let mut node = begin(self.node);
@@ -63,7 +80,10 @@ impl Stage {
 
 /// Plays a scenario on engines made by `build`.
 async fn play(scenario: &str, build: impl Fn() -> ChatEngineBuilder) {
-    if let Some(stage) = Stage::set(scenario, build, &[]).await {
+    if let Some(mut stage) = Stage::set(scenario, &build, &[]).await {
+        if !OF_NAMES.contains(&scenario) {
+            stage = stage.and_by_token(build()).await;
+        }
         ends_well(begin(stage.node)).await;
     }
 }

@@ -19,12 +19,19 @@ export async function library(version) {
 
 const PATIENCE_MS = 10_000;
 
+/** A token of this user that is good for an hour, as the servers of the tests believe it. */
+export function token(user) {
+  return `${user} until ${new Date(Date.now() + 3_600_000).toISOString()}`;
+}
+
 export class Device {
   #received = [];
   #waiting = [];
   #transport;
+  #login;
 
   constructor(world, options) {
+    this.#login = world.login;
     const { transports, last } = TRANSPORTS[world.transport];
     this.#transport = last;
     this.socket = world.io(world.url, {
@@ -46,6 +53,7 @@ export class Device {
   }
 
   emit(...args) {
+    if (args[0] === "set-username") args[1] = this.#login(args[1]);
     this.socket.emit(...args);
     return this;
   }
@@ -164,6 +172,8 @@ export class Device {
 }
 
 export class World {
+  /** The string by which a user of this name logs in. */
+  login = (name) => name;
   #urls;
   #devices;
 

@@ -215,7 +215,8 @@ export async function seed_10_a_message_to_somebody_offline_is_there_when_they_c
   for (const text of sent) await alice.ask("dm-message", text);
   const shown = await alice.many("dm-message", 30);
   const last = async (query) => {
-    const answer = await fetch(`${world.url}/lastmessages?${query}`);
+    const headers = { authorization: `Bearer ${world.login("alice")}` };
+    const answer = await fetch(`${world.url}/lastmessages?${query}`, { headers });
     return { status: answer.status, body: await answer.json() };
   };
   const bob = await world.person("bob", "alice");
@@ -505,8 +506,9 @@ export async function a_client_that_does_not_read_is_closed_and_delays_nobody(wo
     world.person("bob", "alice"),
   ]);
   await post("40");
-  await post('42["set-username","bob"]\x1e42["start-dm","alice"]');
-  await post('42["set-username","deaf"]\x1e42["start-dm","alice"]');
+  for (const name of ["bob", "deaf"]) {
+    await post(`42["set-username","${world.login(name)}"]\x1e42["start-dm","alice"]`);
+  }
   await alice.online("alice", "bob", "deaf");
   await alice.dm("deaf");
   for (let sent = 0; sent < 1_100; sent += 100) {
