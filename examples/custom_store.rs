@@ -19,8 +19,8 @@ use std::{
 
 use async_trait::async_trait;
 use chat_core::{
-    Entry, Mark, Membership, MessageId, NewEntry, NewRoom, Page, ReceiptTimes, Room, RoomId, Seq,
-    UserId, Watermarks,
+    Entry, Mark, Member, Membership, MessageId, NewEntry, NewRoom, Page, ReceiptTimes, Role, Room,
+    RoomId, Seq, UserId, Watermarks,
     memory::MemoryStore,
     port::{
         AppendError, Appended, BackendError, BackendErrorKind, Change, Created, LogStore,
@@ -92,8 +92,8 @@ impl RoomStore for JournalStore {
         self.memory.room(id).await
     }
 
-    async fn is_member(&self, id: &RoomId, user: &UserId) -> Result<bool, BackendError> {
-        self.memory.is_member(id, user).await
+    async fn role(&self, id: &RoomId, user: &UserId) -> Result<Option<Role>, BackendError> {
+        self.memory.role(id, user).await
     }
 
     async fn members(
@@ -101,7 +101,7 @@ impl RoomStore for JournalStore {
         id: &RoomId,
         after: Option<&UserId>,
         limit: usize,
-    ) -> Result<Vec<UserId>, BackendError> {
+    ) -> Result<Vec<Member>, BackendError> {
         self.memory.members(id, after, limit).await
     }
 

@@ -46,7 +46,10 @@ impl Audience {
             sessions.push((session.await.unwrap(), outbox));
         }
         let room = RoomId::group("everybody").unwrap();
-        engine.create_group(room.clone(), members).await.unwrap();
+        engine
+            .create_group(room.clone(), members[0].clone(), members)
+            .await
+            .unwrap();
         Self { sessions, room }
     }
 

@@ -42,6 +42,7 @@ impl Messages {
             id: self.room.clone(),
             epoch: Epoch(RandomIds.next()),
             members: self.room.pair().map_or_else(Vec::new, Vec::from),
+            owner: None,
             created_at: DateTime::UNIX_EPOCH,
         }
     }

@@ -33,8 +33,9 @@ pub use engine::{
 };
 pub use model::{
     ClientMessageId, Cursor, Effect, Entry, EntryBody, EntryKind, Epoch, FlatBody, InvalidId, Mark,
-    Membership, MessageId, NewEntry, NewRoom, Page, Presence, Principal, Rank, ReceiptTimes, Room,
-    RoomId, RoomKind, Scopes, Seq, SessionId, TokenId, UNREAD_CAP, UserId, Watermarks,
+    Member, Membership, MessageId, NewEntry, NewRoom, Page, Presence, Principal, Rank,
+    ReceiptTimes, Role, Room, RoomId, RoomKind, Scopes, Seq, SessionId, TokenId, UNREAD_CAP,
+    UserId, Watermarks,
 };
 #[doc(hidden)]
 pub use time::old_time;

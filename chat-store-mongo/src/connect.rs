@@ -22,8 +22,8 @@ use crate::{
     error::{self, DUPLICATE_KEY},
 };
 
-/// The version of the schema that this code writes.
-const VERSION: i32 = 1;
+/// The version of the schema that this code writes. [`upgrade`](crate::upgrade) has what each one brought.
+pub(crate) const VERSION: i32 = 2;
 
 /// The time limit of one operation, so that an error is reported in less than five seconds.
 pub(crate) const LIMIT: Duration = Duration::from_secs(4);
@@ -411,7 +411,7 @@ async fn version(database: &Database) -> mongodb::error::Result<i32> {
     Ok(found.map_or(i32::MAX, |schema| version_in(&schema)))
 }
 
-fn version_in(schema: &Document) -> i32 {
+pub(crate) fn version_in(schema: &Document) -> i32 {
     schema.get_i32("version").unwrap_or(i32::MAX)
 }
 

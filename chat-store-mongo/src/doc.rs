@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use chat_core::{
-    ClientMessageId, Effect, Entry, EntryBody, EntryKind, Epoch, FlatBody, MessageId, NewEntry,
-    ReceiptTimes, Room, RoomId, Seq, UserId, Watermarks, old_time,
+    ClientMessageId, Effect, Entry, EntryBody, EntryKind, Epoch, FlatBody, Member, MessageId,
+    NewEntry, ReceiptTimes, Role, Room, RoomId, Seq, UserId, Watermarks, old_time,
 };
 use chrono::DateTime;
 use mongodb::{
@@ -42,6 +42,8 @@ pub(crate) struct EntryDoc {
     pub(crate) target: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) user: Option<UserId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) role: Option<Role>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) edited_at: Option<i64>,
     /// The number of the edit that set the current text.
@@ -85,6 +87,7 @@ impl EntryDoc {
             text: body.text,
             target: body.target.map(number),
             user: body.user,
+            role: body.role,
             edited_at: body.edited_at.map(|at| at.timestamp_micros()),
             revision: None,
             pending: (new.body.effect() != Effect::None).then_some(true),
@@ -105,6 +108,7 @@ impl EntryDoc {
             text: self.text.clone(),
             target: self.target.map(seq),
             user: self.user.clone(),
+            role: self.role,
             edited_at: match self.edited_at {
                 Some(at) => Some(DateTime::from_timestamp_micros(at)?),
                 None => None,
@@ -166,6 +170,9 @@ pub(crate) struct RoomDoc {
     /// The first members, while they may be missing in collection `members`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) entering: Option<Vec<UserId>>,
+    /// The first owner, of a group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) owner: Option<UserId>,
     /// The newest entry, where a query has joined it.
     #[serde(default, skip_serializing)]
     pub(crate) newest: Vec<Numbered>,
@@ -197,12 +204,21 @@ impl RoomDoc {
 pub(crate) struct MemberDoc {
     pub(crate) user: UserId,
     #[serde(default)]
+    pub(crate) role: Role,
+    #[serde(default)]
     pub(crate) delivered: i64,
     #[serde(default)]
     pub(crate) read: i64,
 }
 
 impl MemberDoc {
+    pub(crate) fn member(self) -> Member {
+        Member {
+            user: self.user,
+            role: self.role,
+        }
+    }
+
     pub(crate) fn watermarks(&self) -> Watermarks {
         Watermarks {
             delivered: seq(self.delivered),

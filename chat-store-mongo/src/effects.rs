@@ -10,7 +10,7 @@
 
 use std::sync::Arc;
 
-use chat_core::{Effect, Entry, EntryBody, EntryKind, RoomId, UserId};
+use chat_core::{Effect, Entry, EntryBody, EntryKind, Role, RoomId, UserId};
 use futures_util::{StreamExt, TryStreamExt, future, stream};
 use mongodb::{
     bson::{Document, doc},
@@ -55,7 +55,14 @@ impl Collections {
     /// Adds the first members of a room, and then clears the list of those still to be added.
     pub(crate) async fn enter(&self, room: &RoomDoc) -> Result<()> {
         let members = room.entering.iter().flatten();
-        at_once(members.map(|user| self.set_member(&room.id, user, true, 0))).await?;
+        let enter = |user: &UserId| {
+            let role = match &room.owner {
+                Some(owner) if owner == user => Role::Owner,
+                _ => Role::Member,
+            };
+            self.set_member(&room.id, user.clone(), Some(role), 0)
+        };
+        at_once(members.map(enter)).await?;
         self.rooms
             .update_one(
                 doc! { "_id": room.id.as_str() },
@@ -111,25 +118,36 @@ impl Collections {
                     .await
                     .map(drop)
             }
-            Effect::Admit { user } => self.set_member(&entry.room_id, user, true, entry.seq).await,
-            Effect::Dismiss { user } => {
-                self.set_member(&entry.room_id, user, false, entry.seq)
-                    .await
+            effect @ (Effect::Admit { .. } | Effect::Assign { .. } | Effect::Dismiss { .. }) => {
+                let Some((user, role)) = effect.membership() else {
+                    return Ok(());
+                };
+                let (room, seq) = (&entry.room_id, entry.seq);
+                self.set_member(room, user.clone(), role, seq).await
             }
             // A deletion may have removed the effect meanwhile.
             Effect::None => Ok(()),
         }
     }
 
-    /// Makes a user a member or not, as entry `seq` says, unless a later entry has decided it.
-    async fn set_member(&self, room: &RoomId, user: &UserId, member: bool, seq: i64) -> Result<()> {
+    /// Makes a user a member with this role, or with none no member, as entry `seq` says, unless a later
+    /// entry has decided it.
+    async fn set_member(
+        &self,
+        room: &RoomId,
+        user: UserId,
+        role: Option<Role>,
+        seq: i64,
+    ) -> Result<()> {
+        let name = |role: Option<Role>| role.unwrap_or_default().name();
         let later = doc! { "$lt": [{ "$ifNull": ["$revision", -1] }, seq] };
         let now = doc! { "$ifNull": ["$member", false] };
         self.members
             .update_one(
                 doc! { "roomId": room.as_str(), "user": user.as_str() },
                 vec![doc! { "$set": {
-                    "member": { "$cond": [later, member, now] },
+                    "member": { "$cond": [later.clone(), role.is_some(), now] },
+                    "role": { "$cond": [later, name(role), { "$ifNull": ["$role", name(None)] }] },
                     "revision": { "$max": ["$revision", seq] },
                 } }],
             )
@@ -181,7 +199,10 @@ pub(crate) fn overlaid(page: Vec<EntryDoc>) -> Result<Vec<Arc<Entry>>> {
                     }
                 }
             }
-            Effect::None | Effect::Admit { .. } | Effect::Dismiss { .. } => {}
+            Effect::None
+            | Effect::Admit { .. }
+            | Effect::Assign { .. }
+            | Effect::Dismiss { .. } => {}
         }
     }
     Ok(entries.into_iter().map(Arc::new).collect())

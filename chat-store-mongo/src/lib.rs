@@ -12,6 +12,7 @@ mod plan;
 mod receipts;
 mod rooms;
 mod store;
+mod upgrade;
 
 pub use connect::ConnectError;
 pub use store::MongoStore;

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use chat_core::{
-    EntryKind, Membership, NewRoom, Room, RoomId, UNREAD_CAP, UserId,
+    EntryKind, Member, Membership, NewRoom, Role, Room, RoomId, UNREAD_CAP, UserId,
     port::{BackendError, Created, RoomStore},
 };
 use futures_util::{TryStreamExt, future};
@@ -21,11 +21,13 @@ impl RoomStore for MongoStore {
     async fn create_room(&self, new: NewRoom) -> Result<Created, BackendError> {
         let all = self.collections.clone();
         within("create_room", async move {
+            let users = new.first_members().into_iter().map(|member| member.user);
             let room = RoomDoc {
                 id: new.id.clone(),
                 epoch: new.epoch.0,
                 created_at: new.created_at.timestamp_micros(),
-                entering: Some(new.members),
+                entering: Some(users.collect()),
+                owner: new.owner,
                 newest: Vec::new(),
             };
             match all.rooms.insert_one(&room).await {
@@ -51,13 +53,13 @@ impl RoomStore for MongoStore {
         Ok(found.into_iter().next().map(RoomDoc::room))
     }
 
-    async fn is_member(&self, id: &RoomId, user: &UserId) -> Result<bool, BackendError> {
+    async fn role(&self, id: &RoomId, user: &UserId) -> Result<Option<Role>, BackendError> {
         let (all, id, user) = (self.collections.clone(), id.clone(), user.clone());
-        read("is_member", async move {
+        read("role", async move {
             all.settle_room(&id).await?;
             let member = doc! { "roomId": id.as_str(), "user": user.as_str(), "member": true };
             let found = all.members.find_one(member).await?;
-            Ok(found.is_some())
+            Ok(found.map(|member| member.role))
         })
         .await
     }
@@ -67,7 +69,7 @@ impl RoomStore for MongoStore {
         id: &RoomId,
         after: Option<&UserId>,
         limit: usize,
-    ) -> Result<Vec<UserId>, BackendError> {
+    ) -> Result<Vec<Member>, BackendError> {
         if limit == 0 {
             return Ok(Vec::new());
         }
@@ -83,7 +85,7 @@ impl RoomStore for MongoStore {
                 .await?
                 .try_collect()
                 .await?;
-            Ok(found.into_iter().map(|member| member.user).collect())
+            Ok(found.into_iter().map(MemberDoc::member).collect())
         })
         .await
     }

@@ -12,6 +12,7 @@ use crate::{
     append::Heads,
     collections::{Collections, read},
     connect::{self, ConnectError, LIMIT},
+    upgrade::upgrade,
 };
 
 /// A store on `MongoDB`, which several nodes may share.
@@ -53,6 +54,12 @@ impl MongoStore {
             Ok(Err(error)) => tracing::warn!(%error, "effects of old entries are left for later"),
             Err(_) => tracing::warn!("effects of old entries are left for later"),
         }
+        upgrade(&database)
+            .await
+            .map_err(|source| ConnectError::Other {
+                database: database.name().to_owned(),
+                source,
+            })?;
         Ok(store)
     }
 

@@ -25,7 +25,7 @@ impl Transaction<'_> {
         let Self { sql, rooms } = self;
         let mut insert = sql.prepare_cached(
             "INSERT INTO entry (room, seq, id, author, client_id, at, kind, target, text, member, \
-             edited_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) \
+             edited_at, role) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) \
              ON CONFLICT DO NOTHING",
         )?;
         batch
@@ -76,6 +76,7 @@ fn append_one(
         body.text,
         body.member,
         body.edited_at,
+        body.role,
     ))?;
     if stored == 0 {
         let other = || {
@@ -94,7 +95,9 @@ fn append_one(
             let replacements = format!("target = ?2 AND kind = {}", EntryKind::Edit.number());
             rewrite(sql, &replacements, number, target, &EntryBody::Deleted)?;
         }
-        Effect::Admit { user } => rooms::admit(sql, &new.room, user)?,
+        Effect::Admit { user, role } | Effect::Assign { user, role } => {
+            rooms::admit(sql, &new.room, user, role)?;
+        }
         Effect::Dismiss { user } => rooms::dismiss(sql, &new.room, user)?,
     }
     open.room.head = seq;
@@ -137,7 +140,8 @@ fn rewrite(
     let flat = body.flatten();
     let body = BodyColumns::of(&flat);
     let update = format!(
-        "UPDATE entry SET kind = ?3, target = ?4, text = ?5, member = ?6, edited_at = ?7 \
+        "UPDATE entry SET kind = ?3, target = ?4, text = ?5, member = ?6, edited_at = ?7, \
+         role = ?8 \
          WHERE room = ?1 AND {chosen}"
     );
     sql.prepare_cached(&update)?
@@ -149,6 +153,7 @@ fn rewrite(
             body.text,
             body.member,
             body.edited_at,
+            body.role,
         ))
         .map(drop)
 }

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use chat_core::{
-    EntryKind, Membership, NewRoom, Room, RoomId, Seq, UNREAD_CAP, UserId, Watermarks,
+    EntryKind, Member, Membership, NewRoom, Role, Room, RoomId, Seq, UNREAD_CAP, UserId,
+    Watermarks,
     port::{BackendError, Created, RoomStore},
 };
-use rusqlite::{Connection, Row, named_params};
+use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
 use crate::{
     row,
@@ -20,6 +21,7 @@ impl Transaction<'_> {
         if let Some(existing) = self.rooms.open(&self.sql, &new.id)? {
             return Ok(Created::Existing(existing.room.clone()));
         }
+        let first_members = new.first_members();
         let new = new.in_micros();
         let room = Room {
             id: new.id,
@@ -36,18 +38,38 @@ impl Transaction<'_> {
                 ":epoch": room.epoch.0.as_bytes(),
                 ":at": room.created_at.timestamp_micros(),
             })?;
-        for user in &new.members {
-            admit(&self.sql, &room.id, user)?;
+        for Member { user, role } in first_members {
+            admit(&self.sql, &room.id, &user, role)?;
         }
         Ok(Created::New(room))
     }
 }
 
-pub(crate) fn admit(connection: &Connection, room: &RoomId, user: &UserId) -> rusqlite::Result<()> {
+pub(crate) fn admit(
+    connection: &Connection,
+    room: &RoomId,
+    user: &UserId,
+    role: Role,
+) -> rusqlite::Result<()> {
     connection
-        .prepare_cached("INSERT OR IGNORE INTO member (user, room) VALUES (?1, ?2)")?
-        .execute((user.as_str(), room.as_str()))
+        .prepare_cached(
+            "INSERT INTO member (user, room, role) VALUES (?1, ?2, ?3) \
+             ON CONFLICT DO UPDATE SET role = ?3",
+        )?
+        .execute((user.as_str(), room.as_str(), role.number()))
         .map(drop)
+}
+
+/// Reads the role of a user in a room; `None` for one who is no member.
+pub(crate) fn stored_role(
+    connection: &Connection,
+    room: &RoomId,
+    user: &UserId,
+) -> rusqlite::Result<Option<Role>> {
+    connection
+        .prepare_cached("SELECT role FROM member WHERE user = ?1 AND room = ?2")?
+        .query_row((user.as_str(), room.as_str()), |found| row::role(found, 0))
+        .optional()
 }
 
 pub(crate) fn dismiss(
@@ -75,14 +97,10 @@ impl RoomStore for SqliteStore {
         self.readers.read("room", query).await
     }
 
-    async fn is_member(&self, id: &RoomId, user: &UserId) -> Result<bool, BackendError> {
+    async fn role(&self, id: &RoomId, user: &UserId) -> Result<Option<Role>, BackendError> {
         let (id, user) = (id.clone(), user.clone());
-        let query = move |snapshot: &Connection| {
-            snapshot
-                .prepare_cached("SELECT 1 FROM member WHERE user = ?1 AND room = ?2")?
-                .exists((user.as_str(), id.as_str()))
-        };
-        self.readers.read("is_member", query).await
+        let query = move |snapshot: &Connection| stored_role(snapshot, &id, &user);
+        self.readers.read("role", query).await
     }
 
     async fn members(
@@ -90,16 +108,20 @@ impl RoomStore for SqliteStore {
         id: &RoomId,
         after: Option<&UserId>,
         limit: usize,
-    ) -> Result<Vec<UserId>, BackendError> {
+    ) -> Result<Vec<Member>, BackendError> {
         let (id, after) = (id.clone(), after.cloned());
         let query = move |snapshot: &Connection| {
             let after = after.as_ref().map_or("", UserId::as_str);
             snapshot
                 .prepare_cached(
-                    "SELECT user FROM member WHERE room = ?1 AND user > ?2 ORDER BY user LIMIT ?3",
+                    "SELECT user, role FROM member WHERE room = ?1 AND user > ?2 \
+                     ORDER BY user LIMIT ?3",
                 )?
                 .query_map((id.as_str(), after, at_most(limit)), |found| {
-                    row::id(found, 0)
+                    Ok(Member {
+                        user: row::id(found, 0)?,
+                        role: row::role(found, 1)?,
+                    })
                 })?
                 .collect()
         };

@@ -1,8 +1,8 @@
 //! Conversion of values from and to columns.
 
 use chat_core::{
-    ClientMessageId, Entry, EntryBody, EntryKind, Epoch, FlatBody, MessageId, Room, RoomId, Seq,
-    UserId,
+    ClientMessageId, Entry, EntryBody, EntryKind, Epoch, FlatBody, MessageId, Role, Room, RoomId,
+    Seq, UserId,
 };
 use chrono::{DateTime, Utc};
 use rusqlite::{
@@ -15,7 +15,7 @@ use uuid::Uuid;
 macro_rules! entry_columns {
     () => {
         "entry.seq, entry.id, entry.author, entry.client_id, entry.at, entry.kind, entry.target, \
-         entry.text, entry.member, entry.edited_at"
+         entry.text, entry.member, entry.edited_at, entry.role"
     };
 }
 pub(crate) use entry_columns;
@@ -28,6 +28,7 @@ pub(crate) struct BodyColumns<'a> {
     pub(crate) text: Option<&'a str>,
     pub(crate) member: Option<&'a str>,
     pub(crate) edited_at: Option<i64>,
+    pub(crate) role: Option<i64>,
 }
 
 impl<'a> BodyColumns<'a> {
@@ -38,6 +39,7 @@ impl<'a> BodyColumns<'a> {
             text: body.text.as_deref(),
             member: body.user.as_ref().map(UserId::as_str),
             edited_at: body.edited_at.map(|at| at.timestamp_micros()),
+            role: body.role.map(Role::number),
         }
     }
 }
@@ -84,6 +86,12 @@ pub(crate) fn time(row: &Row<'_>, column: usize) -> rusqlite::Result<DateTime<Ut
         .map_err(damaged(column, Type::Integer))
 }
 
+pub(crate) fn role(row: &Row<'_>, column: usize) -> rusqlite::Result<Role> {
+    Role::numbered(row.get(column)?)
+        .ok_or("a role that is not known")
+        .map_err(damaged(column, Type::Integer))
+}
+
 pub(crate) fn epoch(row: &Row<'_>, column: usize) -> rusqlite::Result<Epoch> {
     Ok(Epoch(Uuid::from_bytes(row.get(column)?)))
 }
@@ -109,6 +117,7 @@ fn body(row: &Row<'_>) -> rusqlite::Result<EntryBody> {
         text: row.get::<_, Option<String>>(7)?.map(Into::into),
         user: optional(row, 8, id)?,
         edited_at: optional(row, 9, time)?,
+        role: optional(row, 10, role)?,
     };
     flat.unflatten()
         .ok_or("a field of its kind is missing")

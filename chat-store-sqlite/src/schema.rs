@@ -8,7 +8,11 @@ use crate::connection::number;
 pub(crate) const APPLICATION_ID: i64 = 0x4348_4154;
 
 /// The migrations from each version of the schema to the next. A published one never changes.
-const MIGRATIONS: &[&str] = &[include_str!("schema.sql"), include_str!("schema_2.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema.sql"),
+    include_str!("schema_2.sql"),
+    include_str!("schema_3.sql"),
+];
 
 /// The schema version that this code reads and writes.
 pub(crate) const VERSION: usize = MIGRATIONS.len();

@@ -26,6 +26,7 @@ pub fn new_room(id: RoomId) -> NewRoom {
         id,
         epoch: Epoch(Uuid::from_u128(7)),
         members: vec![user("alice"), user("bob")],
+        owner: None,
         created_at: DateTime::from_timestamp_millis(1_600_000_000_000).unwrap(),
     }
 }

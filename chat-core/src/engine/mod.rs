@@ -197,7 +197,8 @@ impl ChatEngine {
         acts::rooms::page(&self.parts, user, after, limit).await
     }
 
-    /// Makes a group room with its first members.
+    /// Makes a group room with its owner and its first members; the owner is one of them, whether or not
+    /// `members` says so.
     ///
     /// A room that has this id already stays as it is: after [`Created::Existing`] these members are not in it
     /// unless they were before. A group that its last member has left has its id for good, and no user can be
@@ -206,8 +207,13 @@ impl ChatEngine {
     /// # Errors
     ///
     /// [`Error::InvalidId`] for the id of a direct room, or a backend's failure.
-    pub async fn create_group(&self, id: RoomId, members: Vec<UserId>) -> Result<Created, Error> {
-        acts::members::create_group(&self.parts, id, members).await
+    pub async fn create_group(
+        &self,
+        id: RoomId,
+        owner: UserId,
+        members: Vec<UserId>,
+    ) -> Result<Created, Error> {
+        acts::members::create_group(&self.parts, id, owner, members).await
     }
 
     /// The users who are online, each once, in ascending order; at most 10,000.

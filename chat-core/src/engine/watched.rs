@@ -14,8 +14,8 @@ use async_trait::async_trait;
 use super::state::outage::Outage;
 use crate::{
     model::{
-        Cursor, Entry, Epoch, Mark, Membership, MessageId, NewEntry, NewRoom, Page, Presence,
-        ReceiptTimes, Room, RoomId, Seq, SessionId, UserId, Watermarks,
+        Cursor, Entry, Epoch, Mark, Member, Membership, MessageId, NewEntry, NewRoom, Page,
+        Presence, ReceiptTimes, Role, Room, RoomId, Seq, SessionId, UserId, Watermarks,
     },
     port::{
         AppendError, Appended, BackendError, BackendErrorKind, Cache, Change, Created,
@@ -121,8 +121,8 @@ impl RoomStore for Watched<dyn Store> {
         watch!(self.room(id), Safe)
     }
 
-    async fn is_member(&self, id: &RoomId, user: &UserId) -> Result<bool, BackendError> {
-        watch!(self.is_member(id, user), Safe)
+    async fn role(&self, id: &RoomId, user: &UserId) -> Result<Option<Role>, BackendError> {
+        watch!(self.role(id, user), Safe)
     }
 
     async fn members(
@@ -130,7 +130,7 @@ impl RoomStore for Watched<dyn Store> {
         id: &RoomId,
         after: Option<&UserId>,
         limit: usize,
-    ) -> Result<Vec<UserId>, BackendError> {
+    ) -> Result<Vec<Member>, BackendError> {
         watch!(self.members(id, after, limit), Safe)
     }
 

@@ -1,7 +1,7 @@
 //! The store in memory: the simplest implementation of the contracts in `port/store.rs`.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     ops::Bound,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -11,8 +11,9 @@ use chrono::{DateTime, Utc};
 
 use crate::{
     model::{
-        ClientMessageId, Effect, Entry, EntryBody, Mark, Membership, MessageId, NewEntry, NewRoom,
-        Page, ReceiptTimes, Room, RoomId, RoomKind, Seq, UNREAD_CAP, UserId, Watermarks,
+        ClientMessageId, Effect, Entry, EntryBody, Mark, Member, Membership, MessageId, NewEntry,
+        NewRoom, Page, ReceiptTimes, Role, Room, RoomId, RoomKind, Seq, UNREAD_CAP, UserId,
+        Watermarks,
     },
     port::{
         AppendError, Appended, BackendError, Change, Created, LogStore, Outcome, ReceiptStore,
@@ -51,7 +52,7 @@ struct Rooms {
 #[derive(Debug, Clone)]
 struct Log {
     room: Room,
-    members: BTreeSet<UserId>,
+    members: BTreeMap<UserId, Role>,
     /// The entry `seq` is at the index `seq - 1`.
     entries: Vec<Arc<Entry>>,
     by_id: HashMap<MessageId, usize>,
@@ -78,9 +79,9 @@ impl MemoryStore {
 }
 
 impl Rooms {
-    fn join(&mut self, room: &RoomId, user: &UserId) {
+    fn join(&mut self, room: &RoomId, user: &UserId, role: Role) {
         if let Some(log) = self.all.get_mut(room) {
-            log.members.insert(user.clone());
+            log.members.insert(user.clone(), role);
             self.of
                 .entry(user.clone())
                 .or_default()
@@ -121,7 +122,9 @@ impl Rooms {
         let entry = Arc::new(new.numbered(log.room.head));
         log.entries.push(Arc::clone(&entry));
         match entry.body.effect() {
-            Effect::Admit { user } => self.join(&entry.room, user),
+            Effect::Admit { user, role } | Effect::Assign { user, role } => {
+                self.join(&entry.room, user, role);
+            }
             Effect::Dismiss { user } => self.leave(&entry.room, user),
             // The effect was carried out above.
             Effect::None | Effect::Replace { .. } | Effect::Erase { .. } => {}
@@ -166,14 +169,10 @@ impl Log {
     }
 }
 
-fn following<'a, T: Ord>(
-    set: &'a BTreeSet<T>,
-    after: Option<&'a T>,
-) -> impl Iterator<Item = &'a T> {
-    set.range((
-        after.map_or(Bound::Unbounded, Bound::Excluded),
-        Bound::Unbounded,
-    ))
+/// The range of what follows `after`, of everything without it.
+fn beyond<T>(after: Option<&T>) -> (Bound<&T>, Bound<&T>) {
+    let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+    (from, Bound::Unbounded)
 }
 
 #[async_trait]
@@ -191,7 +190,7 @@ impl RoomStore for MemoryStore {
         };
         let log = Log {
             room: room.clone(),
-            members: BTreeSet::new(),
+            members: BTreeMap::new(),
             entries: Vec::new(),
             by_id: HashMap::new(),
             by_client_id: HashMap::new(),
@@ -199,8 +198,8 @@ impl RoomStore for MemoryStore {
             moves: HashMap::new(),
         };
         rooms.all.insert(new.id.clone(), log);
-        for member in &new.members {
-            rooms.join(&new.id, member);
+        for Member { user, role } in new.first_members() {
+            rooms.join(&new.id, &user, role);
         }
         Ok(Created::New(room))
     }
@@ -209,12 +208,10 @@ impl RoomStore for MemoryStore {
         Ok(self.lock().all.get(id).map(|log| log.room.clone()))
     }
 
-    async fn is_member(&self, id: &RoomId, user: &UserId) -> Result<bool, BackendError> {
+    async fn role(&self, id: &RoomId, user: &UserId) -> Result<Option<Role>, BackendError> {
         let rooms = self.lock();
-        Ok(rooms
-            .all
-            .get(id)
-            .is_some_and(|log| log.members.contains(user)))
+        let members = rooms.all.get(id).map(|log| &log.members);
+        Ok(members.and_then(|members| members.get(user).copied()))
     }
 
     async fn members(
@@ -222,11 +219,15 @@ impl RoomStore for MemoryStore {
         id: &RoomId,
         after: Option<&UserId>,
         limit: usize,
-    ) -> Result<Vec<UserId>, BackendError> {
+    ) -> Result<Vec<Member>, BackendError> {
         let rooms = self.lock();
         let members = rooms.all.get(id).map(|log| &log.members).into_iter();
-        let page = members.flat_map(|members| following(members, after));
-        Ok(page.take(limit).cloned().collect())
+        let page = members.flat_map(|members| members.range::<UserId, _>(beyond(after)));
+        let member = |(user, role): (&UserId, &Role)| Member {
+            user: user.clone(),
+            role: *role,
+        };
+        Ok(page.take(limit).map(member).collect())
     }
 
     async fn rooms_of(
@@ -237,7 +238,9 @@ impl RoomStore for MemoryStore {
     ) -> Result<Vec<Membership>, BackendError> {
         let rooms = self.lock();
         let ids = rooms.of.get(user).into_iter();
-        let page = ids.flat_map(|ids| following(ids, after)).take(limit);
+        let page = ids
+            .flat_map(|ids| ids.range::<RoomId, _>(beyond(after)))
+            .take(limit);
         let membership = |log: &Log| {
             let watermarks = log.watermarks(user);
             Membership {
@@ -260,7 +263,9 @@ impl RoomStore for MemoryStore {
     ) -> Result<Vec<Room>, BackendError> {
         let rooms = self.lock();
         let ids = users.iter().filter_map(|user| rooms.of.get(user));
-        let ids: BTreeSet<&RoomId> = ids.flat_map(|ids| following(ids, after)).collect();
+        let ids: BTreeSet<&RoomId> = ids
+            .flat_map(|ids| ids.range::<RoomId, _>(beyond(after)))
+            .collect();
         let page = ids.into_iter().take(limit);
         Ok(page
             .filter_map(|id| rooms.all.get(id))

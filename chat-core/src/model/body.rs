@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     model::precision::whole_micros,
-    model::{Seq, UserId},
+    model::{Role, Seq, UserId},
 };
 
 /// The body of an entry: what it says.
@@ -53,11 +53,22 @@ pub enum EntryBody {
     Joined {
         /// The new member.
         user: UserId,
+        /// The role of the new member. Entries from before there were roles have none, which is
+        /// [`Role::Member`].
+        #[serde(default)]
+        role: Role,
     },
     /// `user` is a member no longer.
     Left {
         /// The former member.
         user: UserId,
+    },
+    /// `user`, a member of the group, has another role.
+    Role {
+        /// The member.
+        user: UserId,
+        /// The new role.
+        role: Role,
     },
 }
 
@@ -82,10 +93,19 @@ pub enum Effect<'a> {
         /// The message.
         target: Seq,
     },
-    /// `user` becomes a member, if they are none.
+    /// `user` becomes a member with this role, or has it from now on if they are one.
     Admit {
         /// The new member.
         user: &'a UserId,
+        /// The role.
+        role: Role,
+    },
+    /// `user`, who must be a member, has this role from now on.
+    Assign {
+        /// The member.
+        user: &'a UserId,
+        /// The role.
+        role: Role,
     },
     /// `user` is a member no longer, if they were one.
     Dismiss {
@@ -94,14 +114,23 @@ pub enum Effect<'a> {
     },
 }
 
-impl Effect<'_> {
+impl<'a> Effect<'a> {
     /// The message that it changes. Without it, the entry is refused as
     /// [`NoTarget`](crate::port::AppendError::NoTarget); so it is when
     /// [`on`](Self::on) says `None` for it.
     pub fn target(self) -> Option<Seq> {
         match self {
             Self::Replace { target, .. } | Self::Erase { target } => Some(target),
-            Self::None | Self::Admit { .. } | Self::Dismiss { .. } => None,
+            Self::None | Self::Admit { .. } | Self::Assign { .. } | Self::Dismiss { .. } => None,
+        }
+    }
+
+    /// The user whose membership it changes, and the role after it, `None` for no member.
+    pub fn membership(self) -> Option<(&'a UserId, Option<Role>)> {
+        match self {
+            Self::Admit { user, role } | Self::Assign { user, role } => Some((user, Some(role))),
+            Self::Dismiss { user } => Some((user, None)),
+            Self::None | Self::Replace { .. } | Self::Erase { .. } => None,
         }
     }
 }
@@ -119,7 +148,11 @@ impl EntryBody {
     pub fn text(&self) -> Option<&Arc<str>> {
         match self {
             Self::Message { text, .. } | Self::Edit { text, .. } => Some(text),
-            Self::Delete { .. } | Self::Deleted | Self::Joined { .. } | Self::Left { .. } => None,
+            Self::Delete { .. }
+            | Self::Deleted
+            | Self::Joined { .. }
+            | Self::Left { .. }
+            | Self::Role { .. } => None,
         }
     }
 
@@ -131,8 +164,9 @@ impl EntryBody {
                 text,
             },
             Self::Delete { target } => Effect::Erase { target: *target },
-            Self::Joined { user } => Effect::Admit { user },
+            Self::Joined { user, role } => Effect::Admit { user, role: *role },
             Self::Left { user } => Effect::Dismiss { user },
+            Self::Role { user, role } => Effect::Assign { user, role: *role },
             Self::Message { .. } | Self::Deleted => Effect::None,
         }
     }
@@ -150,6 +184,7 @@ impl EntryBody {
             text: None,
             target: None,
             user: None,
+            role: None,
             edited_at: None,
         };
         match self {
@@ -168,13 +203,19 @@ impl EntryBody {
                 ..flat(EntryKind::Delete)
             },
             Self::Deleted => flat(EntryKind::Deleted),
-            Self::Joined { user } => FlatBody {
+            Self::Joined { user, role } => FlatBody {
                 user: Some(user.clone()),
+                role: Some(*role),
                 ..flat(EntryKind::Joined)
             },
             Self::Left { user } => FlatBody {
                 user: Some(user.clone()),
                 ..flat(EntryKind::Left)
+            },
+            Self::Role { user, role } => FlatBody {
+                user: Some(user.clone()),
+                role: Some(*role),
+                ..flat(EntryKind::Role)
             },
         }
     }
@@ -202,6 +243,8 @@ pub struct FlatBody {
     pub target: Option<Seq>,
     /// A user other than the author.
     pub user: Option<UserId>,
+    /// The role of that user.
+    pub role: Option<Role>,
     /// When the text was last replaced.
     pub edited_at: Option<DateTime<Utc>>,
 }
@@ -214,6 +257,7 @@ impl FlatBody {
             text,
             target,
             user,
+            role,
             edited_at,
         } = self;
         Some(match kind {
@@ -227,8 +271,15 @@ impl FlatBody {
             },
             EntryKind::Delete => EntryBody::Delete { target: target? },
             EntryKind::Deleted => EntryBody::Deleted,
-            EntryKind::Joined => EntryBody::Joined { user: user? },
+            EntryKind::Joined => EntryBody::Joined {
+                user: user?,
+                role: role.unwrap_or_default(),
+            },
             EntryKind::Left => EntryBody::Left { user: user? },
+            EntryKind::Role => EntryBody::Role {
+                user: user?,
+                role: role?,
+            },
         })
     }
 }
@@ -251,6 +302,8 @@ pub enum EntryKind {
     Joined = 4,
     /// [`EntryBody::Left`].
     Left = 5,
+    /// [`EntryBody::Role`].
+    Role = 6,
 }
 
 impl EntryKind {
@@ -262,6 +315,7 @@ impl EntryKind {
         Self::Deleted,
         Self::Joined,
         Self::Left,
+        Self::Role,
     ];
 
     /// Its number, for stores that keep numbers.
@@ -278,6 +332,7 @@ impl EntryKind {
             Self::Deleted => "deleted",
             Self::Joined => "joined",
             Self::Left => "left",
+            Self::Role => "role",
         }
     }
 
@@ -287,7 +342,8 @@ impl EntryKind {
         Self::ALL.get(at).copied()
     }
 
-    /// A body of this kind, which may be appended after a message by the same author, number 1.
+    /// A body of this kind, which may be appended after a message by the same author, number 1, in a room
+    /// with this member.
     #[cfg(any(test, feature = "testing"))]
     pub fn example(self, user: UserId) -> EntryBody {
         let (target, text) = (Seq(1), || Arc::from("an example"));
@@ -299,8 +355,15 @@ impl EntryKind {
             },
             Self::Delete => EntryBody::Delete { target },
             Self::Deleted => EntryBody::Deleted,
-            Self::Joined => EntryBody::Joined { user },
+            Self::Joined => EntryBody::Joined {
+                user,
+                role: Role::Reader,
+            },
             Self::Left => EntryBody::Left { user },
+            Self::Role => EntryBody::Role {
+                user,
+                role: Role::Owner,
+            },
         }
     }
 }
@@ -331,7 +394,9 @@ mod tests {
     #[test]
     fn numbers_and_names_of_kinds_stay() {
         let names: Vec<_> = EntryKind::ALL.iter().map(|kind| kind.name()).collect();
-        let first = ["message", "edit", "delete", "deleted", "joined", "left"];
+        let first = [
+            "message", "edit", "delete", "deleted", "joined", "left", "role",
+        ];
         assert_eq!(names[..first.len()], first);
     }
 
@@ -343,6 +408,7 @@ mod tests {
                 text: None,
                 target: None,
                 user: None,
+                role: None,
                 ..whole.clone()
             };
             let needs_nothing = nothing == whole;

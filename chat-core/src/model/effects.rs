@@ -34,7 +34,7 @@ impl Effect<'_> {
                 let erased = replaces || earlier.seq == target && is_own_message();
                 erased.then_some(EntryBody::Deleted)
             }
-            Self::None | Self::Admit { .. } | Self::Dismiss { .. } => None,
+            Self::None | Self::Admit { .. } | Self::Assign { .. } | Self::Dismiss { .. } => None,
         }
     }
 

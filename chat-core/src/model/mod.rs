@@ -11,6 +11,7 @@ mod precision;
 mod presence;
 mod principal;
 mod receipt;
+mod role;
 mod room;
 pub(crate) mod text;
 
@@ -22,4 +23,5 @@ pub use position::{Cursor, Page, Seq};
 pub use presence::Presence;
 pub use principal::{Principal, Rank, Scopes, TokenId};
 pub use receipt::{Mark, ReceiptTimes, Watermarks};
+pub use role::{Member, Role};
 pub use room::{Membership, NewRoom, Room, UNREAD_CAP};

@@ -1,11 +1,13 @@
 //! Rooms, and how a room looks to one of its members.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     model::precision::whole_micros,
-    model::{Cursor, Epoch, RoomId, Seq, UserId, Watermarks},
+    model::{Cursor, Epoch, Member, Role, RoomId, Seq, UserId, Watermarks},
 };
 
 /// A room as the store knows it.
@@ -41,11 +43,28 @@ pub struct NewRoom {
     pub epoch: Epoch,
     /// Its first members; for a direct room its two users.
     pub members: Vec<UserId>,
+    /// The member of a group to whom it belongs, whether or not `members` names them; none in a direct
+    /// room.
+    #[serde(default)]
+    pub owner: Option<UserId>,
     /// The server's clock.
     pub created_at: DateTime<Utc>,
 }
 
 impl NewRoom {
+    /// The first members with their roles, each once, in ascending order.
+    pub fn first_members(&self) -> Vec<Member> {
+        let users: BTreeSet<&UserId> = self.members.iter().chain(&self.owner).collect();
+        let member = |user: &UserId| Member {
+            user: user.clone(),
+            role: match &self.owner {
+                Some(owner) if owner == user => Role::Owner,
+                _ => Role::Member,
+            },
+        };
+        users.into_iter().map(member).collect()
+    }
+
     /// The room with its time in whole microseconds, the precision that every store keeps.
     #[must_use]
     pub fn in_micros(self) -> Self {

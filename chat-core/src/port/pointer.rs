@@ -13,8 +13,8 @@ use super::{
 };
 use crate::{
     model::{
-        Cursor, Entry, Epoch, Mark, Membership, MessageId, NewEntry, NewRoom, Page, Presence,
-        Principal, ReceiptTimes, Room, RoomId, Seq, SessionId, UserId, Watermarks,
+        Cursor, Entry, Epoch, Mark, Member, Membership, MessageId, NewEntry, NewRoom, Page,
+        Presence, Principal, ReceiptTimes, Role, Room, RoomId, Seq, SessionId, UserId, Watermarks,
     },
     rate::{Decision, RatePolicy},
 };
@@ -31,8 +31,8 @@ macro_rules! ports_through {
                 (**self).room(id).await
             }
 
-            async fn is_member(&self, id: &RoomId, user: &UserId) -> Result<bool, BackendError> {
-                (**self).is_member(id, user).await
+            async fn role(&self, id: &RoomId, user: &UserId) -> Result<Option<Role>, BackendError> {
+                (**self).role(id, user).await
             }
 
             async fn members(
@@ -40,7 +40,7 @@ macro_rules! ports_through {
                 id: &RoomId,
                 after: Option<&UserId>,
                 limit: usize,
-            ) -> Result<Vec<UserId>, BackendError> {
+            ) -> Result<Vec<Member>, BackendError> {
                 (**self).members(id, after, limit).await
             }
 

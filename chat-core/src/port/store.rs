@@ -6,8 +6,8 @@ use async_trait::async_trait;
 
 use super::BackendError;
 use crate::model::{
-    Entry, Mark, Membership, MessageId, NewEntry, NewRoom, Page, ReceiptTimes, Room, RoomId, Seq,
-    UserId, Watermarks,
+    Entry, Mark, Member, Membership, MessageId, NewEntry, NewRoom, Page, ReceiptTimes, Role, Room,
+    RoomId, Seq, UserId, Watermarks,
 };
 
 /// Everything durable. Implemented by having the three parts.
@@ -39,7 +39,7 @@ impl Created {
 /// out of a room.
 #[async_trait]
 pub trait RoomStore: fmt::Debug + Send + Sync + 'static {
-    /// Makes a room with its first members.
+    /// Makes a room with its first members, in the roles that [`NewRoom::first_members`] says.
     ///
     /// - A new room has the given epoch and head 0.
     /// - The same id again gives the existing room, its epoch, head and members untouched.
@@ -49,10 +49,10 @@ pub trait RoomStore: fmt::Debug + Send + Sync + 'static {
     /// The room with this id, with its newest number as `head`; `None` if there is none.
     async fn room(&self, id: &RoomId) -> Result<Option<Room>, BackendError>;
 
-    /// Whether `user` is a member now; false in a room that doesn't exist.
-    async fn is_member(&self, id: &RoomId, user: &UserId) -> Result<bool, BackendError>;
+    /// The role that `user` has now; `None` for one who is no member, and in a room that doesn't exist.
+    async fn role(&self, id: &RoomId, user: &UserId) -> Result<Option<Role>, BackendError>;
 
-    /// Members in ascending order, from the first one after `after`, at most `limit`.
+    /// Members in ascending order of their names, from the first one after `after`, at most `limit`.
     ///
     /// - A room that doesn't exist has none.
     async fn members(
@@ -60,7 +60,7 @@ pub trait RoomStore: fmt::Debug + Send + Sync + 'static {
         id: &RoomId,
         after: Option<&UserId>,
         limit: usize,
-    ) -> Result<Vec<UserId>, BackendError>;
+    ) -> Result<Vec<Member>, BackendError>;
 
     /// The rooms that `user` is a member of, in ascending order of id, from the first one after
     /// `after`, at most `limit`.
@@ -139,8 +139,9 @@ pub trait LogStore: fmt::Debug + Send + Sync + 'static {
     ///   [`Deleted`](crate::EntryBody::Deleted): nothing of the text can be read any more.
     /// - An edit or deletion of what is no message, is deleted, or is by somebody else is
     ///   [`AppendError::NoTarget`].
-    /// - A [`Joined`](crate::EntryBody::Joined) makes its user a member, a
+    /// - A [`Joined`](crate::EntryBody::Joined) makes its user a member with its role, a
     ///   [`Left`](crate::EntryBody::Left) ends it, both also when nothing changes.
+    /// - A [`Role`](crate::EntryBody::Role) gives its user another role.
     /// - An entry and its effects appear together or not at all.
     async fn append(&self, batch: Vec<NewEntry>) -> Vec<Result<Appended, AppendError>>;
 

@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use super::store::StoreHarness;
 use crate::{
-    ClientMessageId, EntryBody, Epoch, Mark, MessageId, NewEntry, NewRoom, Page, RoomId, Seq,
+    ClientMessageId, EntryBody, Epoch, Mark, MessageId, NewEntry, NewRoom, Page, Role, RoomId, Seq,
     UserId,
     memory::MemoryStore,
     port::{LogStore, RoomStore, Store},
@@ -141,7 +141,7 @@ enum Command {
     Page(RoomId, Page, usize),
     Find(RoomId, MessageId),
     Room(RoomId),
-    IsMember(RoomId, UserId),
+    Role(RoomId, UserId),
     Members(RoomId, Option<UserId>, usize),
     RoomsOf(UserId, Option<RoomId>, usize),
     Advance(RoomId, UserId, Mark, Seq),
@@ -185,7 +185,7 @@ async fn answer(store: &dyn Store, command: &Command) -> String {
         Command::Page(room, page, limit) => text(store.page(&room, page, limit).await),
         Command::Find(room, id) => text(store.find(&room, id).await),
         Command::Room(room) => text(store.room(&room).await),
-        Command::IsMember(room, user) => text(store.is_member(&room, &user).await),
+        Command::Role(room, user) => text(store.role(&room, &user).await),
         Command::Members(room, after, limit) => {
             text(store.members(&room, after.as_ref(), limit).await)
         }
@@ -281,7 +281,7 @@ impl ReferenceStateMachine for Reference {
             return true;
         };
         at_once(async {
-            state.store.is_member(room, user).await.unwrap()
+            state.store.role(room, user).await.unwrap().is_some()
                 || state.store.room(room).await.unwrap().is_none()
         })
     }
@@ -341,9 +341,14 @@ fn a_body() -> impl Strategy<Value = EntryBody> {
         6 => a_text().prop_map(EntryBody::message),
         1 => (a_seq(), a_text()).prop_map(|(target, text)| an_edit(target, text)),
         1 => a_seq().prop_map(|target| EntryBody::Delete { target }),
-        1 => a_user().prop_map(|user| EntryBody::Joined { user }),
+        1 => (a_user(), a_role()).prop_map(|(user, role)| EntryBody::Joined { user, role }),
         1 => a_user().prop_map(|user| EntryBody::Left { user }),
+        1 => (a_user(), a_role()).prop_map(|(user, role)| EntryBody::Role { user, role }),
     ]
+}
+
+fn a_role() -> impl Strategy<Value = Role> + Clone {
+    select(&Role::ALL)
 }
 
 fn an_edit(target: Seq, text: &str) -> EntryBody {
@@ -397,7 +402,10 @@ fn id_of(command: u128, at: usize) -> MessageId {
 
 /// The command with this number, when these messages can be edited and deleted.
 fn command(number: u128, messages: Vec<(RoomId, UserId, Seq)>) -> BoxedStrategy<Command> {
-    let new_room = (a_room(), vec(a_user(), 0..4)).prop_map(move |(id, members)| NewRoom {
+    let owner = prop::option::of(a_user());
+    let new_room = (a_room(), vec(a_user(), 0..4), owner);
+    let new_room = new_room.prop_map(move |(id, members, owner)| NewRoom {
+        owner: owner.filter(|_| id.pair().is_none()),
         id,
         epoch: Epoch(Uuid::from_u128(number)),
         members,
@@ -418,7 +426,7 @@ fn command(number: u128, messages: Vec<(RoomId, UserId, Seq)>) -> BoxedStrategy<
         6 => (a_room(), a_page(), a_limit()).prop_map(|(a, b, c)| Command::Page(a, b, c)),
         2 => (a_room(), id).prop_map(|(a, b)| Command::Find(a, b)),
         1 => a_room().prop_map(Command::Room),
-        1 => (a_room(), a_user()).prop_map(|(a, b)| Command::IsMember(a, b)),
+        1 => (a_room(), a_user()).prop_map(|(a, b)| Command::Role(a, b)),
         2 => (a_room(), prop::option::of(a_user()), a_limit())
             .prop_map(|(a, b, c)| Command::Members(a, b, c)),
         3 => (a_user(), prop::option::of(a_room()), a_limit())

@@ -50,7 +50,7 @@ async fn who_was_removed_while_away_is_refused_when_back() {
     let cluster = Cluster::far_from_the_store();
     let (one, two) = (cluster.node(), cluster.node());
     let room = RoomId::group("garden").unwrap();
-    one.create_group(room.clone(), vec![user("alice"), user("bob")])
+    one.create_group(room.clone(), user("alice"), vec![user("bob")])
         .await
         .unwrap();
     let bob = two.connect(user("bob")).await.unwrap();
@@ -323,7 +323,7 @@ async fn a_message_is_announced_by_its_own_node_only() {
     let room = RoomId::group("garden").unwrap();
     let names: Vec<_> = (0..10).map(|n| user(&format!("m{n}"))).collect();
     nodes[0]
-        .create_group(room.clone(), names.clone())
+        .create_group(room.clone(), names[0].clone(), names.clone())
         .await
         .unwrap();
     let mut sessions = Vec::new();
@@ -350,7 +350,9 @@ async fn crowd(
     let names: Vec<_> = (0..10).map(|n| user(&format!("m{n}"))).collect();
     let mut all = names.clone();
     all.push(user("bob"));
-    one.create_group(room.clone(), all).await.unwrap();
+    one.create_group(room.clone(), user("bob"), all)
+        .await
+        .unwrap();
     let bob = one.connect(user("bob")).await.unwrap();
     bob.send(&room, "hi").await.unwrap();
     let mut sessions = Vec::new();

@@ -54,6 +54,7 @@ async fn a_user_in_very_many_rooms_is_seen_in_all_of_them() {
             id: RoomId::direct(&bob, &peer).unwrap(),
             epoch: Epoch(RandomIds.next()),
             members: vec![bob, peer],
+            owner: None,
             created_at: DateTime::UNIX_EPOCH,
         };
         store.create_room(room).await.unwrap();

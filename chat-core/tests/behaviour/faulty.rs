@@ -106,6 +106,7 @@ async fn a_lost_answer_is_that_of_a_call_that_was_carried_out() {
         id: room.clone(),
         epoch: Epoch(uuid::Uuid::nil()),
         members: vec![user("alice"), user("bob")],
+        owner: None,
         created_at: chrono::DateTime::UNIX_EPOCH,
     });
     made.await.unwrap();

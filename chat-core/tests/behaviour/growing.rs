@@ -113,7 +113,8 @@ async fn whoever_comes_and_goes_while_rooms_are_read_and_appended_to_misses_noth
     let room = RoomId::group("garden").unwrap();
     one.create_group(
         room.clone(),
-        vec![user("alice"), user("bob"), user("carol")],
+        user("alice"),
+        vec![user("bob"), user("carol")],
     )
     .await
     .unwrap();

@@ -80,9 +80,12 @@ async fn acts(actor: &Actor, room: &RoomId) -> [Vec<Option<ErrorCode>>; 3] {
 #[tokio::test]
 async fn a_login_does_what_its_scopes_name_and_nothing_else() {
     let world = world().await;
-    let members = vec![user("alice")];
     let group = RoomId::group("team").unwrap();
-    world.engine.create_group(group, members).await.unwrap();
+    world
+        .engine
+        .create_group(group, user("alice"), vec![])
+        .await
+        .unwrap();
     let refused = Some(ErrorCode::Forbidden);
     for (scopes, allowed) in [
         (Scopes { read: true, ..NONE }, [true, false, false]),

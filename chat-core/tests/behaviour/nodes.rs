@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chat_core::{
-    EntryBody, ErrorCode, Event, Mark, Presence, RoomId, Seq,
+    EntryBody, ErrorCode, Event, Mark, Presence, Role, RoomId, Seq,
     testing::{Fault, Faulty, Gate, Method},
 };
 
@@ -112,7 +112,7 @@ async fn who_is_added_on_another_node_sees_what_comes_from_then_on() {
     let cluster = <Cluster>::default();
     let (one, two) = (cluster.node(), cluster.node());
     let room = RoomId::group("garden").unwrap();
-    one.create_group(room.clone(), vec![user("alice")])
+    one.create_group(room.clone(), user("alice"), vec![])
         .await
         .unwrap();
     let alice = one.actor(user("alice"));
@@ -122,7 +122,10 @@ async fn who_is_added_on_another_node_sees_what_comes_from_then_on() {
     let bob = two.connect(user("bob")).await.unwrap();
     alice.add_member(&room, user("bob")).await.unwrap();
     alice.send(&room, "welcome").await.unwrap();
-    let joined = EntryBody::Joined { user: user("bob") };
+    let joined = EntryBody::Joined {
+        user: user("bob"),
+        role: Role::Member,
+    };
     assert_eq!(next_entry(&bob).await.body, joined);
     assert_eq!(text(&next_entry(&bob).await), "welcome");
 }
@@ -162,7 +165,9 @@ async fn who_was_removed_on_another_node_is_refused_where_nobody_listens_for_the
     let (one, two) = (cluster.deaf_node(), cluster.deaf_node());
     let room = RoomId::group("garden").unwrap();
     let members = vec![user("alice"), user("bob")];
-    one.create_group(room.clone(), members).await.unwrap();
+    one.create_group(room.clone(), user("alice"), members)
+        .await
+        .unwrap();
     let bob = two.actor(user("bob"));
     bob.send(&room, "still here").await.unwrap();
     let alice = one.actor(user("alice"));
@@ -185,7 +190,9 @@ async fn who_is_removed_on_another_node_is_told_so_also_when_the_hint_is_lost() 
         };
         let room = RoomId::group("garden").unwrap();
         let members = vec![user("alice"), user("bob")];
-        one.create_group(room.clone(), members).await.unwrap();
+        one.create_group(room.clone(), user("alice"), members)
+            .await
+            .unwrap();
         let bob = two.connect(user("bob")).await.unwrap();
         let alice = one.actor(user("alice"));
         alice.remove_member(&room, user("bob")).await.unwrap();

@@ -70,7 +70,7 @@ async fn do_everything(engine: &ChatEngine, name: &str, room: &RoomId) {
     drop(engine.online().await);
     drop(engine.health().await);
     let group = RoomId::group(format!("of {name}")).unwrap();
-    let made = engine.create_group(group.clone(), vec![user(name)]).await;
+    let made = engine.create_group(group.clone(), user(name), vec![]).await;
     if made.is_ok() {
         drop(actor.add_member(&group, user("bob")).await);
         drop(actor.remove_member(&group, user("bob")).await);

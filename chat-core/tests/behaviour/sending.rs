@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use crate::common::{client_id, direct, engine, next_entry, pending, seqs, text, unlimited, user};
 use chat_core::{
-    ChatEngine, Config, EntryBody, Error, ErrorCode, NewBody, Page, Responder, RoomId, RoomList,
-    Seq,
+    ChatEngine, Config, EntryBody, Error, ErrorCode, NewBody, Page, Responder, Role, RoomId,
+    RoomList, Seq,
     moderation::{Matching, WordList},
     port::Created,
 };
@@ -92,7 +92,9 @@ async fn many_writers_leave_no_gap_and_everyone_sees_one_order() {
     let engine = engine();
     let members: Vec<_> = (0..WRITERS).map(|n| user(&format!("user{n}"))).collect();
     let group = RoomId::group("all").unwrap();
-    let made = engine.create_group(group.clone(), members.clone()).await;
+    let made = engine
+        .create_group(group.clone(), members[0].clone(), members.clone())
+        .await;
     made.unwrap();
     let mut tasks = tokio::task::JoinSet::new();
     for member in members {
@@ -207,11 +209,13 @@ async fn an_edit_makes_no_room() {
 async fn a_group_that_is_there_already_says_so_and_takes_nobody_in() {
     let engine = engine();
     let id = RoomId::group("garden").unwrap();
-    let made = engine.create_group(id.clone(), vec![user("alice")]).await;
+    let made = engine.create_group(id.clone(), user("alice"), vec![]).await;
     assert!(matches!(made.unwrap(), Created::New(room) if room.head == Seq::ZERO));
     engine.actor(user("alice")).send(&id, "mine").await.unwrap();
     let mallory = engine.actor(user("mallory"));
-    let again = engine.create_group(id.clone(), vec![user("mallory")]).await;
+    let again = engine
+        .create_group(id.clone(), user("mallory"), vec![])
+        .await;
     assert!(matches!(again.unwrap(), Created::Existing(room) if room.head == Seq(1)));
     let refused = mallory.send(&id, "ours").await.unwrap_err();
     assert_eq!(refused.code(), ErrorCode::NoRoom);
@@ -222,7 +226,7 @@ async fn members_of_a_group_come_and_go_in_the_log() {
     let engine = engine();
     let room = RoomId::group("garden").unwrap();
     engine
-        .create_group(room.clone(), vec![user("alice")])
+        .create_group(room.clone(), user("alice"), vec![])
         .await
         .unwrap();
     let alice = engine.connect(user("alice")).await.unwrap();
@@ -234,7 +238,10 @@ async fn members_of_a_group_come_and_go_in_the_log() {
     alice.add_member(&room, user("bob")).await.unwrap();
     assert_eq!(
         next_entry(&bob).await.body,
-        EntryBody::Joined { user: user("bob") }
+        EntryBody::Joined {
+            user: user("bob"),
+            role: Role::Member
+        }
     );
     bob.send(&room, "hi").await.unwrap();
     alice.remove_member(&room, user("bob")).await.unwrap();

@@ -9,8 +9,8 @@ use chat_core::{
     Answer, ClientMessageId, CloseReason, Command, Cursor, Done, Entry, EntryBody, Epoch, Error,
     ErrorBody, ErrorCode, Event, Frame, GapReason, HistoryPage, Mark, MemberView, Membership,
     MessageId, OnlineUsers, Outgoing, Page, Pong, Presence, PresenceOfUsers, Renewed, Reply,
-    Request, Resumed, Room, RoomCursor, RoomId, RoomList, RoomView, Sent, Seq, SessionId, UserId,
-    Watermarks, Welcome, command, decode,
+    Request, Resumed, Role, Room, RoomCursor, RoomId, RoomList, RoomView, Sent, Seq, SessionId,
+    UserId, Watermarks, Welcome, command, decode,
 };
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -261,10 +261,18 @@ fn events() -> Vec<Event> {
             10,
             EntryBody::Joined {
                 user: user("carol"),
+                role: Role::Member,
             },
         )),
         Event::Entry(entry(
             11,
+            EntryBody::Role {
+                user: user("carol"),
+                role: Role::Moderator,
+            },
+        )),
+        Event::Entry(entry(
+            12,
             EntryBody::Left {
                 user: user("carol"),
             },

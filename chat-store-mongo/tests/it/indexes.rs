@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use chat_core::{
-    EntryBody, Mark, Page, Seq,
+    EntryBody, Mark, Page, Role, Seq,
     port::{LogStore, ReceiptStore, RoomStore},
 };
 use chat_store_mongo::{ConnectError, MongoStore};
@@ -44,6 +44,7 @@ async fn nothing_that_a_store_does_reads_a_whole_collection() {
             102,
             EntryBody::Joined {
                 user: user("carol"),
+                role: Role::Member,
             },
         ),
         entry(
@@ -76,7 +77,7 @@ async fn nothing_that_a_store_does_reads_a_whole_collection() {
         .watermarks(&room(), &[alice, bob.clone()])
         .await
         .unwrap();
-    assert!(store.is_member(&room(), &bob).await.unwrap());
+    assert!(store.role(&room(), &bob).await.unwrap().is_some());
     store.members(&room(), None, 9).await.unwrap();
     store.rooms_of(&bob, None, 9).await.unwrap();
     store.rooms_with(&[bob], None, 9).await.unwrap();

@@ -17,6 +17,7 @@ mod old;
 #[cfg(unix)]
 mod srv;
 mod standalone;
+mod upgrade;
 
 use chat_store_mongo::MongoStore;
 use chat_testkit::Database;

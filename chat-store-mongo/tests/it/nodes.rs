@@ -3,7 +3,7 @@
 use std::{collections::HashMap, process::Stdio, sync::Arc, time::Duration};
 
 use chat_core::{
-    ClientMessageId, EntryBody, MessageId, NewEntry, RoomId, Seq,
+    ClientMessageId, EntryBody, MessageId, NewEntry, Role, RoomId, Seq,
     port::{LogStore, Outcome, ReceiptStore, RoomStore},
 };
 use chat_store_mongo::MongoStore;
@@ -162,6 +162,7 @@ async fn node_that_is_killed() {
                 3,
                 EntryBody::Joined {
                     user: carol.clone(),
+                    role: Role::Member,
                 },
             ),
             (4, EntryBody::Delete { target }),
@@ -275,8 +276,8 @@ async fn check(store: &MongoStore, acked: u64) {
         assert!(matches!(at(target), EntryBody::Message { text: now, .. } if now == text));
     }
     assert_eq!(
-        store.is_member(&room(), &user("carol")).await.unwrap(),
-        carol
+        store.role(&room(), &user("carol")).await.unwrap(),
+        carol.then_some(Role::Member)
     );
 }
 
@@ -299,6 +300,7 @@ async fn every_reader_finishes_what_a_crash_left_open() {
             2,
             EntryBody::Joined {
                 user: carol.clone(),
+                role: Role::Owner,
             },
         ),
     )
@@ -335,15 +337,13 @@ async fn every_reader_finishes_what_a_crash_left_open() {
     let found = store.find(&room(), first).await.unwrap().unwrap();
     assert_eq!(found.body, log[0].body);
     undo().await;
-    assert!(store.is_member(&room(), &carol).await.unwrap());
-    undo().await;
-    assert!(
-        store
-            .members(&room(), None, 9)
-            .await
-            .unwrap()
-            .contains(&carol)
+    assert_eq!(
+        store.role(&room(), &carol).await.unwrap(),
+        Some(Role::Owner)
     );
+    undo().await;
+    let listed = store.members(&room(), None, 9).await.unwrap();
+    assert!(listed.iter().any(|member| member.user == carol));
     undo().await;
     assert_eq!(store.rooms_of(&carol, None, 9).await.unwrap()[0].unread, 1);
     undo().await;
@@ -379,7 +379,8 @@ async fn every_reader_finishes_what_a_crash_left_open() {
         .await
         .unwrap();
     members.delete_many(doc! {}).await.unwrap();
-    assert!(store.is_member(&room(), &user("bob")).await.unwrap());
+    let bob = store.role(&room(), &user("bob")).await.unwrap();
+    assert_eq!(bob, Some(Role::Member));
 }
 
 #[tokio::test]

@@ -49,6 +49,7 @@ async fn bring(source: &OldServer, store: &MongoStore) -> Vec<(Seq, Outcome)> {
             id: id.clone(),
             epoch: Epoch(Uuid::from_u128(9)),
             members: id.pair().unwrap().to_vec(),
+            owner: None,
             created_at: chrono::DateTime::UNIX_EPOCH,
         };
         store.create_room(new).await.unwrap();

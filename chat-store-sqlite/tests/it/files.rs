@@ -338,7 +338,10 @@ async fn the_doctor_finds_nothing_in_a_sound_store_and_names_what_is_wrong() {
         ),
         ("UPDATE receipt SET delivered = 1", "read up to 7"),
         ("UPDATE entry SET room = 9 WHERE seq = 20", "room number 9"),
-        ("INSERT INTO member VALUES ('eve', 'gone')", "are in gone"),
+        (
+            "INSERT INTO member VALUES ('eve', 'gone', 1)",
+            "are in gone",
+        ),
         (
             "UPDATE entry SET kind = 99 WHERE seq = 3",
             "does not know, 99",

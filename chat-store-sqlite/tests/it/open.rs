@@ -127,7 +127,7 @@ async fn a_newer_schema_is_refused() {
             error,
             OpenError::NewerSchema {
                 found: 999,
-                known: 2,
+                known: 3,
                 ..
             }
         ),

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use chat_core::{
-    EntryBody, Page, RoomId, Seq, UserId,
+    EntryBody, Member, Page, Role, RoomId, Seq, UserId,
     port::{LogStore, ReceiptStore, RoomStore},
 };
 use chat_store_sqlite::SqliteStore;
@@ -15,6 +15,7 @@ use rusqlite::Connection;
 const FILES: &[&str] = &[
     include_str!("../data/v1.sql"),
     include_str!("../data/v2.sql"),
+    include_str!("../data/v3.sql"),
 ];
 
 /// All tables and indexes with their columns, and the version.
@@ -68,7 +69,10 @@ async fn the_files_of_all_versions_can_be_read() {
         };
         let delete = EntryBody::Delete { target: Seq(2) };
         let [joined, left] = [
-            EntryBody::Joined { user: dave.clone() },
+            EntryBody::Joined {
+                user: dave.clone(),
+                role: Role::Member,
+            },
             EntryBody::Left { user: bob.clone() },
         ];
         assert_eq!(
@@ -84,7 +88,12 @@ async fn the_files_of_all_versions_can_be_read() {
         );
 
         let members = store.members(&room, None, 10).await.unwrap();
-        assert_eq!(members, [alice, dave.clone()]);
+        let member = |user: &UserId, role| Member {
+            user: user.clone(),
+            role,
+        };
+        let expected = [member(&alice, Role::Owner), member(&dave, Role::Member)];
+        assert_eq!(members, expected);
         let list = store.rooms_of(&dave, None, 10).await.unwrap();
         assert_eq!((list.len(), list[0].unread), (1, 1));
         assert_eq!(list[0].room.created_at, at(1_600_000_000_000_000));
@@ -122,4 +131,36 @@ async fn what_version_1_had_received_has_the_time_of_the_upgrade() {
     assert_eq!(known(&room, &alice).await, [unread, none, none, none]);
     let group = RoomId::group("team").unwrap();
     assert_eq!(known(&group, &bob).await, [none; 4]);
+}
+
+#[tokio::test]
+async fn a_group_of_version_2_belongs_to_the_member_who_has_been_in_it_for_longest() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("chat.db");
+    let file = Connection::open(&path).unwrap();
+    file.execute_batch(FILES[1]).unwrap();
+    // In `first` nobody has joined since; in `later` all first members have left, and bob came back.
+    file.execute_batch(
+        "INSERT INTO room VALUES (2, 'first', x'0f', 0, 0), (3, 'later', x'0f', 0, 0),
+             (4, 'empty', x'0f', 0, 0), (5, 'alice,bob', x'0f', 0, 0);
+         INSERT INTO member VALUES ('carol', 'first'), ('bob', 'first'), ('bob', 'later'),
+             ('carol', 'later'), ('alice', 'alice,bob'), ('bob', 'alice,bob');
+         INSERT INTO entry (room, seq, id, author, client_id, at, kind, member) VALUES
+             (3, 1, x'01', 'alice', '1', 0, 4, 'bob'), (3, 2, x'02', 'alice', '2', 0, 4, 'carol'),
+             (3, 3, x'03', 'alice', '3', 0, 5, 'bob'), (3, 4, x'04', 'alice', '4', 0, 4, 'bob');",
+    )
+    .unwrap();
+    drop(file);
+    drop(SqliteStore::open(&path).await.unwrap());
+    let file = Connection::open(&path).unwrap();
+    let mut query = file
+        .prepare("SELECT room, user FROM member WHERE role = 3 ORDER BY room")
+        .unwrap();
+    let owners = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?)));
+    let owners: Vec<(String, String)> = owners.unwrap().collect::<Result<_, _>>().unwrap();
+    let expected = [("first", "bob"), ("later", "carol"), ("team", "alice")];
+    assert_eq!(
+        owners,
+        expected.map(|(room, user)| (room.into(), user.into()))
+    );
 }

@@ -267,7 +267,10 @@ impl View {
             Effect::Replace { .. } | Effect::Erase { .. } if past && !self.is_script() => return,
             Effect::Replace { target, text } => self.messages.edited(target, text),
             Effect::Erase { target } => self.messages.deleted(target),
-            Effect::None | Effect::Admit { .. } | Effect::Dismiss { .. } => {
+            Effect::None
+            | Effect::Admit { .. }
+            | Effect::Assign { .. }
+            | Effect::Dismiss { .. } => {
                 let target = entry.body.flatten().target;
                 target.and_then(|target| self.messages.text(target))
             }

@@ -83,33 +83,32 @@ impl Access {
                 self.limits
                     .charge("room", user, self.room_limit.as_ref())
                     .await?;
-                self.create_room(id.clone(), members).await?.0
+                self.create_room(id.clone(), None, members).await?.0
             }
             None => return Err(Error::NoRoom),
         };
-        if self.directory.is_member(&room, user).await? {
-            Ok(room)
-        } else {
-            Err(Error::NoRoom)
+        match self.directory.role(&room, user).await? {
+            Some(_) => Ok(room),
+            None => Err(Error::NoRoom),
         }
     }
 
-    /// Makes a room with these members; the room that has this id already stays as it is.
+    /// Makes a room with these members, one of whom owns it if it is a group; the room that has this id already stays as it is.
     pub(crate) async fn create_room(
         &self,
         id: RoomId,
-        mut members: Vec<UserId>,
+        owner: Option<UserId>,
+        members: Vec<UserId>,
     ) -> Result<(Arc<LiveRoom>, Created), Error> {
-        members.sort();
-        members.dedup();
         // A name that only an earlier release allowed stays valid in its rooms, but can't enter a new one.
-        for member in &members {
+        for member in members.iter().chain(&owner) {
             member.check()?;
         }
         let new = NewRoom {
             id,
             epoch: Epoch(self.ids.next()),
             members,
+            owner,
             created_at: self.clock.now(),
         };
         Ok(self.directory.create(new).await?)

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     engine::parts::Parts,
-    model::{EntryBody, InvalidId, RoomId, UserId},
+    model::{EntryBody, InvalidId, Role, RoomId, UserId},
     port::Created,
     wire::Error,
 };
@@ -15,12 +15,13 @@ use crate::{
 pub(crate) async fn create_group(
     parts: &Parts,
     id: RoomId,
+    owner: UserId,
     members: Vec<UserId>,
 ) -> Result<Created, Error> {
     if id.pair().is_some() {
         return Err(InvalidId::NotAPair.into());
     }
-    let (_, created) = parts.access.create_room(id, members).await?;
+    let (_, created) = parts.access.create_room(id, Some(owner), members).await?;
     Ok(created)
 }
 
@@ -31,7 +32,9 @@ impl Actor {
     ///
     /// [`Error::NoRoom`] for a direct room as well, or a backend's failure.
     pub async fn add_member(&self, room: &RoomId, user: UserId) -> Result<(), Error> {
-        self.change_members(room, EntryBody::Joined { user }).await
+        let role = Role::Member;
+        self.change_members(room, EntryBody::Joined { user, role })
+            .await
     }
 
     /// Ends the membership of `user` in a group that this user is in. Both may be the same user.

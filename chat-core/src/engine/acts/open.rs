@@ -49,9 +49,10 @@ impl Actor {
             .await?;
         let room = store.room(id).await?.ok_or(Error::NoRoom)?;
         let members = live.members();
-        let members = &members[..members.len().min(MEMBERS_SHOWN)];
-        let presence = leases.as_known(members).await;
-        let watermarks = store.watermarks(id, members).await?;
+        let users = members.iter().map(|member| member.user.clone());
+        let users: Vec<UserId> = users.take(MEMBERS_SHOWN).collect();
+        let presence = leases.as_known(&users).await;
+        let watermarks = store.watermarks(id, &users).await?;
         let members = presence
             .into_iter()
             .zip(watermarks)

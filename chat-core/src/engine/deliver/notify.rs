@@ -23,7 +23,7 @@ pub(crate) fn receipt(hub: &Hub, room: &LiveRoom, user: &UserId, was: Watermarks
         now,
     });
     for member in &*room.members() {
-        hub.each(member, |device| device.send(frame.clone()));
+        hub.each(&member.user, |device| device.send(frame.clone()));
     }
 }
 
@@ -34,8 +34,8 @@ pub(crate) fn typing(hub: &Hub, room: &LiveRoom, user: &UserId, active: bool) {
         user: user.clone(),
         active,
     });
-    for member in room.members().iter().filter(|member| *member != user) {
-        hub.each(member, |device| device.send(frame.clone()));
+    for member in room.members().iter().filter(|it| it.user != *user) {
+        hub.each(&member.user, |device| device.send(frame.clone()));
     }
 }
 
@@ -66,7 +66,7 @@ mod tests {
             },
             state::rooms::Rooms,
         },
-        model::{Epoch, Room, RoomId, Seq, SessionId},
+        model::{Epoch, Member, Role, Room, RoomId, Seq, SessionId},
         wire::Outgoing,
     };
 
@@ -89,7 +89,9 @@ mod tests {
             head: Seq(6),
             created_at: chrono::DateTime::UNIX_EPOCH,
         };
-        let members = vec![alice, bob.clone()];
+        let role = Role::Member;
+        let members = [alice, bob.clone()].map(|user| Member { user, role });
+        let members = members.into();
         let room = Rooms::default().insert(&room, room.head, members, |_| true);
         let at = |seq| Watermarks {
             delivered: Seq(seq),

@@ -15,7 +15,7 @@ use tokio::{
 use super::{healing::Healing, publish::Publisher};
 use crate::{
     engine::{read::directory::Directory, state::rooms::LiveRoom},
-    model::{Entry, Page, RoomId, Seq, UserId},
+    model::{Entry, Member, Page, RoomId, Seq},
     port::BackendError,
 };
 
@@ -31,7 +31,7 @@ enum Missing {
     /// These entries, at most a page.
     Entries(Vec<Arc<Entry>>),
     /// Nothing to deliver: none of the current members, listed here, is connected to this node.
-    Nothing(Vec<UserId>),
+    Nothing(Vec<Member>),
 }
 
 /// Held by a caller that waits for a room, and dropped by the sequencer when it need not wait any more.
@@ -232,7 +232,7 @@ impl Lagging {
 /// Reads what comes after what was published.
 async fn missing(directory: &Directory, room: &LiveRoom) -> Result<Missing, BackendError> {
     const PAGE: usize = 200;
-    let is_here = |members: &[UserId]| members.iter().any(|it| directory.hub.has(it));
+    let is_here = |members: &[Member]| members.iter().any(|it| directory.hub.has(&it.user));
     if !is_here(&room.members()) {
         let members = directory.members(&room.id).await?;
         // Else somebody has joined who is here.

@@ -78,7 +78,7 @@ impl Publisher {
         let frame = Frame::from(Event::Entry(Arc::clone(entry)));
         let mut devices = 0;
         for member in &*members {
-            self.hub.each(member, |device| {
+            self.hub.each(&member.user, |device| {
                 device.send_entry(&room.id, entry.seq, &frame);
                 devices += 1;
             });

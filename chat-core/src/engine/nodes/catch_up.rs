@@ -6,7 +6,7 @@ use crate::{
         log::lagging::CatchUps,
         read::directory::{Directory, RoomsOf},
     },
-    model::{UserId, Watermarks},
+    model::{Member, UserId, Watermarks},
     port::BackendError,
 };
 
@@ -49,12 +49,12 @@ pub(crate) async fn on_receipts(directory: &Directory) -> Result<(), BackendErro
     let hub = &directory.hub;
     for room in directory.rooms.all() {
         let members = room.members();
-        if room.published() == room.since || !members.iter().any(|it| hub.has(it)) {
+        if room.published() == room.since || !members.iter().any(|it| hub.has(&it.user)) {
             continue;
         }
         let all = members
             .iter()
-            .map(|user| (user.clone(), room.announced_of(user)));
+            .map(|Member { user, .. }| (user.clone(), room.announced_of(user)));
         let behind = all.filter(|(_, announced)| announced.read < room.published());
         let (behind, announced): (Vec<UserId>, Vec<Watermarks>) = behind.take(MEMBERS).unzip();
         let now = directory.store.watermarks(&room.id, &behind).await?;

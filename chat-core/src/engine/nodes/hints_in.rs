@@ -145,7 +145,7 @@ impl HintsIn {
     /// it, and all members here are notified at once. A user who is no member does nothing in the room.
     fn is_the_one_to_follow(&self, room: &LiveRoom, listener: &UserId, user: &UserId) -> bool {
         let members = room.members();
-        let first = members.iter().find(|member| self.hub.has(member));
-        first == Some(listener) && members.binary_search(user).is_ok()
+        let first = members.iter().find(|member| self.hub.has(&member.user));
+        first.is_some_and(|first| first.user == *listener) && room.role(user).is_some()
     }
 }

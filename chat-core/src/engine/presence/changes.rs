@@ -149,7 +149,8 @@ impl PresenceChanges {
                 None => {
                     if let Some(room) = self.directory.room(&room.id).await? {
                         let members = room.members();
-                        peers.extend(members.iter().filter(|it| *it != user).cloned());
+                        let others = members.iter().map(|member| &member.user);
+                        peers.extend(others.filter(|it| *it != user).cloned());
                     }
                 }
             }
@@ -167,8 +168,8 @@ impl PresenceChanges {
         for room in self.directory.rooms.all() {
             let members = room.members();
             let members = &members[..members.len().min(MEMBERS)];
-            let (here, elsewhere): (Vec<_>, Vec<_>) =
-                members.iter().partition(|member| self.hub.has(member));
+            let users = members.iter().map(|member| &member.user);
+            let (here, elsewhere): (Vec<_>, Vec<_>) = users.partition(|user| self.hub.has(user));
             for peer in elsewhere {
                 if !here.is_empty() {
                     let listeners = peers.entry(peer.clone()).or_default();

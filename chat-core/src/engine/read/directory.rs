@@ -10,7 +10,7 @@ use crate::{
             rooms::{LiveRoom, Rooms},
         },
     },
-    model::{Effect, NewRoom, Page, Room, RoomId, Seq, UserId},
+    model::{Effect, Member, NewRoom, Page, Role, Room, RoomId, Seq, UserId},
     port::{BackendError, Created, Store},
 };
 
@@ -39,7 +39,7 @@ impl Directory {
         &self,
         new: NewRoom,
     ) -> Result<(Arc<LiveRoom>, Created), BackendError> {
-        let members = new.members.clone();
+        let members = new.first_members();
         let created = self.store.create_room(new).await?;
         let live = match &created {
             Created::New(room) => self.insert(room, room.head, members),
@@ -70,20 +70,22 @@ impl Directory {
         Ok(self.insert(room, published, members))
     }
 
-    fn insert(&self, room: &Room, published: Seq, members: Vec<UserId>) -> Arc<LiveRoom> {
+    fn insert(&self, room: &Room, published: Seq, members: Vec<Member>) -> Arc<LiveRoom> {
         let is_here = |user: &UserId| self.hub.has(user);
         self.rooms.insert(room, published, members, is_here)
     }
 
     /// All members of a room, as the store has them.
-    pub(crate) async fn members(&self, id: &RoomId) -> Result<Vec<UserId>, BackendError> {
+    pub(crate) async fn members(&self, id: &RoomId) -> Result<Vec<Member>, BackendError> {
         const PAGE: usize = 1_000;
         if let Some(pair) = id.pair() {
-            return Ok(pair.to_vec());
+            let role = Role::Member;
+            return Ok(pair.map(|user| Member { user, role }).into());
         }
-        let mut members: Vec<UserId> = Vec::new();
+        let mut members: Vec<Member> = Vec::new();
         loop {
-            let page = self.store.members(id, members.last(), PAGE).await?;
+            let last = members.last().map(|member| &member.user);
+            let page = self.store.members(id, last, PAGE).await?;
             let done = page.len() < PAGE;
             members.extend(page);
             if done {
@@ -92,18 +94,18 @@ impl Directory {
         }
     }
 
-    /// Whether a user is a member of a room in use.
-    pub(crate) async fn is_member(
+    /// The role of a user in a room in use; `None` for one who is no member.
+    pub(crate) async fn role(
         &self,
         room: &LiveRoom,
         user: &UserId,
-    ) -> Result<bool, BackendError> {
+    ) -> Result<Option<Role>, BackendError> {
         // Hints about members of a group who come and go arrive here only while the node listens for one
         // of them.
         if self.hints.has_nodes() && room.id.pair().is_none() && !self.hub.has(user) {
-            return self.store.is_member(&room.id, user).await;
+            return self.store.role(&room.id, user).await;
         }
-        Ok(room.members().binary_search(user).is_ok())
+        Ok(room.role(user))
     }
 
     /// The position from which the sessions of this node follow a room that it doesn't know yet.
@@ -114,8 +116,11 @@ impl Directory {
         if !self.hints.has_nodes() {
             return Ok(room.head);
         }
-        let mut here = self.members(&room.id).await?;
-        here.retain(|member| self.hub.has(member));
+        let members = self.members(&room.id).await?.into_iter();
+        let here: Vec<_> = members
+            .map(|member| member.user)
+            .filter(|user| self.hub.has(user))
+            .collect();
         match room.id.pair() {
             _ if here.is_empty() => Ok(room.head),
             Some(_) => Ok(Seq::ZERO),
@@ -134,7 +139,7 @@ impl Directory {
         while at > Seq(1) {
             let page = self.store.page(&room.id, Page::Before(at), PAGE).await?;
             for entry in page.iter().rev() {
-                if let Effect::Admit { user } = entry.body.effect() {
+                if let Effect::Admit { user, .. } = entry.body.effect() {
                     users.retain(|member| member != user);
                 }
                 at = entry.seq;

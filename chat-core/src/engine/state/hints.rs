@@ -61,8 +61,9 @@ impl Hints {
     /// Sends a hint to all other nodes where a member of the room may be.
     pub(crate) fn to_members(&self, room: &LiveRoom, hint: impl FnOnce() -> Hint) {
         if self.has_nodes() {
-            let topics = room.members().iter().cloned().map(Topic::User).collect();
-            self.publish(topics, hint());
+            let members = room.members();
+            let topics = members.iter().map(|it| Topic::User(it.user.clone()));
+            self.publish(topics.collect(), hint());
         }
     }
 

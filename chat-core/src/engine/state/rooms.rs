@@ -9,7 +9,7 @@ use std::{
 };
 
 use super::flights::Flights;
-use crate::model::{Effect, EntryBody, Epoch, Room, RoomId, Seq, UserId, Watermarks};
+use crate::model::{Effect, EntryBody, Epoch, Member, Role, Room, RoomId, Seq, UserId, Watermarks};
 
 /// A room that somebody uses now.
 #[derive(Debug)]
@@ -20,7 +20,8 @@ pub(crate) struct LiveRoom {
     pub(crate) since: Seq,
     /// The newest entry that the sessions of this node have been sent, or had when they came.
     published: AtomicU64,
-    members: RwLock<Arc<[UserId]>>,
+    /// In ascending order of their names.
+    members: RwLock<Arc<[Member]>>,
     /// The watermarks of members as the sessions of this node were last sent them.
     announced: Mutex<HashMap<UserId, Watermarks>>,
     pub(crate) flights: Flights,
@@ -38,13 +39,20 @@ impl LiveRoom {
     }
 
     /// Goes on from `head` with these members, where no session was to be sent what is in between.
-    pub(crate) fn skip_to(&self, head: Seq, members: Vec<UserId>) {
+    pub(crate) fn skip_to(&self, head: Seq, members: Vec<Member>) {
         *self.members.write().unwrap_or_else(PoisonError::into_inner) = members.into();
         self.set_published(head);
     }
 
-    pub(crate) fn members(&self) -> Arc<[UserId]> {
+    pub(crate) fn members(&self) -> Arc<[Member]> {
         Arc::clone(&self.members.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The role of a member; `None` for a user who is none.
+    pub(crate) fn role(&self, user: &UserId) -> Option<Role> {
+        let members = self.members();
+        let at = members.binary_search_by(|member| member.user.cmp(user));
+        at.ok().map(|at| members[at].role)
     }
 
     /// Locked while a receipt is sent, so that the watermarks that sessions see never go back.
@@ -66,19 +74,23 @@ impl LiveRoom {
 
     /// Applies to the members what an entry changes about them.
     pub(crate) fn apply(&self, body: &EntryBody) {
-        let change = |edit: &dyn Fn(&mut Vec<UserId>)| {
+        let change = |edit: &dyn Fn(&mut Vec<Member>)| {
             let mut members = self.members.write().unwrap_or_else(PoisonError::into_inner);
             let mut list = members.to_vec();
             edit(&mut list);
             *members = list.into();
         };
         match body.effect() {
-            Effect::Admit { user } => change(&|list| {
-                if let Err(at) = list.binary_search(user) {
-                    list.insert(at, user.clone());
-                }
+            Effect::Admit { user, role } | Effect::Assign { user, role } => change(&|list| {
+                let at = list.binary_search_by(|member| member.user.cmp(user));
+                let at = at.unwrap_or_else(|at| {
+                    let user = user.clone();
+                    list.insert(at, Member { user, role });
+                    at
+                });
+                list[at].role = role;
             }),
-            Effect::Dismiss { user } => change(&|list| list.retain(|member| member != user)),
+            Effect::Dismiss { user } => change(&|list| list.retain(|it| it.user != *user)),
             Effect::None | Effect::Replace { .. } | Effect::Erase { .. } => {}
         }
     }
@@ -132,7 +144,7 @@ impl Rooms {
             .into_iter()
             .filter_map(|id| Some((id.clone(), self.get(&id)?)))
             .collect();
-        rooms.retain(|_, room| room.members().iter().any(&such));
+        rooms.retain(|_, room| room.members().iter().any(|it| such(&it.user)));
         rooms
     }
 
@@ -142,7 +154,7 @@ impl Rooms {
         &self,
         room: &Room,
         published: Seq,
-        members: Vec<UserId>,
+        members: Vec<Member>,
         is_here: impl Fn(&UserId) -> bool,
     ) -> Arc<LiveRoom> {
         let mut kept = self.kept();
@@ -151,7 +163,7 @@ impl Rooms {
                 // What was published to sessions of this node must not be forgotten.
                 Arc::strong_count(room) > 1
                     || room.used.swap(false, Ordering::Relaxed)
-                    || room.members().iter().any(&is_here)
+                    || room.members().iter().any(|it| is_here(&it.user))
             });
             let Kept { rooms, groups, .. } = &mut *kept;
             groups.retain(|id| rooms.contains_key(id));

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::common::*;
 use crate::{
-    model::{ClientMessageId, Cursor, Entry, EntryBody, Epoch, MessageId, RoomId, Seq},
+    model::{ClientMessageId, Cursor, Entry, EntryBody, Epoch, MessageId, Role, RoomId, Seq},
     port::WINDOW,
 };
 
@@ -126,7 +126,10 @@ pub(super) async fn entries_come_back_as_they_were_given(h: &dyn CacheHarness) {
         },
         EntryBody::Delete { target },
         EntryBody::Deleted,
-        EntryBody::Joined { user: user.clone() },
+        EntryBody::Joined {
+            user: user.clone(),
+            role: Role::Moderator,
+        },
         EntryBody::Left { user },
     ];
     let entries: Vec<_> = std::iter::zip(1.., bodies)
@@ -222,7 +225,13 @@ pub(super) async fn a_window_takes_the_entries_that_follow(h: &dyn CacheHarness)
     let room = TestRoom::new(h, "garden").await;
     let mut entries = room.messages(1..=8);
     let user = user("carol");
-    entries.push(room.entry(9, EntryBody::Joined { user: user.clone() }));
+    entries.push(room.entry(
+        9,
+        EntryBody::Joined {
+            user: user.clone(),
+            role: Role::Moderator,
+        },
+    ));
     entries.push(room.entry(10, EntryBody::Left { user }));
     room.fill(&entries[..3]).await;
     let other_node = TestRoom::new(h, "garden").await;

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 
 use super::{decorator::Faulty, script::Method};
 use crate::{
-    Cursor, Entry, Epoch, Mark, Membership, MessageId, NewEntry, NewRoom, Page, Presence,
-    ReceiptTimes, Room, RoomId, Seq, SessionId, UserId, Watermarks,
+    Cursor, Entry, Epoch, Mark, Member, Membership, MessageId, NewEntry, NewRoom, Page, Presence,
+    ReceiptTimes, Role, Room, RoomId, Seq, SessionId, UserId, Watermarks,
     port::{
         AppendError, Appended, BackendError, Broker, Change, Created, Delivery, Draft, Hint,
         HistoryCache, LogStore, Moderator, PresenceCache, RateCache, RateKey, ReceiptStore,
@@ -79,9 +79,9 @@ ports! {
     RoomStore {
         CREATE_ROOM: create_room(room: NewRoom) -> Result<Created, BackendError>;
         ROOM: room(id: &RoomId) -> Result<Option<Room>, BackendError>;
-        IS_MEMBER: is_member(id: &RoomId, user: &UserId) -> Result<bool, BackendError>;
+        ROLE: role(id: &RoomId, user: &UserId) -> Result<Option<Role>, BackendError>;
         MEMBERS: members(id: &RoomId, after: Option<&UserId>, limit: usize)
-            -> Result<Vec<UserId>, BackendError>;
+            -> Result<Vec<Member>, BackendError>;
         ROOMS_OF: rooms_of(user: &UserId, after: Option<&RoomId>, limit: usize)
             -> Result<Vec<Membership>, BackendError>;
         ROOMS_WITH: rooms_with(users: &[UserId], after: Option<&RoomId>, limit: usize)

@@ -10,8 +10,8 @@ pub(super) use tokio::task::JoinSet;
 use uuid::Uuid;
 
 pub(super) use crate::{
-    ClientMessageId, Entry, EntryBody, Epoch, Mark, Membership, MessageId, NewEntry, NewRoom, Page,
-    ReceiptTimes, RoomId, Seq, UserId, Watermarks,
+    ClientMessageId, Entry, EntryBody, Epoch, Mark, Member, Membership, MessageId, NewEntry,
+    NewRoom, Page, ReceiptTimes, Role, RoomId, Seq, UserId, Watermarks,
     port::{AppendError, Appended, Change, Outcome, Store},
 };
 
@@ -45,6 +45,19 @@ pub(super) fn user(name: &str) -> UserId {
 
 pub(super) fn users<const N: usize>(names: [&str; N]) -> Vec<UserId> {
     names.into_iter().map(user).collect()
+}
+
+/// These users as members who are nothing more.
+pub(super) fn members<const N: usize>(names: [&str; N]) -> Vec<Member> {
+    with_roles(names.map(|name| (name, Role::Member)))
+}
+
+pub(super) fn with_roles<const N: usize>(members: [(&str, Role); N]) -> Vec<Member> {
+    let member = |(name, role)| Member {
+        user: user(name),
+        role,
+    };
+    members.into_iter().map(member).collect()
 }
 
 pub(super) fn room_id(name: &str) -> RoomId {
@@ -115,7 +128,17 @@ pub(super) fn delete(target: u64) -> EntryBody {
 }
 
 pub(super) fn joined(name: &str) -> EntryBody {
-    EntryBody::Joined { user: user(name) }
+    joined_as(name, Role::Member)
+}
+
+pub(super) fn joined_as(name: &str, role: Role) -> EntryBody {
+    let user = user(name);
+    EntryBody::Joined { user, role }
+}
+
+pub(super) fn role(name: &str, role: Role) -> EntryBody {
+    let user = user(name);
+    EntryBody::Role { user, role }
 }
 
 pub(super) fn left(name: &str) -> EntryBody {
@@ -168,11 +191,26 @@ impl TestRoom {
     }
 
     pub(super) async fn with(h: &dyn StoreHarness, name: &str, members: Vec<UserId>) -> Self {
+        Self::made(h, name, members, None).await
+    }
+
+    /// A new group of alice, who owns it, bob and carol.
+    pub(super) async fn owned(h: &dyn StoreHarness, name: &str) -> Self {
+        Self::made(h, name, users(["bob", "carol"]), Some(user("alice"))).await
+    }
+
+    async fn made(
+        h: &dyn StoreHarness,
+        name: &str,
+        members: Vec<UserId>,
+        owner: Option<UserId>,
+    ) -> Self {
         let (store, id) = (h.store(), room_id(name));
         let new = NewRoom {
             id: id.clone(),
             epoch: epoch(),
             members,
+            owner,
             created_at: time(0),
         };
         store.create_room(new).await.expect("a room is made");
@@ -234,14 +272,25 @@ impl TestRoom {
         room.expect("the room exists").head.0
     }
 
+    /// The members, by name.
     pub(super) async fn members(&self) -> Vec<UserId> {
+        let members = self.roles().await.into_iter();
+        members.map(|member| member.user).collect()
+    }
+
+    /// The members with their roles.
+    pub(super) async fn roles(&self) -> Vec<Member> {
         let members = self.store.members(&self.id, None, 1_000).await;
         members.expect("the members are read")
     }
 
+    pub(super) async fn role(&self, name: &str) -> Option<Role> {
+        let role = self.store.role(&self.id, &user(name)).await;
+        role.expect("the role is looked for")
+    }
+
     pub(super) async fn is_member(&self, name: &str) -> bool {
-        let member = self.store.is_member(&self.id, &user(name)).await;
-        member.expect("the member is looked for")
+        self.role(name).await.is_some()
     }
 
     pub(super) async fn receipt(&self, name: &str, mark: Mark, upto: u64) -> Change<Watermarks> {

@@ -21,6 +21,7 @@ fn each(about: &str, such: fn(Effect<'_>) -> bool) -> Vec<EntryBody> {
 pub(super) async fn an_entry_of_every_kind_is_kept_as_it_was_given(h: &dyn StoreHarness) {
     let room = room(h).await;
     for kind in EntryKind::ALL {
+        room.add("alice", joined("carol")).await;
         let new = entry(&room.id, "alice", kind.example(user("carol")));
         let appended = room.append(new.clone()).await.entry;
         let given = new.numbered(appended.seq);
@@ -89,9 +90,23 @@ pub(super) async fn admit_makes_its_user_a_member(h: &dyn StoreHarness) {
     let room = room(h).await;
     for body in each("carol", |effect| matches!(effect, Effect::Admit { .. })) {
         room.add("bob", left("carol")).await;
-        room.add("alice", body).await;
+        let by = room.add("alice", body).await;
+        let given = by.body.effect().membership();
         assert_eq!(room.members().await, users(["alice", "bob", "carol"]));
+        let given = given.and_then(|(_, role)| role);
+        assert_eq!(room.role("carol").await, given);
         assert!(room.membership("carol").await.is_some(), "in her list too");
+    }
+}
+
+pub(super) async fn assign_gives_its_user_the_role(h: &dyn StoreHarness) {
+    let room = room(h).await;
+    for body in each("bob", |effect| matches!(effect, Effect::Assign { .. })) {
+        let given = body.effect().membership().and_then(|(_, role)| role);
+        room.add("bob", joined("bob")).await;
+        room.add("alice", body).await;
+        assert_eq!(room.role("bob").await, given);
+        assert_eq!(room.members().await, users(["alice", "bob"]));
     }
 }
 

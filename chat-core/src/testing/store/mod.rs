@@ -76,6 +76,8 @@ suite! {
     only_members_are_members,
     members_come_in_ascending_order,
     members_come_in_pages,
+    a_new_group_has_its_owner_whether_or_not_listed,
+    a_member_has_the_role_of_the_last_entry_that_gives_one,
     joined_makes_a_member_and_left_ends_it,
     joining_twice_and_leaving_twice_change_nothing,
     a_refused_entry_moves_no_member,
@@ -138,6 +140,7 @@ suite! {
     replace_gives_its_target_another_text,
     erase_leaves_nothing_of_its_target,
     admit_makes_its_user_a_member,
+    assign_gives_its_user_the_role,
     dismiss_ends_the_membership_of_its_user,
     // Pages
     newest_ends_with_the_newest_entry,

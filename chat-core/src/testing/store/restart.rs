@@ -12,7 +12,7 @@ use crate::{Room, port::Created};
 struct Everything {
     rooms: [Option<Room>; 2],
     logs: [Vec<Arc<Entry>>; 2],
-    members: [Vec<UserId>; 2],
+    members: [Vec<Member>; 2],
     watermarks: Vec<Watermarks>,
     lists: Vec<Vec<Membership>>,
     found: Option<Arc<Entry>>,
@@ -36,7 +36,7 @@ async fn read_all(h: &dyn StoreHarness, id: MessageId) -> Everything {
             store.room(&two.id).await.unwrap(),
         ],
         logs: [one.log().await, two.log().await],
-        members: [one.members().await, two.members().await],
+        members: [one.roles().await, two.roles().await],
         watermarks: store.watermarks(&two.id, &everybody).await.unwrap(),
         lists,
         found: two.find(id).await,
@@ -56,10 +56,11 @@ pub(super) async fn everything_is_there_after_a_restart(h: &dyn StoreHarness) {
         edit(1, "four"),
         edit(2, "five"),
         delete(2),
+        role("bob", Role::Reader),
     ] {
         room.add("alice", body).await;
     }
-    room.add("bob", joined("dave")).await;
+    room.add("bob", joined_as("dave", Role::Owner)).await;
     room.add("bob", left("carol")).await;
     let id = room.add("bob", text("李雷 🦀")).await.id;
     for (name, mark, upto) in [
@@ -71,7 +72,7 @@ pub(super) async fn everything_is_there_after_a_restart(h: &dyn StoreHarness) {
     }
     drop(room);
     let before = read_all(h, id).await;
-    assert_eq!(before.logs[1].len(), 9);
+    assert_eq!(before.logs[1].len(), 10);
     for _ in 0..2 {
         if h.reopen().await {
             assert_eq!(
@@ -135,6 +136,7 @@ pub(super) async fn a_room_is_the_same_after_a_restart(h: &dyn StoreHarness) {
         let again = NewRoom {
             id: before.id.clone(),
             epoch: epoch(),
+            owner: None,
             members: users(["dave"]),
             created_at: time(unique()),
         };

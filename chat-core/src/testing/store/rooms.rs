@@ -8,6 +8,7 @@ fn new_room(name: &str, members: Vec<UserId>) -> NewRoom {
         id: room_id(name),
         epoch: epoch(),
         members,
+        owner: None,
         created_at: time(unique()),
     }
 }
@@ -34,7 +35,7 @@ pub(super) async fn a_new_room_has_the_given_epoch_and_head_0(h: &dyn StoreHarne
     );
     assert_eq!(
         store.members(&room.id, None, 10).await.unwrap(),
-        users(["alice", "bob"]),
+        members(["alice", "bob"]),
         "its first members are in it, each once"
     );
 }
@@ -60,7 +61,7 @@ pub(super) async fn the_same_room_again_is_the_existing_one_untouched(h: &dyn St
     );
     assert_eq!(
         store.members(&room.id, None, 10).await.unwrap(),
-        users(["alice", "bob"]),
+        members(["alice", "bob"]),
         "its members are untouched"
     );
     assert!(
@@ -122,7 +123,7 @@ pub(super) async fn a_room_that_does_not_exist_has_nothing(h: &dyn StoreHarness)
         "there is no such room"
     );
     assert!(
-        !store.is_member(&none, &user("alice")).await.unwrap(),
+        store.role(&none, &user("alice")).await.unwrap().is_none(),
         "nobody is a member of a room that doesn't exist"
     );
     let members = store.members(&none, None, 10).await.unwrap();
@@ -168,8 +169,8 @@ pub(super) async fn members_come_in_ascending_order(h: &dyn StoreHarness) {
 }
 
 pub(super) async fn members_come_in_pages(h: &dyn StoreHarness) {
-    let all = users(["b", "d", "f", "h"]);
-    let room = TestRoom::with(h, "group", all.clone()).await;
+    let all = members(["b", "d", "f", "h"]);
+    let room = TestRoom::with(h, "group", users(["b", "d", "f", "h"])).await;
     for after in [
         None,
         Some("a"),
@@ -180,9 +181,9 @@ pub(super) async fn members_come_in_pages(h: &dyn StoreHarness) {
         Some("z"),
     ] {
         let after = after.map(user);
-        let rest: Vec<UserId> = all
+        let rest: Vec<Member> = all
             .iter()
-            .filter(|&m| Some(m) > after.as_ref())
+            .filter(|member| Some(&member.user) > after.as_ref())
             .cloned()
             .collect();
         for limit in [0, 1, 2, 3, 4, 5, usize::MAX] {
@@ -232,6 +233,64 @@ pub(super) async fn joined_makes_a_member_and_left_ends_it(h: &dyn StoreHarness)
         users(["bob"]),
         "the last change of a batch decides"
     );
+}
+
+pub(super) async fn a_new_group_has_its_owner_whether_or_not_listed(h: &dyn StoreHarness) {
+    let expected = with_roles([
+        ("alice", Role::Owner),
+        ("bob", Role::Member),
+        ("carol", Role::Member),
+    ]);
+    let room = TestRoom::owned(h, "group").await;
+    assert_eq!(room.roles().await, expected, "the owner is a member");
+    let mut listed = new_room("other", users(["carol", "bob", "alice"]));
+    listed.owner = Some(user("alice"));
+    let id = room.store.create_room(listed).await.unwrap().into_room().id;
+    let members = room.store.members(&id, None, 10).await.unwrap();
+    assert_eq!(members, expected, "and is one once");
+    for (name, role) in [
+        ("alice", Some(Role::Owner)),
+        ("bob", Some(Role::Member)),
+        ("dave", None),
+    ] {
+        assert_eq!(room.role(name).await, role, "the role of {name}");
+    }
+}
+
+pub(super) async fn a_member_has_the_role_of_the_last_entry_that_gives_one(h: &dyn StoreHarness) {
+    let room = TestRoom::owned(h, "group").await;
+    for given in Role::ALL {
+        room.add("alice", joined_as("dave", given)).await;
+        assert_eq!(room.role("dave").await, Some(given), "Joined gives a role");
+    }
+    for given in Role::ALL {
+        room.add("alice", role("bob", given)).await;
+        assert_eq!(room.role("bob").await, Some(given), "Role gives another");
+    }
+    room.add("alice", left("bob")).await;
+    room.add("alice", joined("bob")).await;
+    assert_eq!(
+        room.role("bob").await,
+        Some(Role::Member),
+        "who comes back has the role of the new Joined"
+    );
+    let batch = [
+        role("carol", Role::Moderator),
+        left("dave"),
+        role("carol", Role::Reader),
+        joined_as("dave", Role::Moderator),
+    ];
+    let batch = batch.map(|body| entry(&room.id, "alice", body));
+    for answer in room.store.append(batch.into()).await {
+        answer.unwrap();
+    }
+    let expected = with_roles([
+        ("alice", Role::Owner),
+        ("bob", Role::Member),
+        ("carol", Role::Reader),
+        ("dave", Role::Moderator),
+    ]);
+    assert_eq!(room.roles().await, expected, "the last of a batch decides");
 }
 
 pub(super) async fn joining_twice_and_leaving_twice_change_nothing(h: &dyn StoreHarness) {

@@ -1,14 +1,15 @@
 //! The store in memory with one thing broken: hooks that spoil what goes in or out.
 
 use std::{
+    cmp::Ordering,
     collections::{HashMap, HashSet, VecDeque},
     sync::{Arc, Mutex, MutexGuard},
 };
 
 use async_trait::async_trait;
 use chat_core::{
-    ClientMessageId, Entry, EntryBody, Mark, Membership, MessageId, NewEntry, NewRoom, Page,
-    ReceiptTimes, Room, RoomId, Seq, UserId, Watermarks,
+    ClientMessageId, Entry, EntryBody, Mark, Member, Membership, MessageId, NewEntry, NewRoom,
+    Page, ReceiptTimes, Role, Room, RoomId, Seq, UserId, Watermarks,
     memory::MemoryStore,
     port::{
         AppendError, Appended, BackendError, Change, Created, LogStore, Outcome, ReceiptStore,
@@ -44,6 +45,15 @@ struct Notes {
     marks: HashMap<(RoomId, UserId), Watermarks>,
     counter: u64,
     restarts: u64,
+}
+
+fn member(user: &UserId) -> Member {
+    let (user, role) = (user.clone(), Role::Member);
+    Member { user, role }
+}
+
+fn by_name(one: &Member, other: &Member) -> Ordering {
+    one.user.cmp(&other.user)
 }
 
 impl BrokenStore {
@@ -175,6 +185,9 @@ impl BrokenStore {
                 let id = format!("{}-{}", self.notes().restarts, new.client_id);
                 new.client_id = ClientMessageId::new(id).unwrap();
             }
+            (RoleStays, EntryBody::Role { user, role }) => {
+                *role = self.inner.role(&new.room, user).await.unwrap().unwrap();
+            }
             (NumbersRace, _) => yield_now().await,
             (AnybodyEdits, EntryBody::Edit { target, .. } | EntryBody::Delete { target }) => {
                 if let Some(target) = self.entry(&new.room, *target).await {
@@ -239,7 +252,7 @@ impl BrokenStore {
             }
         }
         match &entry.body {
-            EntryBody::Joined { user } => {
+            EntryBody::Joined { user, .. } => {
                 let member = (entry.room.clone(), user.clone());
                 if self.fault == JoiningForgetsReceipts {
                     notes.marks.remove(&member);
@@ -274,8 +287,15 @@ impl BrokenStore {
 
 #[async_trait]
 impl Hooks for BrokenStore {
-    async fn create_room(&self, _: &dyn RoomStore, new: NewRoom) -> Result<Created, BackendError> {
+    async fn create_room(
+        &self,
+        _: &dyn RoomStore,
+        mut new: NewRoom,
+    ) -> Result<Created, BackendError> {
         let epoch = new.epoch;
+        if self.fault == OwnerIsForgotten {
+            new.owner = None;
+        }
         self.notes().rooms.push(new.id.clone());
         let there = self.inner.room(&new.id).await?.is_some();
         if self.fault == CreateIsCheckedThenMade {
@@ -299,15 +319,15 @@ impl Hooks for BrokenStore {
         Ok(room)
     }
 
-    async fn is_member(
+    async fn role(
         &self,
         _: &dyn RoomStore,
         id: &RoomId,
         user: &UserId,
-    ) -> Result<bool, BackendError> {
+    ) -> Result<Option<Role>, BackendError> {
         let former = self.notes().former.contains(&(id.clone(), user.clone()));
-        let member = self.inner.is_member(id, user).await?;
-        Ok(member || (self.fault == FormerMembersStay && former))
+        let former = (self.fault == FormerMembersStay && former).then_some(Role::Member);
+        Ok(self.inner.role(id, user).await?.or(former))
     }
 
     async fn members(
@@ -316,26 +336,27 @@ impl Hooks for BrokenStore {
         id: &RoomId,
         after: Option<&UserId>,
         limit: usize,
-    ) -> Result<Vec<UserId>, BackendError> {
+    ) -> Result<Vec<Member>, BackendError> {
         let mut members = self.inner.members(id, after, limit).await?;
         match (self.fault, after) {
             (FormerMembersAreListed, _) => {
                 let notes = self.notes();
                 let former = notes.former.iter().filter(|(room, _)| room == id);
-                members.extend(former.map(|(_, user)| user.clone()));
-                members.sort();
+                members.extend(former.map(|(_, user)| member(user)));
+                members.sort_by(by_name);
             }
             (MembersTakeAPrefix, _) => {
                 for room in self.rooms_that_begin_with(id.as_str()) {
                     members.extend(self.inner.members(&room, after, limit).await?);
                 }
-                members.sort();
+                members.sort_by(by_name);
                 members.dedup();
                 members.truncate(limit);
             }
-            (MembersIgnoreCase, _) => members.sort_by_key(|name| name.as_str().to_lowercase()),
-            (MembersBeginWithAfter, Some(after)) if self.inner.is_member(id, after).await? => {
-                members.insert(0, after.clone());
+            (MembersIgnoreCase, _) => members.sort_by_key(|it| it.user.as_str().to_lowercase()),
+            (RolesAreForgotten, _) => members.iter_mut().for_each(|it| it.role = Role::Member),
+            (MembersBeginWithAfter, Some(after)) if self.inner.role(id, after).await?.is_some() => {
+                members.insert(0, member(after));
                 members.truncate(limit);
             }
             _ => {}

@@ -330,6 +330,7 @@ impl Import {
                 id: id.clone(),
                 epoch: Epoch(RandomIds.next()),
                 members: id.pair().into_iter().flatten().collect(),
+                owner: None,
                 created_at: first.entry.at,
             };
             store.create_room(room).await?;

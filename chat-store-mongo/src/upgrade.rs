@@ -1,0 +1,57 @@
+//! What a newer version of the schema brings to the data of an older one.
+//!
+//! Version 2: members have roles, and each group has an owner.
+
+use mongodb::{
+    Database,
+    bson::{Document, doc},
+    error::Result,
+};
+
+use crate::{
+    connect::{VERSION, version_in},
+    doc::{MEMBERS, META},
+};
+
+/// Brings the data to [`VERSION`]. Several nodes may do so at once, and an interrupted upgrade is done again
+/// by the next start. The caller has applied the effects of all entries.
+pub(crate) async fn upgrade(database: &Database) -> Result<()> {
+    let meta = database.collection::<Document>(META);
+    let schema = doc! { "_id": "schema" };
+    let found = meta.find_one(schema.clone()).await?;
+    if found.is_none_or(|schema| version_in(&schema) >= VERSION) {
+        return Ok(());
+    }
+    tracing::info!("giving each group its owner");
+    give_owners(database).await?;
+    meta.update_one(schema, doc! { "$max": { "version": VERSION } })
+        .await
+        .map(drop)
+}
+
+/// Makes the member who has been in it for longest the owner of each group that has none; of its first
+/// members, whose order is not known, the first by name.
+async fn give_owners(database: &Database) -> Result<()> {
+    let owns = doc! { "$cond": [{ "$eq": ["$role", "owner"] }, 1, 0] };
+    let pipeline = [
+        doc! { "$match": { "member": true, "roomId": { "$not": { "$regex": "," } } } },
+        doc! { "$sort": { "roomId": 1, "revision": 1, "user": 1 } },
+        doc! { "$group": {
+            "_id": "$roomId", "user": { "$first": "$user" }, "owners": { "$sum": owns },
+        } },
+        doc! { "$match": { "owners": 0 } },
+        doc! { "$project": {
+            "_id": 0, "roomId": "$_id", "user": 1, "role": { "$literal": "owner" },
+        } },
+        doc! { "$merge": {
+            "into": MEMBERS, "on": ["roomId", "user"],
+            "whenMatched": "merge", "whenNotMatched": "discard",
+        } },
+    ];
+    let members = database.collection::<Document>(MEMBERS);
+    members
+        .aggregate(pipeline)
+        .allow_disk_use(true)
+        .await
+        .map(drop)
+}
