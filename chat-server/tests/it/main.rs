@@ -9,6 +9,7 @@
 #[cfg(unix)]
 mod admin;
 mod broken_proxy;
+mod browser;
 mod config;
 mod conversation;
 mod embedding;
