@@ -6,7 +6,7 @@ use std::{
 };
 
 use chat_server::{
-    config::{Loaded, LogFilter, Request, Settings, StoreUrl, Task, TokenTask, load},
+    config::{Loaded, LogFilter, Request, Settings, Standing, StoreUrl, Task, TokenTask, load},
     signal, start, tokens,
 };
 
@@ -26,6 +26,7 @@ async fn main() -> ExitCode {
     match load(std::env::args_os(), environment, dot_env.as_deref()) {
         Ok(Request::Serve(loaded)) => serve(loaded).await,
         Ok(Request::Print(loaded)) => say(format_args!("{}", loaded.to_string().trim_end())),
+        Ok(Request::Check(loaded)) => check(&loaded),
         Ok(Request::Import {
             loaded: Loaded { settings, .. },
             from,
@@ -51,6 +52,24 @@ async fn main() -> ExitCode {
         }
         Err(error) => error.exit(),
     }
+}
+
+/// Prints how a server with these settings stands; fails if it would not start.
+fn check(loaded: &Loaded) -> ExitCode {
+    let exposed = loaded.exposed_by();
+    match &exposed {
+        Some(by) => say(format_args!("others can reach the server, by {by}")),
+        None => say(format_args!(
+            "only users of this machine can reach the server"
+        )),
+    };
+    let rows = loaded.rows();
+    for row in &rows {
+        say(format_args!("{row}"));
+    }
+    ExitCode::from(u8::from(
+        rows.iter().any(|row| row.standing == Standing::Fail),
+    ))
 }
 
 async fn tokens(settings: &Settings, task: TokenTask) -> ExitCode {
@@ -117,12 +136,17 @@ fn log(filter: &LogFilter) {
         .init();
 }
 
-async fn serve(Loaded { settings, .. }: Loaded) -> ExitCode {
-    log(&settings.log);
+async fn serve(loaded: Loaded) -> ExitCode {
+    log(&loaded.settings.log);
+    let rows = loaded.rows();
+    let settings = loaded.settings;
     let started = match start::start(&settings).await {
         Ok(started) => started,
         Err(error) => return fail(error.exit_code(), format_args!("{error}")),
     };
+    for row in rows.iter().filter(|row| row.standing == Standing::Warn) {
+        tracing::warn!("{}: {}", row.setting, row.says);
+    }
     // A program that waits for the greeting may stop us right after it.
     let stop = match signal() {
         Ok(stop) => stop,

@@ -100,6 +100,11 @@ pub(super) fn command() -> Command {
         .subcommands(maintenance())
         .subcommands(tokens())
         .subcommand(import())
+        .subcommand(subcommand(
+            "check",
+            "Says what a server with these settings needs for those who can reach it, and starts none",
+            |_| true,
+        ))
 }
 
 fn config() -> Arg {

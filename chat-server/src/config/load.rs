@@ -4,36 +4,11 @@ use std::{collections::BTreeMap, ffi::OsString, fmt, path::PathBuf};
 
 use super::{
     command::{Task, TokenTask, command},
+    exposure::{Leak, Row, Standing},
     settings::{Setting, Settings, TABLE},
+    source::Origin,
     value::without_password,
 };
-
-/// The source of a value.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
-    /// The command line.
-    Flag,
-    /// A variable of the environment.
-    Environment(String),
-    /// A variable in `.env`.
-    DotEnv(String),
-    /// The file given by `--config`.
-    File(PathBuf),
-    /// The table: no other source names the setting.
-    Default,
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Flag => f.write_str("flag"),
-            Self::Environment(name) => write!(f, "environment {name}"),
-            Self::DotEnv(name) => write!(f, ".env {name}"),
-            Self::File(path) => write!(f, "file {}", path.display()),
-            Self::Default => f.write_str("default"),
-        }
-    }
-}
 
 /// What is wrong with the settings, in one line that names the setting and where it came from.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -46,6 +21,50 @@ pub struct Loaded {
     pub settings: Settings,
     /// Each setting with its value as text and its source, in the order of the table.
     pub origins: Vec<(&'static Setting, String, Origin)>,
+}
+
+impl Loaded {
+    /// Says what the server needs for those who can reach it, and whether it has that.
+    pub fn rows(&self) -> Vec<Row> {
+        let leaks = self.origins.iter().filter_map(|(setting, text, origin)| {
+            let name = ["store", "cache"]
+                .into_iter()
+                .find(|name| *name == setting.field)?;
+            let shows_password = without_password(text) != *text;
+            shows_password.then(|| Leak::find(name, origin)).flatten()
+        });
+        self.settings.rows(&leaks.collect::<Vec<_>>())
+    }
+
+    /// The setting by which others than this machine's users can reach the server, and its source.
+    pub fn exposed_by(&self) -> Option<String> {
+        let name = self.settings.exposed_by(&self.settings.listen)?;
+        let (text, origin) = self.find(name);
+        Some(format!("{name} {text} ({origin})"))
+    }
+
+    /// The first reason not to serve.
+    fn refusal(&self) -> Option<Problem> {
+        let rows = self.rows();
+        let row = rows.iter().find(|row| row.standing == Standing::Fail)?;
+        let (text, origin) = self.find(row.setting);
+        let exposed = self.exposed_by();
+        let exposed = exposed.map(|by| format!(" (others can reach the server, by {by})"));
+        Some(Problem(format!(
+            "{} ({origin}): {:?} won't do: {}{}",
+            row.setting,
+            without_password(text),
+            row.says,
+            exposed.unwrap_or_default()
+        )))
+    }
+
+    /// The text of a setting, and its source.
+    fn find(&self, name: &str) -> (&str, &Origin) {
+        let mut all = self.origins.iter();
+        all.find(|(setting, ..)| setting.name() == name)
+            .map_or(("", &Origin::Default), |(_, text, origin)| (text, origin))
+    }
 }
 
 impl fmt::Debug for Loaded {
@@ -77,6 +96,8 @@ pub enum Request {
     Serve(Loaded),
     /// To show the settings.
     Print(Loaded),
+    /// To say what the server needs for those who can reach it.
+    Check(Loaded),
     /// To bring the messages of the old server into the store.
     Import {
         /// The settings.
@@ -110,6 +131,7 @@ impl fmt::Debug for Request {
         match self {
             Self::Serve(loaded) => f.debug_tuple("Serve").field(loaded).finish(),
             Self::Print(loaded) => f.debug_tuple("Print").field(loaded).finish(),
+            Self::Check(loaded) => f.debug_tuple("Check").field(loaded).finish(),
             Self::Import { loaded, .. } => f.debug_tuple("Import").field(loaded).finish(),
             Self::Token { loaded, task } => {
                 f.debug_tuple("Token").field(task).field(loaded).finish()
@@ -140,7 +162,8 @@ impl Settings {
         let flags = values
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        resolve(flags.collect(), &[], None).map(|loaded| loaded.settings)
+        let loaded = resolve(flags.collect(), &[], None)?;
+        loaded.refusal().map_or(Ok(loaded.settings), Err)
     }
 }
 
@@ -197,6 +220,9 @@ pub fn load(
     let loaded = match (loaded, task, token) {
         (Ok(loaded), Some(task), _) => return Ok(Request::Maintain { loaded, task }),
         (Ok(loaded), _, Some(task)) => return Ok(Request::Token { loaded, task }),
+        (Ok(loaded), ..) if all.subcommand_matches("check").is_some() => {
+            return Ok(Request::Check(loaded));
+        }
         (loaded, ..) => loaded,
     };
     match (loaded, import) {
@@ -207,12 +233,18 @@ pub fn load(
             dry_run: import.get_flag("dry-run"),
         }),
         (Ok(loaded), None) if all.get_flag("print-config") => Ok(Request::Print(loaded)),
-        (Ok(loaded), None) => Ok(Request::Serve(loaded)),
-        (Err(problem), _) => Err(clap::Error::raw(
+        (Ok(loaded), None) => match loaded.refusal() {
+            None => Ok(Request::Serve(loaded)),
+            Some(problem) => Err(problem),
+        },
+        (Err(problem), _) => Err(problem),
+    }
+    .map_err(|problem| {
+        clap::Error::raw(
             clap::error::ErrorKind::ValueValidation,
             format!("{problem}\n"),
-        )),
-    }
+        )
+    })
 }
 
 /// The value and the source of the first variable of this name.
@@ -279,15 +311,14 @@ fn resolve(
         found.map(|(_, text, _)| text.clone()).unwrap_or_default()
     };
     let settings = Settings::read(text).map_err(Problem)?;
-    if let Some((name, why)) = settings.conflict() {
-        let found = origins.iter().find(|(setting, ..)| setting.name() == name);
-        let (text, origin) =
-            found.map_or(("", &Origin::Default), |(_, text, origin)| (text, origin));
+    let loaded = Loaded { settings, origins };
+    if let Some((name, why)) = loaded.settings.conflict() {
+        let (text, origin) = loaded.find(name);
         return Err(Problem(format!(
             "{name} ({origin}): {text:?} won't do: {why}"
         )));
     }
-    Ok(Loaded { settings, origins })
+    Ok(loaded)
 }
 
 /// The keys of the file, each value as the text that a flag would have.

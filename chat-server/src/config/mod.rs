@@ -5,21 +5,25 @@
 
 mod address;
 mod command;
+mod exposure;
 mod hosts;
 mod load;
 mod login;
 mod origins;
 mod settings;
+mod source;
 mod value;
 
 pub use self::{
     address::Address,
     command::{Task, TokenTask},
+    exposure::{Row, Standing},
     hosts::{Allowed, Hosts, PublicUrl},
-    load::{Loaded, Origin, Problem, Request, load},
+    load::{Loaded, Problem, Request, load},
     login::{Algorithm, Auth},
     origins::Origins,
     settings::{Setting, Settings, TABLE},
+    source::Origin,
     value::{Bytes, CacheUrl, LogFilter, Match, Rate, StoreUrl},
 };
 pub(crate) use self::{hosts::Host, origins::read as read_origin, value::without_password};

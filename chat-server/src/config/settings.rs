@@ -67,9 +67,12 @@ settings! {
     /// Where to listen: at an IP address and a port, or at a Unix socket, for which the limits by address
     /// don't hold. `PORT` in the environment sets only the port.
     listen: Address = "127.0.0.1:5000", "ADDR:PORT|unix:PATH";
-    /// Listen beyond this machine although anybody can take any name. An open server that others
-    /// can reach has to be asked for twice: by the address, and by this.
+    /// Serve others than this machine's users although anybody can take any name.
     allow_open_network: bool = "false", "BOOL";
+    /// Serve others than this machine's users although the network can read everything.
+    allow_plaintext: bool = "false", "BOOL";
+    /// Give the metrics to everybody who can reach the server.
+    metrics_public: bool = "false", "BOOL";
     /// A file with the server's certificate as PEM, and after it those that lead to its authority. With it
     /// the server speaks TLS. It is read again when it changes, and at SIGHUP.
     tls_cert_file: Option<PathBuf> = "", "FILE";
@@ -191,12 +194,6 @@ settings! {
 }
 
 impl Settings {
-    /// Whether others than this machine's users can reach a server that listens there.
-    pub(crate) fn is_exposed_at(&self, address: &Address) -> bool {
-        let public = self.public_url.as_ref().and_then(PublicUrl::host);
-        !address.is_local() || public.is_some_and(|host| !host.is_loopback())
-    }
-
     /// The settings that are the engine's.
     pub fn engine(&self) -> Config {
         Config {
@@ -228,13 +225,6 @@ impl Settings {
         /// Of a `send` command beside its text, every byte of which may need six in JSON.
         const SEND: usize = 1 << 10;
         let fits = [
-            (
-                self.listen.is_local() || self.allow_open_network || self.auth == Auth::Jwt,
-                "listen",
-                "others could reach it, and anybody can take any name; to have it so, also say \
-                 --allow-open-network"
-                    .to_owned(),
-            ),
             (
                 self.tls_key_file.is_some() || self.tls_cert_file.is_none(),
                 "tls-cert-file",
@@ -270,16 +260,6 @@ impl Settings {
                     .to_owned(),
             ),
             (
-                !self.is_exposed_at(&self.listen)
-                    || self.allowed_host != Hosts::Auto
-                    || self.tls_cert_file.is_some()
-                    || self.public_url.is_some(),
-                "allowed-host",
-                "others can reach the server, by a name that it does not know; name the hosts, or the \
-                 public-url"
-                    .to_owned(),
-            ),
-            (
                 self.presence_refresh * 2 <= self.presence_lease,
                 "presence-refresh",
                 format!(
@@ -307,11 +287,7 @@ impl Settings {
             ),
         ];
         let conflict = fits.into_iter().find(|(fits, ..)| !fits);
-        match self.auth {
-            Auth::Open => None,
-            Auth::Jwt => self.jwt_conflict(),
-        }
-        .or(conflict.map(|(_, setting, why)| (setting, why)))
+        conflict.map(|(_, setting, why)| (setting, why))
     }
 
     /// The first setting that logins by token lack, and the reason why they need it.

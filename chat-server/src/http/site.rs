@@ -49,7 +49,7 @@ impl Site {
         address: Option<&Address>,
         tls: Option<Arc<Tls>>,
     ) -> Self {
-        let exposed = address.is_none_or(|address| settings.is_exposed_at(address));
+        let exposed = address.is_none_or(|address| settings.exposed_by(address).is_some());
         let hosts = match (&settings.allowed_host, address) {
             (Hosts::These(list), _) => Accepted::Listed(list.clone()),
             (Hosts::Auto, None) => Accepted::Any,

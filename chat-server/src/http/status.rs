@@ -3,18 +3,19 @@
 use axum::{
     Json,
     extract::State,
-    http::header,
+    http::{HeaderMap, header},
     response::{IntoResponse, Response},
 };
 use chat_core::{
-    ErrorCode, Health,
+    Error, ErrorCode, Health,
     metrics::{Counter, Family},
+    port::Via,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{app::App, failure::Failure, metrics};
+use super::{app::App, connections, failure::Failure, metrics};
 use crate::{config::Address, rest::document::Refusals};
 
 /// `GET /`, `/health`, `/ready` and `/metrics`.
@@ -65,14 +66,14 @@ async fn health() -> &'static str {
 ))]
 async fn ready(State(app): State<App>) -> Result<String, Failure> {
     if app.stop.is_cancelled() {
-        return Err(chat_core::Error::ShuttingDown.into());
+        return Err(Error::ShuttingDown.into());
     }
     let Health {
         store,
         cache,
         resting_tasks,
     } = app.engine.health().await;
-    store.map_err(chat_core::Error::from)?;
+    store.map_err(Error::from)?;
     let mut faults = Vec::new();
     if let Err(error) = cache {
         let effect = "limits are this node's own, and nobody knows who is online";
@@ -103,13 +104,41 @@ async fn ready(State(app): State<App>) -> Result<String, Failure> {
     })
 }
 
-/// Gives the metrics, in the format of Prometheus.
-#[utoipa::path(get, path = "/metrics", security(()), responses(
+/// Gives the metrics, in the format of Prometheus. Where others than this machine's users can reach the
+/// server, they need a token with the scope `chat:metrics`, or the setting `metrics-public`.
+#[utoipa::path(get, path = "/metrics", security((), ("token" = [])), responses(
     (status = OK, description = "The metrics.", body = String),
     Refusals,
 ))]
-async fn show_metrics(State(app): State<App>) -> impl IntoResponse {
-    figures(&app)
+async fn show_metrics(
+    State(app): State<App>,
+    from: connections::Address,
+    headers: HeaderMap,
+) -> Result<impl IntoResponse, Failure> {
+    let exposed = app
+        .address
+        .as_ref()
+        .is_some_and(|address| app.settings.exposed_by(address).is_some());
+    if exposed && !app.settings.metrics_public {
+        may_see_metrics(&app, from, &headers).await?;
+    }
+    Ok(figures(&app))
+}
+
+/// Refuses everybody without the scope as if there were no metrics.
+async fn may_see_metrics(
+    app: &App,
+    connections::Address(from): connections::Address,
+    headers: &HeaderMap,
+) -> Result<(), Error> {
+    if !headers.contains_key(header::AUTHORIZATION) {
+        return Err(Error::NoAddress);
+    }
+    match app.login.bearer(headers, Via::Rest, from).await {
+        Ok(principal) if principal.scopes.metrics => Ok(()),
+        Err(limited @ Error::RateLimited { .. }) => Err(limited),
+        _ => Err(Error::NoAddress),
+    }
 }
 
 /// All metrics, in the format of Prometheus.

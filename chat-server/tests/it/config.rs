@@ -16,6 +16,7 @@ fn from(flags: &[&str], environment: &[(&str, &str)], dot_env: &str) -> Result<L
         Ok(
             Request::Serve(loaded)
             | Request::Print(loaded)
+            | Request::Check(loaded)
             | Request::Import { loaded, .. }
             | Request::Maintain { loaded, .. }
             | Request::Token { loaded, .. },
@@ -182,18 +183,4 @@ fn a_wrong_value_is_one_line_that_names_the_setting_and_its_origin() {
         assert!(line.contains(says), "{line}\n{says}");
         assert_eq!(line.trim_end().lines().count(), 1, "{line}");
     }
-}
-
-#[test]
-fn an_open_server_that_others_can_reach_has_to_be_asked_for_twice() {
-    let once = from(&["--listen", "0.0.0.0:5000"], &[], "").expect_err("refused");
-    assert!(
-        once.contains("listen (flag)") && once.contains("--allow-open-network"),
-        "{once}"
-    );
-    let twice = ["--listen", "0.0.0.0:5000", "--allow-open-network"];
-    let nameless = from(&twice, &[], "").expect_err("refused");
-    assert!(nameless.contains("allowed-host (default)"), "{nameless}");
-    let named = [&twice[..], &["--allowed-host", "chat.example"]].concat();
-    from(&named, &[], "").unwrap();
 }

@@ -14,6 +14,8 @@ mod config;
 mod conversation;
 mod embedding;
 mod engineio;
+#[cfg(unix)]
+mod exposure;
 mod faults;
 mod golden;
 mod http;

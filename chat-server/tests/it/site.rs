@@ -115,6 +115,8 @@ async fn a_public_url_names_the_host_and_the_origin_of_the_servers_own_pages() {
     let server = Server::start(&[
         ("public-url", "https://chat.example"),
         ("allow-open-network", "true"),
+        ("allow-plaintext", "true"),
+        ("metrics-public", "true"),
     ])
     .await;
     for (headers, allowed) in [
