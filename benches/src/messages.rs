@@ -65,6 +65,7 @@ impl Iterator for Messages {
             client_id: ClientMessageId::new(format!("{:032x}", self.count)).ok()?,
             at: DateTime::from_timestamp_micros(1_700_000_000_000_000)?,
             body: EntryBody::message(Arc::clone(&self.text)),
+            require: None,
         })
     }
 }

@@ -12,7 +12,10 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use chat_core::{ClientMessageId, Entry, NewEntry, RoomId, Seq, UserId, port::Retry};
+use chat_core::{
+    ClientMessageId, Entry, NewEntry, Role, RoomId, Seq, UserId,
+    port::{AppendError, Retry},
+};
 use futures_util::future;
 use mongodb::{
     bson::{Document, doc},
@@ -23,7 +26,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::{
     collections::Collections,
     connect::LIMIT,
-    doc::{self, EntryDoc},
+    doc::{self, EntryDoc, RoomMemberDoc},
     error::{self, Answer, Taken},
     plan::{Plan, Step, refused},
 };
@@ -151,17 +154,14 @@ impl Lane<'_> {
 
     /// Plans the open entries and inserts them, up to the first key that is `taken`.
     async fn round(&mut self, before: Option<Taken>) -> Result<Option<Taken>> {
-        let mut plan = Plan::new(self.find_heads(before.is_some()).await?);
         // A taken number says nothing about duplicates: those are found once the number is right.
         let doubtful = matches!(before, Some(Taken::Id | Taken::Other));
-        for entry in self.look_up(doubtful).await? {
-            plan.know(entry);
+        let mut steps = self.plan(before.is_some(), doubtful).await?;
+        let refused = |step: &Step| matches!(step, Step::Answer(Err(AppendError::NotAllowed)));
+        if !doubtful && steps.iter().any(refused) {
+            // What its author may not store now may be the retry of an entry that is stored.
+            steps = self.plan(before.is_some(), true).await?;
         }
-        let steps: Vec<Step> = self
-            .open
-            .iter()
-            .map(|(_, it)| plan.next(it.clone()))
-            .collect();
         let docs: Vec<&EntryDoc> = steps.iter().filter_map(Step::doc).collect();
         let inserted = if docs.is_empty() {
             Ok(())
@@ -187,6 +187,24 @@ impl Lane<'_> {
             self.heads.contended(&entry.room);
         }
         Ok(taken)
+    }
+
+    /// Plans the open entries, from what the store says of their rooms.
+    async fn plan(&self, fresh: bool, doubtful: bool) -> Result<Vec<Step>> {
+        let mut plan = Plan::new(self.find_heads(fresh).await?);
+        let (entries, members) = self.look_up(doubtful).await?;
+        for entry in entries {
+            plan.know(entry);
+        }
+        for member in members {
+            let RoomMemberDoc { room_id, member } = member;
+            plan.know_member(&room_id, member.member());
+        }
+        Ok(self
+            .open
+            .iter()
+            .map(|(_, it)| plan.next(it.clone()))
+            .collect())
     }
 
     /// Answers the entries up to the one after the first `stored` documents, and returns the
@@ -249,12 +267,14 @@ impl Lane<'_> {
 
     /// Reads the messages that are to be edited or deleted, and the entries that were sent before
     /// under the same client message ids: for edits and deletions, and for `all` entries when there
-    /// are duplicates.
+    /// are duplicates. Reads the members whose roles decide about an entry, too.
     ///
     /// This read follows that of the heads, so its result is at least as new; and if the number
     /// after a head is still free when the entry is inserted, no entry was appended in between.
-    async fn look_up(&self, all: bool) -> Result<Vec<Entry>> {
+    async fn look_up(&self, all: bool) -> Result<(Vec<Entry>, Vec<RoomMemberDoc>)> {
         let mut rooms = HashSet::new();
+        let mut named: HashMap<&RoomId, HashSet<&str>> = HashMap::new();
+        let mut owned = HashSet::new();
         let mut targets: HashMap<&RoomId, Vec<i64>> = HashMap::new();
         let mut sent: HashMap<(&RoomId, &UserId), Vec<&str>> = HashMap::new();
         for (_, new) in self.open {
@@ -271,9 +291,20 @@ impl Lane<'_> {
                     .or_default()
                     .push(doc::number(target));
             }
+            if new.asks_roles() {
+                rooms.insert(new.room.as_str());
+                let named = named.entry(&new.room).or_default();
+                named.insert(new.author.as_str());
+                let about = new.body.effect().membership();
+                named.extend(about.map(|(user, _)| user.as_str()));
+                // Who owns the room decides about messages of others, and about the last owner.
+                if about.is_some() || target.is_some() {
+                    owned.insert(new.room.as_str());
+                }
+            }
         }
         if rooms.is_empty() {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), Vec::new()));
         }
         let rooms: Vec<_> = rooms.into_iter().collect();
         self.collections
@@ -285,8 +316,20 @@ impl Lane<'_> {
         let sent = sent.into_iter().map(|((room, from), ids)| {
             doc! { "roomId": room.as_str(), "from": from.as_str(), "clientId": { "$in": ids } }
         });
-        let either: Vec<Document> = targets.chain(sent).collect();
-        self.collections.entries(doc! { "$or": either }).await
+        let entries: Vec<Document> = targets.chain(sent).collect();
+        let named = named.into_iter().map(|(room, users)| {
+            let users: Vec<_> = users.into_iter().collect();
+            doc! { "roomId": room.as_str(), "user": { "$in": users }, "member": true }
+        });
+        let owners = owned
+            .into_iter()
+            .map(|room| doc! { "roomId": room, "role": Role::Owner.name(), "member": true });
+        let members: Vec<Document> = named.chain(owners).collect();
+        future::try_join(
+            self.collections.entries(entries),
+            self.collections.members_of(members),
+        )
+        .await
     }
 }
 

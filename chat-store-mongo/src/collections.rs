@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use crate::{
     connect::LIMIT,
-    doc::{EntryDoc, MEMBERS, MESSAGES, MemberDoc, ROOMS, RoomDoc},
+    doc::{EntryDoc, MEMBERS, MESSAGES, MemberDoc, ROOMS, RoomDoc, RoomMemberDoc},
     error,
 };
 
@@ -44,10 +44,27 @@ impl Collections {
         found.try_collect().await
     }
 
-    /// Finds entries, in no order.
-    pub(crate) async fn entries(&self, filter: Document) -> MongoResult<Vec<Entry>> {
-        let found: Vec<EntryDoc> = self.messages.find(filter).await?.try_collect().await?;
+    /// Finds the entries that one of these filters selects, in no order.
+    pub(crate) async fn entries(&self, either: Vec<Document>) -> MongoResult<Vec<Entry>> {
+        if either.is_empty() {
+            return Ok(Vec::new());
+        }
+        let found = self.messages.find(doc! { "$or": either }).await?;
+        let found: Vec<EntryDoc> = found.try_collect().await?;
         found.into_iter().map(EntryDoc::entry).collect()
+    }
+
+    /// Finds the members that one of these filters selects, in no order.
+    pub(crate) async fn members_of(
+        &self,
+        either: Vec<Document>,
+    ) -> MongoResult<Vec<RoomMemberDoc>> {
+        if either.is_empty() {
+            return Ok(Vec::new());
+        }
+        let members = self.members.clone_with_type::<RoomMemberDoc>();
+        let found = members.find(doc! { "$or": either }).await?;
+        found.try_collect().await
     }
 }
 

@@ -477,6 +477,12 @@ async fn indexes(database: &Database, replicated: bool) -> mongodb::error::Resul
         .create_indexes([
             index("room_user", doc! { "roomId": 1, "user": 1 }, true, None),
             index(
+                "room_owner",
+                doc! { "roomId": 1, "role": 1 },
+                false,
+                Some(doc! { "role": "owner" }),
+            ),
+            index(
                 "user_member_room",
                 doc! { "user": 1, "member": 1, "roomId": 1 },
                 false,

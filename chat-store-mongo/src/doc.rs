@@ -227,6 +227,15 @@ impl MemberDoc {
     }
 }
 
+/// A membership with its room.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RoomMemberDoc {
+    pub(crate) room_id: RoomId,
+    #[serde(flatten)]
+    pub(crate) member: MemberDoc,
+}
+
 /// Converts a number to BSON's signed integer; larger ones become the largest one.
 pub(crate) fn number(seq: Seq) -> i64 {
     i64::try_from(seq.0).unwrap_or(i64::MAX)

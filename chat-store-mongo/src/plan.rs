@@ -2,11 +2,12 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    convert::Infallible,
     sync::Arc,
 };
 
 use chat_core::{
-    ClientMessageId, Entry, NewEntry, RoomId, Seq, UserId,
+    ClientMessageId, Entry, Member, NewEntry, Role, RoomId, Seq, UserId,
     port::{AppendError, Appended, BackendError, BackendErrorKind, Outcome, Retry},
 };
 
@@ -21,6 +22,8 @@ struct Known {
     head: Seq,
     entries: BTreeMap<Seq, Arc<Entry>>,
     by_client_id: HashMap<(UserId, ClientMessageId), Seq>,
+    /// The roles of the members that have been read.
+    roles: HashMap<UserId, Role>,
 }
 
 /// The plan for one entry.
@@ -43,6 +46,7 @@ impl Plan {
             head,
             entries: BTreeMap::new(),
             by_client_id: HashMap::new(),
+            roles: HashMap::new(),
         };
         let rooms = heads.into_iter().map(|(room, head)| (room, known(head)));
         Self(rooms.collect())
@@ -52,6 +56,13 @@ impl Plan {
     pub(crate) fn know(&mut self, entry: Entry) {
         if let Some(room) = self.0.get_mut(&entry.room) {
             room.know(Arc::new(entry));
+        }
+    }
+
+    /// Adds a member of a room.
+    pub(crate) fn know_member(&mut self, room: &RoomId, Member { user, role }: Member) {
+        if let Some(room) = self.0.get_mut(room) {
+            room.roles.insert(user, role);
         }
     }
 
@@ -83,11 +94,29 @@ impl Known {
             }));
         }
         let effect = new.body.effect();
-        if let Some(target) = effect.target() {
-            let from_target = self.entries.range_mut(target..).map(|(_, entry)| entry);
-            if !effect.change(&new.author, new.at, from_target) {
+        let target = effect.target().and_then(|seq| self.entries.get(&seq));
+        let Ok(allowed) = new.is_allowed(
+            target.map(|entry| &**entry),
+            |user| Ok::<_, Infallible>(self.roles.get(user).copied()),
+            |user| {
+                let mut members = self.roles.iter();
+                Ok(members.any(|(other, role)| other != user && *role == Role::Owner))
+            },
+        );
+        if !allowed {
+            return Step::Answer(Err(AppendError::NotAllowed));
+        }
+        if let Some(seq) = effect.target() {
+            let reached = target.is_some_and(|target| new.reaches(target));
+            let from_target = self.entries.range_mut(seq..).map(|(_, entry)| entry);
+            if !(reached && effect.change(&new.author, new.at, from_target)) {
                 return Step::Answer(Err(AppendError::NoTarget));
             }
+        }
+        match effect.membership() {
+            Some((user, Some(role))) => drop(self.roles.insert(user.clone(), role)),
+            Some((user, None)) => drop(self.roles.remove(user)),
+            None => {}
         }
         let seq = self.head.next();
         let doc = EntryDoc::of(&new, seq);

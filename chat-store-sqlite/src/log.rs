@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chat_core::{
-    Effect, Entry, EntryBody, EntryKind, MessageId, NewEntry, Page, Room, RoomId, Seq,
+    Effect, Entry, EntryBody, EntryKind, MessageId, NewEntry, Page, Room, RoomId, Seq, UserId,
     port::{AppendError, Appended, BackendError, BackendErrorKind, LogStore, Outcome, Retry},
 };
 use rusqlite::{Connection, OptionalExtension, Statement};
@@ -53,11 +53,20 @@ fn append_one(
     new: NewEntry,
 ) -> rusqlite::Result<Answer> {
     let (number, seq) = (open.number, open.room.head.next());
-    // The target is read before it is changed, but a missing target is reported only after the
-    // check for duplicates: the retry of a deletion finds its target deleted.
+    // The target is read before it is changed, but a refusal is reported only after the check for
+    // duplicates: the retry of a deletion finds its target deleted.
+    let target = match new.body.effect().target() {
+        Some(target) => stored_entry(sql, number, target, &new)?,
+        None => None,
+    };
+    let role = |user: &UserId| rooms::stored_role(sql, &new.room, user);
+    let owns_beside = |user: &UserId| rooms::has_owner_beside(sql, &new.room, user);
+    if !new.is_allowed(target.as_ref(), role, owns_beside)? {
+        return Ok(first(sql, number, &new)?.ok_or(AppendError::NotAllowed));
+    }
     let replaced = match new.body.effect().target() {
-        Some(target) => match what_becomes_of(sql, number, target, &new)? {
-            Some(body) => Some((target, body)),
+        Some(seq) => match target.and_then(|target| what_becomes_of(&target, &new)) {
+            Some(body) => Some((seq, body)),
             None => return Ok(first(sql, number, &new)?.ok_or(AppendError::NoTarget)),
         },
         None => None,
@@ -107,26 +116,29 @@ fn append_one(
     }))
 }
 
-/// The new body of an entry's target; `None` if the target doesn't exist or the entry may not
-/// change it.
-fn what_becomes_of(
+/// The new body of an entry's target; `None` if the entry may not change it.
+fn what_becomes_of(target: &Entry, new: &NewEntry) -> Option<EntryBody> {
+    let effect = new.body.effect();
+    let body = effect.on(target, &new.author, new.at);
+    body.filter(|_| new.reaches(target))
+}
+
+/// The entry with this number in the room of a new one.
+fn stored_entry(
     sql: &Connection,
     room: i64,
-    target: Seq,
+    seq: Seq,
     new: &NewEntry,
-) -> rusqlite::Result<Option<EntryBody>> {
-    let target = sql
-        .prepare_cached(concat!(
-            "SELECT ",
-            entry_columns!(),
-            " FROM entry WHERE room = ?1 AND seq = ?2"
-        ))?
-        .query_row((room, row::number(target)), |found| {
-            row::entry(found, &new.room)
-        })
-        .optional()?;
-    let effect = new.body.effect();
-    Ok(target.and_then(|target| effect.on(&target, &new.author, new.at)))
+) -> rusqlite::Result<Option<Entry>> {
+    sql.prepare_cached(concat!(
+        "SELECT ",
+        entry_columns!(),
+        " FROM entry WHERE room = ?1 AND seq = ?2"
+    ))?
+    .query_row((room, row::number(seq)), |found| {
+        row::entry(found, &new.room)
+    })
+    .optional()
 }
 
 /// Replaces the body of those entries of a room that `chosen` selects by the parameter `?2`.

@@ -72,6 +72,17 @@ pub(crate) fn stored_role(
         .optional()
 }
 
+/// Whether a room has an owner beside this user.
+pub(crate) fn has_owner_beside(
+    connection: &Connection,
+    room: &RoomId,
+    user: &UserId,
+) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("SELECT 1 FROM member WHERE room = ?1 AND role = ?2 AND user <> ?3")?
+        .exists((room.as_str(), Role::Owner.number(), user.as_str()))
+}
+
 pub(crate) fn dismiss(
     connection: &Connection,
     room: &RoomId,

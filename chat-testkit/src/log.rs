@@ -40,6 +40,7 @@ pub fn entry(number: u64, body: EntryBody) -> NewEntry {
         client_id: ClientMessageId::new(format!("m{number}")).unwrap(),
         at: DateTime::from_timestamp_millis(1_700_000_000_123).unwrap(),
         body,
+        require: None,
     }
 }
 

@@ -131,7 +131,9 @@ impl From<&Result<Appended, AppendError>> for Append {
         match answer {
             Ok(appended) if appended.outcome == Outcome::Duplicate => Self::Duplicate,
             Ok(_) => Self::Stored,
-            Err(AppendError::NoRoom | AppendError::NoTarget) => Self::Refused,
+            Err(AppendError::NoRoom | AppendError::NoTarget | AppendError::NotAllowed) => {
+                Self::Refused
+            }
             Err(AppendError::Backend(_)) => Self::Failed,
         }
     }

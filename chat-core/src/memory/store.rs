@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
+    convert::Infallible,
     ops::Bound,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -110,8 +111,22 @@ impl Rooms {
             });
         }
         let effect = new.body.effect();
-        if let Some(target) = effect.target()
-            && !effect.change(&new.author, new.at, log.from(target))
+        let target = effect.target();
+        let at_target = target.and_then(|seq| log.from(seq).first().cloned());
+        let Ok(allowed) = new.is_allowed(
+            at_target.as_deref(),
+            |user| Ok::<_, Infallible>(log.members.get(user).copied()),
+            |user| {
+                let mut members = log.members.iter();
+                Ok(members.any(|(other, role)| other != user && *role == Role::Owner))
+            },
+        );
+        if !allowed {
+            return Err(AppendError::NotAllowed);
+        }
+        if let Some(target) = target
+            && !(at_target.is_some_and(|it| new.reaches(&it))
+                && effect.change(&new.author, new.at, log.from(target)))
         {
             return Err(AppendError::NoTarget);
         }

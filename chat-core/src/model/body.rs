@@ -42,7 +42,8 @@ pub enum EntryBody {
         /// Its new text.
         text: Arc<str>,
     },
-    /// The author took the message `target` back; its text is gone from the store.
+    /// The author took the message `target` back, or a moderator of the group deleted it; its text is gone
+    /// from the store.
     Delete {
         /// The message.
         target: Seq,
@@ -87,8 +88,8 @@ pub enum Effect<'a> {
         /// Its new text.
         text: &'a Arc<str>,
     },
-    /// Nothing is left of the message `target`, which must be one of the entry's author, nor of the
-    /// texts that it had.
+    /// Nothing is left of the message `target`, nor of the texts that it had. It is one of the entry's
+    /// author, or one that a moderator [may](crate::NewEntry::is_allowed) delete.
     Erase {
         /// The message.
         target: Seq,

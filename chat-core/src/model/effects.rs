@@ -13,15 +13,16 @@ impl Effect<'_> {
     /// What `earlier`, an entry of the same room, says once an entry by `author`, made at `at`, has
     /// had this effect. `None` if it stays as it is.
     ///
-    /// This is the one place that says what may be edited and deleted, and what becomes of it.
+    /// This is the one place that says what becomes of what is edited and deleted;
+    /// [`NewEntry::reaches`](crate::NewEntry::reaches) says who may.
     /// [`Replace`](Self::Replace) changes its target alone; [`Erase`](Self::Erase) also changes the
     /// entries that [replace](Self::Replace) the same target.
     pub fn on(self, earlier: &Entry, author: &UserId, at: DateTime<Utc>) -> Option<EntryBody> {
-        let is_own_message =
-            || earlier.author == *author && matches!(earlier.body, EntryBody::Message { .. });
+        let is_message = || matches!(earlier.body, EntryBody::Message { .. });
         match self {
             Self::Replace { target, text } => {
-                (earlier.seq == target && is_own_message()).then(|| EntryBody::Message {
+                let own = earlier.seq == target && earlier.author == *author;
+                (own && is_message()).then(|| EntryBody::Message {
                     text: Arc::clone(text),
                     edited_at: Some(at),
                 })
@@ -31,7 +32,7 @@ impl Effect<'_> {
                     earlier.body.effect(),
                     Effect::Replace { target: replaced, .. } if replaced == target
                 );
-                let erased = replaces || earlier.seq == target && is_own_message();
+                let erased = replaces || earlier.seq == target && is_message();
                 erased.then_some(EntryBody::Deleted)
             }
             Self::None | Self::Admit { .. } | Self::Assign { .. } | Self::Dismiss { .. } => None,
@@ -112,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_deletion_erases_its_target_and_the_edits_of_it() {
+    fn a_deletion_erases_its_target_whoever_wrote_it_and_the_edits_of_it() {
         let (delete, at) = (EntryBody::Delete { target: Seq(7) }, DateTime::UNIX_EPOCH);
         let alice = user("alice");
         let on = |earlier: &Entry| delete.effect().on(earlier, &alice, at);
@@ -122,7 +123,7 @@ mod tests {
         assert_eq!(on(&entry(9, "alice", edit(7))), erased);
         assert_eq!(on(&entry(8, "alice", message())), None);
         assert_eq!(on(&entry(9, "alice", edit(8))), None);
-        assert_eq!(on(&entry(7, "bob", message())), None);
+        assert_eq!(on(&entry(7, "bob", message())), erased, "by a moderator");
         assert_eq!(on(&entry(7, "alice", EntryBody::Deleted)), None);
     }
 }

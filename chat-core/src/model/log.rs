@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     model::precision::whole_micros,
-    model::{ClientMessageId, EntryBody, MessageId, RoomId, Seq, UserId},
+    model::{ClientMessageId, EntryBody, MessageId, Role, RoomId, Seq, UserId},
 };
 
 /// One line of a room's log.
@@ -52,6 +52,11 @@ pub struct NewEntry {
     pub at: DateTime<Utc>,
     /// What happens.
     pub body: EntryBody,
+    /// The least role that the author must have in a group just before the number; the other rules of
+    /// [`is_allowed`](Self::is_allowed) hold then as well. `None` asks for no right, and a direct room for
+    /// none either.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub require: Option<Role>,
 }
 
 impl NewEntry {
@@ -74,6 +79,7 @@ impl NewEntry {
             client_id,
             at,
             body,
+            require: _,
         } = self;
         Entry {
             room,

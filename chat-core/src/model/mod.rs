@@ -11,6 +11,7 @@ mod precision;
 mod presence;
 mod principal;
 mod receipt;
+mod rights;
 mod role;
 mod room;
 pub(crate) mod text;

@@ -115,6 +115,9 @@ pub enum AppendError {
     /// The entry to edit or delete is no message of this author, or is deleted.
     #[error("there is no such message of this author")]
     NoTarget,
+    /// The roles in the room just before the number [don't allow](NewEntry::is_allowed) it.
+    #[error("the author may not do this in the room")]
+    NotAllowed,
     /// The store failed.
     #[error(transparent)]
     Backend(#[from] BackendError),
@@ -137,8 +140,11 @@ pub trait LogStore: fmt::Debug + Send + Sync + 'static {
     ///   `edited_at` to the edit's time; a second edit replaces the first.
     /// - A [`Delete`](crate::EntryBody::Delete) also turns its target, and all edits of it, into
     ///   [`Deleted`](crate::EntryBody::Deleted): nothing of the text can be read any more.
-    /// - An edit or deletion of what is no message, is deleted, or is by somebody else is
-    ///   [`AppendError::NoTarget`].
+    /// - An entry that the roles in the room just before its number [don't allow](NewEntry::is_allowed) is
+    ///   [`AppendError::NotAllowed`], whatever other callers and nodes append at the same time. This is looked
+    ///   for before its target.
+    /// - An edit or deletion of what is no message, is deleted, or is by somebody else and not
+    ///   [within reach](NewEntry::reaches) is [`AppendError::NoTarget`].
     /// - A [`Joined`](crate::EntryBody::Joined) makes its user a member with its role, a
     ///   [`Left`](crate::EntryBody::Left) ends it, both also when nothing changes.
     /// - A [`Role`](crate::EntryBody::Role) gives its user another role.

@@ -383,13 +383,16 @@ fn an_entry(messages: Vec<(RoomId, UserId, Seq)>) -> impl Strategy<Value = NewEn
         "a", "A", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o",
     ]);
     let millis = (0..1_000_000_u64).prop_map(Duration::from_millis);
-    (aim, id, millis).prop_map(|((room, author, body), id, millis)| NewEntry {
+    let require = prop_oneof![2 => Just(None), 1 => a_role().prop_map(Some)];
+    let parts = (aim, id, millis, require);
+    parts.prop_map(|((room, author, body), id, millis, require)| NewEntry {
         room,
         id: MessageId(Uuid::nil()),
         author,
         client_id: ClientMessageId::new(id).expect("a valid client message id"),
         at: DateTime::UNIX_EPOCH + millis,
         body,
+        require,
     })
 }
 

@@ -296,6 +296,7 @@ impl From<AppendError> for Error {
         match error {
             AppendError::NoRoom => Self::NoRoom,
             AppendError::NoTarget => Self::NoMessage,
+            AppendError::NotAllowed => Self::Forbidden("you may not do this in this room"),
             AppendError::Backend(error) => Self::Backend(error),
         }
     }

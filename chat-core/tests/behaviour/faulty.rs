@@ -101,6 +101,7 @@ async fn a_lost_answer_is_that_of_a_call_that_was_carried_out() {
         client_id: client_id(text),
         at: chrono::DateTime::UNIX_EPOCH,
         body: EntryBody::message(text),
+        require: None,
     };
     let made = store.create_room(NewRoom {
         id: room.clone(),

@@ -21,6 +21,7 @@ mod outages;
 mod plugged_in;
 mod receipts;
 mod resuming;
+mod rights;
 mod sending;
 mod stopping;
 mod trouble;

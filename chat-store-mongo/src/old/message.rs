@@ -99,6 +99,7 @@ impl OldMessage {
                 client_id,
                 at: DateTime::from_timestamp_micros(key.at).unwrap_or_default(),
                 body: EntryBody::message(text),
+                require: None,
             },
             delivered: delivered_at.is_some() || read_at.is_some(),
             read: read_at.is_some(),

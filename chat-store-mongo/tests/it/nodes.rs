@@ -4,7 +4,7 @@ use std::{collections::HashMap, process::Stdio, sync::Arc, time::Duration};
 
 use chat_core::{
     ClientMessageId, EntryBody, MessageId, NewEntry, Role, RoomId, Seq,
-    port::{LogStore, Outcome, ReceiptStore, RoomStore},
+    port::{AppendError, LogStore, Outcome, ReceiptStore, RoomStore},
 };
 use chat_store_mongo::MongoStore;
 use chat_testkit::{
@@ -100,6 +100,40 @@ async fn nodes_that_append_to_the_same_rooms_at_once_leave_no_gap_and_no_double(
     let in_logs: usize = logs.values().map(Vec::len).sum();
     assert_eq!(in_logs, stored);
     assert_eq!(stored as u64, NODES * BATCHES * (BATCH - 1) + BATCHES);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_stands_after_a_removal_on_another_node() {
+    let Some(database) = Database::new() else {
+        return;
+    };
+    let (one, other) = (connect(&database).await, connect(&database).await);
+    for round in 0..60 {
+        let id = RoomId::group(format!("team {round}")).unwrap();
+        let mut new = new_room(id.clone());
+        new.owner = Some(user("alice"));
+        one.create_room(new).await.unwrap();
+        let by = |author: &str, number: u64, body| NewEntry {
+            room: id.clone(),
+            author: user(author),
+            require: Some(Role::Member),
+            ..entry(round * 100 + number, body)
+        };
+        let left = EntryBody::Left { user: user("bob") };
+        let removed = append(&one, by("alice", 1, left.clone()));
+        let sends = async {
+            for number in 2..8 {
+                let sent = append(&other, by("bob", number, EntryBody::message("hi"))).await;
+                if let Err(error) = sent {
+                    assert!(matches!(error, AppendError::NotAllowed), "{error:?}");
+                }
+            }
+        };
+        let (removed, ()) = tokio::join!(removed, sends);
+        removed.unwrap();
+        let log = log(&one, &id).await;
+        assert_eq!(log.last().map(|entry| &entry.body), Some(&left));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -358,10 +392,7 @@ async fn every_reader_finishes_what_a_crash_left_open() {
         ),
     )
     .await;
-    assert!(
-        matches!(again, Err(chat_core::port::AppendError::NoTarget)),
-        "{again:?}"
-    );
+    assert!(matches!(again, Err(AppendError::NoTarget)), "{again:?}");
     undo().await;
     // The store is opened as in a new process, which reads nothing in particular.
     connect(&database).await;

@@ -30,23 +30,37 @@ impl Actor {
     ///
     /// # Errors
     ///
-    /// [`Error::NoRoom`] for a direct room as well, or a backend's failure.
+    /// [`Error::NoRoom`] for a direct room as well, [`Error::Forbidden`] for readers and for a user who is a
+    /// member already, or a backend's failure.
     pub async fn add_member(&self, room: &RoomId, user: UserId) -> Result<(), Error> {
         let role = Role::Member;
-        self.change_members(room, EntryBody::Joined { user, role })
+        self.change_members(room, EntryBody::Joined { user, role }, Role::Member)
             .await
     }
 
-    /// Ends the membership of `user` in a group that this user is in. Both may be the same user.
+    /// Ends the membership of `user` in a group that this user is in. Both may be the same user; of others
+    /// it needs a higher role than theirs, a moderator's at least.
     ///
     /// # Errors
     ///
-    /// [`Error::NoRoom`] for a direct room as well, or a backend's failure.
+    /// [`Error::NoRoom`] for a direct room as well, [`Error::Forbidden`] without the role and for the last
+    /// owner, or a backend's failure.
     pub async fn remove_member(&self, room: &RoomId, user: UserId) -> Result<(), Error> {
-        self.change_members(room, EntryBody::Left { user }).await
+        let require = if user == *self.user() {
+            Role::Reader
+        } else {
+            Role::Moderator
+        };
+        self.change_members(room, EntryBody::Left { user }, require)
+            .await
     }
 
-    async fn change_members(&self, room: &RoomId, body: EntryBody) -> Result<(), Error> {
+    async fn change_members(
+        &self,
+        room: &RoomId,
+        body: EntryBody,
+        require: Role,
+    ) -> Result<(), Error> {
         if room.pair().is_some() {
             return Err(Error::NoRoom);
         }
@@ -54,6 +68,6 @@ impl Actor {
         let live = access
             .enter(&self.principal, Use::Manage, room, IfAbsent::Refuse)
             .await?;
-        self.append(live, body, None).await.map(drop)
+        self.append(live, body, require, None).await.map(drop)
     }
 }

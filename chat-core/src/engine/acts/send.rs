@@ -17,7 +17,7 @@ use crate::{
         parts::Parts,
         state::rooms::LiveRoom,
     },
-    model::{ClientMessageId, EntryBody, MessageId, NewEntry, RoomId, Seq},
+    model::{ClientMessageId, EntryBody, MessageId, NewEntry, Role, RoomId, Seq},
     wire::{
         Error, Sent,
         command::{Delete, Edit, Send},
@@ -138,7 +138,9 @@ impl Actor {
             Ok((live, body, client_id))
         };
         match accepted.instrument(waiter.span.clone()).await {
-            Ok((live, body, client_id)) => self.enqueue(live, body, client_id, waiter),
+            Ok((live, body, client_id)) => {
+                self.enqueue(live, body, Role::Member, client_id, waiter);
+            }
             Err(error) => parts.queue.answer(waiter, Err(error)),
         }
     }
@@ -177,19 +179,20 @@ impl Actor {
         Ok((live, body))
     }
 
-    /// Appends an entry that needs no limit and no moderation, once however often it comes with the
-    /// same `client_id`.
+    /// Appends an entry that needs no limit and no moderation, if the user has this role in a group when it
+    /// gets its number; once, however often it comes with the same `client_id`.
     pub(crate) async fn append(
         &self,
         room: Arc<LiveRoom>,
         body: EntryBody,
+        require: Role,
         client_id: Option<ClientMessageId>,
     ) -> Result<Sent, Error> {
         let (respond, sent) = awaited();
         let since = self.parts.clock.monotonic();
         let waiter = Waiter::new(self.user(), &room.id, since, respond);
         let client_id = client_id.map_or_else(|| self.new_client_id(), Ok)?;
-        self.enqueue(room, body, client_id, waiter);
+        self.enqueue(room, body, require, client_id, waiter);
         sent.await.unwrap_or(Err(Error::ShuttingDown))
     }
 
@@ -197,6 +200,7 @@ impl Actor {
         &self,
         room: Arc<LiveRoom>,
         body: EntryBody,
+        require: Role,
         client_id: ClientMessageId,
         waiter: Waiter,
     ) {
@@ -210,6 +214,7 @@ impl Actor {
             client_id,
             at: clock.now(),
             body,
+            require: Some(require),
         };
         queue.push(Append {
             room,

@@ -97,6 +97,7 @@ pub(super) fn entry(room: &RoomId, author: &str, body: EntryBody) -> NewEntry {
         client_id: client_id(&format!("c{number}")),
         at: time(number),
         body,
+        require: None,
     }
 }
 

@@ -49,6 +49,7 @@ mod effects;
 mod pages;
 mod receipts;
 mod restart;
+mod rights;
 mod rooms;
 mod unread;
 
@@ -62,6 +63,7 @@ use effects::*;
 use pages::*;
 use receipts::*;
 use restart::*;
+use rights::*;
 use rooms::*;
 use unread::*;
 
@@ -142,6 +144,17 @@ suite! {
     admit_makes_its_user_a_member,
     assign_gives_its_user_the_role,
     dismiss_ends_the_membership_of_its_user,
+    // Rights
+    an_entry_needs_an_author_with_the_role_that_it_requires,
+    a_refusal_for_a_role_leaves_no_trace,
+    a_retry_is_a_duplicate_whatever_its_author_may_now,
+    the_right_is_asked_within_a_batch,
+    nothing_stands_after_the_loss_of_its_right,
+    the_last_owner_stays,
+    nobody_changes_a_member_of_the_same_role,
+    moderators_delete_what_others_but_owners_wrote,
+    a_role_is_given_to_members_only,
+    a_direct_room_asks_for_no_role,
     // Pages
     newest_ends_with_the_newest_entry,
     before_ends_just_below_its_number,

@@ -3,6 +3,7 @@
 use std::{
     cmp::Ordering,
     collections::{HashMap, HashSet, VecDeque},
+    convert::Infallible,
     sync::{Arc, Mutex, MutexGuard},
 };
 
@@ -185,6 +186,13 @@ impl BrokenStore {
                 let id = format!("{}-{}", self.notes().restarts, new.client_id);
                 new.client_id = ClientMessageId::new(id).unwrap();
             }
+            (RolesAreAskedThenStored, _) => {
+                if !self.allows(&new).await {
+                    return Err(AppendError::NotAllowed);
+                }
+                yield_now().await;
+                new.require = None;
+            }
             (RoleStays, EntryBody::Role { user, role }) => {
                 *role = self.inner.role(&new.room, user).await.unwrap().unwrap();
             }
@@ -224,6 +232,9 @@ impl BrokenStore {
                 Arc::make_mut(&mut answer.entry).id = given.id;
             }
             (NumbersRace, Ok(answer)) => Arc::make_mut(&mut answer.entry).seq = head.next(),
+            (RetriesNeedTheRole, Ok(_)) if !self.allows(&given).await => {
+                return Err(AppendError::NotAllowed);
+            }
             (DuplicateIsStored | ClientIdsAreKeptFor64, Ok(answer)) => {
                 Arc::make_mut(&mut answer.entry).client_id = given.client_id.clone();
             }
@@ -235,6 +246,26 @@ impl BrokenStore {
         }
         answer.entry = self.show(answer.entry);
         Ok(answer)
+    }
+
+    /// Whether it asks for no right that an entry requires.
+    fn waives(&self, new: &NewEntry) -> bool {
+        match self.fault {
+            RolesAreNotAsked => true,
+            LastOwnerLeaves => {
+                let about = new.body.effect().membership();
+                about.is_some_and(|(user, _)| *user == new.author)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether the roles as they stand now allow an entry.
+    async fn allows(&self, new: &NewEntry) -> bool {
+        let members = self.inner.members(&new.room, None, 100).await.unwrap();
+        let role = |user: &UserId| members.iter().find(|it| it.user == *user).map(|it| it.role);
+        let role = |user: &UserId| Ok::<_, Infallible>(role(user));
+        new.is_allowed(None, role, |_| Ok(true)).unwrap()
     }
 
     fn stored(&self, given: &NewEntry, entry: &Arc<Entry>, key: Option<String>) {
@@ -433,7 +464,14 @@ impl Hooks for BrokenStore {
         mut batch: Vec<NewEntry>,
     ) -> Vec<Result<Appended, AppendError>> {
         let length = batch.len();
+        let mut refused = Vec::new();
         match self.fault {
+            RolesAreAskedBeforeTheBatch => {
+                for new in &mut batch {
+                    refused.push(!self.allows(new).await);
+                    new.require = None;
+                }
+            }
             LongBatchIsCut => batch.truncate(1_000),
             BatchIsReversed => batch.reverse(),
             DuplicateInABatchIsStored => {
@@ -456,8 +494,13 @@ impl Hooks for BrokenStore {
             _ => {}
         }
         let mut answers: Vec<Result<Appended, AppendError>> = Vec::new();
-        for new in batch {
-            if self.fault == RefusalStopsTheBatch && answers.last().is_some_and(Result::is_err) {
+        for (at, mut new) in batch.into_iter().enumerate() {
+            new.require = new.require.filter(|_| !self.waives(&new));
+            if refused.get(at) == Some(&true) {
+                answers.push(Err(AppendError::NotAllowed));
+            } else if self.fault == RefusalStopsTheBatch
+                && answers.last().is_some_and(Result::is_err)
+            {
                 answers.push(Err(AppendError::NoRoom));
             } else {
                 answers.push(self.append_one(new).await);

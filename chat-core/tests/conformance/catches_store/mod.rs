@@ -91,6 +91,12 @@ faults! {
     DeletionLeavesTheText: "a_deletion_leaves_nothing_of_the_text",
     DeletionLeavesTheEdits: "a_deletion_leaves_nothing_of_the_text",
     AnybodyEdits: "what_is_by_somebody_else_has_no_edits_and_deletions",
+    // Rights
+    RolesAreNotAsked: "an_entry_needs_an_author_with_the_role_that_it_requires",
+    RolesAreAskedBeforeTheBatch: "the_right_is_asked_within_a_batch",
+    RolesAreAskedThenStored: "nothing_stands_after_the_loss_of_its_right",
+    RetriesNeedTheRole: "a_retry_is_a_duplicate_whatever_its_author_may_now",
+    LastOwnerLeaves: "the_last_owner_stays",
     // Pages
     NewestMissesTheNewest: "newest_ends_with_the_newest_entry",
     BeforeIncludesItsNumber: "before_ends_just_below_its_number",
