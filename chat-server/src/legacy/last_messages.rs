@@ -66,6 +66,13 @@ pub(super) async fn last_messages(
 ) -> Result<Json<Vec<OldMessage>>, Failure> {
     const DEFAULT: usize = 10;
     const MOST: usize = 25;
+    // A stranger is refused before anything else is looked at.
+    let caller = if app.login.is_open() {
+        None
+    } else {
+        let Address(address) = address;
+        Some(app.login.bearer(&headers, Via::SocketIo, address).await?)
+    };
     let Query(Between { from, to, limit }) = query?;
     let (Some(from), Some(to)) = (from, to) else {
         return Err(Failure::new(
@@ -75,15 +82,10 @@ pub(super) async fn last_messages(
     };
     let (from, to) = (UserId::new(from)?, UserId::new(to)?);
     let room = RoomId::direct(&from, &to)?;
-    let caller = if app.login.is_open() {
-        app.engine.actor(from)
-    } else {
-        let Address(address) = address;
-        let caller = app.login.bearer(&headers, Via::SocketIo, address).await?;
-        if caller.user != from && caller.user != to {
-            return Err(Error::NoRoom.into());
-        }
-        app.engine.actor_of(caller)
+    let caller = match caller {
+        None => app.engine.actor(from),
+        Some(caller) if caller.user == from || caller.user == to => app.engine.actor_of(caller),
+        Some(_) => return Err(Error::NoRoom.into()),
     };
     let limit = limit.unwrap_or(DEFAULT).min(MOST);
     Ok(Json(newest(&caller, &room, limit).await?))
