@@ -16,7 +16,7 @@ use jsonwebtoken::{Header, TokenData, Validation, decode, decode_header, errors:
 use serde::{Deserialize, Serialize};
 
 use super::{keyring::Keyring, keys::Key};
-use crate::config::Algorithm;
+use crate::config::{Algorithm, Names};
 
 #[cfg(test)]
 mod tests;
@@ -44,6 +44,8 @@ pub(crate) struct Rules {
     pub(crate) issuer: String,
     /// The maximum lifetime of a token.
     pub(crate) max_lifetime: Duration,
+    /// The names that the claim `sub` may have.
+    pub(crate) names: Names,
     /// Whether the claim `chat_rank` is accepted.
     pub(crate) ranks: bool,
 }
@@ -209,6 +211,10 @@ impl Jwt {
         if user.as_str() != claims.sub {
             let why = "sub: it is not in Unicode's normal form C";
             return Err(Refusal::Claim(why.to_owned()));
+        }
+        if !self.rules.names.allow(&claims.sub) {
+            let why = format!("sub: jwt-names allows {} only", self.rules.names.name());
+            return Err(Refusal::Claim(why));
         }
         let token = claims
             .jti

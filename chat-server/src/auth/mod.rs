@@ -61,6 +61,7 @@ fn rules(settings: &Settings) -> Rules {
         audience: settings.jwt_audience.clone().unwrap_or_default(),
         issuer: settings.jwt_issuer.clone().unwrap_or_default(),
         max_lifetime: settings.jwt_max_lifetime,
+        names: settings.jwt_names,
         ranks: settings.jwt_ranks,
     }
 }

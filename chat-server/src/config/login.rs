@@ -1,6 +1,7 @@
 //! The types of the settings about logins.
 
 use axum::http::{Uri, uri::Scheme};
+use precis_profiles::{UsernameCasePreserved, precis_core::profile::Profile as _};
 
 use super::value::{Value, choose};
 
@@ -48,6 +49,47 @@ impl Value for Algorithm {
     }
 }
 
+/// The names that a token may give to its user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Names {
+    /// Visible characters of ASCII.
+    Ascii,
+    /// User names of PRECIS (RFC 8265, 3.4): letters and digits of all scripts and visible characters of
+    /// ASCII, in one spelling each; no spaces, symbols or emoji.
+    Precis,
+    /// Every name that the engine allows.
+    Any,
+}
+
+impl Names {
+    /// Whether a token may give this name.
+    pub(crate) fn allow(self, name: &str) -> bool {
+        match self {
+            Self::Ascii => name.bytes().all(|byte| byte.is_ascii_graphic()),
+            Self::Precis => UsernameCasePreserved::new()
+                .enforce(name)
+                .is_ok_and(|spelled| spelled == name),
+            Self::Any => true,
+        }
+    }
+
+    /// The name of the choice.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Ascii => "ascii",
+            Self::Precis => "precis",
+            Self::Any => "any",
+        }
+    }
+}
+
+impl Value for Names {
+    fn parse(text: &str) -> Result<Self, String> {
+        let all = [Self::Ascii, Self::Precis, Self::Any];
+        choose(text, &all.map(|names| (names.name(), names)))
+    }
+}
+
 /// An address that is fetched by HTTPS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpsUrl(pub Uri);
@@ -69,5 +111,32 @@ impl Value for Option<String> {
         Ok(Some(text)
             .filter(|text| !text.is_empty())
             .map(str::to_owned))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_choice_of_names_allows_more_than_the_one_before() {
+        for (name, ascii, precis) in [
+            ("alice", true, true),
+            ("Alice", true, true),
+            ("auth0|5f7c8ec7c33c6c004bbafe82", true, true),
+            ("8f5e6f1c-2d3b-4a5c-9e7f-0a1b2c3d4e5f", true, true),
+            ("j\u{fc}rgen", false, true),
+            ("\u{430}\u{43d}\u{43d}\u{430}", false, true),
+            ("\u{5d3}\u{5e0}\u{5d4}", false, true),
+            ("anna maria", false, false),
+            ("\u{1f600}", false, false),
+            // Full width, which PRECIS spells otherwise.
+            ("\u{ff41}", false, false),
+            ("\u{fdfa}", false, false),
+        ] {
+            assert_eq!(Names::Ascii.allow(name), ascii, "{name}");
+            assert_eq!(Names::Precis.allow(name), precis, "{name}");
+            assert!(Names::Any.allow(name), "{name}");
+        }
     }
 }

@@ -20,7 +20,7 @@ pub use self::{
     exposure::{Row, Standing},
     hosts::{Allowed, Hosts, PublicUrl},
     load::{Loaded, Problem, Request, load},
-    login::{Algorithm, Auth},
+    login::{Algorithm, Auth, HttpsUrl, Names},
     origins::Origins,
     settings::{Setting, Settings, TABLE},
     source::Origin,

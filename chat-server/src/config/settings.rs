@@ -7,7 +7,7 @@ use chat_core::{Config, OutboxLimits, rate::RatePolicy};
 use super::{
     address::Address,
     hosts::{Hosts, PublicUrl},
-    login::{Algorithm, Auth, HttpsUrl},
+    login::{Algorithm, Auth, HttpsUrl, Names},
     origins::Origins,
     value::{Bytes, CacheUrl, LogFilter, Match, Rate, StoreUrl, Value},
 };
@@ -102,6 +102,9 @@ settings! {
     jwt_issuer: Option<String> = "", "NAME";
     /// The longest time from the issue of a token, or from now, to its end.
     jwt_max_lifetime: Duration = "24h", "TIME";
+    /// Which names of users (`sub`) a token may have: visible ASCII, the user names of RFC 8265, or any that
+    /// the server allows at all.
+    jwt_names: Names = "any", "ascii|precis|any";
     /// Believe a token's claim `chat_rank`: user, moderator or admin.
     jwt_ranks: bool = "false", "BOOL";
     /// Where users find the server, such as `https://chat.example.org`, if a proxy is in front of it.

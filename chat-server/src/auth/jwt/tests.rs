@@ -23,6 +23,7 @@ fn rules() -> Rules {
         audience: "chat".to_owned(),
         issuer: "https://login.example".to_owned(),
         max_lifetime: Duration::from_hours(24),
+        names: Names::Any,
         ranks: true,
     }
 }
