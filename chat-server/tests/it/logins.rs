@@ -1,7 +1,7 @@
 //! Logins with an end: the warning before it, renewing, and a connection that outlives its token not.
 
 use chat_server::Server;
-use chat_testkit::{Client, Closed, DatedLogin};
+use chat_testkit::{Client, Closed, DatedLogin, http};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -213,6 +213,30 @@ async fn a_token_that_came_with_the_handshake_of_the_old_protocol_stands_for_a_n
     let bad = "authorization: Bearer nobody\r\n";
     let polling = "/socket.io/?EIO=4&transport=polling";
     assert_eq!(place.http("GET", polling, bad).await.0, 401);
+}
+
+#[tokio::test]
+async fn a_session_that_moves_to_another_connection_ends_with_the_token_of_its_handshake() {
+    let place = place().await;
+    let polling = "/socket.io/?EIO=4&transport=polling";
+    let end = seconds(2);
+    let bearer = format!("authorization: Bearer {}\r\n", token("alice", end));
+    let (_, _, open) = place.http("GET", polling, &bearer).await;
+    let sid = open.split('"').nth(3).unwrap();
+    let post = format!("POST {polling}&sid={sid}");
+    let (status, _, body) = http::ask_on(place.connect().await, &post, "", "40").await;
+    assert_eq!((status, &*body), (200, "ok"));
+    // Whoever knows the id of the session brings no token.
+    let mut socket = place.web_socket(&format!("{OLD}&sid={sid}")).await;
+    send(&mut socket, "2probe").await;
+    packet(&mut socket, "3probe").await;
+    send(&mut socket, "5").await;
+    send(&mut socket, r#"421["start-dm","bob"]"#).await;
+    packet(&mut socket, "431[{}]").await;
+    closed(&mut socket).await;
+    assert!((TimeDelta::zero()..TimeDelta::milliseconds(500)).contains(&(now() - end)));
+    let (status, _, _) = place.http("GET", &format!("{polling}&sid={sid}"), "").await;
+    assert_eq!(status, 400);
 }
 
 #[tokio::test]
