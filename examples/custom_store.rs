@@ -19,12 +19,12 @@ use std::{
 
 use async_trait::async_trait;
 use chat_core::{
-    Entry, Mark, Member, Membership, MessageId, NewEntry, NewRoom, Page, ReceiptTimes, Role, Room,
-    RoomId, Seq, UserId, Watermarks,
+    Decision, Ends, Entry, Mark, Member, Membership, MessageId, NewDecision, NewEntry, NewRoom,
+    Page, ReceiptTimes, Role, Room, RoomId, Seq, UserId, Version, Watermarks,
     memory::MemoryStore,
     port::{
         AppendError, Appended, BackendError, BackendErrorKind, Change, Created, LogStore,
-        ReceiptStore, Retry, RoomStore, Store,
+        PolicyStore, ReceiptStore, Retry, RoomStore, Store,
     },
     testing::store::{CASES, StoreHarness},
 };
@@ -36,6 +36,7 @@ enum Record {
     Room(NewRoom),
     Append(Vec<NewEntry>),
     Receipt(RoomId, UserId, Mark, Seq),
+    Decision(NewDecision),
 }
 
 #[derive(Debug)]
@@ -60,6 +61,7 @@ impl JournalStore {
                 Record::Receipt(room, user, mark, upto) => {
                     memory.advance(&room, &user, mark, upto).await?;
                 }
+                Record::Decision(new) => drop(memory.decide(new).await?),
             }
         }
         Ok(Self {
@@ -180,6 +182,27 @@ impl ReceiptStore for JournalStore {
         seqs: &[Seq],
     ) -> Result<Vec<ReceiptTimes>, BackendError> {
         self.memory.receipt_times(room, user, seqs).await
+    }
+}
+
+#[async_trait]
+impl PolicyStore for JournalStore {
+    async fn decide(&self, new: NewDecision) -> Result<Decision, BackendError> {
+        let mut journal = self.journal.lock().await;
+        write(&mut journal, &Record::Decision(new.clone()))?;
+        self.memory.decide(new).await
+    }
+
+    async fn decisions(&self, after: Version, limit: usize) -> Result<Vec<Decision>, BackendError> {
+        self.memory.decisions(after, limit).await
+    }
+
+    async fn newest_decision(&self) -> Result<Version, BackendError> {
+        self.memory.newest_decision().await
+    }
+
+    async fn in_force(&self, after: Ends, limit: usize) -> Result<Vec<Decision>, BackendError> {
+        self.memory.in_force(after, limit).await
     }
 }
 

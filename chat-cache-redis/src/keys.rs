@@ -75,6 +75,7 @@ impl Keys {
         match topic {
             Topic::User(user) => format!("{}:{{t{}}}", self.prefix, hex(user.as_str())),
             Topic::Online => format!("{}:{{online}}", self.prefix),
+            Topic::Policy => format!("{}:{{policy}}", self.prefix),
         }
     }
 }

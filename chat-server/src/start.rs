@@ -237,6 +237,8 @@ pub async fn start(settings: &Settings) -> Result<Started, StartError> {
     #[cfg(not(feature = "redis"))]
     let _ = id;
     let engine = builder.build()?;
+    // A node that doesn't know who is banned lets nobody in.
+    engine.ready().await?;
     let (login, keys) = match settings.auth {
         Auth::Open => (Login::Open, None),
         Auth::Jwt => {

@@ -14,7 +14,8 @@ use tokio::time::timeout;
 
 use crate::{
     connect::LIMIT,
-    doc::{EntryDoc, MEMBERS, MESSAGES, MemberDoc, ROOMS, RoomDoc, RoomMemberDoc},
+    decision_doc::DecisionDoc,
+    doc::{DECISIONS, EntryDoc, MEMBERS, MESSAGES, MemberDoc, ROOMS, RoomDoc, RoomMemberDoc},
     error,
 };
 
@@ -24,6 +25,7 @@ pub(crate) struct Collections {
     pub(crate) messages: Collection<EntryDoc>,
     pub(crate) rooms: Collection<RoomDoc>,
     pub(crate) members: Collection<MemberDoc>,
+    pub(crate) decisions: Collection<DecisionDoc>,
 }
 
 impl Collections {
@@ -32,6 +34,7 @@ impl Collections {
             messages: database.collection(MESSAGES),
             rooms: database.collection(ROOMS),
             members: database.collection(MEMBERS),
+            decisions: database.collection(DECISIONS),
         }
     }
 

@@ -21,6 +21,7 @@ use uuid::Uuid;
 pub(crate) const MESSAGES: &str = "messages";
 pub(crate) const ROOMS: &str = "rooms";
 pub(crate) const MEMBERS: &str = "members";
+pub(crate) const DECISIONS: &str = "decisions";
 pub(crate) const META: &str = "meta";
 
 /// An entry of a log, in collection `messages`.

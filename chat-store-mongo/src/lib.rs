@@ -3,6 +3,8 @@
 mod append;
 mod collections;
 mod connect;
+mod decision_doc;
+mod decisions;
 mod doc;
 mod effects;
 mod error;

@@ -25,6 +25,8 @@ pub struct MongoStore {
     /// Concurrent appends of one process would only race one another, so each takes the heads for
     /// itself; the engine makes one at a time anyway.
     pub(crate) heads: Arc<Mutex<Heads>>,
+    /// Held while a decision is stored.
+    pub(crate) deciding: Arc<Mutex<()>>,
     id: Uuid,
 }
 
@@ -79,6 +81,7 @@ impl MongoStore {
         Self {
             collections: Collections::of(database),
             heads: Arc::default(),
+            deciding: Arc::default(),
             id,
         }
     }

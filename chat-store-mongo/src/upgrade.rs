@@ -1,6 +1,8 @@
 //! What a newer version of the schema brings to the data of an older one.
 //!
 //! Version 2: members have roles, and each group has an owner.
+//!
+//! Version 3: the log of decisions. A program of version 2 would let in users who are banned.
 
 use mongodb::{
     Database,
@@ -19,11 +21,14 @@ pub(crate) async fn upgrade(database: &Database) -> Result<()> {
     let meta = database.collection::<Document>(META);
     let schema = doc! { "_id": "schema" };
     let found = meta.find_one(schema.clone()).await?;
-    if found.is_none_or(|schema| version_in(&schema) >= VERSION) {
+    let from = found.map_or(VERSION, |schema| version_in(&schema));
+    if from >= VERSION {
         return Ok(());
     }
-    tracing::info!("giving each group its owner");
-    give_owners(database).await?;
+    if from < 2 {
+        tracing::info!("giving each group its owner");
+        give_owners(database).await?;
+    }
     meta.update_one(schema, doc! { "$max": { "version": VERSION } })
         .await
         .map(drop)

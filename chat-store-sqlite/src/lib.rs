@@ -2,6 +2,7 @@
 
 mod connection;
 mod copy;
+mod decisions;
 mod doctor;
 mod error;
 mod lock;

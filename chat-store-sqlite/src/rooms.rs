@@ -11,7 +11,7 @@ use chat_core::{
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
 use crate::{
-    row,
+    row::{self, at_most},
     store::SqliteStore,
     transaction::{Transaction, stored_room},
 };
@@ -212,9 +212,4 @@ fn membership(found: &Row<'_>) -> rusqlite::Result<Membership> {
         },
         unread: row::seq(found, 6)?.0,
     })
-}
-
-/// Converts a limit to a parameter of a query.
-fn at_most(limit: usize) -> i64 {
-    i64::try_from(limit).unwrap_or(i64::MAX)
 }

@@ -54,12 +54,17 @@ pub(crate) fn room(found: &Row<'_>) -> rusqlite::Result<Room> {
     })
 }
 
+/// Converts a limit to a parameter of a query.
+pub(crate) fn at_most(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
 /// Converts a seq to a column; a seq above the highest storable one becomes that one.
 pub(crate) fn number(seq: Seq) -> i64 {
     i64::try_from(seq.0).unwrap_or(i64::MAX)
 }
 
-fn damaged<E>(column: usize, kind: Type) -> impl FnOnce(E) -> rusqlite::Error
+pub(crate) fn damaged<E>(column: usize, kind: Type) -> impl FnOnce(E) -> rusqlite::Error
 where
     E: Into<Box<dyn std::error::Error + Send + Sync>>,
 {

@@ -16,7 +16,10 @@ use super::{
         sequencer::Sequencer,
     },
     metrics::Metrics,
-    nodes::{caught::CaughtBroker, hints_in::HintsIn, hints_out::HintsOut, listen::Listening},
+    nodes::{
+        caught::CaughtBroker, hints_in::HintsIn, hints_out::HintsOut, listen::Listening,
+        policy::Policy,
+    },
     parts::Parts,
     presence::{PresenceTask, changes::PresenceChanges, leases::Leases},
     read::{directory::Directory, shared_reads::SharedReads, windows::WindowTask},
@@ -102,6 +105,15 @@ pub(super) fn assemble(builder: ChatEngineBuilder) -> Arc<Parts> {
         Arc::new(Listening::new(broker, directory, catch_ups.clone()))
     });
 
+    let policy = Arc::new(Policy::new(
+        Arc::clone(&store),
+        Arc::clone(&hub),
+        hints.clone(),
+        Arc::clone(&clock),
+        config.policy_stale,
+    ));
+    tasks.spawn_until_stop(Arc::clone(&policy));
+
     let typing = Arc::new(Typing {
         typists: Typists::default(),
         hub: Arc::clone(&hub),
@@ -144,6 +156,7 @@ pub(super) fn assemble(builder: ChatEngineBuilder) -> Arc<Parts> {
         Arc::clone(&metrics),
         Arc::clone(&admission),
         hints.clone(),
+        Arc::clone(&policy.standings),
         publisher,
         Lagging::new(Arc::clone(&directory), lagging),
     );
@@ -170,6 +183,7 @@ pub(super) fn assemble(builder: ChatEngineBuilder) -> Arc<Parts> {
             catch_ups,
             leases: Arc::clone(&leases),
             presence: Arc::clone(&presence),
+            policy: Arc::clone(&policy),
             metrics: Arc::clone(&metrics),
             check_every: config.position_check,
         });
@@ -187,6 +201,7 @@ pub(super) fn assemble(builder: ChatEngineBuilder) -> Arc<Parts> {
         directory: Arc::clone(&directory),
         limits: Arc::clone(&limits),
         room_limit: config.room_limit,
+        policy: Arc::clone(&policy),
         clock: Arc::clone(&clock),
         ids: Arc::clone(&ids),
     };
@@ -223,6 +238,7 @@ pub(super) fn assemble(builder: ChatEngineBuilder) -> Arc<Parts> {
         presence,
         departures,
         hints,
+        policy,
         listening,
         tasks,
         draining: AtomicBool::new(false),

@@ -48,6 +48,19 @@ pub struct Config {
     pub append_queue: usize,
     /// How often a node asks the store whether a hint of another node was lost. Default 30 s.
     pub position_check: Duration,
+    /// What becomes of new logins when the log of decisions could not be read for 60 s. Default
+    /// [`Refuse`](PolicyStale::Refuse).
+    pub policy_stale: PolicyStale,
+}
+
+/// What becomes of new logins while a node can't know of new revocations and bans.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum PolicyStale {
+    /// They are refused with [`Error::AuthUnavailable`](crate::Error::AuthUnavailable).
+    #[default]
+    Refuse,
+    /// They are accepted by the decisions that the node knows.
+    Allow,
 }
 
 impl Default for Config {
@@ -76,6 +89,7 @@ impl Default for Config {
             resume_max: 300,
             append_queue: 8_192,
             position_check: Duration::from_secs(30),
+            policy_stale: PolicyStale::default(),
         }
     }
 }

@@ -105,6 +105,21 @@ pub(crate) fn families(parts: &Parts) -> Vec<Family> {
             &m.away,
         ),
         Family::gauge(
+            "chat_policy_version",
+            "The newest decision about users that this node knows.",
+            parts.policy.version().0,
+        ),
+        Family::gauge(
+            "chat_policy_in_force",
+            "Revocations, bans and mutes that this node holds.",
+            parts.policy.standings.size() as u64,
+        ),
+        Family::gauge(
+            "chat_policy_stale",
+            "1 when decisions could not be read for a minute, else 0.",
+            parts.policy.is_stale().into(),
+        ),
+        Family::gauge(
             "chat_store_failing",
             "1 while the store fails, else 0.",
             parts.watched_store.outage().is_on().into(),

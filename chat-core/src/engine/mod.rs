@@ -32,7 +32,7 @@ pub use self::{
         session::{LocalSession, Session},
     },
     builder::{BuildError, ChatEngineBuilder},
-    config::Config,
+    config::{Config, PolicyStale},
     deliver::{
         device::{SessionOrigin, SessionView},
         outbox::{Outbox, OutboxLimits},
@@ -42,7 +42,7 @@ pub use self::{
 };
 use crate::{
     metrics::Family,
-    model::{Principal, RoomId, SessionId, UserId},
+    model::{Decision, NewDecision, Principal, RoomId, SessionId, Standing, UserId, Version},
     port::{BackendError, Created},
     time::Clock,
     wire::{CloseReason, Error, RoomList},
@@ -119,7 +119,8 @@ impl ChatEngine {
     pub async fn connect(&self, user: UserId) -> Result<LocalSession, Error> {
         let outbox = self.outbox();
         let transport = Arc::clone(&outbox) as Arc<dyn Transport>;
-        let session = self.connect_with(Connect::new(user), transport).await?;
+        let connect = Connect::from(self.vouched(user));
+        let session = self.connect_with(connect, transport).await?;
         Ok(LocalSession::new(session, outbox))
     }
 
@@ -145,9 +146,17 @@ impl ChatEngine {
         acts::connect::connect(&self.parts, connect, transport).await
     }
 
-    /// Everything that a [trusted](Principal::trusted) user may do, without a connection.
+    /// Everything that a [trusted](Principal::trusted) user may do, without a connection. The caller vouches
+    /// for the user at this moment: an earlier revocation of the user's logins doesn't concern it.
     pub fn actor(&self, user: UserId) -> Actor {
-        self.actor_of(Arc::new(Principal::trusted(user)))
+        self.actor_of(self.vouched(user))
+    }
+
+    fn vouched(&self, user: UserId) -> Arc<Principal> {
+        Arc::new(Principal {
+            issued_at: Some(self.parts.clock.now()),
+            ..Principal::trusted(user)
+        })
     }
 
     /// Everything that a user may do who has logged in, without a connection.
@@ -159,7 +168,7 @@ impl ChatEngine {
     }
 
     /// Closes every device of `user` that is connected to this node, for this reason, after what is queued
-    /// for it. The devices may connect again at once; their login is the place to refuse them.
+    /// for it. The devices may connect again at once; [`decide`](Self::decide) refuses them.
     ///
     /// Returns the number of devices that were closed.
     pub fn disconnect(&self, user: &UserId, reason: CloseReason) -> usize {
@@ -169,6 +178,68 @@ impl ChatEngine {
             closed += 1;
         });
         closed
+    }
+
+    /// Reads which revocations, bans and mutes are in force, unless that is done already. The first act of a
+    /// user does the same, and is refused when that fails; a server calls this before it lets anybody in.
+    ///
+    /// # Errors
+    ///
+    /// A backend's failure.
+    pub async fn ready(&self) -> Result<(), BackendError> {
+        self.parts.policy.known().await
+    }
+
+    /// Whether a login that begins now is accepted: no decision speaks against it, and it has not ended. Each
+    /// act is checked again, and a session is closed when its login is accepted no more.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Revoked`], [`Error::Banned`] or [`Error::TokenExpired`]; [`Error::AuthUnavailable`] while
+    /// decisions can't be read, as [`policy_stale`](Config::policy_stale) says; or a backend's failure.
+    pub async fn admit(&self, principal: &Principal) -> Result<(), Error> {
+        self.parts.access.admit(principal).await
+    }
+
+    /// Decides about users or their logins: revokes, bans, mutes, kicks, or lifts an earlier decision. Returns
+    /// the decision as it stands in the log, durably.
+    ///
+    /// It holds on this node when this returns, and the sessions that it ends are being closed. Other nodes on
+    /// the same store follow within a second, or within 5 s while there is no broker. A second decision of the
+    /// same user under the same client id changes nothing, and gives the first one. Nobody is asked whether the
+    /// user who decides may.
+    ///
+    /// # Errors
+    ///
+    /// A backend's failure; after [`ErrorCode::OutcomeUnknown`] the decision may be stored, and will hold then.
+    ///
+    /// [`ErrorCode::OutcomeUnknown`]: crate::ErrorCode::OutcomeUnknown
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped call may or may not have decided.
+    pub async fn decide(&self, new: NewDecision) -> Result<Decision, Error> {
+        Ok(self.parts.policy.decide(new).await?)
+    }
+
+    /// One page of the log of decisions in ascending order, from the first one after `after`, at most `limit`.
+    ///
+    /// # Errors
+    ///
+    /// A backend's failure.
+    pub async fn decisions(&self, after: Version, limit: usize) -> Result<Vec<Decision>, Error> {
+        Ok(self.parts.store.decisions(after, limit).await?)
+    }
+
+    /// What the decisions that this node knows say about a user at this moment.
+    ///
+    /// # Errors
+    ///
+    /// A backend's failure, if no decision could be read so far.
+    pub async fn standing(&self, user: &UserId) -> Result<Standing, Error> {
+        let Parts { policy, clock, .. } = &*self.parts;
+        policy.known().await?;
+        Ok(policy.standings.of(user, clock.now()))
     }
 
     /// The sessions that are connected to this node and that `wanted` chooses, in ascending order of id.

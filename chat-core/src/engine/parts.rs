@@ -14,7 +14,7 @@ use super::{
     deliver::{hub::Hub, typing::Typing},
     log::queue::AppendQueue,
     metrics::Metrics,
-    nodes::listen::Listening,
+    nodes::{listen::Listening, policy::Policy},
     presence::{
         changes::PresenceChanges,
         leases::{Departure, Leases},
@@ -52,6 +52,7 @@ pub(crate) struct Parts {
     pub(crate) presence: Arc<PresenceChanges>,
     pub(crate) departures: mpsc::Sender<Departure>,
     pub(crate) hints: Hints,
+    pub(crate) policy: Arc<Policy>,
     /// With other nodes only.
     pub(crate) listening: Option<Arc<Listening>>,
     /// The background tasks, which stop when the parts are dropped.

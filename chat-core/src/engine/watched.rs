@@ -14,16 +14,17 @@ use async_trait::async_trait;
 use super::state::outage::Outage;
 use crate::{
     model::{
-        Cursor, Entry, Epoch, Mark, Member, Membership, MessageId, NewEntry, NewRoom, Page,
-        Presence, ReceiptTimes, Role, Room, RoomId, Seq, SessionId, UserId, Watermarks,
+        Cursor, Decision, Ends, Entry, Epoch, Mark, Member, Membership, MessageId, NewDecision,
+        NewEntry, NewRoom, Page, Presence, ReceiptTimes, Role, Room, RoomId, Seq, SessionId,
+        UserId, Version, Watermarks,
     },
     port::{
         AppendError, Appended, BackendError, BackendErrorKind, Cache, Change, Created,
-        HistoryCache, LogStore, PresenceCache, RateCache, RateKey, ReceiptStore, Retry, RoomStore,
-        Store, Transition,
+        HistoryCache, LogStore, PolicyStore, PresenceCache, RateCache, RateKey, ReceiptStore,
+        Retry, RoomStore, Store, Transition,
         panics::{Panicked, caught_async},
     },
-    rate::{Decision, RatePolicy},
+    rate::{self, RatePolicy},
     time::Clock,
 };
 
@@ -218,6 +219,25 @@ impl ReceiptStore for Watched<dyn Store> {
 }
 
 #[async_trait]
+impl PolicyStore for Watched<dyn Store> {
+    async fn decide(&self, new: NewDecision) -> Result<Decision, BackendError> {
+        watch!(self.decide(new), IfIdempotent)
+    }
+
+    async fn decisions(&self, after: Version, limit: usize) -> Result<Vec<Decision>, BackendError> {
+        watch!(self.decisions(after, limit), Safe)
+    }
+
+    async fn newest_decision(&self) -> Result<Version, BackendError> {
+        watch!(self.newest_decision(), Safe)
+    }
+
+    async fn in_force(&self, after: Ends, limit: usize) -> Result<Vec<Decision>, BackendError> {
+        watch!(self.in_force(after, limit), Safe)
+    }
+}
+
+#[async_trait]
 impl PresenceCache for Watched<dyn Cache> {
     async fn touch(
         &self,
@@ -247,7 +267,11 @@ impl PresenceCache for Watched<dyn Cache> {
 
 #[async_trait]
 impl RateCache for Watched<dyn Cache> {
-    async fn acquire(&self, key: &RateKey, policy: &RatePolicy) -> Result<Decision, BackendError> {
+    async fn acquire(
+        &self,
+        key: &RateKey,
+        policy: &RatePolicy,
+    ) -> Result<rate::Decision, BackendError> {
         watch!(self.acquire(key, policy), IfIdempotent)
     }
 }

@@ -2,6 +2,7 @@
 
 mod broker;
 mod cache;
+mod decisions;
 mod people;
 mod store;
 mod windows;

@@ -10,15 +10,16 @@ use std::{
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
+use super::decisions::Decisions;
 use crate::{
     model::{
-        ClientMessageId, Effect, Entry, EntryBody, Mark, Member, Membership, MessageId, NewEntry,
-        NewRoom, Page, ReceiptTimes, Role, Room, RoomId, RoomKind, Seq, UNREAD_CAP, UserId,
-        Watermarks,
+        ClientMessageId, Decision, Effect, Ends, Entry, EntryBody, Mark, Member, Membership,
+        MessageId, NewDecision, NewEntry, NewRoom, Page, ReceiptTimes, Role, Room, RoomId,
+        RoomKind, Seq, UNREAD_CAP, UserId, Version, Watermarks,
     },
     port::{
-        AppendError, Appended, BackendError, Change, Created, LogStore, Outcome, ReceiptStore,
-        RoomStore,
+        AppendError, Appended, BackendError, Change, Created, LogStore, Outcome, PolicyStore,
+        ReceiptStore, RoomStore,
     },
     time::{Clock, SystemClock},
 };
@@ -26,7 +27,7 @@ use crate::{
 /// A store that forgets everything when it is dropped; clones share it.
 ///
 /// It keeps every contract except durability through a power cut, and is the reference that other
-/// stores are compared with. All calls take one lock, and none waits for anything else.
+/// stores are compared with. A call takes one lock at most, and none waits for anything else.
 ///
 /// ```
 /// use chat_core::{UserId, memory::MemoryStore, port::RoomStore};
@@ -41,6 +42,7 @@ use crate::{
 #[derive(Debug, Clone, Default)]
 pub struct MemoryStore {
     rooms: Arc<Mutex<Rooms>>,
+    decisions: Arc<Mutex<Decisions>>,
 }
 
 #[derive(Debug, Default, Clone)]
@@ -69,13 +71,21 @@ impl MemoryStore {
     #[cfg(any(test, feature = "testing"))]
     pub(crate) fn snapshot(&self) -> Self {
         let rooms = Mutex::new(self.lock().clone());
+        let decisions = Mutex::new(self.decisions().clone());
         Self {
             rooms: Arc::new(rooms),
+            decisions: Arc::new(decisions),
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, Rooms> {
         self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn decisions(&self) -> MutexGuard<'_, Decisions> {
+        self.decisions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -368,5 +378,26 @@ impl ReceiptStore for MemoryStore {
             read: since(moves.partition_point(|(to, _)| to.read < *seq)),
         };
         Ok(seqs.iter().map(times).collect())
+    }
+}
+
+#[async_trait]
+impl PolicyStore for MemoryStore {
+    async fn decide(&self, new: NewDecision) -> Result<Decision, BackendError> {
+        Ok(self.decisions().decide(new))
+    }
+
+    async fn decisions(&self, after: Version, limit: usize) -> Result<Vec<Decision>, BackendError> {
+        let decisions = self.decisions();
+        Ok(decisions.after(after).iter().take(limit).cloned().collect())
+    }
+
+    async fn newest_decision(&self) -> Result<Version, BackendError> {
+        Ok(self.decisions().newest())
+    }
+
+    async fn in_force(&self, after: Ends, limit: usize) -> Result<Vec<Decision>, BackendError> {
+        let decisions = self.decisions();
+        Ok(decisions.in_force(after).take(limit).cloned().collect())
     }
 }

@@ -1,6 +1,7 @@
 //! The domain: values that are valid once they exist. Nothing here knows the wire, a port or the engine.
 
 mod body;
+mod decision;
 mod effects;
 mod ids;
 mod invalid_id;
@@ -14,9 +15,11 @@ mod receipt;
 mod rights;
 mod role;
 mod room;
+mod standing;
 pub(crate) mod text;
 
 pub use body::{Effect, EntryBody, EntryKind, FlatBody};
+pub use decision::{Decision, Ends, NO_END, NewDecision, Reason, Ruling, Scope, Version, Via};
 pub use ids::{ClientMessageId, Epoch, MessageId, RoomId, RoomKind, SessionId, UserId};
 pub use invalid_id::InvalidId;
 pub use log::{Entry, NewEntry};
@@ -26,3 +29,4 @@ pub use principal::{Principal, Rank, Scopes, TokenId};
 pub use receipt::{Mark, ReceiptTimes, Watermarks};
 pub use role::{Member, Role};
 pub use room::{Membership, NewRoom, Room, UNREAD_CAP};
+pub use standing::{Sanction, Standing};

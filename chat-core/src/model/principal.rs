@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
 use super::{InvalidId, UserId};
 
@@ -15,7 +16,8 @@ pub struct Principal {
     pub user: UserId,
     /// The id of the token, by which it can be revoked; `None` when it has none.
     pub token: Option<TokenId>,
-    /// When the token was issued; `None` when that is not known.
+    /// When the token was issued; `None` when that is not known. A revocation of the user's logins then
+    /// concerns it, whenever it is made.
     pub issued_at: Option<DateTime<Utc>>,
     /// The end of the login; `None` for one without an end.
     pub expires_at: Option<DateTime<Utc>>,
@@ -111,7 +113,8 @@ impl Default for Scopes {
 }
 
 /// The id of a token (the claim `jti` of a JWT): 1 to 64 printable ASCII characters.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String")]
 pub struct TokenId(Arc<str>);
 
 impl TokenId {
@@ -127,6 +130,14 @@ impl TokenId {
     /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl TryFrom<String> for TokenId {
+    type Error = InvalidId;
+
+    fn try_from(text: String) -> Result<Self, InvalidId> {
+        Self::new(text)
     }
 }
 

@@ -3,24 +3,9 @@
 use std::{fmt, net::IpAddr, time::Duration};
 
 use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
 
 use super::Secret;
-use crate::model::Principal;
-
-/// The protocol by which a token came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Via {
-    /// The native WebSocket protocol.
-    Native,
-    /// REST.
-    Rest,
-    /// Socket.IO, by an old client.
-    SocketIo,
-    /// The program that embeds the engine.
-    Host,
-}
+use crate::model::{Principal, Via};
 
 /// A token, and where it came from.
 #[derive(Debug)]

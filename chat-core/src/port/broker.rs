@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::BackendError;
-use crate::model::{Epoch, RoomId, Seq, UserId, Watermarks};
+use crate::model::{Epoch, RoomId, Seq, UserId, Version, Watermarks};
 
 /// A topic that a node subscribes to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -16,6 +16,8 @@ pub enum Topic {
     User(UserId),
     /// Changes of the list of all online users.
     Online,
+    /// Decisions about users, to which every node listens.
+    Policy,
 }
 
 /// What one node tells another. It carries no content: the other reads the store, so what comes
@@ -57,6 +59,11 @@ pub enum Hint {
     },
     /// The list of who is online is another.
     Online,
+    /// The log of decisions has grown up to this version.
+    Policy {
+        /// Its newest version.
+        version: Version,
+    },
 }
 
 /// A delivery, as [`Broker::next`] gives it.

@@ -24,15 +24,18 @@ mod inbox;
 mod moderator;
 pub(crate) mod panics;
 mod pointer;
+mod policy;
 mod secret;
 mod store;
 
-pub use authenticator::{AuthError, Authenticator, Credential, Via};
+pub use crate::model::Via;
+pub use authenticator::{AuthError, Authenticator, Credential};
 pub use broker::{Broker, Delivery, Hint, Topic};
 pub use cache::{Cache, HistoryCache, PresenceCache, RateCache, RateKey, Transition, WINDOW};
 pub use error::{BackendError, BackendErrorKind, Retry};
 pub use inbox::Inbox;
 pub use moderator::{Draft, Moderator, Verdict};
+pub use policy::PolicyStore;
 pub use secret::Secret;
 pub use store::{
     AppendError, Appended, Change, Created, LogStore, Outcome, ReceiptStore, RoomStore, Store,

@@ -8,15 +8,16 @@ use async_trait::async_trait;
 
 use super::{
     AppendError, Appended, AuthError, Authenticator, BackendError, Broker, Change, Created,
-    Credential, Delivery, Draft, Hint, HistoryCache, LogStore, Moderator, PresenceCache, RateCache,
-    RateKey, ReceiptStore, RoomStore, Topic, Transition, Verdict,
+    Credential, Delivery, Draft, Hint, HistoryCache, LogStore, Moderator, PolicyStore,
+    PresenceCache, RateCache, RateKey, ReceiptStore, RoomStore, Topic, Transition, Verdict,
 };
 use crate::{
     model::{
-        Cursor, Entry, Epoch, Mark, Member, Membership, MessageId, NewEntry, NewRoom, Page,
-        Presence, Principal, ReceiptTimes, Role, Room, RoomId, Seq, SessionId, UserId, Watermarks,
+        Cursor, Decision, Ends, Entry, Epoch, Mark, Member, Membership, MessageId, NewDecision,
+        NewEntry, NewRoom, Page, Presence, Principal, ReceiptTimes, Role, Room, RoomId, Seq,
+        SessionId, UserId, Version, Watermarks,
     },
-    rate::{Decision, RatePolicy},
+    rate::{self, RatePolicy},
 };
 
 macro_rules! ports_through {
@@ -118,6 +119,33 @@ macro_rules! ports_through {
         }
 
         #[async_trait]
+        impl<T: PolicyStore + ?Sized> PolicyStore for $pointer<T> {
+            async fn decide(&self, new: NewDecision) -> Result<Decision, BackendError> {
+                (**self).decide(new).await
+            }
+
+            async fn decisions(
+                &self,
+                after: Version,
+                limit: usize,
+            ) -> Result<Vec<Decision>, BackendError> {
+                (**self).decisions(after, limit).await
+            }
+
+            async fn newest_decision(&self) -> Result<Version, BackendError> {
+                (**self).newest_decision().await
+            }
+
+            async fn in_force(
+                &self,
+                after: Ends,
+                limit: usize,
+            ) -> Result<Vec<Decision>, BackendError> {
+                (**self).in_force(after, limit).await
+            }
+        }
+
+        #[async_trait]
         impl<T: PresenceCache + ?Sized> PresenceCache for $pointer<T> {
             async fn touch(
                 &self,
@@ -155,7 +183,7 @@ macro_rules! ports_through {
                 &self,
                 key: &RateKey,
                 policy: &RatePolicy,
-            ) -> Result<Decision, BackendError> {
+            ) -> Result<rate::Decision, BackendError> {
                 (**self).acquire(key, policy).await
             }
         }

@@ -1,19 +1,19 @@
-//! The store: rooms, their logs, and the receipts of their members, durably.
+//! The store: rooms, their logs, the receipts of their members, and decisions about users, durably.
 
 use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 
-use super::BackendError;
+use super::{BackendError, PolicyStore};
 use crate::model::{
     Entry, Mark, Member, Membership, MessageId, NewEntry, NewRoom, Page, ReceiptTimes, Role, Room,
     RoomId, Seq, UserId, Watermarks,
 };
 
-/// Everything durable. Implemented by having the three parts.
-pub trait Store: RoomStore + LogStore + ReceiptStore {}
+/// Everything durable. Implemented by having the four parts.
+pub trait Store: RoomStore + LogStore + ReceiptStore + PolicyStore {}
 
-impl<T: RoomStore + LogStore + ReceiptStore> Store for T {}
+impl<T: RoomStore + LogStore + ReceiptStore + PolicyStore> Store for T {}
 
 /// The result of [`RoomStore::create_room`].
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -73,6 +73,8 @@ codes! {
         Moderated = 212 "moderated",
         /// Too many connections of this user.
         TooManySessions = 213 "too_many_sessions",
+        /// The user is banned from this server.
+        Banned = 214 "banned",
         /// The store can't be reached; nothing was stored.
         StoreUnavailable = 300 "store_unavailable",
         /// The store is full; nothing was stored.
@@ -116,6 +118,8 @@ codes! {
         Flood = 4004 "flood",
         /// The login has ended; come back with a new token.
         TokenExpired = 4005 "token_expired",
+        /// An administrator closed it; the user may come back.
+        Kicked = 4006 "kicked",
         /// The client breaks the protocol of the frames' content.
         BadRequest = 4500 "bad_request",
         /// No valid token, or none in time.
@@ -124,6 +128,10 @@ codes! {
         TooManySessions = 4502 "too_many_sessions",
         /// The application closed it.
         Finished = 4503 "finished",
+        /// The login was revoked.
+        Revoked = 4504 "revoked",
+        /// The user is banned from this server.
+        Banned = 4505 "banned",
     }
 }
 
@@ -170,6 +178,9 @@ pub enum Error {
     /// A token that has ended.
     #[error("the token has expired")]
     TokenExpired,
+    /// A token that was revoked before its end.
+    #[error("the token was revoked")]
+    Revoked,
     /// Logins can't be checked at the moment.
     #[error("logins can't be checked at the moment; try again")]
     AuthUnavailable {
@@ -193,11 +204,17 @@ pub enum Error {
         /// Set when this very request began a mute of this length.
         muted_for: Option<Duration>,
     },
-    /// Still muted.
-    #[error("you are muted; wait {} s", retry_after.as_secs_f32().ceil())]
+    /// Muted, by the engine after too many requests or by a decision.
+    #[error("you are muted{}", and_wait(*retry_after))]
     Muted {
-        /// How long to wait.
-        retry_after: Duration,
+        /// How long to wait; `None` when that is not known.
+        retry_after: Option<Duration>,
+    },
+    /// Banned from this server.
+    #[error("you are banned from this server{}", and_wait(*retry_after))]
+    Banned {
+        /// How long to wait; `None` for a ban without an end.
+        retry_after: Option<Duration>,
     },
     /// Refused by moderation.
     #[error("{reason}")]
@@ -239,7 +256,7 @@ impl Error {
             Self::TextTooLong { .. } => ErrorCode::TextTooLong,
             Self::NoAddress => ErrorCode::NoAddress,
             Self::WrongMethod => ErrorCode::WrongMethod,
-            Self::Unauthenticated(_) => ErrorCode::Unauthenticated,
+            Self::Unauthenticated(_) | Self::Revoked => ErrorCode::Unauthenticated,
             Self::TokenExpired => ErrorCode::TokenExpired,
             Self::AuthUnavailable { .. } => ErrorCode::AuthUnavailable,
             Self::Forbidden(_) => ErrorCode::Forbidden,
@@ -247,6 +264,7 @@ impl Error {
             Self::NoMessage => ErrorCode::NoMessage,
             Self::RateLimited { .. } => ErrorCode::RateLimited,
             Self::Muted { .. } => ErrorCode::Muted,
+            Self::Banned { .. } => ErrorCode::Banned,
             Self::Moderated { .. } => ErrorCode::Moderated,
             Self::ModerationUnavailable => ErrorCode::ModerationUnavailable,
             Self::TooManySessions { .. } => ErrorCode::TooManySessions,
@@ -267,12 +285,19 @@ impl Error {
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::RateLimited { retry_after, .. }
-            | Self::Muted { retry_after }
             | Self::AuthUnavailable { retry_after }
             | Self::Overloaded { retry_after } => Some(*retry_after),
+            Self::Muted { retry_after } | Self::Banned { retry_after } => *retry_after,
             _ => None,
         }
     }
+}
+
+/// What a sentence says about a time to wait.
+fn and_wait(retry_after: Option<Duration>) -> String {
+    retry_after.map_or_else(String::new, |wait| {
+        format!("; wait {} s", wait.as_secs_f32().ceil())
+    })
 }
 
 impl From<BackendError> for Error {
@@ -284,7 +309,8 @@ impl From<BackendError> for Error {
 impl From<AuthError> for Error {
     fn from(error: AuthError) -> Self {
         match error {
-            AuthError::Invalid | AuthError::Revoked => Self::Unauthenticated(error.to_string()),
+            AuthError::Invalid => Self::Unauthenticated(error.to_string()),
+            AuthError::Revoked => Self::Revoked,
             AuthError::Expired => Self::TokenExpired,
             AuthError::Unavailable { retry_after } => Self::AuthUnavailable { retry_after },
         }

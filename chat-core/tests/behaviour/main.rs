@@ -11,6 +11,7 @@ mod astray;
 mod cluster;
 mod common;
 mod crossing;
+mod decisions;
 mod ephemeral;
 mod faulty;
 mod growing;

@@ -62,7 +62,8 @@ impl Admission {
             return Ok(());
         }
         let Login::Open = self.app.login else {
-            let principal = self.app.login.bearer(headers, Via::Rest, from).await?;
+            let App { engine, login, .. } = &self.app;
+            let principal = login.bearer(engine, headers, Via::Rest, from).await?;
             return match principal.rank {
                 Rank::Admin => Ok(()),
                 Rank::User | Rank::Moderator => Err(NOT_ENOUGH),

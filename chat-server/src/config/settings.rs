@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use chat_core::{Config, OutboxLimits, rate::RatePolicy};
+use chat_core::{Config, OutboxLimits, PolicyStale, rate::RatePolicy};
 
 use super::{
     address::Address,
@@ -107,6 +107,8 @@ settings! {
     jwt_names: Names = "any", "ascii|precis|any";
     /// Believe a token's claim `chat_rank`: user, moderator or admin.
     jwt_ranks: bool = "false", "BOOL";
+    /// What becomes of logins when the store has not shown for 60 s who is revoked or banned.
+    policy_stale: PolicyStale = "refuse", "refuse|allow";
     /// Where users find the server, such as `https://chat.example.org`, if a proxy is in front of it.
     public_url: Option<PublicUrl> = "", "URL";
     /// The hosts by which requests may address the server: names, addresses or networks. `auto` is this
@@ -219,6 +221,7 @@ impl Settings {
             history_page: self.history_page,
             history_max: self.history_max,
             resume_max: self.resume_max,
+            policy_stale: self.policy_stale,
             ..Config::default()
         }
     }

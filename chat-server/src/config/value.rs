@@ -2,6 +2,8 @@
 
 use std::{fmt, path::PathBuf, time::Duration};
 
+use chat_core::PolicyStale;
+
 /// A value that a setting can have.
 pub(super) trait Value: Sized {
     /// Reads it; the error completes the sentence "... is not ...".
@@ -134,6 +136,12 @@ impl Value for Match {
             text,
             &[("word", Self::Word), ("substring", Self::Substring)],
         )
+    }
+}
+
+impl Value for PolicyStale {
+    fn parse(text: &str) -> Result<Self, String> {
+        choose(text, &[("refuse", Self::Refuse), ("allow", Self::Allow)])
     }
 }
 

@@ -4,7 +4,7 @@ use std::{borrow::Cow, net::IpAddr, panic::AssertUnwindSafe, sync::Arc, time::Du
 
 use axum::http::{HeaderMap, header};
 use chat_core::{
-    Error, Principal, UserId,
+    ChatEngine, Error, Principal, UserId,
     metrics::{Counters, Family, Label},
     port::{AuthError, Authenticator, Credential, Secret, Via},
 };
@@ -49,6 +49,7 @@ pub(crate) enum Outcome {
     Invalid,
     Expired,
     Revoked,
+    Banned,
     Unavailable,
     /// Refused without asking the authenticator, after too many failures from the same address.
     Limited,
@@ -61,6 +62,7 @@ impl Label for Outcome {
         Self::Invalid,
         Self::Expired,
         Self::Revoked,
+        Self::Banned,
         Self::Unavailable,
         Self::Limited,
     ];
@@ -71,8 +73,22 @@ impl Label for Outcome {
             Self::Invalid => "invalid",
             Self::Expired => "expired",
             Self::Revoked => "revoked",
+            Self::Banned => "banned",
             Self::Unavailable => "unavailable",
             Self::Limited => "limited",
+        }
+    }
+}
+
+impl From<&Result<Principal, Error>> for Outcome {
+    fn from(login: &Result<Principal, Error>) -> Self {
+        match login {
+            Ok(_) => Self::Ok,
+            Err(Error::TokenExpired) => Self::Expired,
+            Err(Error::Revoked) => Self::Revoked,
+            Err(Error::Banned { .. }) => Self::Banned,
+            Err(Error::AuthUnavailable { .. } | Error::Backend(_)) => Self::Unavailable,
+            Err(_) => Self::Invalid,
         }
     }
 }
@@ -104,9 +120,10 @@ impl Login {
         }
     }
 
-    /// The user that a token proves to be.
+    /// The user that a token proves to be, if no decision speaks against this login.
     pub(crate) async fn principal(
         &self,
+        engine: &ChatEngine,
         token: &Secret,
         via: Via,
         from: Option<IpAddr>,
@@ -114,11 +131,20 @@ impl Login {
         let principal = match self {
             Self::Open => {
                 let name = token.text().ok_or(AuthError::Invalid)?;
-                let user = UserId::new(name);
-                user.map(Principal::trusted)
-                    .map_err(|invalid| Error::Unauthenticated(invalid.to_string()))?
+                let user = UserId::new(name)
+                    .map_err(|invalid| Error::Unauthenticated(invalid.to_string()))?;
+                // Each login is a new one: there is no token that an earlier revocation could mean.
+                let principal = Principal {
+                    issued_at: Some(engine.clock().now()),
+                    ..Principal::trusted(user)
+                };
+                engine.admit(&principal).await?;
+                principal
             }
-            Self::Checked(checked) => checked.principal(&Credential { token, via, from }).await?,
+            Self::Checked(checked) => {
+                let presented = Credential { token, via, from };
+                checked.principal(engine, &presented).await?
+            }
         };
         Ok(Arc::new(principal))
     }
@@ -129,13 +155,15 @@ impl Login {
     /// character beyond U+00FF in a header. Any other token is taken as it stands.
     pub(crate) async fn bearer(
         &self,
+        engine: &ChatEngine,
         headers: &HeaderMap,
         via: Via,
         from: Option<IpAddr>,
     ) -> Result<Arc<Principal>, Error> {
         let token = self.token(headers);
         let token = token.map_err(|reason| Error::Unauthenticated(reason.to_owned()))?;
-        self.principal(&Secret::from(&*token), via, from).await
+        let token = Secret::from(&*token);
+        self.principal(engine, &token, via, from).await
     }
 
     fn token<'a>(&self, headers: &'a HeaderMap) -> Result<Cow<'a, str>, &'static str> {
@@ -165,8 +193,12 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Result<&str, &'static str> {
 }
 
 impl Checked {
-    /// Asks the authenticator, unless the address has used up its failed logins.
-    async fn principal(&self, presented: &Credential<'_>) -> Result<Principal, Error> {
+    /// Asks the authenticator, unless the address has used up its failed logins, and then the engine.
+    async fn principal(
+        &self,
+        engine: &ChatEngine,
+        presented: &Credential<'_>,
+    ) -> Result<Principal, Error> {
         let address = presented.from.map(network);
         if let Some(retry_after) = address.and_then(|address| self.failures.wait(address)) {
             self.outcomes.count(Outcome::Limited);
@@ -176,20 +208,17 @@ impl Checked {
             });
         }
         let asked = self.ask(presented).await;
-        self.outcomes.count(match &asked {
-            Ok(_) => Outcome::Ok,
-            Err(AuthError::Invalid) => Outcome::Invalid,
-            Err(AuthError::Expired) => Outcome::Expired,
-            Err(AuthError::Revoked) => Outcome::Revoked,
-            Err(AuthError::Unavailable { .. }) => Outcome::Unavailable,
-        });
-        // Many clients behind one address may hold tokens that expire together.
+        // Many clients behind one address may hold tokens that expire together, or are of users who are banned.
         if let (Some(address), Err(AuthError::Invalid | AuthError::Revoked)) = (address, &asked) {
             self.failures.note(address);
         }
-        asked.map_err(|why| {
+        let login = match asked {
+            Ok(principal) => engine.admit(&principal).await.map(|()| principal),
+            Err(why) => Err(why.into()),
+        };
+        self.outcomes.count((&login).into());
+        login.inspect_err(|why| {
             tracing::debug!(via = ?presented.via, %why, "a login was refused");
-            why.into()
         })
     }
 

@@ -134,7 +134,11 @@ async fn may_see_metrics(
     if !headers.contains_key(header::AUTHORIZATION) {
         return Err(Error::NoAddress);
     }
-    match app.login.bearer(headers, Via::Rest, from).await {
+    match app
+        .login
+        .bearer(&app.engine, headers, Via::Rest, from)
+        .await
+    {
         Ok(principal) if principal.scopes.metrics => Ok(()),
         Err(limited @ Error::RateLimited { .. }) => Err(limited),
         _ => Err(Error::NoAddress),

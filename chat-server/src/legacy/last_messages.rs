@@ -71,7 +71,9 @@ pub(super) async fn last_messages(
         None
     } else {
         let Address(address) = address;
-        Some(app.login.bearer(&headers, Via::SocketIo, address).await?)
+        let App { engine, login, .. } = &app;
+        let caller = login.bearer(engine, &headers, Via::SocketIo, address);
+        Some(caller.await?)
     };
     let Query(Between { from, to, limit }) = query?;
     let (Some(from), Some(to)) = (from, to) else {

@@ -1,14 +1,17 @@
 //! One connection: its first command says which user it is; then commands go in and frames come out.
 
-use std::{convert::Infallible, future::Future, io, net::IpAddr, pin::pin, sync::Arc};
+use std::{
+    convert::Infallible, future::Future, io, net::IpAddr, pin::pin, sync::Arc, time::Duration,
+};
 
 use chat_core::{
-    Answer, CloseReason, Command, Connect, Error, ErrorBody, Event, Frame, Greeting, Outbox,
-    Principal, Renewed, Session, SessionOrigin, Transport, Welcome,
+    Answer, CloseReason, Command, Connect, Error, ErrorBody, ErrorCode, Event, Frame, Greeting,
+    Outbox, Outgoing, Principal, Renewed, Session, SessionOrigin, Transport, Welcome,
     command::{Hello, Renew},
     decode,
     port::{Secret, Via},
 };
+use chrono::SecondsFormat;
 use hyper::upgrade::OnUpgrade;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
@@ -45,6 +48,8 @@ pub(super) struct Connection {
     from: Option<IpAddr>,
     expiry: Expiry,
     renewals: Renewals,
+    /// The rest of the ban of which the client has been sent an error.
+    banned_for: Option<Duration>,
 }
 
 /// Why a connection ends.
@@ -86,6 +91,7 @@ impl Connection {
             from: settle.as_ref().and_then(Settle::address),
             expiry: Expiry::default(),
             renewals: Renewals::default(),
+            banned_for: None,
             app,
         };
         let Err(end) = connection.serve(settle, known).await;
@@ -193,6 +199,8 @@ impl Connection {
                     Error::TooManySessions { .. } => CloseReason::TooManySessions,
                     Error::Forbidden(_) => CloseReason::Unauthenticated,
                     Error::TokenExpired => CloseReason::TokenExpired,
+                    Error::Revoked => CloseReason::Revoked,
+                    Error::Banned { .. } => CloseReason::Banned,
                     Error::ShuttingDown => CloseReason::Shutdown,
                     _ => CloseReason::Internal,
                 };
@@ -202,15 +210,17 @@ impl Connection {
 
     /// The user that the token of `hello` proves to be.
     async fn login(&mut self, id: Option<u64>, token: String) -> Result<Arc<Principal>, End> {
-        let login = self.app.login.clone();
+        let (login, engine) = (self.app.login.clone(), self.app.engine.clone());
         let token = Secret::from(token.into_bytes());
-        self.writing(login.principal(&token, Via::Native, self.from))
+        self.writing(login.principal(&engine, &token, Via::Native, self.from))
             .await?
             .map_err(|error| {
                 let reason = match error {
                     // The token may be good: the client comes back with it.
-                    Error::AuthUnavailable { .. } => CloseReason::Internal,
+                    Error::AuthUnavailable { .. } | Error::Backend(_) => CloseReason::Internal,
                     Error::RateLimited { .. } => CloseReason::Flood,
+                    Error::Revoked => CloseReason::Revoked,
+                    Error::Banned { .. } => CloseReason::Banned,
                     _ => CloseReason::Unauthenticated,
                 };
                 self.end(id, &error, reason)
@@ -223,16 +233,21 @@ impl Connection {
         if let Err(error) = self.renewals.begin() {
             return self.answer(Some(id), &error);
         }
-        let login = self.app.login.clone();
+        let (login, engine) = (self.app.login.clone(), self.app.engine.clone());
         let token = Secret::from(token.into_bytes());
-        let principal = login.principal(&token, Via::Native, self.from);
+        let principal = login.principal(&engine, &token, Via::Native, self.from);
         let principal = match self.writing(principal).await? {
             Ok(principal) => principal,
             Err(error) => return self.answer(Some(id), &error),
         };
-        session
-            .renew(Arc::clone(&principal))
-            .map_err(|error| self.end(Some(id), &error, CloseReason::Unauthenticated))?;
+        session.renew(Arc::clone(&principal)).map_err(|error| {
+            let reason = match error {
+                Error::Revoked => CloseReason::Revoked,
+                Error::Banned { .. } => CloseReason::Banned,
+                _ => CloseReason::Unauthenticated,
+            };
+            self.end(Some(id), &error, reason)
+        })?;
         self.expiry = Expiry::new(&principal, self.app.engine.clock().now());
         let expires_at = principal.expires_at;
         let answer = Answer::new(id, Ok(Renewed { expires_at }.into()));
@@ -305,6 +320,11 @@ impl Connection {
         }
         for frame in &self.batch {
             self.app.metrics.count_refusal(frame);
+            if let Outgoing::Answer(Answer::Error { error, .. }) = frame.outgoing()
+                && error.code == ErrorCode::Banned.code()
+            {
+                self.banned_for = error.retry_after_ms.map(Duration::from_millis);
+            }
         }
         let texts = self.batch.iter().map(|frame| &**frame.json());
         let written = self.socket.write(texts).await;
@@ -401,6 +421,15 @@ impl Connection {
                 Err(End::Expired | End::Gone) => return,
             }
         };
-        self.socket.close(reason.code(), reason.name()).await;
+        let ban = self.banned_for.filter(|_| reason == CloseReason::Banned);
+        let text = match ban {
+            Some(wait) => {
+                let end = self.app.engine.clock().now() + wait;
+                let end = end.to_rfc3339_opts(SecondsFormat::Millis, true);
+                Utf8Bytes::from(format!("banned until {end}"))
+            }
+            None => reason.name().into(),
+        };
+        self.socket.close(reason.code(), text).await;
     }
 }

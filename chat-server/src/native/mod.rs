@@ -41,7 +41,10 @@ async fn upgrade(State(app): State<App>, mut request: Request) -> Response {
     // A client that can set headers may prove who it is with the upgrade.
     let known = if request.headers().contains_key(header::AUTHORIZATION) {
         let from = settle.as_ref().and_then(Settle::address);
-        match app.login.bearer(request.headers(), Via::Native, from).await {
+        let known = app
+            .login
+            .bearer(&app.engine, request.headers(), Via::Native, from);
+        match known.await {
             Ok(principal) => Some(principal),
             Err(error) => return Failure::from(error).into_response(),
         }

@@ -16,7 +16,10 @@ impl FromRequestParts<App> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
         let Ok(Address(from)) = Address::from_request_parts(parts, app).await;
-        let principal = app.login.bearer(&parts.headers, Via::Rest, from).await?;
+        let principal = app
+            .login
+            .bearer(&app.engine, &parts.headers, Via::Rest, from)
+            .await?;
         Ok(Self(app.engine.actor_of(principal)))
     }
 }

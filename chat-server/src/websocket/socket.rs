@@ -183,7 +183,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
 
     /// Says why with a close frame, and waits until the client has closed too, for a second at most:
     /// what it sent meanwhile would otherwise make the system throw away what it has not read yet.
-    pub(crate) async fn close(&mut self, code: u16, reason: &'static str) {
+    pub(crate) async fn close(&mut self, code: u16, reason: impl Into<Utf8Bytes>) {
         let frame = CloseFrame {
             code: code.into(),
             reason: reason.into(),

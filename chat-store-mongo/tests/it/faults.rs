@@ -86,7 +86,7 @@ async fn a_newer_schema_is_refused_and_left_as_it_was() {
         return;
     };
     let meta = database.collection("meta").await;
-    meta.insert_one(doc! { "_id": "schema", "version": 3 })
+    meta.insert_one(doc! { "_id": "schema", "version": 4 })
         .await
         .unwrap();
     let error = refused(&database.uri).await;
@@ -95,7 +95,7 @@ async fn a_newer_schema_is_refused_and_left_as_it_was() {
         "{error:?}"
     );
     let kept = meta.find_one(doc! {}).await.unwrap().unwrap();
-    assert_eq!(kept, doc! { "_id": "schema", "version": 3 });
+    assert_eq!(kept, doc! { "_id": "schema", "version": 4 });
 }
 
 #[tokio::test]

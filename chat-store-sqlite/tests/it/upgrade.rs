@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use chat_core::{
-    EntryBody, Member, Page, Role, RoomId, Seq, UserId,
-    port::{LogStore, ReceiptStore, RoomStore},
+    Ends, EntryBody, Member, Page, Role, RoomId, Ruling, Scope, Seq, TokenId, UserId, Version, Via,
+    port::{LogStore, PolicyStore, ReceiptStore, RoomStore},
 };
 use chat_store_sqlite::SqliteStore;
 use chrono::DateTime;
@@ -16,6 +16,7 @@ const FILES: &[&str] = &[
     include_str!("../data/v1.sql"),
     include_str!("../data/v2.sql"),
     include_str!("../data/v3.sql"),
+    include_str!("../data/v4.sql"),
 ];
 
 /// All tables and indexes with their columns, and the version.
@@ -100,6 +101,38 @@ async fn the_files_of_all_versions_can_be_read() {
         let marks = store.watermarks(&room, &[bob]).await.unwrap();
         assert_eq!((marks[0].delivered, marks[0].read), (Seq(3), Seq(2)));
     }
+}
+
+#[tokio::test]
+async fn the_decisions_of_version_4_are_read_as_they_were_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("chat.db");
+    let file = Connection::open(&path).unwrap();
+    file.execute_batch(FILES[3]).unwrap();
+    drop(file);
+    let store = SqliteStore::open(&path).await.unwrap();
+    let all = store.decisions(Version::ZERO, 10).await.unwrap();
+    let (root, bob) = (UserId::new("root").unwrap(), UserId::new("bob").unwrap());
+    let at = |micros| DateTime::from_timestamp_micros(micros).unwrap();
+    let revoked = Ruling::RevokeToken {
+        jti: TokenId::new("t1").unwrap(),
+        until: at(1_700_000_000_000_003),
+    };
+    let rulings: Vec<_> = all.iter().map(|decision| decision.what.clone()).collect();
+    let banned = Ruling::Ban {
+        user: bob,
+        scope: Scope::Server,
+        until: None,
+    };
+    let lifted = Ruling::Lift {
+        version: Version(1),
+    };
+    assert_eq!(rulings, [banned, revoked, lifted]);
+    assert_eq!((&all[0].by, all[0].via), (&root, Via::Admin));
+    assert_eq!(all[0].address, Some("::1".parse().unwrap()));
+    assert_eq!(all[0].reason.as_str(), "spam");
+    let in_force = store.in_force(Ends::after(at(0)), 10).await.unwrap();
+    assert_eq!(in_force, all[1..2]);
 }
 
 #[tokio::test]

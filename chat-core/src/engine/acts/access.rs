@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::limits::Limits;
 use crate::{
-    engine::{read::directory::Directory, state::rooms::LiveRoom},
+    engine::{nodes::policy::Policy, read::directory::Directory, state::rooms::LiveRoom},
     model::{Epoch, NewRoom, Principal, RoomId, UserId},
     port::Created,
     rate::RatePolicy,
@@ -18,6 +18,7 @@ pub(crate) struct Access {
     pub(crate) limits: Arc<Limits>,
     /// How often a user may make a direct room.
     pub(crate) room_limit: Option<RatePolicy>,
+    pub(crate) policy: Arc<Policy>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn IdGen>,
 }
@@ -27,7 +28,9 @@ pub(crate) struct Access {
 pub(crate) enum Use {
     /// To see what rooms hold and who is online, and to state receipts.
     Read,
-    /// To open direct rooms, and to send, edit, delete and type in rooms.
+    /// To send and edit messages, and to type.
+    Speak,
+    /// To open direct rooms, and to delete one's messages.
     Send,
     /// To change the members of groups.
     Manage,
@@ -41,22 +44,50 @@ pub(crate) enum IfAbsent {
 }
 
 impl Access {
-    /// Whether a login may be used for this, and has not ended.
+    /// Whether a login that begins now is accepted.
     ///
     /// # Errors
     ///
-    /// [`Error::TokenExpired`] or [`Error::Forbidden`].
-    pub(crate) fn allow(&self, by: &Principal, to: Use) -> Result<(), Error> {
-        if by.is_expired(self.clock.now()) {
+    /// As [`check`](Self::check), or [`Error::AuthUnavailable`] while decisions can't be read.
+    pub(crate) async fn admit(&self, by: &Principal) -> Result<(), Error> {
+        self.policy.known().await?;
+        self.policy.fresh()?;
+        self.check(by)
+    }
+
+    /// Whether a login has not ended, and no decision speaks against it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TokenExpired`], [`Error::Revoked`] or [`Error::Banned`].
+    pub(crate) fn check(&self, by: &Principal) -> Result<(), Error> {
+        let now = self.clock.now();
+        if by.is_expired(now) {
             return Err(Error::TokenExpired);
         }
+        self.policy.standings.check(by, now)
+    }
+
+    /// Whether a login is accepted, and may be used for this.
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check), [`Error::Forbidden`], [`Error::Muted`], or [`Error::AuthUnavailable`] until
+    /// the decisions have been read for the first time.
+    pub(crate) async fn allow(&self, by: &Principal, to: Use) -> Result<(), Error> {
+        self.policy.known().await?;
+        self.check(by)?;
         let allowed = match to {
             Use::Read => by.scopes.read,
-            Use::Send => by.scopes.send,
+            Use::Speak | Use::Send => by.scopes.send,
             Use::Manage => by.scopes.manage,
         };
         if !allowed {
             return Err(Error::Forbidden("your token is not for this"));
+        }
+        if to == Use::Speak {
+            let standings = &self.policy.standings;
+            return standings.check_speech(&by.user, self.clock.now());
         }
         Ok(())
     }
@@ -71,7 +102,7 @@ impl Access {
         id: &RoomId,
         if_absent: IfAbsent,
     ) -> Result<Arc<LiveRoom>, Error> {
-        self.allow(by, to)?;
+        self.allow(by, to).await?;
         let user = &by.user;
         if id.pair().is_some_and(|pair| !pair.contains(user)) {
             return Err(Error::NoRoom);

@@ -87,8 +87,9 @@ pub(crate) async fn connect(
         cursors,
         greeting,
     } = connect;
+    parts.access.admit(&principal).await?;
     // A device is sent what its rooms hold.
-    parts.access.allow(&principal, Use::Read)?;
+    parts.access.allow(&principal, Use::Read).await?;
     let id = SessionId(parts.ids.next());
     let view = SessionView {
         id,
@@ -96,7 +97,7 @@ pub(crate) async fn connect(
         origin,
         since: parts.clock.now(),
     };
-    let device = Arc::new(Device::new(view, transport));
+    let device = Arc::new(Device::new(view, Arc::clone(&principal), transport));
     // Live entries are held back before the device joins the hub; otherwise one that arrives before the
     // catch-up could be lost.
     for cursor in &cursors {
@@ -104,13 +105,12 @@ pub(crate) async fn connect(
     }
     let first = greeting.map(|Greeting(make)| make(id));
     let max = parts.config.sessions_per_user;
-    let add = || parts.hub.add(Arc::clone(&device), max, first);
-    let added = match &parts.listening {
-        Some(listening) => listening.listen(&principal.user, add).await?,
-        None => add(),
-    };
-    if !added {
-        return Err(Error::TooManySessions { max });
+    // The login is checked once more, for a decision may have been made since.
+    let check = || parts.access.check(&principal);
+    let add = || parts.hub.add(Arc::clone(&device), max, first, check);
+    match &parts.listening {
+        Some(listening) => listening.listen(&principal.user, add).await??,
+        None => add()?,
     }
     let actor = Actor {
         parts: Arc::clone(parts),

@@ -46,7 +46,9 @@ impl Limits {
                 retry_after,
                 muted_for: Some(retry_after),
             }),
-            Decision::Muted { retry_after } => Err(Error::Muted { retry_after }),
+            Decision::Muted { retry_after } => Err(Error::Muted {
+                retry_after: Some(retry_after),
+            }),
         }
     }
 }

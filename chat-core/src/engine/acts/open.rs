@@ -25,7 +25,7 @@ impl Actor {
         let id = RoomId::direct(self.user(), peer)?;
         let access = &self.parts.access;
         // The answer shows the room.
-        access.allow(&self.principal, Use::Read)?;
+        access.allow(&self.principal, Use::Read).await?;
         access
             .enter(&self.principal, Use::Send, &id, IfAbsent::Create)
             .await?;

@@ -26,7 +26,7 @@ impl Actor {
         if users.len() > MAX {
             return Err(Error::BadRequest(format!("at most {MAX} users at once")));
         }
-        self.parts.access.allow(&self.principal, Use::Read)?;
+        self.parts.access.allow(&self.principal, Use::Read).await?;
         Ok(self.parts.cache.presence(users).await?)
     }
 
@@ -36,7 +36,7 @@ impl Actor {
     ///
     /// A backend's failure.
     pub async fn online(&self) -> Result<Vec<UserId>, Error> {
-        self.parts.access.allow(&self.principal, Use::Read)?;
+        self.parts.access.allow(&self.principal, Use::Read).await?;
         online(&self.parts).await
     }
 }

@@ -24,7 +24,7 @@ impl Actor {
         after: Option<&RoomId>,
         limit: Option<usize>,
     ) -> Result<RoomList, Error> {
-        self.parts.access.allow(&self.principal, Use::Read)?;
+        self.parts.access.allow(&self.principal, Use::Read).await?;
         page(&self.parts, self.user(), after, limit).await
     }
 }

@@ -156,11 +156,12 @@ impl Actor {
         if let NewBody::Message(text) | NewBody::Edit { text, .. } = &body {
             review.check(text)?;
         }
+        let to = match &body {
+            NewBody::Message(_) | NewBody::Edit { .. } => Use::Speak,
+            NewBody::Delete { .. } => Use::Send,
+        };
         // A room is made only for a message that nothing else speaks against.
-        let live = match (
-            access.enter(by, Use::Send, room, IfAbsent::Refuse).await,
-            &body,
-        ) {
+        let live = match (access.enter(by, to, room, IfAbsent::Refuse).await, &body) {
             (Err(Error::NoRoom), NewBody::Message(_)) if room.peer_of(user).is_some() => None,
             (live, _) => Some(live?),
         };
@@ -174,7 +175,7 @@ impl Actor {
         };
         let live = match live {
             Some(live) => live,
-            None => access.enter(by, Use::Send, room, IfAbsent::Create).await?,
+            None => access.enter(by, to, room, IfAbsent::Create).await?,
         };
         Ok((live, body))
     }
@@ -219,6 +220,7 @@ impl Actor {
         queue.push(Append {
             room,
             entry,
+            by: Arc::clone(&self.principal),
             waiter,
         });
     }

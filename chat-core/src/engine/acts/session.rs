@@ -41,13 +41,17 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`Error::Forbidden`] when it is the login of another user; the session keeps the one it has.
+    /// [`Error::Forbidden`] when it is the login of another user; the session keeps the one it has. Or the
+    /// reason for which the newer login is not accepted, which closes the session.
     pub fn renew(&mut self, principal: Arc<Principal>) -> Result<(), Error> {
         if principal.user != *self.user() {
             return Err(Error::Forbidden("the token is of another user"));
         }
+        // First the device has it: a decision that comes meanwhile finds it there.
+        self.device.renew(Arc::clone(&principal));
         self.actor.principal = principal;
-        Ok(())
+        let refused = self.actor.parts.access.check(&self.actor.principal);
+        refused.inspect_err(|error| self.device.expel(error))
     }
 
     /// Ends the connection for this reason, after what is queued.

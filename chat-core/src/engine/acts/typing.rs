@@ -25,7 +25,7 @@ impl Actor {
     pub async fn typing(&self, room: &RoomId) -> Result<(), Error> {
         let Parts { access, typing, .. } = &*self.parts;
         let room = access
-            .enter(&self.principal, Use::Send, room, IfAbsent::Refuse)
+            .enter(&self.principal, Use::Speak, room, IfAbsent::Refuse)
             .await?;
         typing.begin_or_renew(&room, self.user());
         Ok(())

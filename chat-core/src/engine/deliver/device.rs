@@ -11,9 +11,9 @@ use chrono::{DateTime, Utc};
 
 use super::transport::{Transport, TrySendError};
 use crate::{
-    model::{RoomId, Seq, SessionId, UserId},
+    model::{Principal, RoomId, Seq, SessionId, UserId},
     port::{Via, panics::caught},
-    wire::{CloseReason, Event, Frame, Outgoing},
+    wire::{Answer, CloseReason, Error, Event, Frame, Outgoing},
 };
 
 /// The way by which a session came.
@@ -55,6 +55,8 @@ pub(crate) struct Device {
     pub(crate) user: UserId,
     origin: SessionOrigin,
     since: DateTime<Utc>,
+    /// The login that it acts by; a newer one of the same user replaces it.
+    principal: Mutex<Arc<Principal>>,
     transport: Arc<dyn Transport>,
     /// The gates of the rooms that are being caught up, or were.
     gates: Mutex<HashMap<RoomId, Gate>>,
@@ -73,7 +75,11 @@ enum Gate {
 const WAITING_MAX: usize = 1_024;
 
 impl Device {
-    pub(crate) fn new(view: SessionView, transport: Arc<dyn Transport>) -> Self {
+    pub(crate) fn new(
+        view: SessionView,
+        principal: Arc<Principal>,
+        transport: Arc<dyn Transport>,
+    ) -> Self {
         let SessionView {
             id,
             user,
@@ -85,6 +91,7 @@ impl Device {
             user,
             origin,
             since,
+            principal: Mutex::new(principal),
             transport,
             gates: Mutex::default(),
         }
@@ -182,6 +189,38 @@ impl Device {
     /// Gives up a catch-up that has not ended when the guard is dropped.
     pub(crate) fn abandon_unless_ended<'a>(&'a self, room: &'a RoomId) -> Unfinished<'a> {
         Unfinished { device: self, room }
+    }
+
+    /// The login that it acts by.
+    pub(crate) fn principal(&self) -> Arc<Principal> {
+        Arc::clone(&self.login())
+    }
+
+    /// Acts by another login from now on.
+    pub(crate) fn renew(&self, principal: Arc<Principal>) {
+        *self.login() = principal;
+    }
+
+    fn login(&self) -> MutexGuard<'_, Arc<Principal>> {
+        self.principal
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends the reason for which the login is accepted no more, then closes. A transport that is full doesn't
+    /// get the former.
+    pub(crate) fn expel(&self, error: &Error) {
+        let answer = Answer::Error {
+            id: None,
+            error: error.into(),
+        };
+        if let Err(panic) = caught(|| self.transport.try_send(answer.into()).ok()) {
+            tracing::error!(%panic, user = %self.user, session = %self.session, "a transport failed");
+        }
+        self.close(match error {
+            Error::Banned { .. } => CloseReason::Banned,
+            _ => CloseReason::Revoked,
+        });
     }
 
     pub(crate) fn close(&self, reason: CloseReason) {

@@ -7,7 +7,10 @@ use std::{
 };
 
 use super::device::Device;
-use crate::{model::UserId, wire::Frame};
+use crate::{
+    model::UserId,
+    wire::{Error, Frame},
+};
 
 /// All devices that are connected to this node, by user.
 #[derive(Debug)]
@@ -34,17 +37,31 @@ impl Hub {
     }
 
     /// Adds a device unless its user has `max` of them already; `first` is sent to it before anything else.
-    pub(crate) fn add(&self, device: Arc<Device>, max: usize, first: Option<Frame>) -> bool {
+    ///
+    /// The device is `checked` in the same step: whoever visits all devices after a change either visits this
+    /// one, or the check has seen the change.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TooManySessions`], or what the check says.
+    pub(crate) fn add(
+        &self,
+        device: Arc<Device>,
+        max: usize,
+        first: Option<Frame>,
+        checked: impl FnOnce() -> Result<(), Error>,
+    ) -> Result<(), Error> {
         let mut shard = self.shard(&device.user);
+        checked()?;
         let devices = shard.entry(device.user.clone()).or_default();
         if devices.len() >= max {
-            return false;
+            return Err(Error::TooManySessions { max });
         }
         if let Some(frame) = first {
             device.send(frame);
         }
         devices.push(device);
-        true
+        Ok(())
     }
 
     pub(crate) fn remove(&self, device: &Device) {

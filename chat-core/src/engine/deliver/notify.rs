@@ -66,7 +66,7 @@ mod tests {
             },
             state::rooms::Rooms,
         },
-        model::{Epoch, Member, Role, Room, RoomId, Seq, SessionId},
+        model::{Epoch, Member, Principal, Role, Room, RoomId, Seq, SessionId},
         wire::Outgoing,
     };
 
@@ -81,8 +81,9 @@ mod tests {
             origin: SessionOrigin::default(),
             since: chrono::DateTime::UNIX_EPOCH,
         };
-        let watching = Device::new(watching, Arc::clone(&outbox) as _);
-        assert!(hub.add(Arc::new(watching), 1, None));
+        let login = Arc::new(Principal::trusted(alice.clone()));
+        let watching = Device::new(watching, login, Arc::clone(&outbox) as _);
+        hub.add(Arc::new(watching), 1, None, || Ok(())).unwrap();
         let room = Room {
             id: RoomId::direct(&alice, &bob).unwrap(),
             epoch: Epoch(Uuid::nil()),

@@ -16,7 +16,7 @@ use crate::{
             rooms::LiveRoom,
         },
     },
-    model::{NewEntry, RoomId, UserId},
+    model::{NewEntry, Principal, RoomId, UserId},
     port::{BackendError, BackendErrorKind, Retry, panics::caught},
     time::Clock,
     wire::{Error, Sent},
@@ -109,6 +109,8 @@ impl Drop for Waiter {
 pub(crate) struct Append {
     pub(crate) room: Arc<LiveRoom>,
     pub(crate) entry: NewEntry,
+    /// The author, whose login may be refused until the entry is handed to the store.
+    pub(crate) by: Arc<Principal>,
     pub(crate) waiter: Waiter,
 }
 

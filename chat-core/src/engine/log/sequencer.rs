@@ -25,10 +25,11 @@ use crate::{
             admission::{Admission, BATCH},
             hints::Hints,
             rooms::LiveRoom,
+            standings::Standings,
         },
         tasks::Task,
     },
-    model::NewEntry,
+    model::{NewEntry, Principal},
     port::{AppendError, Appended, BackendError, Outcome, Retry},
     time::Clock,
     wire::{Error, Sent},
@@ -39,6 +40,7 @@ pub(crate) struct Sequencer {
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
     admission: Arc<Admission>,
+    standings: Arc<Standings>,
     publisher: Publisher,
     lagging: Lagging,
     healing: Healing,
@@ -46,12 +48,14 @@ pub(crate) struct Sequencer {
 }
 
 impl Sequencer {
+    #[expect(clippy::too_many_arguments, reason = "each is a part of its own")]
     pub(crate) fn new(
         jobs: mpsc::Receiver<Job>,
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
         admission: Arc<Admission>,
         hints: Hints,
+        standings: Arc<Standings>,
         publisher: Publisher,
         lagging: Lagging,
     ) -> Self {
@@ -60,6 +64,7 @@ impl Sequencer {
             clock,
             metrics,
             admission,
+            standings,
             publisher,
             lagging,
             healing,
@@ -118,11 +123,15 @@ impl Sequencer {
                 Job::Append(Append {
                     room,
                     entry,
+                    by,
                     waiter,
-                }) => {
-                    batch.push(entry);
-                    waiting.push((room, waiter));
-                }
+                }) => match self.allow(&by, &entry) {
+                    Ok(()) => {
+                        batch.push(entry);
+                        waiting.push((room, waiter));
+                    }
+                    Err(error) => waiter.answer(&*self.clock, &self.metrics, Err(error)),
+                },
                 Job::Flush(done) => finished.push(done),
                 Job::Close(done) => {
                     self.jobs.close();
@@ -138,6 +147,17 @@ impl Sequencer {
         }
         for done in finished {
             done.send(()).ok();
+        }
+    }
+
+    /// Whether the author of an entry may still have it stored: a decision may have been made since it was
+    /// queued.
+    fn allow(&self, by: &Principal, entry: &NewEntry) -> Result<(), Error> {
+        let now = self.clock.now();
+        self.standings.check(by, now)?;
+        match entry.body.text() {
+            Some(_) => self.standings.check_speech(&by.user, now),
+            None => Ok(()),
         }
     }
 

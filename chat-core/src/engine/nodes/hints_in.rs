@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep_until};
 
-use super::catch_up;
+use super::{catch_up, policy::Policy};
 use crate::{
     engine::{
         deliver::{hub::Hub, notify},
@@ -35,6 +35,7 @@ pub(crate) struct HintsIn {
     pub(crate) catch_ups: CatchUps,
     pub(crate) leases: Arc<Leases>,
     pub(crate) presence: Arc<PresenceChanges>,
+    pub(crate) policy: Arc<Policy>,
     pub(crate) metrics: Arc<Metrics>,
     /// How often the store is asked whether a hint was lost.
     pub(crate) check_every: Duration,
@@ -55,15 +56,20 @@ impl Task for HintsIn {
                 delivery = self.broker.next() => match self.metrics.heard(delivery) {
                     Delivery::Hint { topic, hint } => self.follow(&topic, hint).await,
                     Delivery::Lagged => self.catch_up_on_all().await,
-                    Delivery::Away => self.compare().await,
+                    Delivery::Away => {
+                        self.policy.wake();
+                        self.compare().await
+                    }
                 },
                 () = sleep_until(again), if missed => {
                     missed = false;
                     self.catch_up_on_all().await
                 }
                 _ = check.tick() => {
-                    if let Err(error) = self.broker.subscribe(&Topic::Online).await {
-                        tracing::debug!(%error, "hints about the online list are not received for now");
+                    for topic in [Topic::Online, Topic::Policy] {
+                        if let Err(error) = self.broker.subscribe(&topic).await {
+                            tracing::debug!(%error, ?topic, "hints are not received for now");
+                        }
                     }
                     self.compare().await
                 }
@@ -85,6 +91,7 @@ impl HintsIn {
     /// Makes up for lost hints of all kinds.
     async fn catch_up_on_all(&self) -> Result<(), BackendError> {
         // The cache may have been forgotten, and changes of presence may not have arrived here.
+        self.policy.wake();
         self.leases.doubt();
         self.presence.online_changed();
         self.compare().await?;
@@ -101,6 +108,7 @@ impl HintsIn {
         };
         match (hint, listener) {
             (Hint::Online, _) => self.presence.online_changed(),
+            (Hint::Policy { .. }, _) => self.policy.wake(),
             (Hint::Appended { room, seq, .. }, Some(_)) => {
                 if let Some(room) = directory.room(&room).await?
                     && room.published() < seq

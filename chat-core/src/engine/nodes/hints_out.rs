@@ -138,12 +138,13 @@ async fn publish_all(
     refused
 }
 
-/// Of the hints that a room has grown, keeps the last one for each topic; of other hints that are repeated,
+/// Of the hints that a room, or the log of decisions, has grown, keeps the last one for each topic; of other hints that are repeated,
 /// the first one.
 fn leave_out_the_outdated(hints: &mut Vec<(Topic, Hint)>) {
     let mut grown = HashSet::new();
     let newest = |(topic, hint): &(Topic, Hint)| match hint {
-        Hint::Appended { room, .. } => grown.insert((topic.clone(), room.clone())),
+        Hint::Appended { room, .. } => grown.insert((topic.clone(), Some(room.clone()))),
+        Hint::Policy { .. } => grown.insert((topic.clone(), None)),
         _ => true,
     };
     let mut keep: Vec<bool> = hints.iter().rev().map(newest).collect();
@@ -153,7 +154,7 @@ fn leave_out_the_outdated(hints: &mut Vec<(Topic, Hint)>) {
             Hint::Receipt { room, user, .. } => Some((Some(room.clone()), Some(user.clone()))),
             Hint::Presence { user } => Some((None, Some(user.clone()))),
             Hint::Online => Some((None, None)),
-            Hint::Appended { .. } | Hint::Typing { .. } => None,
+            Hint::Appended { .. } | Hint::Policy { .. } | Hint::Typing { .. } => None,
         };
         let first = what.is_none_or(|what| seen.insert((topic.clone(), what)));
         keep.pop().unwrap_or(true) && first

@@ -5,3 +5,4 @@ pub(crate) mod caught;
 pub(crate) mod hints_in;
 pub(crate) mod hints_out;
 pub(crate) mod listen;
+pub(crate) mod policy;

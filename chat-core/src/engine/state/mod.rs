@@ -6,5 +6,6 @@ pub(crate) mod hints;
 pub(crate) mod moved;
 pub(crate) mod outage;
 pub(crate) mod rooms;
+pub(crate) mod standings;
 pub(crate) mod typists;
 pub(crate) mod window_writes;

@@ -7,14 +7,15 @@ use async_trait::async_trait;
 
 use super::{decorator::Faulty, script::Method};
 use crate::{
-    Cursor, Entry, Epoch, Mark, Member, Membership, MessageId, NewEntry, NewRoom, Page, Presence,
-    ReceiptTimes, Role, Room, RoomId, Seq, SessionId, UserId, Watermarks,
+    Cursor, Decision, Ends, Entry, Epoch, Mark, Member, Membership, MessageId, NewDecision,
+    NewEntry, NewRoom, Page, Presence, ReceiptTimes, Role, Room, RoomId, Seq, SessionId, UserId,
+    Version, Watermarks,
     port::{
         AppendError, Appended, BackendError, Broker, Change, Created, Delivery, Draft, Hint,
-        HistoryCache, LogStore, Moderator, PresenceCache, RateCache, RateKey, ReceiptStore,
-        RoomStore, Topic, Transition, Verdict,
+        HistoryCache, LogStore, Moderator, PolicyStore, PresenceCache, RateCache, RateKey,
+        ReceiptStore, RoomStore, Topic, Transition, Verdict,
     },
-    rate::{Decision, RatePolicy},
+    rate::{self, RatePolicy},
 };
 
 macro_rules! ports {
@@ -104,6 +105,12 @@ ports! {
         RECEIPT_TIMES: receipt_times(room: &RoomId, user: &UserId, seqs: &[Seq])
             -> Result<Vec<ReceiptTimes>, BackendError>;
     }
+    PolicyStore {
+        DECIDE: decide(new: NewDecision) -> Result<Decision, BackendError>;
+        DECISIONS: decisions(after: Version, limit: usize) -> Result<Vec<Decision>, BackendError>;
+        NEWEST_DECISION: newest_decision() -> Result<Version, BackendError>;
+        IN_FORCE: in_force(after: Ends, limit: usize) -> Result<Vec<Decision>, BackendError>;
+    }
     PresenceCache {
         TOUCH: touch(user: &UserId, session: SessionId, ttl: Duration)
             -> Result<Transition, BackendError>;
@@ -113,7 +120,7 @@ ports! {
         TAKE_EXPIRED: take_expired(limit: usize) -> Result<Vec<UserId>, BackendError>;
     }
     RateCache {
-        ACQUIRE: acquire(key: &RateKey, policy: &RatePolicy) -> Result<Decision, BackendError>;
+        ACQUIRE: acquire(key: &RateKey, policy: &RatePolicy) -> Result<rate::Decision, BackendError>;
     }
     HistoryCache {
         WINDOW: window(room: &RoomId, at: Cursor, range: RangeInclusive<Seq>)

@@ -43,6 +43,7 @@
 
 mod append;
 mod common;
+mod decisions;
 mod duplicates;
 mod edits;
 mod effects;
@@ -57,6 +58,7 @@ pub use common::StoreHarness;
 
 use super::suite::suite;
 use append::*;
+use decisions::*;
 use duplicates::*;
 use edits::*;
 use effects::*;
@@ -180,10 +182,22 @@ suite! {
     watermarks_outlive_leaving_and_coming_back,
     a_message_has_the_times_of_the_first_receipts_that_passed_it,
     what_no_receipt_has_passed_has_no_times,
+    // Decisions
+    versions_are_1_2_3,
+    versions_have_no_gap_under_many_callers_at_once,
+    a_decision_of_every_kind_is_kept_as_it_was_given,
+    a_repeated_decision_answers_with_the_first,
+    repetitions_at_once_are_stored_once,
+    decisions_come_in_pages,
+    in_force_are_decisions_until_their_end,
+    what_a_later_decision_lifts_is_not_in_force,
+    decisions_in_force_come_in_pages,
     // Restart
     everything_is_there_after_a_restart,
     numbers_go_on_after_a_restart,
     duplicates_are_known_after_a_restart,
     a_room_is_the_same_after_a_restart,
     what_was_answered_is_there_after_a_crash,
+    decisions_are_there_after_a_restart,
+    a_decision_that_was_answered_is_there_after_a_crash,
 }

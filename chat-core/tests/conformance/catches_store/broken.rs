@@ -9,12 +9,13 @@ use std::{
 
 use async_trait::async_trait;
 use chat_core::{
-    ClientMessageId, Entry, EntryBody, Mark, Member, Membership, MessageId, NewEntry, NewRoom,
-    Page, ReceiptTimes, Role, Room, RoomId, Seq, UserId, Watermarks,
+    ClientMessageId, Decision, Ends, Entry, EntryBody, Mark, Member, Membership, MessageId,
+    NewDecision, NewEntry, NewRoom, Page, Reason, ReceiptTimes, Role, Room, RoomId, Seq, UserId,
+    Version, Watermarks,
     memory::MemoryStore,
     port::{
-        AppendError, Appended, BackendError, Change, Created, LogStore, Outcome, ReceiptStore,
-        RoomStore,
+        AppendError, Appended, BackendError, Change, Created, LogStore, Outcome, PolicyStore,
+        ReceiptStore, RoomStore,
     },
     testing::Hooks,
 };
@@ -618,6 +619,85 @@ impl Hooks for BrokenStore {
             _ => {}
         }
         Ok(marks)
+    }
+
+    async fn decide(
+        &self,
+        _: &dyn PolicyStore,
+        mut new: NewDecision,
+    ) -> Result<Decision, BackendError> {
+        let given = new.clone();
+        let newest = self.inner.newest_decision().await?;
+        match self.fault {
+            ReasonIsLost => new.reason = Reason::default(),
+            RepeatedDecisionIsStored => new.client_id = self.fresh_client_id(),
+            RepeatedDecisionIsCheckedThenStored => {
+                let all = self.inner.decisions(Version::ZERO, usize::MAX).await?;
+                let known = |it: &&Decision| {
+                    (&it.by, &it.reason) == (&new.by, &new.reason) && it.at == new.at
+                };
+                if let Some(first) = all.iter().find(known) {
+                    return Ok(first.clone());
+                }
+                yield_now().await;
+                new.client_id = self.fresh_client_id();
+            }
+            VersionsRace => yield_now().await,
+            _ => {}
+        }
+        let mut decided = self.inner.decide(new).await?;
+        match self.fault {
+            VersionsRace => decided.version = newest.next(),
+            RepeatedDecisionIsStored | RepeatedDecisionIsCheckedThenStored => {
+                decided.client_id = given.client_id;
+            }
+            _ => {}
+        }
+        Ok(decided)
+    }
+
+    async fn decisions(
+        &self,
+        _: &dyn PolicyStore,
+        after: Version,
+        limit: usize,
+    ) -> Result<Vec<Decision>, BackendError> {
+        let after = match self.fault {
+            VersionsBeginWithAfter => Version(after.0.saturating_sub(1)),
+            _ => after,
+        };
+        self.inner.decisions(after, limit).await
+    }
+
+    async fn newest_decision(&self, _: &dyn PolicyStore) -> Result<Version, BackendError> {
+        match self.fault {
+            DecisionsHaveNoVersion => Ok(Version::ZERO),
+            _ => self.inner.newest_decision().await,
+        }
+    }
+
+    async fn in_force(
+        &self,
+        _: &dyn PolicyStore,
+        after: Ends,
+        limit: usize,
+    ) -> Result<Vec<Decision>, BackendError> {
+        let all = self.inner.decisions(Version::ZERO, usize::MAX).await?;
+        let mut lasting: Vec<_> = all.iter().filter(|it| Ends::of(it).is_some()).collect();
+        lasting.sort_by_key(|decision| Ends::of(decision));
+        match self.fault {
+            EndedDecisionsStay => {}
+            LiftedDecisionsStay | InForceEndsWithAPageOfLifted => {
+                lasting.retain(|it| Ends::of(it) > Some(after));
+            }
+            _ => return self.inner.in_force(after, limit).await,
+        }
+        lasting.truncate(limit);
+        if self.fault == InForceEndsWithAPageOfLifted {
+            let lifted: Vec<_> = all.iter().filter_map(|it| it.what.lifts()).collect();
+            lasting.retain(|it| !lifted.contains(&it.version));
+        }
+        Ok(lasting.into_iter().cloned().collect())
     }
 
     async fn receipt_times(

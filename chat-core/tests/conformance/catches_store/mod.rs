@@ -117,10 +117,22 @@ faults! {
     WatermarksAreReversed: "watermarks_come_in_the_order_asked",
     TimesAreOfTheLastReceipt: "a_message_has_the_times_of_the_first_receipts_that_passed_it",
     TimesAreOfAnyEntry: "what_no_receipt_has_passed_has_no_times",
+    // Decisions
+    VersionsRace: "versions_have_no_gap_under_many_callers_at_once",
+    VersionsBeginWithAfter: "decisions_come_in_pages",
+    ReasonIsLost: "a_decision_of_every_kind_is_kept_as_it_was_given",
+    RepeatedDecisionIsStored: "a_repeated_decision_answers_with_the_first",
+    RepeatedDecisionIsCheckedThenStored: "repetitions_at_once_are_stored_once",
+    DecisionsHaveNoVersion: "versions_are_1_2_3",
+    EndedDecisionsStay: "in_force_are_decisions_until_their_end",
+    LiftedDecisionsStay: "what_a_later_decision_lifts_is_not_in_force",
+    InForceEndsWithAPageOfLifted: "decisions_in_force_come_in_pages",
     // Restart
     RestartForgetsAll: "everything_is_there_after_a_restart",
     RestartForgetsClientIds: "duplicates_are_known_after_a_restart",
     CrashForgetsAll: "what_was_answered_is_there_after_a_crash",
+    RestartForgetsDecisions: "decisions_are_there_after_a_restart",
+    CrashForgetsDecisions: "a_decision_that_was_answered_is_there_after_a_crash",
 }
 
 struct Harness {
@@ -152,7 +164,7 @@ impl StoreHarness for Harness {
     }
 
     async fn reopen(&self) -> bool {
-        if self.fault == RestartForgetsAll {
+        if let RestartForgetsAll | RestartForgetsDecisions = self.fault {
             self.open.store(1, Ordering::Relaxed);
         }
         self.stores[0].hooks.restarted();
@@ -160,7 +172,7 @@ impl StoreHarness for Harness {
     }
 
     async fn crash(&self) -> bool {
-        if self.fault == CrashForgetsAll {
+        if let CrashForgetsAll | CrashForgetsDecisions = self.fault {
             self.open.store(1, Ordering::Relaxed);
         }
         true

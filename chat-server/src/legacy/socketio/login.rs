@@ -75,8 +75,12 @@ impl Login {
         let known = self.of_handshake.clone();
         let token = token.filter(|_| !self.is_open());
         let proved = token.map(|token| self.proved(token));
+        let engine = self.app.engine.clone();
         async move {
             let Some(proved) = proved else {
+                if let Some(known) = &known {
+                    engine.admit(known).await?;
+                }
                 return Ok(known);
             };
             let principal = proved.await?;
@@ -133,8 +137,8 @@ impl Login {
         &self,
         token: Secret,
     ) -> impl Future<Output = Result<Arc<Principal>, Error>> + Send + use<> {
-        let (login, from) = (self.app.login.clone(), self.from);
-        async move { login.principal(&token, Via::SocketIo, from).await }
+        let (login, engine, from) = (self.app.login.clone(), self.app.engine.clone(), self.from);
+        async move { login.principal(&engine, &token, Via::SocketIo, from).await }
     }
 
     /// The way by which the client came.

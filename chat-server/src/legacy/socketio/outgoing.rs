@@ -85,7 +85,12 @@ mod tests {
                 },
                 "Too many messages. Wait for 2s.",
             ),
-            (Error::Muted { retry_after }, "You are temporarily muted"),
+            (
+                Error::Muted {
+                    retry_after: Some(retry_after),
+                },
+                "You are temporarily muted",
+            ),
             (
                 Error::Moderated {
                     reason: "No links".to_owned(),

@@ -144,11 +144,14 @@ async fn known(
     from: Option<IpAddr>,
     sid: Option<&str>,
 ) -> Result<Option<Arc<Principal>>, Error> {
-    let login = &context.app.login;
+    let (engine, login) = (&context.app.engine, &context.app.login);
     if sid.is_some() || login.is_open() || !headers.contains_key(header::AUTHORIZATION) {
         return Ok(None);
     }
-    login.bearer(headers, Via::SocketIo, from).await.map(Some)
+    login
+        .bearer(engine, headers, Via::SocketIo, from)
+        .await
+        .map(Some)
 }
 
 /// Opens a session on polling.

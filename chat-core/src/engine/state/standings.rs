@@ -1,0 +1,322 @@
+//! What decisions say about users and tokens, as far as it is in force.
+//!
+//! Ends are compared with the wall clock at each use, so nothing has to happen when a ban ends.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use chrono::{DateTime, Utc};
+
+use crate::{
+    model::{
+        Decision, NO_END, Principal, Ruling, Sanction, Scope, Standing, TokenId, UserId, Version,
+    },
+    wire::Error,
+};
+
+/// The revocations, bans and mutes in force. They add up: each ends at its own end, or is lifted by itself.
+#[derive(Debug, Default)]
+pub(crate) struct Standings {
+    held: RwLock<Held>,
+    /// The number of decisions in `held`, so that nearly all checks take no lock.
+    size: AtomicUsize,
+}
+
+#[derive(Debug, Default)]
+struct Held {
+    tokens: HashMap<TokenId, Vec<Hold<()>>>,
+    users: HashMap<UserId, Vec<Hold<Against>>>,
+    /// Where each decision is.
+    places: HashMap<Version, Place>,
+    /// No decision ends before this.
+    first_end: Option<DateTime<Utc>>,
+}
+
+/// One decision in force.
+#[derive(Debug)]
+struct Hold<T> {
+    version: Version,
+    end: DateTime<Utc>,
+    against: T,
+}
+
+/// What a decision says about a user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Against {
+    LoginsBefore(DateTime<Utc>),
+    Presence,
+    Speech,
+}
+
+#[derive(Debug)]
+enum Place {
+    Token(TokenId),
+    User(UserId),
+}
+
+/// The sessions that a decision may end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Concerned {
+    /// None.
+    Nobody,
+    /// Those of this user that may not go on.
+    User(UserId),
+    /// Those that may not go on, of any user.
+    Anybody,
+    /// All sessions of this user, which may come back.
+    Kicked(UserId),
+}
+
+impl<T> Hold<T> {
+    fn is_in_force(&self, now: DateTime<Utc>) -> bool {
+        self.end > now
+    }
+
+    /// The end; `None` for a decision without one.
+    fn until(&self) -> Option<DateTime<Utc>> {
+        (self.end < NO_END).then_some(self.end)
+    }
+}
+
+impl Standings {
+    /// The number of decisions held.
+    pub(crate) fn size(&self) -> usize {
+        self.size.load(Ordering::Acquire)
+    }
+
+    /// Takes a decision in, whichever number it has and however often it comes.
+    pub(crate) fn apply(&self, decision: &Decision) -> Concerned {
+        let version = decision.version;
+        let mut held = self.write();
+        let concerned = match &decision.what {
+            Ruling::RevokeToken { jti, .. } => {
+                held.add_token(decision, jti);
+                Concerned::Anybody
+            }
+            Ruling::RevokeUser {
+                user,
+                issued_before,
+                ..
+            } => {
+                held.add(decision, user, Against::LoginsBefore(*issued_before));
+                Concerned::User(user.clone())
+            }
+            Ruling::Ban {
+                user,
+                scope: Scope::Server,
+                ..
+            } => {
+                held.add(decision, user, Against::Presence);
+                Concerned::User(user.clone())
+            }
+            Ruling::Mute {
+                user,
+                scope: Scope::Server,
+                ..
+            } => {
+                held.add(decision, user, Against::Speech);
+                Concerned::Nobody
+            }
+            Ruling::Lift { version: lifted } if *lifted < version => {
+                held.remove(*lifted);
+                Concerned::Nobody
+            }
+            Ruling::Lift { .. } => Concerned::Nobody,
+            Ruling::Kick { user } => Concerned::Kicked(user.clone()),
+        };
+        self.size.store(held.places.len(), Ordering::Release);
+        concerned
+    }
+
+    /// Forgets the decisions that have ended.
+    pub(crate) fn sweep(&self, now: DateTime<Utc>) {
+        if self.read().first_end.is_none_or(|end| end > now) {
+            return;
+        }
+        let mut held = self.write();
+        held.sweep(now);
+        self.size.store(held.places.len(), Ordering::Release);
+    }
+
+    /// Whether a login is accepted.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Revoked`] or [`Error::Banned`].
+    pub(crate) fn check(&self, by: &Principal, now: DateTime<Utc>) -> Result<(), Error> {
+        if self.size() == 0 {
+            return Ok(());
+        }
+        let held = self.read();
+        let of_token = by.token.as_ref().and_then(|token| held.tokens.get(token));
+        if of_token.is_some_and(|holds| holds.iter().any(|hold| hold.is_in_force(now))) {
+            return Err(Error::Revoked);
+        }
+        let Some(holds) = held.users.get(&by.user) else {
+            return Ok(());
+        };
+        let is_revoked = holds.iter().any(|hold| match hold.against {
+            Against::LoginsBefore(moment) => {
+                hold.is_in_force(now) && by.issued_at.is_none_or(|issued| issued < moment)
+            }
+            Against::Presence | Against::Speech => false,
+        });
+        if is_revoked {
+            return Err(Error::Revoked);
+        }
+        match last(holds, Against::Presence, now) {
+            Some(ban) => Err(Error::Banned {
+                retry_after: wait(ban, now),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a user may speak.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Muted`].
+    pub(crate) fn check_speech(&self, user: &UserId, now: DateTime<Utc>) -> Result<(), Error> {
+        if self.size() == 0 {
+            return Ok(());
+        }
+        let held = self.read();
+        let holds = held.users.get(user).map_or(&[][..], Vec::as_slice);
+        match last(holds, Against::Speech, now) {
+            Some(mute) => Err(Error::Muted {
+                retry_after: wait(mute, now),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// What is in force about a user.
+    pub(crate) fn of(&self, user: &UserId, now: DateTime<Utc>) -> Standing {
+        let held = self.read();
+        let mut standing = Standing::default();
+        let holds = held.users.get(user).into_iter().flatten();
+        for hold in holds.filter(|hold| hold.is_in_force(now)) {
+            let sanction = Sanction {
+                version: hold.version,
+                until: hold.until(),
+            };
+            match hold.against {
+                Against::LoginsBefore(moment) => {
+                    standing.not_before = standing.not_before.max(Some(moment));
+                }
+                Against::Presence => standing.bans.push(sanction),
+                Against::Speech => standing.mutes.push(sanction),
+            }
+        }
+        standing
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Held> {
+        self.held.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Held> {
+        self.held.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Held {
+    /// Notes where a decision is held, until when; `None` for one that is held already, or is never in force.
+    fn begin<T>(&mut self, decision: &Decision, place: Place, against: T) -> Option<Hold<T>> {
+        let (version, end) = (decision.version, decision.what.end()?);
+        if self.places.contains_key(&version) {
+            return None;
+        }
+        self.places.insert(version, place);
+        self.first_end = Some(self.first_end.map_or(end, |first| first.min(end)));
+        Some(Hold {
+            version,
+            end,
+            against,
+        })
+    }
+
+    fn add_token(&mut self, decision: &Decision, token: &TokenId) {
+        if let Some(hold) = self.begin(decision, Place::Token(token.clone()), ()) {
+            let holds = self.tokens.entry(token.clone());
+            // A token is hardly ever revoked twice.
+            holds.or_insert_with(|| Vec::with_capacity(1)).push(hold);
+        }
+    }
+
+    fn add(&mut self, decision: &Decision, user: &UserId, against: Against) {
+        if let Some(hold) = self.begin(decision, Place::User(user.clone()), against) {
+            self.users.entry(user.clone()).or_default().push(hold);
+        }
+    }
+
+    fn remove(&mut self, version: Version) {
+        match self.places.remove(&version) {
+            Some(Place::Token(token)) => retain(&mut self.tokens, token, version),
+            Some(Place::User(user)) => retain(&mut self.users, user, version),
+            None => {}
+        }
+    }
+
+    fn sweep(&mut self, now: DateTime<Utc>) {
+        let mut first_end: Option<DateTime<Utc>> = None;
+        let places = &mut self.places;
+        let mut stays = |version: Version, end: DateTime<Utc>| {
+            if end > now {
+                first_end = Some(first_end.map_or(end, |first| first.min(end)));
+                return true;
+            }
+            places.remove(&version);
+            false
+        };
+        self.tokens.retain(|_, holds| {
+            holds.retain(|hold| stays(hold.version, hold.end));
+            !holds.is_empty()
+        });
+        self.users.retain(|_, holds| {
+            holds.retain(|hold| stays(hold.version, hold.end));
+            !holds.is_empty()
+        });
+        self.first_end = first_end;
+        // After the end of many decisions their memory is given back.
+        self.tokens.shrink_to(2 * self.tokens.len());
+        self.users.shrink_to(2 * self.users.len());
+        self.places.shrink_to(2 * self.places.len());
+    }
+}
+
+/// Removes the hold of one decision.
+fn retain<K: std::hash::Hash + Eq, T>(
+    map: &mut HashMap<K, Vec<Hold<T>>>,
+    key: K,
+    version: Version,
+) {
+    use std::collections::hash_map::Entry;
+
+    if let Entry::Occupied(mut holds) = map.entry(key) {
+        holds.get_mut().retain(|hold| hold.version != version);
+        if holds.get().is_empty() {
+            holds.remove();
+        }
+    }
+}
+
+/// Of the holds of one kind in force, the one that ends last.
+fn last(holds: &[Hold<Against>], against: Against, now: DateTime<Utc>) -> Option<&Hold<Against>> {
+    let holds = holds.iter();
+    let in_force = holds.filter(|hold| hold.against == against && hold.is_in_force(now));
+    in_force.max_by_key(|hold| hold.end)
+}
+
+/// The time until the end; `None` without one.
+fn wait<T>(hold: &Hold<T>, now: DateTime<Utc>) -> Option<Duration> {
+    let end = hold.until()?;
+    Some((end - now).to_std().unwrap_or_default())
+}

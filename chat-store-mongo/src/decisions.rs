@@ -1,0 +1,144 @@
+//! The log of decisions, in collection `decisions`. A decision takes its version by being inserted under it,
+//! as an entry takes its number.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use chat_core::{
+    Decision, Ends, NewDecision, Version,
+    port::{BackendError, PolicyStore},
+};
+use futures_util::TryStreamExt;
+use mongodb::{
+    bson::{Document, doc},
+    error::Result as MongoResult,
+};
+use tokio::time::sleep;
+
+use crate::{
+    collections::{Collections, at_most, read, within},
+    decision_doc::{DecisionDoc, number, version},
+    error::{self, DUPLICATE_KEY},
+    store::MongoStore,
+};
+
+/// How soon a version that another node has taken is tried again with the next number.
+const AGAIN: Duration = Duration::from_millis(2);
+
+#[async_trait]
+impl PolicyStore for MongoStore {
+    async fn decide(&self, new: NewDecision) -> Result<Decision, BackendError> {
+        let (all, turn) = (self.collections.clone(), Arc::clone(&self.deciding));
+        within("decide", async move {
+            // Concurrent decisions of one process would only race one another.
+            let _turn = turn.lock().await;
+            all.decide(new.in_micros()).await
+        })
+        .await
+    }
+
+    async fn decisions(&self, after: Version, limit: usize) -> Result<Vec<Decision>, BackendError> {
+        let all = self.collections.clone();
+        read("decisions", async move {
+            if limit == 0 {
+                return Ok(Vec::new());
+            }
+            let later = all
+                .decisions
+                .find(doc! { "_id": { "$gt": number(after) } })
+                .sort(doc! { "_id": 1 })
+                .limit(at_most(limit));
+            let found: Vec<DecisionDoc> = later.await?.try_collect().await?;
+            found.into_iter().map(DecisionDoc::decision).collect()
+        })
+        .await
+    }
+
+    async fn newest_decision(&self) -> Result<Version, BackendError> {
+        let all = self.collections.clone();
+        read(
+            "newest_decision",
+            async move { all.newest_decision().await },
+        )
+        .await
+    }
+
+    async fn in_force(&self, after: Ends, limit: usize) -> Result<Vec<Decision>, BackendError> {
+        let all = self.collections.clone();
+        read("in_force", async move {
+            let mut found = Vec::new();
+            let mut after = (after.at.timestamp_micros(), number(after.version));
+            while found.len() < limit {
+                let page = all.lasting(after, limit - found.len()).await?;
+                let Some(last) = page.last() else { break };
+                after = (last.until.unwrap_or(i64::MAX), last.version);
+                let lifted = all.lifted(&page).await?;
+                let in_force = page.into_iter().filter(|it| !lifted.contains(&it.version));
+                for decision in in_force {
+                    found.push(decision.decision()?);
+                }
+            }
+            Ok(found)
+        })
+        .await
+    }
+}
+
+impl Collections {
+    async fn decide(&self, new: NewDecision) -> MongoResult<Decision> {
+        loop {
+            let first = doc! { "by": new.by.as_str(), "clientId": new.client_id.as_str() };
+            if let Some(first) = self.decisions.find_one(first).await? {
+                return first.decision();
+            }
+            let next = self.newest_decision().await?.next();
+            let decision = DecisionDoc::of(new.clone().numbered(next));
+            match self.decisions.insert_one(&decision).await {
+                Ok(_) => return decision.decision(),
+                // The one that has the version, or the client id, may not be at a majority yet.
+                Err(taken) if error::code(&taken) == Some(DUPLICATE_KEY) => sleep(AGAIN).await,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn newest_decision(&self) -> MongoResult<Version> {
+        let newest = self.decisions.clone_with_type::<Document>();
+        let newest = newest
+            .find_one(doc! {})
+            .sort(doc! { "_id": -1 })
+            .projection(doc! { "_id": 1 })
+            .await?;
+        let number = newest.and_then(|newest| newest.get_i64("_id").ok());
+        Ok(number.map_or(Version::ZERO, version))
+    }
+
+    /// Reads decisions that end, lifted or not, in the order of their ends, from the first one after an end
+    /// and a version.
+    async fn lasting(
+        &self,
+        (end, version): (i64, i64),
+        limit: usize,
+    ) -> MongoResult<Vec<DecisionDoc>> {
+        let later = doc! { "$or": [
+            { "until": { "$gt": end } },
+            { "until": end, "_id": { "$gt": version } },
+        ] };
+        let later = self.decisions.find(later);
+        let later = later
+            .sort(doc! { "until": 1, "_id": 1 })
+            .limit(at_most(limit));
+        later.await?.try_collect().await
+    }
+
+    /// The versions of those of these decisions that a later one lifts.
+    async fn lifted(&self, decisions: &[DecisionDoc]) -> MongoResult<HashSet<i64>> {
+        let versions: Vec<i64> = decisions.iter().map(|decision| decision.version).collect();
+        let lifts = doc! { "lifts": { "$in": versions } };
+        let lifts: Vec<DecisionDoc> = self.decisions.find(lifts).await?.try_collect().await?;
+        let lifted = lifts
+            .into_iter()
+            .filter_map(|lift| lift.lifts.filter(|lifted| *lifted < lift.version));
+        Ok(lifted.collect())
+    }
+}

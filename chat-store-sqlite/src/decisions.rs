@@ -1,0 +1,130 @@
+//! The log of decisions.
+
+use async_trait::async_trait;
+use chat_core::{
+    ClientMessageId, Decision, Ends, NewDecision, Reason, Version, Via,
+    port::{BackendError, PolicyStore},
+};
+use rusqlite::{Connection, OptionalExtension, Row, named_params, types::Type};
+
+use crate::{
+    row::{self, at_most, damaged},
+    store::SqliteStore,
+    transaction::Transaction,
+};
+
+/// The columns of a decision, in the order in which [`decision`] reads them.
+const COLUMNS: &str = "version, at, author, via, address, reason, client_id, ruling";
+
+impl Transaction<'_> {
+    fn decide(&mut self, new: NewDecision) -> rusqlite::Result<Decision> {
+        let first = self
+            .sql
+            .prepare_cached(&format!(
+                "SELECT {COLUMNS} FROM decision WHERE author = ?1 AND client_id = ?2"
+            ))?
+            .query_row((new.by.as_str(), new.client_id.as_str()), decision)
+            .optional()?;
+        if let Some(first) = first {
+            return Ok(first);
+        }
+        let decided = new.in_micros().numbered(newest(&self.sql)?.next());
+        let what = &decided.what;
+        self.sql
+            .prepare_cached(&format!(
+                "INSERT INTO decision ({COLUMNS}, until, lifts) VALUES (:version, :at, :author, \
+                 :via, :address, :reason, :client_id, :ruling, :until, :lifts)"
+            ))?
+            .execute(named_params! {
+                ":version": number(decided.version),
+                ":at": decided.at.timestamp_micros(),
+                ":author": decided.by.as_str(),
+                ":via": decided.via.name(),
+                ":address": decided.address.map(|address| address.to_string()),
+                ":reason": decided.reason.as_str(),
+                ":client_id": decided.client_id.as_str(),
+                ":ruling": serde_json::to_string(what)
+                    .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?,
+                ":until": what.end().map(|end| end.timestamp_micros()),
+                ":lifts": what.lifts().map(number),
+            })?;
+        Ok(decided)
+    }
+}
+
+/// Converts a version to a column; one above the highest storable one becomes that one.
+fn number(version: Version) -> i64 {
+    i64::try_from(version.0).unwrap_or(i64::MAX)
+}
+
+fn newest(connection: &Connection) -> rusqlite::Result<Version> {
+    connection
+        .prepare_cached("SELECT ifnull(max(version), 0) FROM decision")?
+        .query_row((), |found| version(found, 0))
+}
+
+fn version(row: &Row<'_>, column: usize) -> rusqlite::Result<Version> {
+    row::seq(row, column).map(|number| Version(number.0))
+}
+
+fn decision(row: &Row<'_>) -> rusqlite::Result<Decision> {
+    let via: String = row.get(3)?;
+    let address = row.get::<_, Option<String>>(4)?;
+    let ruling: String = row.get(7)?;
+    Ok(Decision {
+        version: version(row, 0)?,
+        at: row::time(row, 1)?,
+        by: row::id(row, 2)?,
+        via: Via::from_name(&via)
+            .ok_or("an unknown way")
+            .map_err(damaged(3, Type::Text))?,
+        address: address
+            .map(|address| address.parse())
+            .transpose()
+            .map_err(damaged(4, Type::Text))?,
+        reason: row::id::<Reason>(row, 5)?,
+        client_id: row::id::<ClientMessageId>(row, 6)?,
+        what: serde_json::from_str(&ruling).map_err(damaged(7, Type::Text))?,
+    })
+}
+
+#[async_trait]
+impl PolicyStore for SqliteStore {
+    async fn decide(&self, new: NewDecision) -> Result<Decision, BackendError> {
+        let work = |transaction: &mut Transaction<'_>| transaction.decide(new);
+        self.writer.submit("decide", 1, work).await
+    }
+
+    async fn decisions(&self, after: Version, limit: usize) -> Result<Vec<Decision>, BackendError> {
+        let query = move |snapshot: &Connection| {
+            snapshot
+                .prepare_cached(&format!(
+                    "SELECT {COLUMNS} FROM decision WHERE version > ?1 ORDER BY version LIMIT ?2"
+                ))?
+                .query_map((number(after), at_most(limit)), decision)?
+                .collect()
+        };
+        self.readers.read("decisions", query).await
+    }
+
+    async fn newest_decision(&self) -> Result<Version, BackendError> {
+        self.readers.read("newest_decision", newest).await
+    }
+
+    async fn in_force(&self, after: Ends, limit: usize) -> Result<Vec<Decision>, BackendError> {
+        let after = (after.at.timestamp_micros(), number(after.version));
+        let query = move |snapshot: &Connection| {
+            snapshot
+                .prepare_cached(&format!(
+                    "SELECT {COLUMNS} FROM decision \
+                     WHERE until IS NOT NULL AND (until, version) > (?1, ?2) AND NOT EXISTS \
+                     (SELECT 1 FROM decision AS later \
+                      WHERE later.lifts = decision.version AND later.version > decision.version) \
+                     ORDER BY until, version LIMIT ?3"
+                ))?
+                .query_map((after.0, after.1, at_most(limit)), decision)?
+                .collect()
+        };
+        self.readers.read("in_force", query).await
+    }
+}
