@@ -12,6 +12,7 @@ mod broken_proxy;
 mod browser;
 mod config;
 mod conversation;
+mod decisions;
 mod embedding;
 mod engineio;
 #[cfg(unix)]

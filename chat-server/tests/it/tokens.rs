@@ -34,7 +34,7 @@ pub(crate) async fn run(folder: &Path, arguments: &[&str], input: &str) -> (Opti
 }
 
 /// Makes a key; gives the file that signs and the one that verifies.
-async fn keygen(folder: &Path, algorithm: &str, name: &str) -> (PathBuf, PathBuf) {
+pub(crate) async fn keygen(folder: &Path, algorithm: &str, name: &str) -> (PathBuf, PathBuf) {
     let place = folder.join(name);
     let (code, said) = run(folder, &["keygen", algorithm, place.to_str().unwrap()], "").await;
     assert_eq!(code, Some(0), "{said}");
@@ -45,7 +45,7 @@ async fn keygen(folder: &Path, algorithm: &str, name: &str) -> (PathBuf, PathBuf
 }
 
 /// The flags for a key.
-fn key<'a>(algorithm: &'a str, file: &'a Path) -> Vec<&'a str> {
+pub(crate) fn key<'a>(algorithm: &'a str, file: &'a Path) -> Vec<&'a str> {
     let file = file.to_str().unwrap();
     [
         &["--jwt-alg", algorithm, "--jwt-key-file", file],
@@ -54,7 +54,7 @@ fn key<'a>(algorithm: &'a str, file: &'a Path) -> Vec<&'a str> {
     .concat()
 }
 
-async fn token(folder: &Path, user: &str, more: &[&str], key: &[&str]) -> String {
+pub(crate) async fn token(folder: &Path, user: &str, more: &[&str], key: &[&str]) -> String {
     let arguments = [&["token", user], more, key].concat();
     let (code, token) = run(folder, &arguments, "").await;
     assert_eq!(code, Some(0), "{token}");
@@ -74,7 +74,7 @@ pub(crate) async fn status(place: &Place, token: &str) -> u16 {
 }
 
 #[tokio::test]
-async fn tokens_of_each_algorithm_log_in_on_every_protocol() {
+pub(crate) async fn tokens_of_each_algorithm_log_in_on_every_protocol() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     for (name, algorithm) in [("hs256", "HS256"), ("eddsa", "EdDSA"), ("rs256", "RS256")] {
