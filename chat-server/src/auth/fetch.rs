@@ -3,7 +3,6 @@
 use std::{
     fmt::{self, Display},
     path::Path,
-    sync::Arc,
 };
 
 use async_trait::async_trait;
@@ -11,15 +10,13 @@ use axum::{
     body::Bytes,
     http::{Request, StatusCode, Uri, header},
 };
-use http_body_util::{BodyExt as _, Empty, Limited};
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
-use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs, pki_types::ServerName};
+use http_body_util::Full;
+use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::issuer::Publisher;
-use crate::files::FileError;
+use crate::{files::FileError, http::client};
 
 /// The maximum size of the document, in bytes.
 const LARGEST: usize = 256 << 10;
@@ -50,21 +47,9 @@ impl Fetcher {
     ///
     /// A machine that trusts no authority.
     pub(super) fn new(url: Uri) -> Result<Self, FileError> {
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        let unusable = |why: &str| FileError::new("jwt-keys-url", Path::new(&url.to_string()), why);
-        if roots.is_empty() {
-            return Err(unusable(
-                "this machine trusts no authority; install ca-certificates, or name their file in \
-                 SSL_CERT_FILE",
-            ));
-        }
-        let config = ClientConfig::builder_with_provider(aws_lc_rs::default_provider().into())
-            .with_safe_default_protocol_versions()
-            .map_err(|error| unusable(&error.to_string()))?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let tls = TlsConnector::from(Arc::new(config));
+        let tls = client::tls();
+        let tls =
+            tls.map_err(|why| FileError::new("jwt-keys-url", Path::new(&url.to_string()), why))?;
         Ok(Self { url, tls })
     }
 }
@@ -80,30 +65,19 @@ impl Publisher for Fetcher {
             .await
             .map_err(text)?;
         let tls = self.tls.connect(name, tcp).await.map_err(text)?;
-        let (mut sender, connection) = http1::handshake(TokioIo::new(tls)).await.map_err(text)?;
         let path = self.url.path_and_query().map_or("/", |path| path.as_str());
         let authority = self.url.authority().map_or(host, |it| it.as_str());
         let request = Request::get(path)
             .header(header::HOST, authority)
             .header(header::ACCEPT, "application/json")
             .header(header::CONNECTION, "close")
-            .body(Empty::<Bytes>::new())
+            .body(Full::default())
             .map_err(text)?;
-        let exchange = async {
-            let answer = sender.send_request(request).await.map_err(text)?;
-            if answer.status() != StatusCode::OK {
-                return Err(format!("the answer is {}", answer.status()));
-            }
-            let body = Limited::new(answer.into_body(), LARGEST).collect().await;
-            let body = body.map_err(|error| format!("its document can't be read: {error}"))?;
-            Ok(body.to_bytes())
-        };
-        tokio::pin!(exchange);
-        tokio::select! {
-            fetched = &mut exchange => fetched,
-            // What has arrived when the connection ends is still there to be read.
-            _ = connection => exchange.await,
+        let (status, document) = client::exchange(tls, request, LARGEST).await?;
+        if status != StatusCode::OK {
+            return Err(format!("the answer is {status}"));
         }
+        Ok(document)
     }
 }
 

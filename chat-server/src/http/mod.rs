@@ -3,6 +3,7 @@
 pub(crate) mod accept;
 pub(crate) mod app;
 pub(crate) mod auth;
+pub(crate) mod client;
 pub(crate) mod connections;
 pub(crate) mod failure;
 mod head;
