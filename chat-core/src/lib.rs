@@ -28,15 +28,15 @@ mod wire;
 
 pub use engine::{
     Actor, BuildError, ChatEngine, ChatEngineBuilder, Config, Connect, Greeting, Health,
-    LocalSession, NewBody, Outbox, OutboxLimits, PolicyStale, Responder, Session, SessionOrigin,
-    SessionView, Transport, TrySendError,
+    Inspection, LocalSession, NewBody, Outbox, OutboxLimits, PolicyStale, Responder, Session,
+    SessionOrigin, SessionView, Transport, TrySendError,
 };
 pub use model::{
-    ClientMessageId, Cursor, Decision, Effect, Ends, Entry, EntryBody, EntryKind, Epoch, FlatBody,
-    InvalidId, Mark, Member, Membership, MessageId, NO_END, NewDecision, NewEntry, NewRoom, Page,
-    Presence, Principal, Rank, Reason, ReceiptTimes, Role, Room, RoomId, RoomKind, Ruling,
-    Sanction, Scope, Scopes, Seq, SessionId, Standing, TokenId, UNREAD_CAP, UserId, Version, Via,
-    Watermarks,
+    Announcement, ClientMessageId, Cursor, Decision, Effect, Ends, Entry, EntryBody, EntryKind,
+    Epoch, FlatBody, InvalidId, Mark, Member, Membership, MessageId, NO_END, NewDecision, NewEntry,
+    NewRoom, Page, Presence, Principal, Rank, Reason, ReceiptTimes, Role, Room, RoomId, RoomKind,
+    Ruling, Sanction, Scope, Scopes, Seq, SessionId, Standing, TokenId, UNREAD_CAP, UserId,
+    Version, Via, Watermarks,
 };
 #[doc(hidden)]
 pub use time::old_time;

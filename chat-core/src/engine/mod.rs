@@ -28,6 +28,7 @@ pub use self::{
     acts::{
         actor::Actor,
         connect::{Connect, Greeting},
+        inspect::Inspection,
         send::NewBody,
         session::{LocalSession, Session},
     },
@@ -42,7 +43,7 @@ pub use self::{
 };
 use crate::{
     metrics::Family,
-    model::{Decision, NewDecision, Principal, RoomId, SessionId, Standing, UserId, Version},
+    model::{Decision, NewDecision, Page, Principal, RoomId, SessionId, Standing, UserId, Version},
     port::{BackendError, Created},
     time::Clock,
     wire::{CloseReason, Error, RoomList},
@@ -231,6 +232,11 @@ impl ChatEngine {
         Ok(self.parts.store.decisions(after, limit).await?)
     }
 
+    /// The version of the newest decision that this node knows.
+    pub fn decided(&self) -> Version {
+        self.parts.policy.version()
+    }
+
     /// What the decisions that this node knows say about a user at this moment.
     ///
     /// # Errors
@@ -266,6 +272,21 @@ impl ChatEngine {
         limit: Option<usize>,
     ) -> Result<RoomList, Error> {
         acts::rooms::page(&self.parts, user, after, limit).await
+    }
+
+    /// A room with its first members and a page of its log, whoever asks, for administrators. Put that on
+    /// record first, by [`decide`](Self::decide) with [`Ruling::Inspect`](crate::Ruling::Inspect).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoRoom`], or a backend's failure.
+    pub async fn inspect(
+        &self,
+        room: &RoomId,
+        page: Page,
+        limit: Option<usize>,
+    ) -> Result<Inspection, Error> {
+        acts::inspect::inspect(&self.parts, room, page, limit).await
     }
 
     /// Makes a group room with its owner and its first members; the owner is one of them, whether or not

@@ -9,14 +9,17 @@
 //! 4. an example in [`Ruling::examples`], which the conformance suite gives to each store.
 //!
 //! Stores know when a ruling ends and what it lifts, so a new kind needs no change in them. No ruling holds
-//! the text of a message, or a token.
+//! the text of a message, or a token; the text of an announcement is public.
 
 use std::{fmt, net::IpAddr, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{ClientMessageId, InvalidId, TokenId, UserId, precision::whole_micros};
+use super::{
+    ClientMessageId, InvalidId, RoomId, TokenId, UserId, precision::whole_micros,
+    text::is_invisible,
+};
 
 /// The number of a decision: 1, 2, 3, ... in the order in which decisions were stored.
 #[derive(
@@ -46,6 +49,7 @@ impl fmt::Display for Version {
 /// The way by which a login or a decision came to the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Via {
     /// The native WebSocket protocol.
     Native,
@@ -88,6 +92,8 @@ impl Via {
 /// The reason for a decision, in words: at most 256 characters, none of them a control character.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(value_type = String))]
 pub struct Reason(Arc<str>);
 
 impl Reason {
@@ -131,9 +137,57 @@ impl fmt::Display for Reason {
     }
 }
 
+/// The text of an announcement: 1 to 1,000 characters, one of them visible, and no control characters but
+/// tabs and line breaks.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(value_type = String))]
+pub struct Announcement(Arc<str>);
+
+impl Announcement {
+    /// The longest text, in characters.
+    pub const MAX_CHARS: usize = 1_000;
+
+    /// Checks a text.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidId`] says which rule it breaks.
+    pub fn new(text: impl AsRef<str>) -> Result<Self, InvalidId> {
+        let (what, text) = ("an announcement", text.as_ref());
+        let is_control = |c: &char| c.is_control() && !"\t\n".contains(*c);
+        if let Some(found) = text.chars().find(is_control) {
+            return Err(InvalidId::Character { what, found });
+        }
+        if !text.chars().any(|c| !c.is_whitespace() && !is_invisible(c)) {
+            return Err(InvalidId::Empty { what });
+        }
+        if text.chars().count() > Self::MAX_CHARS {
+            let max = Self::MAX_CHARS;
+            return Err(InvalidId::TooLong { what, max });
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Announcement {
+    type Error = InvalidId;
+
+    fn try_from(text: String) -> Result<Self, InvalidId> {
+        Self::new(text)
+    }
+}
+
 /// Where a ban or a mute holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub enum Scope {
     /// On the whole server.
@@ -151,6 +205,7 @@ pub const NO_END: DateTime<Utc> = match DateTime::from_timestamp(253_402_300_799
 /// What is decided.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "action", rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[non_exhaustive]
 pub enum Ruling {
     /// A token is accepted no more.
@@ -199,6 +254,21 @@ pub enum Ruling {
         /// The user.
         user: UserId,
     },
+    /// A text is sent to everybody who is connected, once.
+    Announce {
+        /// The text.
+        text: Announcement,
+    },
+    /// An administrator has read a room: a record only.
+    Inspect {
+        /// The room.
+        room: RoomId,
+    },
+    /// Logins from the address of the decision have failed within a minute: a record only.
+    FailedLogins {
+        /// The number of logins.
+        count: u64,
+    },
 }
 
 impl Ruling {
@@ -208,7 +278,11 @@ impl Ruling {
         let end = match self {
             Self::RevokeToken { until, .. } | Self::RevokeUser { until, .. } => *until,
             Self::Ban { until, .. } | Self::Mute { until, .. } => until.unwrap_or(NO_END),
-            Self::Lift { .. } | Self::Kick { .. } => return None,
+            Self::Lift { .. }
+            | Self::Kick { .. }
+            | Self::Announce { .. }
+            | Self::Inspect { .. }
+            | Self::FailedLogins { .. } => return None,
         };
         Some(whole_micros(end.min(NO_END)))
     }
@@ -234,7 +308,11 @@ impl Ruling {
                 *until = whole_micros(*until);
             }
             Self::Ban { until, .. } | Self::Mute { until, .. } => *until = until.map(whole_micros),
-            Self::Lift { .. } | Self::Kick { .. } => {}
+            Self::Lift { .. }
+            | Self::Kick { .. }
+            | Self::Announce { .. }
+            | Self::Inspect { .. }
+            | Self::FailedLogins { .. } => {}
         }
         self
     }
@@ -267,7 +345,10 @@ impl Ruling {
                 version: Version(1),
             },
             Self::Kick { user: user() },
+            Self::FailedLogins { count: 7 },
         ]);
+        all.extend(Announcement::new("Back\nat \"noon\"").map(|text| Self::Announce { text }));
+        all.extend(RoomId::new("a group").map(|room| Self::Inspect { room }));
         all
     }
 }
@@ -329,6 +410,7 @@ impl NewDecision {
 
 /// One line of the log of decisions, which is also the record of who decided what, when and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Decision {
     /// Its number in the log.
     pub version: Version,
@@ -339,6 +421,7 @@ pub struct Decision {
     /// The way by which it came.
     pub via: Via,
     /// The address from which it came; `None` when that is not known.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub address: Option<IpAddr>,
     /// The reason, for the record.
     pub reason: Reason,
@@ -380,7 +463,17 @@ mod tests {
     #[test]
     fn the_json_of_each_ruling_names_its_action_and_reads_back() {
         let bob = UserId::new("bob").unwrap();
-        let names = ["revoke_token", "revoke_user", "ban", "mute", "lift", "kick"];
+        let names = [
+            "revoke_token",
+            "revoke_user",
+            "ban",
+            "mute",
+            "lift",
+            "kick",
+            "failed_logins",
+            "announce",
+            "inspect",
+        ];
         let examples = Ruling::examples(&bob);
         for (name, ruling) in names.into_iter().zip(&examples) {
             let json = serde_json::to_value(ruling).unwrap();
@@ -411,6 +504,15 @@ mod tests {
                 until: None
             }
         );
+    }
+
+    #[test]
+    fn an_announcement_says_something_in_at_most_1000_characters() {
+        assert!(Announcement::new("two\nlines").is_ok());
+        assert!(Announcement::new("ü".repeat(1_000)).is_ok());
+        for bad in ["", " \n", "\u{200b}", "a\u{1b}b", &"ü".repeat(1_001)] {
+            assert!(Announcement::new(bad).is_err(), "{bad:?}");
+        }
     }
 
     #[test]

@@ -19,7 +19,9 @@ mod standing;
 pub(crate) mod text;
 
 pub use body::{Effect, EntryBody, EntryKind, FlatBody};
-pub use decision::{Decision, Ends, NO_END, NewDecision, Reason, Ruling, Scope, Version, Via};
+pub use decision::{
+    Announcement, Decision, Ends, NO_END, NewDecision, Reason, Ruling, Scope, Version, Via,
+};
 pub use ids::{ClientMessageId, Epoch, MessageId, RoomId, RoomKind, SessionId, UserId};
 pub use invalid_id::InvalidId;
 pub use log::{Entry, NewEntry};

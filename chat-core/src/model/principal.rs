@@ -115,6 +115,8 @@ impl Default for Scopes {
 /// The id of a token (the claim `jti` of a JWT): 1 to 64 printable ASCII characters.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(value_type = String))]
 pub struct TokenId(Arc<str>);
 
 impl TokenId {

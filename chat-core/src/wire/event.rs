@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Cursor, Entry, Epoch, Presence, RoomId, Seq, UserId, Watermarks};
+use crate::model::{Announcement, Cursor, Entry, Epoch, Presence, RoomId, Seq, UserId, Watermarks};
 
 /// The reason why entries were skipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -72,6 +72,13 @@ pub enum Event {
     },
     /// A user who shares a room with this one came online or went.
     Presence(Presence),
+    /// An administrator says something to everybody who is connected.
+    Announcement {
+        /// The text.
+        text: Announcement,
+        /// The server's clock.
+        at: DateTime<Utc>,
+    },
     /// The login of this connection ends soon: renew it, or come back with another token.
     Expiring {
         /// The end of the login.

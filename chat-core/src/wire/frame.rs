@@ -56,12 +56,17 @@ impl Frame {
             })
     }
 
-    /// Whether it may be dropped when there is no room: typing and presence, which are soon stale, and
-    /// the warning before the end of a login.
+    /// Whether it may be dropped when there is no room: typing and presence, which are soon stale,
+    /// announcements, and the warning before the end of a login.
     pub fn is_ephemeral(&self) -> bool {
         matches!(
             self.0.outgoing,
-            Outgoing::Event(Event::Typing { .. } | Event::Presence(_) | Event::Expiring { .. })
+            Outgoing::Event(
+                Event::Typing { .. }
+                    | Event::Presence(_)
+                    | Event::Announcement { .. }
+                    | Event::Expiring { .. }
+            )
         )
     }
 

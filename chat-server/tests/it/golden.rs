@@ -6,11 +6,11 @@
 use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 use chat_core::{
-    Answer, ClientMessageId, CloseReason, Command, Cursor, Done, Entry, EntryBody, Epoch, Error,
-    ErrorBody, ErrorCode, Event, Frame, GapReason, HistoryPage, Mark, MemberView, Membership,
-    MessageId, OnlineUsers, Outgoing, Page, Pong, Presence, PresenceOfUsers, Renewed, Reply,
-    Request, Resumed, Role, Room, RoomCursor, RoomId, RoomList, RoomView, Sent, Seq, SessionId,
-    UserId, Watermarks, Welcome, command, decode,
+    Announcement, Answer, ClientMessageId, CloseReason, Command, Cursor, Done, Entry, EntryBody,
+    Epoch, Error, ErrorBody, ErrorCode, Event, Frame, GapReason, HistoryPage, Mark, MemberView,
+    Membership, MessageId, OnlineUsers, Outgoing, Page, Pong, Presence, PresenceOfUsers, Renewed,
+    Reply, Request, Resumed, Role, Room, RoomCursor, RoomId, RoomList, RoomView, Sent, Seq,
+    SessionId, UserId, Watermarks, Welcome, command, decode,
 };
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -299,6 +299,10 @@ fn events() -> Vec<Event> {
             active: true,
         },
         Event::Presence(online()),
+        Event::Announcement {
+            text: Announcement::new("Back at noon").unwrap(),
+            at: at(0),
+        },
         Event::Expiring {
             expires_at: at(3_600),
         },

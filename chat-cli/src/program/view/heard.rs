@@ -110,6 +110,9 @@ impl View {
             Event::Presence(presence) if presence.user == self.topic.peer => {
                 self.presence(now, presence);
             }
+            Event::Announcement { text, .. } => {
+                self.note(format!("announcement: {}", text.as_str()));
+            }
             // A client that renews its login hears nothing of it.
             Event::Expiring { .. } if self.is_person() => {
                 self.note("your token ends soon, and the connection with it");

@@ -5,6 +5,7 @@ pub(crate) mod act;
 pub(crate) mod actor;
 pub(crate) mod connect;
 mod history;
+pub(crate) mod inspect;
 pub(crate) mod limits;
 pub(crate) mod members;
 mod open;

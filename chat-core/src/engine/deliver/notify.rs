@@ -1,9 +1,12 @@
-//! Notifying the devices of this node of what is no entry of a log: receipts, typing and presence.
+//! Notifying the devices of this node of what is no entry of a log: receipts, typing, presence and
+//! announcements.
+
+use chrono::{DateTime, Utc};
 
 use super::hub::Hub;
 use crate::{
     engine::state::rooms::LiveRoom,
-    model::{Presence, UserId, Watermarks},
+    model::{Announcement, Presence, UserId, Watermarks},
     wire::{Event, Frame},
 };
 
@@ -36,6 +39,14 @@ pub(crate) fn typing(hub: &Hub, room: &LiveRoom, user: &UserId, active: bool) {
     });
     for member in room.members().iter().filter(|it| it.user != *user) {
         hub.each(&member.user, |device| device.send(frame.clone()));
+    }
+}
+
+/// Sends everybody who is connected the text of an announcement.
+pub(crate) fn announcement(hub: &Hub, text: Announcement, at: DateTime<Utc>) {
+    let frame = Frame::from(Event::Announcement { text, at });
+    for device in hub.devices() {
+        device.send(frame.clone());
     }
 }
 
@@ -79,7 +90,7 @@ mod tests {
             id: SessionId(Uuid::nil()),
             user: alice.clone(),
             origin: SessionOrigin::default(),
-            since: chrono::DateTime::UNIX_EPOCH,
+            since: DateTime::UNIX_EPOCH,
         };
         let login = Arc::new(Principal::trusted(alice.clone()));
         let watching = Device::new(watching, login, Arc::clone(&outbox) as _);
@@ -88,7 +99,7 @@ mod tests {
             id: RoomId::direct(&alice, &bob).unwrap(),
             epoch: Epoch(Uuid::nil()),
             head: Seq(6),
-            created_at: chrono::DateTime::UNIX_EPOCH,
+            created_at: DateTime::UNIX_EPOCH,
         };
         let role = Role::Member;
         let members = [alice, bob.clone()].map(|user| Member { user, role });

@@ -16,14 +16,14 @@ use tokio::{
 use crate::{
     engine::{
         config::PolicyStale,
-        deliver::{device::Device, hub::Hub},
+        deliver::{device::Device, hub::Hub, notify},
         state::{
             hints::Hints,
             standings::{Concerned, Standings},
         },
         tasks::Task,
     },
-    model::{Decision, Ends, NewDecision, Version},
+    model::{Decision, Ends, NewDecision, Ruling, Version},
     port::{BackendError, Hint, Store, Topic},
     time::Clock,
     wire::{CloseReason, Error},
@@ -180,7 +180,7 @@ impl Policy {
         true
     }
 
-    /// Takes decisions in, and closes the sessions that they end.
+    /// Takes decisions in, sends announcements, and closes the sessions that they end.
     fn apply(&self, decisions: &[Decision]) {
         let Self { hub, standings, .. } = self;
         let mut anybody = false;
@@ -190,6 +190,9 @@ impl Policy {
             }
         };
         for decision in decisions {
+            if let Ruling::Announce { text } = &decision.what {
+                notify::announcement(hub, text.clone(), decision.at);
+            }
             match standings.apply(decision) {
                 Concerned::Nobody => {}
                 Concerned::Kicked(user) => {

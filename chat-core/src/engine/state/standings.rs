@@ -127,7 +127,10 @@ impl Standings {
                 held.remove(*lifted);
                 Concerned::Nobody
             }
-            Ruling::Lift { .. } => Concerned::Nobody,
+            Ruling::Lift { .. }
+            | Ruling::Announce { .. }
+            | Ruling::Inspect { .. }
+            | Ruling::FailedLogins { .. } => Concerned::Nobody,
             Ruling::Kick { user } => Concerned::Kicked(user.clone()),
         };
         self.size.store(held.places.len(), Ordering::Release);
