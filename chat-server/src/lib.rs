@@ -10,6 +10,7 @@ pub mod maintenance;
 pub mod start;
 
 mod admin;
+pub mod admin_command;
 mod auth;
 mod files;
 mod http;

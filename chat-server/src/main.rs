@@ -6,6 +6,7 @@ use std::{
 };
 
 use chat_server::{
+    admin_command,
     config::{Loaded, LogFilter, Request, Settings, Standing, StoreUrl, Task, TokenTask, load},
     signal, start, tokens,
 };
@@ -43,6 +44,10 @@ async fn main() -> ExitCode {
             log(&settings.log);
             maintain(&settings.store, task).await
         }
+        Ok(Request::Admin(invocation)) => match admin_command::run(invocation).await {
+            Ok(answer) => say(format_args!("{answer}")),
+            Err(error) => fail(error.exit_code(), format_args!("{error}")),
+        },
         Ok(Request::Token {
             loaded: Loaded { settings, .. },
             task,

@@ -8,7 +8,8 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    admin::{self, Admin},
+    admin::{self, Admin, audit_file::AuditFile, failed_logins},
+    auth::failures::Failures,
     auth::keyring::Keyring,
     config::Settings,
     http::{
@@ -25,6 +26,8 @@ use crate::{
 pub struct Server {
     app: App,
     admin: Option<Admin>,
+    /// The file of the record, if there is to be one.
+    audit: Option<Arc<AuditFile>>,
 }
 
 /// Collects what a [`Server`] is made of.
@@ -35,6 +38,7 @@ pub struct Builder {
     login: Login,
     keys: Option<Arc<Keyring>>,
     admin: Option<Admin>,
+    audit: Option<Arc<AuditFile>>,
     settings: Settings,
 }
 
@@ -71,9 +75,10 @@ impl Builder {
         self
     }
 
-    /// The administration that the settings describe.
-    pub(crate) fn administration(mut self, admin: Option<Admin>) -> Self {
+    /// The administration that the settings describe, and the file of the record.
+    pub(crate) fn administration(mut self, admin: Option<Admin>, audit: Option<AuditFile>) -> Self {
         self.admin = admin;
+        self.audit = audit.map(Arc::new);
         self
     }
 
@@ -92,6 +97,7 @@ impl Builder {
     pub fn build(self) -> Server {
         Server {
             admin: self.admin,
+            audit: self.audit,
             app: App {
                 engine: self.engine,
                 login: self.login,
@@ -116,6 +122,7 @@ impl Server {
             login: Login::Open,
             keys: None,
             admin: None,
+            audit: None,
             settings: Settings::default(),
         }
     }
@@ -164,6 +171,8 @@ impl Server {
             let stop = app.stop.clone();
             tokio::spawn(async move { stop.run_until_cancelled(tls.reloading.follow()).await });
         }
+        // Of logins to the administration.
+        let failures = Arc::<Failures>::default();
         if let Some(Admin { listener, token }) = self.admin.clone() {
             if let Some(token) = token.clone() {
                 let stop = app.stop.clone();
@@ -171,7 +180,18 @@ impl Server {
                     stop.run_until_cancelled(token.reloading.follow()).await;
                 });
             }
-            open(&app, listener, admin::router::router(app.clone(), token));
+            let failures = Arc::clone(&failures);
+            let router = admin::router::router(app.clone(), token, failures);
+            open(&app, listener, router);
+        }
+        let failures = app.login.failures().into_iter().chain([failures]).collect();
+        let (engine, stop) = (app.engine.clone(), app.stop.clone());
+        app.tasks
+            .spawn(failed_logins::record(engine, failures, stop));
+        if let Some(audit) = self.audit.clone() {
+            let (engine, stop) = (app.engine.clone(), app.stop.clone());
+            app.tasks
+                .spawn(async move { audit.follow(engine, stop).await });
         }
         open(&app, listener, router::router(app.clone()));
         shutdown.await;

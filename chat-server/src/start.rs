@@ -20,7 +20,7 @@ use chat_store_sqlite::{OpenError, SqliteStore};
 
 use crate::{
     Listener, Server,
-    admin::{Admin, token::AdminToken},
+    admin::{Admin, audit_file::AuditFile, token::AdminToken},
     auth::{self, keyring::Keyring},
     config::{Address, Auth, CacheUrl, Match, Settings, StoreUrl, without_password},
     files::FileError,
@@ -149,6 +149,8 @@ pub struct Started {
     keys: Option<Arc<Keyring>>,
     /// The administration, when the settings name a place for it.
     admin: Option<Admin>,
+    /// The file of the record, when the settings name one.
+    audit: Option<AuditFile>,
 }
 
 /// Listens, opens the store and the cache, and builds the engine.
@@ -255,6 +257,7 @@ pub async fn start(settings: &Settings) -> Result<Started, StartError> {
         login,
         keys,
         admin,
+        audit: audit(settings)?,
     })
 }
 
@@ -273,6 +276,12 @@ async fn listeners(settings: &Settings) -> Result<(Listener, Option<Admin>), Sta
     };
     let admin = admin.map(|admin| administration(settings, admin, listener.tls()));
     Ok((listener, admin.transpose()?))
+}
+
+/// The file of the record, if the settings name one.
+fn audit(settings: &Settings) -> Result<Option<AuditFile>, FileError> {
+    let path = settings.audit_file.as_deref();
+    path.map(AuditFile::open).transpose()
 }
 
 async fn listen(setting: &'static str, address: &Address) -> Result<Listener, StartError> {
@@ -307,7 +316,7 @@ impl Started {
     pub fn server(self, settings: Settings) -> (Server, Listener) {
         let builder = Server::builder(self.engine).settings(settings);
         let builder = builder.login(self.login, self.keys);
-        let server = builder.administration(self.admin).build();
+        let server = builder.administration(self.admin, self.audit).build();
         (server, self.listener)
     }
 

@@ -1,6 +1,6 @@
 //! Admission to the administration: by its own token, or by the login of a user of the rank admin.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use axum::{
     extract::{FromRequestParts as _, Request, State},
@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use chat_core::{
-    Error, Rank,
+    Error, Rank, UserId,
     port::{AuthError, Via},
 };
 
@@ -26,6 +26,18 @@ use crate::{
 
 /// The answer to users who have logged in.
 const NOT_ENOUGH: Error = Error::Forbidden("this takes the rank of an administrator");
+
+/// The name under which the token of the administration acts.
+const NAME: &str = "admin";
+
+/// An administrator, as the token of a request proves.
+#[derive(Debug, Clone)]
+pub(super) struct Administrator {
+    /// The name on record.
+    pub(super) user: UserId,
+    /// The address of the request.
+    pub(super) address: Option<IpAddr>,
+}
 
 /// The parts that decide on admission.
 #[derive(Debug, Clone)]
@@ -48,24 +60,28 @@ pub(super) async fn admit(
     }
     let Ok(address) = Address::from_request_parts(&mut parts, &()).await;
     match admission.check(&parts.headers, address).await {
-        Ok(()) => next.run(Request::from_parts(parts, body)).await,
+        Ok(user) => {
+            let Address(address) = address;
+            parts.extensions.insert(Administrator { user, address });
+            next.run(Request::from_parts(parts, body)).await
+        }
         Err(refusal) => Failure::from(refusal).into_response(),
     }
 }
 
 impl Admission {
-    async fn check(&self, headers: &HeaderMap, Address(from): Address) -> Result<(), Error> {
+    async fn check(&self, headers: &HeaderMap, Address(from): Address) -> Result<UserId, Error> {
         let presented = bearer(headers).map_err(|why| Error::Unauthenticated(why.to_owned()))?;
         // Before the limit on failed logins, or anybody at the same address could lock the administrators out.
         // A token of this length isn't guessed.
         if self.token.as_ref().is_some_and(|token| token.is(presented)) {
-            return Ok(());
+            return Ok(UserId::new(NAME)?);
         }
         let Login::Open = self.app.login else {
             let App { engine, login, .. } = &self.app;
             let principal = login.bearer(engine, headers, Via::Rest, from).await?;
             return match principal.rank {
-                Rank::Admin => Ok(()),
+                Rank::Admin => Ok(principal.user.clone()),
                 Rank::User | Rank::Moderator => Err(NOT_ENOUGH),
             };
         };
@@ -73,7 +89,9 @@ impl Admission {
         if presented.len() < SHORTEST {
             return Err(NOT_ENOUGH);
         }
-        if let Some(address) = from.map(network) {
+        let address = from.map(network);
+        self.failures.count(address, 1);
+        if let Some(address) = address {
             if let Some(retry_after) = self.failures.wait(address) {
                 return Err(Error::RateLimited {
                     retry_after,

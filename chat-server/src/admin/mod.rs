@@ -1,9 +1,17 @@
 //! Administration: an HTTP API on a listener of its own, for the people and programs that run the server.
 
 mod admission;
+mod announce;
+mod audit;
+pub(crate) mod audit_file;
+mod change;
 mod document;
+pub(crate) mod failed_logins;
 mod figures;
+mod record;
+mod rooms;
 pub(crate) mod router;
+mod sanctions;
 mod sessions;
 pub(crate) mod token;
 mod users;

@@ -9,12 +9,14 @@ use utoipa_axum::router::OpenApiRouter;
 
 use super::{
     admission::{self, Admission},
+    announce,
     document::{self, Document},
-    figures, sessions,
+    figures, record, rooms, sanctions, sessions,
     token::AdminToken,
     users,
 };
 use crate::{
+    auth::failures::Failures,
     http::{
         app::App,
         failure::Failure,
@@ -24,10 +26,14 @@ use crate::{
 };
 
 /// All routes of the administration. None of them answers without an administrator's token.
-pub(crate) fn router(app: App, token: Option<Arc<AdminToken>>) -> Router {
+pub(crate) fn router(app: App, token: Option<Arc<AdminToken>>, failures: Arc<Failures>) -> Router {
     let (requests, document) = OpenApiRouter::with_openapi(Document::openapi())
         .merge(users::routes())
         .merge(sessions::routes())
+        .merge(rooms::routes())
+        .merge(sanctions::routes())
+        .merge(announce::routes())
+        .merge(record::routes())
         .merge(figures::routes())
         .merge(document::routes())
         .split_for_parts();
@@ -35,7 +41,7 @@ pub(crate) fn router(app: App, token: Option<Arc<AdminToken>>) -> Router {
     let admission = Admission {
         app: app.clone(),
         token,
-        failures: Arc::default(),
+        failures,
     };
     let requests = requests
         .fallback(async || Failure::from(Error::NoAddress))

@@ -1,7 +1,7 @@
-//! One user: where they are connected, and which rooms they are in.
+//! One user: what is in force about them, where they are connected, and which rooms they are in.
 
 use axum::{Json, extract::State};
-use chat_core::{RoomList, UserId};
+use chat_core::{RoomList, Standing, UserId};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -22,6 +22,8 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 struct UserReport {
     /// The name.
     user: UserId,
+    /// The bans and mutes in force, and the moment before which logins are revoked.
+    standing: Standing,
     /// The sessions that are connected to this node, in ascending order of id.
     sessions: Vec<Session>,
     /// The rooms, and how far the user has read them.
@@ -29,7 +31,7 @@ struct UserReport {
     rooms: RoomList,
 }
 
-/// Shows a user: the sessions that are connected to this node, and the first 200 rooms.
+/// Shows a user: what is in force, the sessions that are connected to this node, and the first 200 rooms.
 ///
 /// Any name is a user, also one that was never here.
 #[utoipa::path(get, path = "/admin/v1/users/{user}",
@@ -43,10 +45,12 @@ async fn user(
 ) -> Result<Json<UserReport>, Failure> {
     let most = app.engine.config().history_max;
     let rooms = app.engine.rooms_of(&user, None, Some(most)).await?;
+    let standing = app.engine.standing(&user).await?;
     let sessions = app.engine.sessions(|session| session.user == user);
     Ok(Json(UserReport {
         sessions: sessions.into_iter().map(Session::from).collect(),
         user,
+        standing,
         rooms,
     }))
 }

@@ -10,6 +10,7 @@ use super::{
     settings::{Setting, TABLE},
     value::Value as _,
 };
+use crate::admin_command;
 
 /// What can be done with tokens and their keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,6 +106,7 @@ pub(super) fn command() -> Command {
             "Says what a server with these settings needs for those who can reach it, and starts none",
             |_| true,
         ))
+        .subcommand(admin_command::command(time))
 }
 
 fn config() -> Arg {
@@ -112,6 +114,10 @@ fn config() -> Arg {
         .long("config")
         .value_name("FILE")
         .help("A TOML file with settings, named like the flags [CHAT_CONFIG]")
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    Duration::parse(text).map_err(|form| format!("it is not {form}"))
 }
 
 /// A subcommand with some of the settings.
@@ -178,9 +184,7 @@ fn tokens() -> [Command; 3] {
         .long("ttl")
         .value_name("TIME")
         .default_value("1h")
-        .value_parser(|text: &str| {
-            Duration::parse(text).map_err(|form| format!("it is not {form}"))
-        })
+        .value_parser(time)
         .help("How long it is valid");
     let rank = Arg::new("rank")
         .long("rank")

@@ -9,6 +9,7 @@ use super::{
     source::Origin,
     value::without_password,
 };
+use crate::admin_command::Invocation;
 
 /// What is wrong with the settings, in one line that names the setting and where it came from.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -116,6 +117,8 @@ pub enum Request {
         /// The task.
         task: TokenTask,
     },
+    /// To ask the administration of a running server.
+    Admin(Invocation),
     /// To do something with the store that is no serving.
     Maintain {
         /// The settings.
@@ -130,6 +133,7 @@ impl fmt::Debug for Request {
         // The address of the old server may hold a password.
         match self {
             Self::Serve(loaded) => f.debug_tuple("Serve").field(loaded).finish(),
+            Self::Admin(invocation) => f.debug_tuple("Admin").field(&invocation.task).finish(),
             Self::Print(loaded) => f.debug_tuple("Print").field(loaded).finish(),
             Self::Check(loaded) => f.debug_tuple("Check").field(loaded).finish(),
             Self::Import { loaded, .. } => f.debug_tuple("Import").field(loaded).finish(),
@@ -190,6 +194,14 @@ pub fn load(
 ) -> Result<Request, clap::Error> {
     let all = command().try_get_matches_from(args)?;
     let subcommand = all.subcommand();
+    if let Some(matches) = all.subcommand_matches("admin") {
+        let variables = variables(environment, dot_env).map_err(|problem| wrong(&problem))?;
+        let variable = |name: &str| Some(find(&variables, name)?.0);
+        let invocation = Invocation::of(matches, variable);
+        return invocation
+            .map(Request::Admin)
+            .map_err(|error| wrong(&error));
+    }
     let import = all.subcommand_matches("import");
     let task = subcommand.and_then(|(name, matches)| Task::of(name, matches));
     let token = subcommand.and_then(|(name, matches)| TokenTask::of(name, matches));
@@ -202,17 +214,7 @@ pub fn load(
         Some((setting.name(), text.join(",")))
     });
     let loaded = (|| {
-        let dot_env = dotenvy::from_read_iter(dot_env.unwrap_or_default().as_bytes())
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|error| Problem(format!(".env can't be read: {error}")))?;
-        let variables: Vec<_> = environment
-            .map(|(name, value)| (Origin::Environment(name), value))
-            .chain(
-                dot_env
-                    .into_iter()
-                    .map(|(name, value)| (Origin::DotEnv(name), value)),
-            )
-            .collect();
+        let variables = variables(environment, dot_env)?;
         let path = matches.get_one::<String>("config").cloned();
         let path = path.or_else(|| Some(find(&variables, "CHAT_CONFIG")?.0));
         resolve(flags.collect(), &variables, path.map(PathBuf::from))
@@ -239,12 +241,27 @@ pub fn load(
         },
         (Err(problem), _) => Err(problem),
     }
-    .map_err(|problem| {
-        clap::Error::raw(
-            clap::error::ErrorKind::ValueValidation,
-            format!("{problem}\n"),
-        )
-    })
+    .map_err(|problem| wrong(&problem))
+}
+
+fn wrong(problem: &dyn fmt::Display) -> clap::Error {
+    let kind = clap::error::ErrorKind::ValueValidation;
+    clap::Error::raw(kind, format!("{problem}\n"))
+}
+
+/// The variables of the environment, and after them those of `.env`.
+fn variables(
+    environment: impl Iterator<Item = (String, String)>,
+    dot_env: Option<&str>,
+) -> Result<Vec<(Origin, String)>, Problem> {
+    let dot_env = dotenvy::from_read_iter(dot_env.unwrap_or_default().as_bytes())
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| Problem(format!(".env can't be read: {error}")))?;
+    let dot_env = dot_env.into_iter();
+    Ok(environment
+        .map(|(name, value)| (Origin::Environment(name), value))
+        .chain(dot_env.map(|(name, value)| (Origin::DotEnv(name), value)))
+        .collect())
 }
 
 /// The value and the source of the first variable of this name.

@@ -83,6 +83,8 @@ settings! {
     /// A file with the token of the administration: one line of at least 32 bytes. Only its owner may be able
     /// to read it. It is read again when it changes, and at SIGHUP.
     admin_token_file: Option<PathBuf> = "", "FILE";
+    /// A file for the record of what administrators did, one line of JSON for each. Only its owner may read it.
+    audit_file: Option<PathBuf> = "", "FILE";
     /// How users log in: `open` believes everybody, and the token is the name; `jwt` wants a signed token.
     auth: Auth = "open", "open|jwt";
     /// A file with the key of all tokens: a secret for HS256, a public or private key as PEM otherwise.

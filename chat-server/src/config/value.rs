@@ -193,12 +193,13 @@ impl Value for Duration {
             "s" => 1_000,
             "m" => 60_000,
             "h" => 3_600_000,
+            "d" => 24 * 3_600_000,
             _ => 0,
         };
         let millis = digits.parse::<u64>().unwrap_or(0).saturating_mul(unit);
         Some(Self::from_millis(millis))
             .filter(|time| !time.is_zero() && *time <= LONGEST)
-            .ok_or_else(|| "a time above zero, such as 250ms, 5s, 2m or 1h".to_owned())
+            .ok_or_else(|| "a time above zero, such as 250ms, 5s, 2m, 1h or 7d".to_owned())
     }
 }
 
@@ -266,6 +267,7 @@ mod tests {
     fn times_sizes_and_rates_read_as_people_write_them() {
         assert_eq!(Duration::parse("250ms"), Ok(Duration::from_millis(250)));
         assert_eq!(Duration::parse("2m"), Ok(Duration::from_mins(2)));
+        assert_eq!(Duration::parse("7d"), Ok(Duration::from_hours(7 * 24)));
         assert_eq!(Bytes::parse("64KiB"), Ok(Bytes(65_536)));
         assert_eq!(Bytes::parse("4096"), Ok(Bytes(4_096)));
         let rate = Rate {

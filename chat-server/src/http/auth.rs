@@ -38,7 +38,7 @@ pub(crate) enum Login {
 pub(crate) struct Checked {
     authenticator: Box<dyn Authenticator>,
     at_once: Semaphore,
-    failures: Failures,
+    failures: Arc<Failures>,
     outcomes: Counters<Outcome>,
 }
 
@@ -98,7 +98,7 @@ impl Login {
         Self::Checked(Arc::new(Checked {
             authenticator: Box::new(authenticator),
             at_once: Semaphore::new(AT_ONCE),
-            failures: Failures::default(),
+            failures: Arc::default(),
             outcomes: Counters::default(),
         }))
     }
@@ -106,6 +106,14 @@ impl Login {
     /// Whether the token is simply the user's name.
     pub(crate) fn is_open(&self) -> bool {
         matches!(self, Self::Open)
+    }
+
+    /// The failed logins, where they are counted.
+    pub(crate) fn failures(&self) -> Option<Arc<Failures>> {
+        match self {
+            Self::Open => None,
+            Self::Checked(checked) => Some(Arc::clone(&checked.failures)),
+        }
     }
 
     /// The figures of the logins that were checked.
@@ -202,6 +210,7 @@ impl Checked {
         let address = presented.from.map(network);
         if let Some(retry_after) = address.and_then(|address| self.failures.wait(address)) {
             self.outcomes.count(Outcome::Limited);
+            self.failures.count(address, 1);
             return Err(Error::RateLimited {
                 retry_after,
                 muted_for: None,
@@ -209,8 +218,11 @@ impl Checked {
         }
         let asked = self.ask(presented).await;
         // Many clients behind one address may hold tokens that expire together, or are of users who are banned.
-        if let (Some(address), Err(AuthError::Invalid | AuthError::Revoked)) = (address, &asked) {
-            self.failures.note(address);
+        if let Err(AuthError::Invalid | AuthError::Revoked) = &asked {
+            self.failures.count(address, 1);
+            if let Some(address) = address {
+                self.failures.note(address);
+            }
         }
         let login = match asked {
             Ok(principal) => engine.admit(&principal).await.map(|()| principal),

@@ -109,6 +109,10 @@ impl Served {
                 json!({ "minimum": 0, "maximum": u64::MAX, "format": "uint64" }),
             ),
             (
+                "Version",
+                json!({ "minimum": 0, "maximum": u64::MAX, "format": "uint64" }),
+            ),
+            (
                 "Text",
                 json!({ "minLength": 1, "maxLength": config.text_chars }),
             ),

@@ -7,7 +7,7 @@ use std::{
 };
 
 use chat_testkit::{
-    PATIENCE, http,
+    Closed, PATIENCE, http,
     program::{self, Greeted},
     until,
 };
@@ -20,16 +20,8 @@ use crate::{embedding::Place, tokens::run};
 /// The token of the administration in these tests.
 pub(crate) const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
-/// Every address of the administration, with a method that it takes.
-const ROUTES: [&str; 4] = [
-    "GET /metrics",
-    "GET /openapi.json",
-    "GET /admin/v1/sessions",
-    "GET /admin/v1/users/alice",
-];
-
 /// Writes a file that only its owner may read.
-fn secret(path: &Path, content: &str) {
+pub(crate) fn secret(path: &Path, content: &str) {
     std::fs::write(path, content).unwrap();
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
 }
@@ -38,20 +30,52 @@ fn secret(path: &Path, content: &str) {
 pub(crate) struct Administered {
     server: Greeted,
     pub(crate) admin: SocketAddr,
-    folder: TempDir,
+    folder: Folder,
+}
+
+/// The folder of a server.
+enum Folder {
+    Own(TempDir),
+    Kept(PathBuf),
+}
+
+impl Folder {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Own(folder) => folder.path(),
+            Self::Kept(path) => path,
+        }
+    }
+}
+
+impl From<TempDir> for Folder {
+    fn from(folder: TempDir) -> Self {
+        Self::Own(folder)
+    }
 }
 
 impl Administered {
     pub(crate) async fn start(more: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         secret(&folder.path().join("token"), &format!("{TOKEN}\n"));
+        Self::serve(folder, &[&["--store", "memory"], more].concat()).await
+    }
+
+    /// On the files in a folder, which stay.
+    async fn again(folder: &Path) -> Self {
+        let store = ["--store", "sqlite:chat.db", "--audit-file", "audit.jsonl"];
+        Self::serve(Folder::Kept(folder.to_owned()), &store).await
+    }
+
+    async fn serve(folder: impl Into<Folder>, more: &[&str]) -> Self {
+        let folder = folder.into();
         let own = [
             "--admin-listen",
             "127.0.0.1:0",
             "--admin-token-file",
             "token",
         ];
-        let arguments = [&["--store", "memory"], &own[..], more].concat();
+        let arguments = [&own[..], more].concat();
         let server = program::greeted(program::command(folder.path(), &arguments)).await;
         let line = server.greeting.lines().find(|line| line.contains("admin"));
         let admin = line.and_then(|line| line.split("http://").nth(1));
@@ -68,6 +92,51 @@ impl Administered {
     /// Asks the administration.
     pub(crate) async fn ask(&self, request: &str, token: &str) -> http::Answer {
         http::ask(self.admin, request, &bearer(token), "").await
+    }
+
+    /// Every request that the document has, with something in the place of each name.
+    async fn routes(&self) -> Vec<String> {
+        let document = self.read("/openapi.json").await;
+        let paths = document["paths"].as_object().unwrap();
+        let routes = paths.iter().flat_map(|(path, methods)| {
+            let path = path
+                .replace("{user}", "alice")
+                .replace("{room}", "alice,bob");
+            let path = path.replace("{jti}", "a-token");
+            let methods = methods.as_object().unwrap().keys();
+            methods.map(move |method| format!("{} {path}", method.to_uppercase()))
+        });
+        routes.collect()
+    }
+
+    /// Makes a change; gives the decision.
+    async fn change(&self, request: &str, key: &str, body: &Value) -> Value {
+        let (status, answer) = self.try_change(request, key, body).await;
+        assert_eq!(status, 200, "{request}: {answer}");
+        answer
+    }
+
+    async fn try_change(&self, request: &str, key: &str, body: &Value) -> (u16, Value) {
+        let headers = format!(
+            "{}idempotency-key: {key}\r\ncontent-type: application/json\r\n",
+            bearer(TOKEN)
+        );
+        let (method, path) = request.split_once(' ').unwrap();
+        let request = format!("{method} /admin/v1/{path}");
+        let body = body.to_string();
+        let (status, _, answer) = http::ask(self.admin, &request, &headers, &body).await;
+        (status, serde_json::from_str(&answer).unwrap())
+    }
+
+    /// Runs `chat-server admin` with these arguments; gives its exit code and what it says.
+    async fn command(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let url = format!("http://{}", self.admin);
+        let all = [
+            &["admin", "--url", &url, "--token-file", "token"],
+            arguments,
+        ]
+        .concat();
+        run(self.folder.path(), &all, "").await
     }
 
     /// What a good request reads.
@@ -90,23 +159,27 @@ fn code(body: &str) -> u64 {
 #[tokio::test]
 async fn nobody_but_an_administrator_is_answered_at_any_address() {
     let administered = Administered::start(&[]).await;
+    let routes = administered.routes().await;
+    assert!(routes.len() >= 15, "{routes:?}");
     let nowhere = ["GET /", "GET /admin/v1/nowhere", "POST /metrics"];
-    for request in ROUTES.into_iter().chain(nowhere) {
+    for request in routes.iter().map(String::as_str).chain(nowhere) {
         let (status, head, body) = http::ask(administered.admin, request, "", "").await;
         assert_eq!((status, code(&body)), (401, 110), "{request}");
         assert!(head.contains("www-authenticate: Bearer"), "{head}");
         let (status, _, body) = administered.ask(request, "alice").await;
         assert_eq!((status, code(&body)), (403, 202), "{request}");
     }
-    for request in ROUTES {
-        let (status, ..) = administered.ask(request, TOKEN).await;
-        assert_eq!(status, 200, "{request}");
+    for request in routes {
         let public = administered.server.address;
-        let (status, ..) = http::ask(public, request, &bearer(TOKEN), "").await;
-        // Users may read the metrics on the public address too.
+        let (status, ..) = http::ask(public, &request, &bearer(TOKEN), "").await;
+        // The metrics are on the public address too.
         let expected = if request == "GET /metrics" { 200 } else { 404 };
         assert_eq!(status, expected, "{request}");
     }
+    assert_eq!(
+        administered.read("/admin/v1/decisions").await["decisions"],
+        json!([])
+    );
     let (status, _, body) = administered.ask("GET /nowhere", TOKEN).await;
     assert_eq!((status, code(&body)), (404, 105));
     let (status, _, body) = administered.ask("POST /metrics", TOKEN).await;
@@ -139,6 +212,7 @@ async fn no_web_page_may_use_the_administration() {
 #[tokio::test]
 async fn a_token_that_is_replaced_is_read_again() {
     let administered = Administered::start(&[]).await;
+    assert_eq!(administered.ask("GET /metrics", TOKEN).await.0, 200);
     let other = TOKEN.replace('0', "1");
     let file = administered.folder.path().join("token");
     secret(&file, &other);
@@ -302,4 +376,348 @@ async fn sessions_are_listed_by_user_and_address_with_their_protocol() {
         let (status, _, body) = administered.ask(&request, TOKEN).await;
         assert_eq!(status, 400, "{wrong}: {body}");
     }
+}
+
+/// The changes, each with a body.
+fn changes() -> [(&'static str, Value); 8] {
+    let why = json!({ "reason": "spam" });
+    let terms = json!({ "for": 3_600, "reason": "spam" });
+    [
+        ("POST users/bob/kick", why.clone()),
+        ("POST users/bob/ban", terms.clone()),
+        ("DELETE users/bob/ban", why.clone()),
+        ("POST users/bob/mute", terms),
+        ("DELETE users/bob/mute", why.clone()),
+        ("POST users/bob/revoke", why.clone()),
+        ("POST tokens/a-token/revoke", why),
+        ("POST announce", json!({ "text": "Back at noon" })),
+    ]
+}
+
+#[tokio::test]
+async fn a_change_that_is_repeated_under_one_key_is_one_decision_and_one_row() {
+    let administered = Administered::start(&[]).await;
+    for (version, (request, body)) in (1..).zip(changes()) {
+        let key = format!("key-{version}");
+        let first = administered.change(request, &key, &body).await;
+        assert_eq!(first["version"], version, "{request}");
+        assert_eq!(first["by"], "admin");
+        assert_eq!(first["address"], "127.0.0.1");
+        let again = administered.change(request, &key, &body).await;
+        assert_eq!(again, first, "{request}");
+    }
+    let other = json!({});
+    let (status, _) = administered
+        .try_change("POST users/carol/ban", "key-1", &other)
+        .await;
+    assert_eq!(status, 409);
+    let audit = administered.read("/admin/v1/audit").await;
+    let rows = audit["rows"].as_array().unwrap();
+    let actions: Vec<_> = rows
+        .iter()
+        .map(|row| (row["action"].as_str().unwrap(), row["target"].as_str()))
+        .collect();
+    let expected = [
+        ("kick", Some("bob")),
+        ("ban", Some("bob")),
+        ("lift", Some("bob")),
+        ("mute", Some("bob")),
+        ("lift", Some("bob")),
+        ("revoke_user", Some("bob")),
+        ("revoke_token", Some("a-token")),
+        ("announce", None),
+    ];
+    assert_eq!(actions, expected);
+    let decisions = administered
+        .read("/admin/v1/decisions?after=1&limit=2")
+        .await;
+    assert_eq!(decisions["decisions"][0]["what"]["action"], "ban");
+    assert_eq!(decisions["more"], true);
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_change_is_said_and_nothing_is_decided() {
+    let administered = Administered::start(&[]).await;
+    for (request, body, status) in [
+        ("POST users/bob/ban", json!({ "for": 0 }), 400),
+        ("POST users/bob/ban", json!({ "for": "7d" }), 400),
+        ("POST users/bob/ban", json!({ "fro": 1 }), 400),
+        (
+            "POST users/bob/ban",
+            json!({ "for": 4_000_000_000_u64 }),
+            400,
+        ),
+        ("POST users/bob/ban", json!({ "reason": "two\nlines" }), 400),
+        ("POST users/bob/kick", json!({ "for": 1 }), 400),
+        ("POST users/a,b/kick", json!({}), 400),
+        ("POST announce", json!({ "text": " " }), 400),
+        ("POST announce", json!({}), 400),
+        ("DELETE users/bob/ban", json!({}), 404),
+        ("DELETE users/bob/mute", json!({}), 404),
+    ] {
+        let (got, answer) = administered.try_change(request, "key", &body).await;
+        assert_eq!(got, status, "{request} {body}: {answer}");
+    }
+    let (status, _) = administered
+        .try_change("POST users/bob/kick", "a b", &json!({}))
+        .await;
+    assert_eq!(status, 400);
+    // A body is not needed.
+    let (status, ..) = administered
+        .ask("POST /admin/v1/users/bob/kick", TOKEN)
+        .await;
+    assert_eq!(status, 200);
+    let decisions = administered.read("/admin/v1/decisions").await;
+    assert_eq!(decisions["decisions"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn each_command_does_what_it_says_to_people_who_are_connected() {
+    let administered = Administered::start(&[]).await;
+    let place = Place::Tcp(administered.server.address, "");
+    let done = async |arguments: &[&str]| {
+        let (code, said) = administered.command(arguments).await;
+        assert_eq!(code, Some(0), "{arguments:?}: {said}");
+        said
+    };
+    let (mut bob, _) = place.native("bob").await;
+    let room = bob.open("alice").await;
+    bob.say(&room, "hi").await;
+    let said = done(&["announce", "Back at noon", "--reason", "upgrade"]).await;
+    assert_eq!(said, "decision 1: announce");
+    assert_eq!(bob.event("announcement").await["text"], "Back at noon");
+    let said = done(&["kick", "bob"]).await;
+    assert_eq!(said, "decision 2: kick of bob");
+    assert_eq!(bob.end().await.1, Closed::With(4006));
+    let (mut bob, _) = place.native("bob").await;
+    done(&["mute", "bob", "--for", "7d"]).await;
+    let send = json!({ "type": "send", "room": room, "text": "hi" });
+    assert_eq!(bob.ask(send.clone()).await["error"]["code"], 211);
+    done(&["unmute", "bob"]).await;
+    assert_eq!(bob.ask(send).await["result"]["seq"], 2);
+    let said = done(&["ban", "bob", "--for", "7d", "--reason", "spam"]).await;
+    assert!(said.starts_with("decision 5: ban of bob until "), "{said}");
+    assert_eq!(bob.end().await.1, Closed::With(4505));
+    let (_, refused) = place.native("bob").await;
+    assert_eq!(refused["error"]["code"], 214, "{refused}");
+    let said = done(&["user", "bob"]).await;
+    assert!(
+        said.contains("banned until") && said.contains("alice,bob"),
+        "{said}"
+    );
+    done(&["unban", "bob"]).await;
+    let (mut bob, _) = place.native("bob").await;
+    done(&["revoke", "bob"]).await;
+    assert_eq!(bob.end().await.1, Closed::With(4504));
+    done(&["revoke-token", "a-token"]).await;
+    let said = done(&["room", "alice,bob"]).await;
+    assert!(said.contains("bob") && said.contains("hi"), "{said}");
+    let said = done(&["audit"]).await;
+    let last = said.lines().last().unwrap();
+    assert!(last.starts_with("9 ") && last.contains("inspect"), "{said}");
+    assert_eq!(
+        done(&["decisions", "--limit", "3"]).await.lines().count(),
+        3
+    );
+    let (_bob, _) = place.native("bob").await;
+    let said = done(&["sessions", "--user", "bob"]).await;
+    assert!(
+        said.contains("native") && said.contains("127.0.0.1"),
+        "{said}"
+    );
+    let json = done(&["--json", "user", "bob"]).await;
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["user"], "bob");
+}
+
+#[tokio::test]
+async fn a_command_that_fails_says_what_to_do() {
+    let administered = Administered::start(&[]).await;
+    let folder = administered.folder.path();
+    std::fs::write(folder.join("wrong"), TOKEN.replace('0', "1")).unwrap();
+    let url = format!("http://{}", administered.admin);
+    let closed = format!("http://127.0.0.1:{}", chat_testkit::free_port());
+    for (arguments, exit, says) in [
+        (&["--url", &url, "user", "bob"][..], 2, "--token-file"),
+        (
+            &["--url", &url, "--token-file", "missing", "user", "bob"],
+            2,
+            "missing can't be used",
+        ),
+        (
+            &["--url", &url, "--token-file", "wrong", "user", "bob"],
+            2,
+            "chmod 600",
+        ),
+        (
+            &[
+                "--url",
+                "http://chat.example",
+                "--token-file",
+                "token",
+                "user",
+                "bob",
+            ],
+            2,
+            "use https://",
+        ),
+        (
+            &["--url", &closed, "--token-file", "token", "user", "bob"],
+            1,
+            "--admin-listen",
+        ),
+        (
+            &["--url", &url, "--token-file", "token", "unban", "bob"],
+            1,
+            "no ban of this user is in force",
+        ),
+        (
+            &[
+                "--url",
+                &url,
+                "--token-file",
+                "token",
+                "ban",
+                "bob",
+                "--for",
+                "soon",
+            ],
+            2,
+            "7d",
+        ),
+        (
+            &["--url", &url, "--token-file", "token", "user", "a,b"],
+            1,
+            "refused: ",
+        ),
+    ] {
+        let all = [&["admin"], arguments].concat();
+        let (code, said) = run(folder, &all, "").await;
+        assert!(
+            code == Some(exit) && said.contains(says),
+            "{arguments:?}: {said}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn the_record_holds_no_text_and_no_token_and_is_a_line_of_json_for_each_row() {
+    const CANARY: &str = "canary-5bd1e995";
+    let file = ["--audit-file", "audit.jsonl"];
+    let administered = Administered::start(&file).await;
+    let place = Place::Tcp(administered.server.address, "");
+    let (mut bob, _) = place.native("bob").await;
+    let room = bob.open("alice").await;
+    bob.say(&room, CANARY).await;
+    let odd = "users/%22%7D%20%5C%22/kick";
+    let text = json!({ "text": CANARY });
+    administered.change("POST announce", "1", &text).await;
+    let why = json!({ "reason": "\",\" and \u{2028} too" });
+    administered.change(&format!("POST {odd}"), "2", &why).await;
+    administered.read("/admin/v1/rooms/alice,bob").await;
+    let path = administered.folder.path().join("audit.jsonl");
+    let lines = || std::fs::read_to_string(&path).unwrap();
+    until("the file has three lines", async || {
+        lines().lines().count() == 3
+    })
+    .await;
+    let audit = administered.read("/admin/v1/audit").await;
+    let written: Vec<Value> = lines()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(audit["rows"], json!(written));
+    assert_eq!(written[1]["target"], "\"} \\\"");
+    let all = lines() + &audit.to_string();
+    assert!(!all.contains(CANARY) && !all.contains(TOKEN), "{all}");
+    let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[tokio::test]
+async fn a_decision_and_its_row_survive_a_kill_together_and_the_file_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    secret(&folder.path().join("token"), TOKEN);
+    let mut answered: Vec<(String, Value)> = Vec::new();
+    for round in 0..6_u64 {
+        let administered = Administered::again(folder.path()).await;
+        let decisions = administered.read("/admin/v1/decisions?limit=1000").await;
+        let decisions = decisions["decisions"].as_array().unwrap();
+        let audit = administered.read("/admin/v1/audit?limit=1000").await;
+        let rows = audit["rows"].as_array().unwrap();
+        let numbers = |all: &[Value], field: &str| -> Vec<u64> {
+            all.iter().map(|one| one[field].as_u64().unwrap()).collect()
+        };
+        let dense: Vec<u64> = (1..=decisions.len() as u64).collect();
+        assert_eq!(numbers(decisions, "version"), dense);
+        assert_eq!(numbers(rows, "version"), dense);
+        for (_, decision) in &answered {
+            assert!(decisions.contains(decision), "{decision}");
+        }
+        let path = folder.path().join("audit.jsonl");
+        let whole = || {
+            let lines = std::fs::read_to_string(&path).unwrap();
+            let lines = lines.lines().map(serde_json::from_str::<Value>);
+            lines
+                .map(|line| line.map(|line| line["seq"].as_u64()))
+                .collect::<Vec<_>>()
+        };
+        let expected: Vec<_> = dense.iter().copied().map(Some).collect();
+        until("the file has caught up", async || {
+            whole().into_iter().flatten().collect::<Vec<_>>() == expected
+        })
+        .await;
+        // Requests go on until the server is gone.
+        let mut number = 0_u64;
+        let kill = async {
+            tokio::time::sleep(std::time::Duration::from_millis(20 + 15 * round)).await;
+            administered.server.signal("KILL");
+        };
+        let ask = async {
+            loop {
+                number += 1;
+                let key = format!("{round}-{number}");
+                let headers = format!("{}idempotency-key: {key}\r\n", bearer(TOKEN));
+                let Ok(tcp) = tokio::net::TcpStream::connect(administered.admin).await else {
+                    return;
+                };
+                let request = "POST /admin/v1/users/bob/kick";
+                let (status, _, body) = http::ask_on(tcp, request, &headers, "").await;
+                if status != 200 {
+                    return;
+                }
+                if let Ok(decision) = serde_json::from_str(&body) {
+                    answered.push((key, decision));
+                }
+            }
+        };
+        tokio::join!(kill, ask);
+    }
+    assert!(!answered.is_empty());
+}
+
+#[tokio::test]
+async fn logins_that_fail_are_one_row_for_each_address() {
+    let folder = tempfile::tempdir().unwrap();
+    secret(&folder.path().join("token"), TOKEN);
+    let administered = Administered::again(folder.path()).await;
+    let wrong = TOKEN.replace('0', "1");
+    for _ in 0..8 {
+        administered.ask("GET /metrics", &wrong).await;
+    }
+    // What was counted is written at the stop too.
+    let mut process = administered.server.process;
+    chat_testkit::signal(process.id().unwrap(), "TERM");
+    timeout(PATIENCE, process.wait()).await.unwrap().unwrap();
+    let administered = Administered::again(folder.path()).await;
+    let audit = administered.read("/admin/v1/audit").await;
+    let rows = audit["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 1, "{audit}");
+    let row = &rows[0];
+    assert_eq!(row["action"], "failed_logins");
+    assert_eq!(row["address"], "127.0.0.1");
+    assert_eq!(
+        (&row["outcome"], &row["detail"]["count"]),
+        (&json!("refused"), &json!(8))
+    );
 }

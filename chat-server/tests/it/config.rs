@@ -21,6 +21,7 @@ fn from(flags: &[&str], environment: &[(&str, &str)], dot_env: &str) -> Result<L
             | Request::Maintain { loaded, .. }
             | Request::Token { loaded, .. },
         ) => Ok(loaded),
+        Ok(Request::Admin(_)) => unreachable!("it has no settings"),
         Err(error) => {
             assert_eq!(error.exit_code(), 2);
             Err(error.to_string())

@@ -8,6 +8,8 @@
 
 #[cfg(unix)]
 mod admin;
+#[cfg(unix)]
+mod admin_nodes;
 mod broken_proxy;
 mod browser;
 mod config;

@@ -1,0 +1,127 @@
+//! A change that an administrator makes: its parts in a request, and its way into the log of decisions.
+
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{FromRequest, FromRequestParts, Request, rejection::JsonRejection},
+    http::{HeaderMap, StatusCode, request::Parts},
+};
+use chat_core::{
+    ClientMessageId, Decision, IdGen as _, NewDecision, RandomIds, Reason, Ruling, Via,
+};
+use serde::{Deserialize, de::DeserializeOwned};
+use utoipa::ToSchema;
+
+use super::admission::Administrator;
+use crate::http::{app::App, failure::Failure};
+
+/// The header that makes a repetition of a change safe.
+const KEY: &str = "idempotency-key";
+
+/// The key of a change: that of the request, or a new one.
+pub(super) struct Key(pub(super) ClientMessageId);
+
+impl Key {
+    /// One that was never used.
+    pub(super) fn new() -> Result<Self, Failure> {
+        Ok(Self(ClientMessageId::new(RandomIds.next().to_string())?))
+    }
+}
+
+impl FromRequestParts<App> for Key {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Failure> {
+        match key(&parts.headers)? {
+            Some(key) => Ok(Self(ClientMessageId::new(key)?)),
+            None => Self::new(),
+        }
+    }
+}
+
+fn key(headers: &HeaderMap) -> Result<Option<&str>, Failure> {
+    let refused = |why| Failure::new(StatusCode::BAD_REQUEST, why);
+    let mut keys = headers.get_all(KEY).iter();
+    let Some(key) = keys.next() else {
+        return Ok(None);
+    };
+    if keys.next().is_some() {
+        return Err(refused("the header `idempotency-key` is there twice"));
+    }
+    let text = key.to_str();
+    text.map(Some)
+        .map_err(|_| refused("the header `idempotency-key` is not ASCII"))
+}
+
+/// The body of a change; none at all is one without fields.
+pub(super) struct Body<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Default> FromRequest<App> for Body<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Failure> {
+        let (parts, body) = request.into_parts();
+        let body = Request::from_parts(parts.clone(), body);
+        let bytes = Bytes::from_request(body, app).await;
+        let bytes = bytes.map_err(JsonRejection::from)?;
+        if bytes.is_empty() {
+            return Ok(Self(T::default()));
+        }
+        let whole = Request::from_parts(parts, bytes.into());
+        let Json(body) = Json::from_request(whole, app).await?;
+        Ok(Self(body))
+    }
+}
+
+/// Why a change is made.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Why {
+    /// The reason, for the record: at most 256 characters.
+    #[serde(default)]
+    #[schema(max_length = 256)]
+    pub(super) reason: Reason,
+}
+
+impl Administrator {
+    /// Makes a change, unless the key says that it was made before; gives the decision either way.
+    pub(super) async fn decide(
+        &self,
+        app: &App,
+        Key(client_id): Key,
+        reason: Reason,
+        what: Ruling,
+    ) -> Result<Decision, Failure> {
+        let asked = subject(&what);
+        let new = NewDecision {
+            at: app.engine.clock().now(),
+            by: self.user.clone(),
+            via: Via::Admin,
+            address: self.address,
+            reason,
+            client_id,
+            what,
+        };
+        let decision = app.engine.decide(new).await?;
+        if subject(&decision.what) != asked {
+            return Err(used_before());
+        }
+        Ok(decision)
+    }
+}
+
+/// The refusal of a key under which another change was made.
+pub(super) fn used_before() -> Failure {
+    let why = "this `idempotency-key` was used for another change; choose a new one";
+    Failure::new(StatusCode::CONFLICT, why)
+}
+
+/// What a ruling is about, without its times: they are others when a request is repeated.
+fn subject(what: &Ruling) -> serde_json::Value {
+    let mut subject = serde_json::to_value(what).unwrap_or_default();
+    if let Some(fields) = subject.as_object_mut() {
+        fields.remove("until");
+        fields.remove("issued_before");
+    }
+    subject
+}

@@ -1,0 +1,105 @@
+//! Looking into a room, which is put on record.
+
+use std::sync::Arc;
+
+use axum::{Extension, Json, extract::State, http::StatusCode};
+use chat_core::{
+    Entry, Inspection, Page, Reason, Role, Room, RoomId, Ruling, Seq, UserId, Watermarks,
+};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{admission::Administrator, change::Key};
+use crate::{
+    http::{
+        app::App,
+        failure::Failure,
+        parameters::{Fields, Named},
+    },
+    rest::document::Refusals,
+};
+
+/// The routes of this group.
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(inspect))
+}
+
+/// A room, as administrators see it.
+#[derive(Debug, Serialize, ToSchema)]
+struct RoomReport {
+    /// The room.
+    room: Room,
+    /// Its first 200 members, in ascending order.
+    members: Vec<Member>,
+    /// A page of its log, in ascending order.
+    entries: Vec<Arc<Entry>>,
+}
+
+/// A member of a room.
+#[derive(Debug, Serialize, ToSchema)]
+struct Member {
+    /// The user.
+    user: UserId,
+    /// What they may do in the room.
+    role: Role,
+    /// How far they have received and read.
+    #[serde(flatten)]
+    watermarks: Watermarks,
+}
+
+impl From<Inspection> for RoomReport {
+    fn from(inspection: Inspection) -> Self {
+        let Inspection {
+            room,
+            members,
+            entries,
+        } = inspection;
+        let members = members.into_iter().map(|(member, watermarks)| Member {
+            user: member.user,
+            role: member.role,
+            watermarks,
+        });
+        Self {
+            room,
+            members: members.collect(),
+            entries,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct InspectQuery {
+    /// The newest entries below this number; without it the newest of all.
+    #[param(value_type = Option<Seq>)]
+    before: Option<u64>,
+    /// The most entries to read. Default 50.
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<usize>,
+}
+
+/// Shows a room, its members and a page of its log. That somebody looked is put on record first.
+#[utoipa::path(get, path = "/admin/v1/rooms/{room}",
+    params(("room" = RoomId, Path, description = "The room."), InspectQuery), responses(
+    (status = OK, description = "The room.", body = RoomReport),
+    Refusals,
+))]
+async fn inspect(
+    State(app): State<App>,
+    Extension(by): Extension<Administrator>,
+    Named(room): Named<RoomId>,
+    Fields(InspectQuery { before, limit }): Fields<InspectQuery>,
+    key: Key,
+) -> Result<Json<RoomReport>, Failure> {
+    let most = app.engine.config().history_max;
+    if limit.is_some_and(|limit| !(1..=most).contains(&limit)) {
+        let why = format!("`limit` is a number from 1 to {most}");
+        return Err(Failure::new(StatusCode::BAD_REQUEST, why));
+    }
+    let page = before.map_or(Page::Newest, |seq| Page::Before(Seq(seq)));
+    let record = Ruling::Inspect { room: room.clone() };
+    by.decide(&app, key, Reason::default(), record).await?;
+    Ok(Json(app.engine.inspect(&room, page, limit).await?.into()))
+}
