@@ -103,8 +103,12 @@ async fn what_was_answered_is_there_after_the_server_was_killed() {
         instead: Arc::default(),
     };
     harness.open().await;
-    let case = "what_was_answered_is_there_after_a_crash";
-    assert_eq!(CASES.run(case, &harness).await, Ok(()));
+    for case in [
+        "a_decision_that_was_answered_is_there_after_a_crash",
+        "what_was_answered_is_there_after_a_crash",
+    ] {
+        assert_eq!(CASES.run(case, &harness).await, Ok(()), "{case}");
+    }
 }
 
 #[test]

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use chat_core::{
-    EntryBody, Mark, Page, Role, Seq,
-    port::{LogStore, ReceiptStore, RoomStore},
+    ClientMessageId, Ends, EntryBody, Mark, NewDecision, Page, Reason, Role, Ruling, Scope, Seq,
+    Version, Via,
+    port::{LogStore, PolicyStore, ReceiptStore, RoomStore},
 };
 use chat_store_mongo::{ConnectError, MongoStore};
 use chat_testkit::{
@@ -84,6 +85,25 @@ async fn nothing_that_a_store_does_reads_a_whole_collection() {
     store.room(&room()).await.unwrap().unwrap();
     store.create_room(new_room(room())).await.unwrap();
     store.numbers(&room(), &[id]).await.unwrap();
+    let ban = |client_id: &str| NewDecision {
+        at: chrono::DateTime::UNIX_EPOCH,
+        by: user("root"),
+        via: Via::Host,
+        address: None,
+        reason: Reason::default(),
+        client_id: ClientMessageId::new(client_id).unwrap(),
+        what: Ruling::Ban {
+            user: user("bob"),
+            scope: Scope::Server,
+            until: None,
+        },
+    };
+    for client_id in ["d1", "d2", "d1"] {
+        store.decide(ban(client_id)).await.unwrap();
+    }
+    store.decisions(Version(1), 9).await.unwrap();
+    let long_ago = Ends::after(chrono::DateTime::UNIX_EPOCH);
+    assert_eq!(store.in_force(long_ago, 9).await.unwrap().len(), 2);
 
     space.run_command(doc! { "profile": 0 }).await.unwrap();
     let seen = profile.find(doc! { "planSummary": { "$exists": true } });

@@ -9,6 +9,7 @@
 #![allow(clippy::print_stdout, reason = "some tests say what they measured")]
 
 mod conformance;
+mod decisions;
 mod failover;
 mod faults;
 mod indexes;

@@ -8,6 +8,7 @@
 
 mod close;
 mod conformance;
+mod decisions;
 #[cfg(unix)]
 mod faults;
 #[cfg(unix)]
