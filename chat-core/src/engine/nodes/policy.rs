@@ -211,7 +211,12 @@ impl Policy {
 
     /// Reads on, and notes whether that was possible.
     async fn look(&self) -> bool {
-        let looked = timeout(PATIENCE, self.catch_up()).await;
+        // What is read after a start may be much. Later, what was read in time stays read.
+        let begun = self.known().await;
+        let looked = match begun {
+            Ok(()) => timeout(PATIENCE, self.catch_up()).await,
+            Err(error) => Ok(Err(error)),
+        };
         let failed = match looked {
             Ok(Ok(())) => {
                 *self.failing() = None;
