@@ -19,12 +19,12 @@ use std::{
 
 use async_trait::async_trait;
 use chat_core::{
-    Decision, Ends, Entry, Mark, Member, Membership, MessageId, NewDecision, NewEntry, NewRoom,
-    Page, ReceiptTimes, Role, Room, RoomId, Seq, UserId, Version, Watermarks,
+    Decision, Ends, Entry, Look, Mark, Member, Membership, MessageId, NewDecision, NewEntry,
+    NewRoom, Page, ReceiptTimes, Role, Room, RoomId, Seq, UserId, Version, Watermarks,
     memory::MemoryStore,
     port::{
         AppendError, Appended, BackendError, BackendErrorKind, Change, Created, LogStore,
-        PolicyStore, ReceiptStore, Retry, RoomStore, Store,
+        LookStore, PolicyStore, ReceiptStore, Retry, RoomStore, Store,
     },
     testing::store::{CASES, StoreHarness},
 };
@@ -37,6 +37,7 @@ enum Record {
     Append(Vec<NewEntry>),
     Receipt(RoomId, UserId, Mark, Seq),
     Decision(NewDecision),
+    Look(Look, UserId),
 }
 
 #[derive(Debug)]
@@ -62,6 +63,7 @@ impl JournalStore {
                     memory.advance(&room, &user, mark, upto).await?;
                 }
                 Record::Decision(new) => drop(memory.decide(new).await?),
+                Record::Look(look, user) => drop(memory.claim_look(&look, &user).await?),
             }
         }
         Ok(Self {
@@ -203,6 +205,15 @@ impl PolicyStore for JournalStore {
 
     async fn in_force(&self, after: Ends, limit: usize) -> Result<Vec<Decision>, BackendError> {
         self.memory.in_force(after, limit).await
+    }
+}
+
+#[async_trait]
+impl LookStore for JournalStore {
+    async fn claim_look(&self, look: &Look, user: &UserId) -> Result<UserId, BackendError> {
+        let mut journal = self.journal.lock().await;
+        write(&mut journal, &Record::Look(look.clone(), user.clone()))?;
+        self.memory.claim_look(look, user).await
     }
 }
 

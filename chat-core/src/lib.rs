@@ -33,10 +33,10 @@ pub use engine::{
 };
 pub use model::{
     Announcement, ClientMessageId, Cursor, Decision, Effect, Ends, Entry, EntryBody, EntryKind,
-    Epoch, FlatBody, InvalidId, Mark, Member, Membership, MessageId, NO_END, NewDecision, NewEntry,
-    NewRoom, Page, Presence, Principal, Rank, Reason, ReceiptTimes, Role, Room, RoomId, RoomKind,
-    Ruling, Sanction, Scope, Scopes, Seq, SessionId, Standing, TokenId, UNREAD_CAP, UserId,
-    Version, Via, Watermarks,
+    Epoch, FlatBody, InvalidId, Look, Mark, Member, Membership, MessageId, NO_END, NewDecision,
+    NewEntry, NewRoom, Page, Presence, Principal, Rank, Reason, ReceiptTimes, Role, Room, RoomId,
+    RoomKind, Ruling, Sanction, Scope, Scopes, Seq, SessionId, Standing, TokenId, UNREAD_CAP,
+    UserId, Version, Via, Watermarks,
 };
 #[doc(hidden)]
 pub use time::old_time;

@@ -1,5 +1,7 @@
 //! The collections of a store, and the time limits of calls on them.
 
+use std::time::Duration;
+
 use chat_core::{
     Entry,
     port::{BackendError, Retry},
@@ -15,9 +17,15 @@ use tokio::time::timeout;
 use crate::{
     connect::LIMIT,
     decision_doc::DecisionDoc,
-    doc::{DECISIONS, EntryDoc, MEMBERS, MESSAGES, MemberDoc, ROOMS, RoomDoc, RoomMemberDoc},
+    doc::{
+        DECISIONS, EntryDoc, LOOKS, LookDoc, MEMBERS, MESSAGES, MemberDoc, ROOMS, RoomDoc,
+        RoomMemberDoc,
+    },
     error,
 };
+
+/// How soon a document whose id is taken, and which is at no majority yet, is looked for again.
+pub(crate) const AGAIN: Duration = Duration::from_millis(2);
 
 /// The collections of a store.
 #[derive(Debug, Clone)]
@@ -26,6 +34,7 @@ pub(crate) struct Collections {
     pub(crate) rooms: Collection<RoomDoc>,
     pub(crate) members: Collection<MemberDoc>,
     pub(crate) decisions: Collection<DecisionDoc>,
+    pub(crate) looks: Collection<LookDoc>,
 }
 
 impl Collections {
@@ -35,6 +44,7 @@ impl Collections {
             rooms: database.collection(ROOMS),
             members: database.collection(MEMBERS),
             decisions: database.collection(DECISIONS),
+            looks: database.collection(LOOKS),
         }
     }
 

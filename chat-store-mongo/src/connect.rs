@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use uuid::Uuid;
 
 use crate::{
-    doc::{DECISIONS, MEMBERS, MESSAGES, META, ROOMS},
+    doc::{DECISIONS, LOOKS, MEMBERS, MESSAGES, META, ROOMS},
     error::{self, DUPLICATE_KEY},
 };
 
@@ -237,7 +237,7 @@ pub(crate) async fn connect(uri: &str) -> Result<(Database, Uuid), ConnectError>
 
 /// Returns the reason why MongoDB deletes documents by itself, if it does.
 async fn forgets(database: &Database) -> mongodb::error::Result<Option<ConnectError>> {
-    let ours = [MESSAGES, ROOMS, MEMBERS, DECISIONS, META];
+    let ours = [MESSAGES, ROOMS, MEMBERS, DECISIONS, LOOKS, META];
     let named = doc! { "name": { "$in": ours.as_slice() } };
     let found = database.list_collections().filter(named).await?;
     let found: Vec<CollectionSpecification> = found.try_collect().await?;

@@ -1,7 +1,7 @@
 //! The log of decisions, in collection `decisions`. A decision takes its version by being inserted under it,
 //! as an entry takes its number.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc};
 
 use async_trait::async_trait;
 use chat_core::{
@@ -16,14 +16,11 @@ use mongodb::{
 use tokio::time::sleep;
 
 use crate::{
-    collections::{Collections, at_most, read, within},
+    collections::{AGAIN, Collections, at_most, read, within},
     decision_doc::{DecisionDoc, number, version},
     error::{self, DUPLICATE_KEY},
     store::MongoStore,
 };
-
-/// How soon a version that another node has taken is tried again with the next number.
-const AGAIN: Duration = Duration::from_millis(2);
 
 #[async_trait]
 impl PolicyStore for MongoStore {

@@ -22,6 +22,7 @@ pub(crate) const MESSAGES: &str = "messages";
 pub(crate) const ROOMS: &str = "rooms";
 pub(crate) const MEMBERS: &str = "members";
 pub(crate) const DECISIONS: &str = "decisions";
+pub(crate) const LOOKS: &str = "looks";
 pub(crate) const META: &str = "meta";
 
 /// An entry of a log, in collection `messages`.
@@ -259,4 +260,12 @@ mod as_text {
         let text = String::deserialize(from)?;
         Uuid::parse_str(&text).map_err(de::Error::custom)
     }
+}
+
+/// A look and its user, in collection `looks`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct LookDoc {
+    #[serde(rename = "_id")]
+    pub(crate) look: String,
+    pub(crate) user: UserId,
 }

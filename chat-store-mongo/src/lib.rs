@@ -9,6 +9,7 @@ mod doc;
 mod effects;
 mod error;
 mod log;
+mod looks;
 pub mod old;
 mod plan;
 mod receipts;

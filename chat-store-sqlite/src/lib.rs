@@ -8,6 +8,7 @@ mod error;
 mod lock;
 mod log;
 mod log_mark;
+mod looks;
 mod open;
 mod open_error;
 mod readers;

@@ -5,7 +5,7 @@ use std::sync::{Arc, atomic::AtomicBool};
 use tokio::sync::mpsc;
 
 use super::{
-    acts::{access::Access, limits::Limits, review::Review},
+    acts::{access::Access, limits::Limits, looks::Looks, review::Review},
     builder::ChatEngineBuilder,
     deliver::{hub::Hub, typing::Typing},
     log::{
@@ -202,6 +202,7 @@ pub(super) fn assemble(builder: ChatEngineBuilder) -> Arc<Parts> {
         limits: Arc::clone(&limits),
         room_limit: config.room_limit,
         policy: Arc::clone(&policy),
+        looks: config.unique_looks.then(|| Looks::new(Arc::clone(&store))),
         clock: Arc::clone(&clock),
         ids: Arc::clone(&ids),
     };

@@ -51,6 +51,9 @@ pub struct Config {
     /// What becomes of new logins when the log of decisions could not be read for 60 s. Default
     /// [`Refuse`](PolicyStale::Refuse).
     pub policy_stale: PolicyStale,
+    /// Whether of the users whose names [look](crate::Look) alike only the first to log in is let in. Default
+    /// false.
+    pub unique_looks: bool,
 }
 
 /// What becomes of new logins while a node can't know of new revocations and bans.
@@ -90,6 +93,7 @@ impl Default for Config {
             append_queue: 8_192,
             position_check: Duration::from_secs(30),
             policy_stale: PolicyStale::default(),
+            unique_looks: false,
         }
     }
 }

@@ -14,14 +14,14 @@ use async_trait::async_trait;
 use super::state::outage::Outage;
 use crate::{
     model::{
-        Cursor, Decision, Ends, Entry, Epoch, Mark, Member, Membership, MessageId, NewDecision,
-        NewEntry, NewRoom, Page, Presence, ReceiptTimes, Role, Room, RoomId, Seq, SessionId,
-        UserId, Version, Watermarks,
+        Cursor, Decision, Ends, Entry, Epoch, Look, Mark, Member, Membership, MessageId,
+        NewDecision, NewEntry, NewRoom, Page, Presence, ReceiptTimes, Role, Room, RoomId, Seq,
+        SessionId, UserId, Version, Watermarks,
     },
     port::{
         AppendError, Appended, BackendError, BackendErrorKind, Cache, Change, Created,
-        HistoryCache, LogStore, PolicyStore, PresenceCache, RateCache, RateKey, ReceiptStore,
-        Retry, RoomStore, Store, Transition,
+        HistoryCache, LogStore, LookStore, PolicyStore, PresenceCache, RateCache, RateKey,
+        ReceiptStore, Retry, RoomStore, Store, Transition,
         panics::{Panicked, caught_async},
     },
     rate::{self, RatePolicy},
@@ -234,6 +234,13 @@ impl PolicyStore for Watched<dyn Store> {
 
     async fn in_force(&self, after: Ends, limit: usize) -> Result<Vec<Decision>, BackendError> {
         watch!(self.in_force(after, limit), Safe)
+    }
+}
+
+#[async_trait]
+impl LookStore for Watched<dyn Store> {
+    async fn claim_look(&self, look: &Look, user: &UserId) -> Result<UserId, BackendError> {
+        watch!(self.claim_look(look, user), IfIdempotent)
     }
 }
 

@@ -3,6 +3,7 @@
 mod broker;
 mod cache;
 mod decisions;
+mod looks;
 mod people;
 mod store;
 mod windows;

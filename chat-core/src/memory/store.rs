@@ -13,7 +13,7 @@ use chrono::{DateTime, Utc};
 use super::decisions::Decisions;
 use crate::{
     model::{
-        ClientMessageId, Decision, Effect, Ends, Entry, EntryBody, Mark, Member, Membership,
+        ClientMessageId, Decision, Effect, Ends, Entry, EntryBody, Look, Mark, Member, Membership,
         MessageId, NewDecision, NewEntry, NewRoom, Page, ReceiptTimes, Role, Room, RoomId,
         RoomKind, Seq, UNREAD_CAP, UserId, Version, Watermarks,
     },
@@ -43,6 +43,8 @@ use crate::{
 pub struct MemoryStore {
     rooms: Arc<Mutex<Rooms>>,
     decisions: Arc<Mutex<Decisions>>,
+    /// The user to whom each look belongs.
+    pub(super) looks: Arc<Mutex<HashMap<Look, UserId>>>,
 }
 
 #[derive(Debug, Default, Clone)]
@@ -75,6 +77,7 @@ impl MemoryStore {
         Self {
             rooms: Arc::new(rooms),
             decisions: Arc::new(decisions),
+            looks: Arc::clone(&self.looks),
         }
     }
 

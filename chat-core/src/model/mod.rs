@@ -6,6 +6,7 @@ mod effects;
 mod ids;
 mod invalid_id;
 mod log;
+mod look;
 mod name;
 mod position;
 mod precision;
@@ -25,6 +26,7 @@ pub use decision::{
 pub use ids::{ClientMessageId, Epoch, MessageId, RoomId, RoomKind, SessionId, UserId};
 pub use invalid_id::InvalidId;
 pub use log::{Entry, NewEntry};
+pub use look::Look;
 pub use position::{Cursor, Page, Seq};
 pub use presence::Presence;
 pub use principal::{Principal, Rank, Scopes, TokenId};

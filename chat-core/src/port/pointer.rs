@@ -8,14 +8,14 @@ use async_trait::async_trait;
 
 use super::{
     AppendError, Appended, AuthError, Authenticator, BackendError, Broker, Change, Created,
-    Credential, Delivery, Draft, Hint, HistoryCache, LogStore, Moderator, PolicyStore,
+    Credential, Delivery, Draft, Hint, HistoryCache, LogStore, LookStore, Moderator, PolicyStore,
     PresenceCache, RateCache, RateKey, ReceiptStore, RoomStore, Topic, Transition, Verdict,
 };
 use crate::{
     model::{
-        Cursor, Decision, Ends, Entry, Epoch, Mark, Member, Membership, MessageId, NewDecision,
-        NewEntry, NewRoom, Page, Presence, Principal, ReceiptTimes, Role, Room, RoomId, Seq,
-        SessionId, UserId, Version, Watermarks,
+        Cursor, Decision, Ends, Entry, Epoch, Look, Mark, Member, Membership, MessageId,
+        NewDecision, NewEntry, NewRoom, Page, Presence, Principal, ReceiptTimes, Role, Room,
+        RoomId, Seq, SessionId, UserId, Version, Watermarks,
     },
     rate::{self, RatePolicy},
 };
@@ -142,6 +142,13 @@ macro_rules! ports_through {
                 limit: usize,
             ) -> Result<Vec<Decision>, BackendError> {
                 (**self).in_force(after, limit).await
+            }
+        }
+
+        #[async_trait]
+        impl<T: LookStore + ?Sized> LookStore for $pointer<T> {
+            async fn claim_look(&self, look: &Look, user: &UserId) -> Result<UserId, BackendError> {
+                (**self).claim_look(look, user).await
             }
         }
 

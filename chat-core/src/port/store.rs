@@ -4,16 +4,16 @@ use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 
-use super::{BackendError, PolicyStore};
+use super::{BackendError, LookStore, PolicyStore};
 use crate::model::{
     Entry, Mark, Member, Membership, MessageId, NewEntry, NewRoom, Page, ReceiptTimes, Role, Room,
     RoomId, Seq, UserId, Watermarks,
 };
 
 /// Everything durable. Implemented by having the four parts.
-pub trait Store: RoomStore + LogStore + ReceiptStore + PolicyStore {}
+pub trait Store: RoomStore + LogStore + ReceiptStore + PolicyStore + LookStore {}
 
-impl<T: RoomStore + LogStore + ReceiptStore + PolicyStore> Store for T {}
+impl<T: RoomStore + LogStore + ReceiptStore + PolicyStore + LookStore> Store for T {}
 
 /// The result of [`RoomStore::create_room`].
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use chat_core::{
-    Actor, ChatEngine, Clock as _, Connect, Error, ErrorCode, ManualClock, Mark, Outbox,
-    OutboxLimits, Page, Principal, RoomId, Scopes, Seq, UserId,
+    Actor, ChatEngine, Clock as _, Config, Connect, Error, ErrorCode, ManualClock, Mark, Outbox,
+    OutboxLimits, Page, Principal, RoomId, Scopes, Seq, UserId, memory::MemoryStore,
 };
 
 fn user(name: &str) -> UserId {
@@ -150,4 +150,31 @@ async fn nothing_is_done_by_a_login_that_has_ended() {
     for code in acts(&alice, &world.room).await.concat() {
         assert_eq!(code, Some(ErrorCode::TokenExpired));
     }
+}
+
+#[tokio::test]
+async fn of_the_users_whose_names_look_alike_the_first_is_let_in() {
+    let store = MemoryStore::default();
+    let node = |unique_looks| {
+        let config = Config {
+            unique_looks,
+            ..Config::default()
+        };
+        let builder = ChatEngine::builder().store(store.clone()).config(config);
+        builder.build().unwrap()
+    };
+    let (one, other, open) = (node(true), node(true), node(false));
+    let (first, second) = (user("alice"), user("\u{430}lice"));
+    let enter = async |engine: &ChatEngine, user: &UserId| {
+        let login = Principal::trusted(user.clone());
+        engine.admit(&login).await.map_err(|error| error.code())
+    };
+    assert_eq!(enter(&one, &first).await, Ok(()));
+    for node in [&one, &other] {
+        assert_eq!(enter(node, &second).await, Err(ErrorCode::Forbidden));
+        assert!(node.connect(second.clone()).await.is_err());
+        assert_eq!(enter(node, &first).await, Ok(()));
+        assert_eq!(enter(node, &user("bob")).await, Ok(()));
+    }
+    assert_eq!(enter(&open, &second).await, Ok(()));
 }

@@ -107,6 +107,8 @@ settings! {
     /// Which names of users (`sub`) a token may have: visible ASCII, the user names of RFC 8265, or any that
     /// the server allows at all.
     jwt_names: Names = "any", "ascii|precis|any";
+    /// Of the users whose names look alike (by UTS #39), let in only the first one who logs in.
+    names_unique_look: bool = "false", "BOOL";
     /// Believe a token's claim `chat_rank`: user, moderator or admin.
     jwt_ranks: bool = "false", "BOOL";
     /// What becomes of logins when the store has not shown for 60 s who is revoked or banned.
@@ -224,6 +226,7 @@ impl Settings {
             history_max: self.history_max,
             resume_max: self.resume_max,
             policy_stale: self.policy_stale,
+            unique_looks: self.names_unique_look,
             ..Config::default()
         }
     }

@@ -17,6 +17,7 @@ const FILES: &[&str] = &[
     include_str!("../data/v2.sql"),
     include_str!("../data/v3.sql"),
     include_str!("../data/v4.sql"),
+    include_str!("../data/v5.sql"),
 ];
 
 /// All tables and indexes with their columns, and the version.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::limits::Limits;
+use super::{limits::Limits, looks::Looks};
 use crate::{
     engine::{nodes::policy::Policy, read::directory::Directory, state::rooms::LiveRoom},
     model::{Epoch, NewRoom, Principal, RoomId, UserId},
@@ -19,6 +19,8 @@ pub(crate) struct Access {
     /// How often a user may make a direct room.
     pub(crate) room_limit: Option<RatePolicy>,
     pub(crate) policy: Arc<Policy>,
+    /// Present when only one of the names that look alike is let in.
+    pub(crate) looks: Option<Looks>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn IdGen>,
 }
@@ -48,11 +50,16 @@ impl Access {
     ///
     /// # Errors
     ///
-    /// As [`check`](Self::check), or [`Error::AuthUnavailable`] while decisions can't be read.
+    /// As [`check`](Self::check), [`Error::AuthUnavailable`] while decisions can't be read, or
+    /// [`Error::Forbidden`] for a name that looks like that of another user.
     pub(crate) async fn admit(&self, by: &Principal) -> Result<(), Error> {
         self.policy.known().await?;
         self.policy.fresh()?;
-        self.check(by)
+        self.check(by)?;
+        match &self.looks {
+            Some(looks) => looks.claim(&by.user).await,
+            None => Ok(()),
+        }
     }
 
     /// Whether a login has not ended, and no decision speaks against it.

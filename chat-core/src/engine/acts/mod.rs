@@ -7,6 +7,7 @@ pub(crate) mod connect;
 mod history;
 pub(crate) mod inspect;
 pub(crate) mod limits;
+pub(crate) mod looks;
 pub(crate) mod members;
 mod open;
 pub(crate) mod presence;

@@ -7,13 +7,13 @@ use async_trait::async_trait;
 
 use super::{decorator::Faulty, script::Method};
 use crate::{
-    Cursor, Decision, Ends, Entry, Epoch, Mark, Member, Membership, MessageId, NewDecision,
+    Cursor, Decision, Ends, Entry, Epoch, Look, Mark, Member, Membership, MessageId, NewDecision,
     NewEntry, NewRoom, Page, Presence, ReceiptTimes, Role, Room, RoomId, Seq, SessionId, UserId,
     Version, Watermarks,
     port::{
         AppendError, Appended, BackendError, Broker, Change, Created, Delivery, Draft, Hint,
-        HistoryCache, LogStore, Moderator, PolicyStore, PresenceCache, RateCache, RateKey,
-        ReceiptStore, RoomStore, Topic, Transition, Verdict,
+        HistoryCache, LogStore, LookStore, Moderator, PolicyStore, PresenceCache, RateCache,
+        RateKey, ReceiptStore, RoomStore, Topic, Transition, Verdict,
     },
     rate::{self, RatePolicy},
 };
@@ -110,6 +110,9 @@ ports! {
         DECISIONS: decisions(after: Version, limit: usize) -> Result<Vec<Decision>, BackendError>;
         NEWEST_DECISION: newest_decision() -> Result<Version, BackendError>;
         IN_FORCE: in_force(after: Ends, limit: usize) -> Result<Vec<Decision>, BackendError>;
+    }
+    LookStore {
+        CLAIM_LOOK: claim_look(look: &Look, user: &UserId) -> Result<UserId, BackendError>;
     }
     PresenceCache {
         TOUCH: touch(user: &UserId, session: SessionId, ttl: Duration)

@@ -47,6 +47,7 @@ mod decisions;
 mod duplicates;
 mod edits;
 mod effects;
+mod looks;
 mod pages;
 mod receipts;
 mod restart;
@@ -62,6 +63,7 @@ use decisions::*;
 use duplicates::*;
 use edits::*;
 use effects::*;
+use looks::*;
 use pages::*;
 use receipts::*;
 use restart::*;
@@ -192,6 +194,9 @@ suite! {
     in_force_are_decisions_until_their_end,
     what_a_later_decision_lifts_is_not_in_force,
     decisions_in_force_come_in_pages,
+    // Looks
+    a_look_belongs_to_its_first_user,
+    of_many_claims_at_once_one_wins_and_all_hear_which,
     // Restart
     everything_is_there_after_a_restart,
     numbers_go_on_after_a_restart,

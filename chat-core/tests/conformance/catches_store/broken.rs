@@ -9,13 +9,13 @@ use std::{
 
 use async_trait::async_trait;
 use chat_core::{
-    ClientMessageId, Decision, Ends, Entry, EntryBody, Mark, Member, Membership, MessageId,
+    ClientMessageId, Decision, Ends, Entry, EntryBody, Look, Mark, Member, Membership, MessageId,
     NewDecision, NewEntry, NewRoom, Page, Reason, ReceiptTimes, Role, Room, RoomId, Seq, UserId,
     Version, Watermarks,
     memory::MemoryStore,
     port::{
-        AppendError, Appended, BackendError, Change, Created, LogStore, Outcome, PolicyStore,
-        ReceiptStore, RoomStore,
+        AppendError, Appended, BackendError, Change, Created, LogStore, LookStore, Outcome,
+        PolicyStore, ReceiptStore, RoomStore,
     },
     testing::Hooks,
 };
@@ -34,6 +34,7 @@ pub(crate) struct BrokenStore {
 #[derive(Debug, Default)]
 struct Notes {
     rooms: Vec<RoomId>,
+    looks: HashMap<Look, UserId>,
     /// By a key that is too coarse, or for an answer that is out of date.
     first: HashMap<String, Arc<Entry>>,
     /// The newest keys of these.
@@ -667,6 +668,26 @@ impl Hooks for BrokenStore {
             _ => after,
         };
         self.inner.decisions(after, limit).await
+    }
+
+    async fn claim_look(
+        &self,
+        _: &dyn LookStore,
+        look: &Look,
+        user: &UserId,
+    ) -> Result<UserId, BackendError> {
+        match self.fault {
+            LooksBelongToAll => Ok(user.clone()),
+            LooksAreCheckedThenGiven => {
+                let holder = self.notes().looks.get(look).cloned();
+                yield_now().await;
+                let holder = holder.unwrap_or_else(|| user.clone());
+                let mut notes = self.notes();
+                notes.looks.insert(look.clone(), holder.clone());
+                Ok(holder)
+            }
+            _ => self.inner.claim_look(look, user).await,
+        }
     }
 
     async fn newest_decision(&self, _: &dyn PolicyStore) -> Result<Version, BackendError> {

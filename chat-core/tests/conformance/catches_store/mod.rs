@@ -117,6 +117,9 @@ faults! {
     WatermarksAreReversed: "watermarks_come_in_the_order_asked",
     TimesAreOfTheLastReceipt: "a_message_has_the_times_of_the_first_receipts_that_passed_it",
     TimesAreOfAnyEntry: "what_no_receipt_has_passed_has_no_times",
+    // Looks
+    LooksBelongToAll: "a_look_belongs_to_its_first_user",
+    LooksAreCheckedThenGiven: "of_many_claims_at_once_one_wins_and_all_hear_which",
     // Decisions
     VersionsRace: "versions_have_no_gap_under_many_callers_at_once",
     VersionsBeginWithAfter: "decisions_come_in_pages",
