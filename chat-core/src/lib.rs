@@ -32,17 +32,17 @@ pub use engine::{
     SessionOrigin, SessionView, Transport, TrySendError,
 };
 pub use model::{
-    Announcement, ClientMessageId, Cursor, Decision, Effect, Ends, Entry, EntryBody, EntryKind,
-    Epoch, FlatBody, InvalidId, Look, Mark, Member, Membership, MessageId, NO_END, NewDecision,
-    NewEntry, NewRoom, Page, Presence, Principal, Rank, Reason, ReceiptTimes, Role, Room, RoomId,
-    RoomKind, Ruling, Sanction, Scope, Scopes, Seq, SessionId, Standing, TokenId, UNREAD_CAP,
-    UserId, Version, Via, Watermarks,
+    Action, Announcement, ClientMessageId, Cursor, Decision, Effect, Ends, Entry, EntryBody,
+    EntryKind, Epoch, FlatBody, InvalidId, Look, Mark, Member, Membership, MessageId, NO_END,
+    NewDecision, NewEntry, NewRoom, Page, Permission, Presence, Principal, Rank, Reason,
+    ReceiptTimes, Role, Room, RoomId, RoomKind, Ruling, Sanction, Scope, Scopes, Seq, SessionId,
+    Standing, TokenId, UNREAD_CAP, UserId, Version, Via, Watermarks, may,
 };
 #[doc(hidden)]
 pub use time::old_time;
 pub use time::{Clock, CountingIds, IdGen, ManualClock, RandomIds, SystemClock};
 pub use wire::{
     Answer, Ask, CloseReason, Command, Done, Error, ErrorBody, ErrorCode, Event, Frame, GapReason,
-    HistoryPage, MemberView, OnlineUsers, Outgoing, Pong, PresenceOfUsers, Renewed, Reply, Request,
-    Resumed, RoomCursor, RoomList, RoomView, Sent, Welcome, command, decode,
+    HistoryPage, MemberList, MemberView, OnlineUsers, Outgoing, Pong, PresenceOfUsers, Renewed,
+    Reply, Request, Resumed, RoomCursor, RoomList, RoomView, Sent, Welcome, command, decode,
 };

@@ -70,6 +70,7 @@ pub(super) fn assemble(builder: ChatEngineBuilder) -> Arc<Parts> {
         moderation,
         clock,
         ids,
+        policy: rules,
         config,
     } = builder;
     let clock = clock.unwrap_or_else(|| Arc::new(SystemClock::default()));
@@ -203,6 +204,7 @@ pub(super) fn assemble(builder: ChatEngineBuilder) -> Arc<Parts> {
         room_limit: config.room_limit,
         policy: Arc::clone(&policy),
         looks: config.unique_looks.then(|| Looks::new(Arc::clone(&store))),
+        rules,
         clock: Arc::clone(&clock),
         ids: Arc::clone(&ids),
     };

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use super::config::Config;
 use crate::{
     moderation::Link,
-    port::{Broker, Cache, Moderator, Store, panics::caught},
+    port::{Broker, Cache, Moderator, Policy, Store, panics::caught},
     time::{Clock, IdGen},
 };
 
@@ -38,6 +38,7 @@ pub struct ChatEngineBuilder {
     pub(super) moderation: Vec<Link>,
     pub(super) clock: Option<Arc<dyn Clock>>,
     pub(super) ids: Option<Arc<dyn IdGen>>,
+    pub(super) policy: Option<Arc<dyn Policy>>,
     pub(super) config: Config,
 }
 
@@ -74,6 +75,13 @@ impl ChatEngineBuilder {
     #[must_use]
     pub fn moderation(mut self, link: Link) -> Self {
         self.moderation.push(link);
+        self
+    }
+
+    /// Sets rules beside the permission table, which may only refuse. Default: none.
+    #[must_use]
+    pub fn policy(mut self, policy: impl Policy) -> Self {
+        self.policy = Some(Arc::new(policy));
         self
     }
 

@@ -8,6 +8,7 @@ mod invalid_id;
 mod log;
 mod look;
 mod name;
+mod permission;
 mod position;
 mod precision;
 mod presence;
@@ -27,6 +28,7 @@ pub use ids::{ClientMessageId, Epoch, MessageId, RoomId, RoomKind, SessionId, Us
 pub use invalid_id::InvalidId;
 pub use log::{Entry, NewEntry};
 pub use look::Look;
+pub use permission::{Action, Permission, may};
 pub use position::{Cursor, Page, Seq};
 pub use presence::Presence;
 pub use principal::{Principal, Rank, Scopes, TokenId};

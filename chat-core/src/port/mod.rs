@@ -16,6 +16,7 @@
 //!
 //! Each sentence of a contract is a case of the conformance suite, `chat_core::testing`.
 
+mod access;
 mod authenticator;
 mod broker;
 mod cache;
@@ -30,6 +31,7 @@ mod secret;
 mod store;
 
 pub use crate::model::Via;
+pub use access::{Policy, Request};
 pub use authenticator::{AuthError, Authenticator, Credential};
 pub use broker::{Broker, Delivery, Hint, Topic};
 pub use cache::{Cache, HistoryCache, PresenceCache, RateCache, RateKey, Transition, WINDOW};

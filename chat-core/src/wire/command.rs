@@ -1,4 +1,5 @@
-//! The commands of the native protocol: **the table** in which each has its name, its fields and its reply.
+//! The commands of the native protocol: **the table** in which each has its name, the row of the permission
+//! table that it asks, its fields and its reply.
 //!
 //! Everything else about a command follows from its row: the variant of [`Command`], its name on the wire,
 //! the engine's dispatch, and the typed [`Ask`] of a client. A new command is a row here and a file in
@@ -7,10 +8,12 @@
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::reply::{
-    Done, HistoryPage, OnlineUsers, Pong, PresenceOfUsers, Renewed, Reply, Resumed, RoomList,
-    RoomView, Sent, Welcome,
+    Done, HistoryPage, MemberList, OnlineUsers, Pong, PresenceOfUsers, Renewed, Reply, Resumed,
+    RoomList, RoomView, Sent, Welcome,
 };
-use crate::model::{ClientMessageId, Cursor, Mark, Page, RoomId, Seq, UserId, Watermarks};
+use crate::model::{
+    Action, ClientMessageId, Cursor, Mark, Member, Page, Role, RoomId, Seq, UserId, Watermarks,
+};
 
 /// A command that has one kind of reply.
 pub trait Ask: Into<Command> + Serialize + DeserializeOwned {
@@ -28,7 +31,7 @@ pub trait Ask: Into<Command> + Serialize + DeserializeOwned {
 macro_rules! commands {
     (($d:tt) $(
         $(#[$doc:meta])*
-        $name:ident = $wire:literal -> $variant:ident($reply:ty) {
+        $name:ident = $wire:literal, $action:ident -> $variant:ident($reply:ty) {
             $($(#[$field_doc:meta])* $field:ident: $type:ty,)*
         }
     )+) => {
@@ -73,6 +76,10 @@ macro_rules! commands {
             pub fn name(&self) -> &'static str {
                 match self { $(Self::$name(_) => $wire,)+ }
             }
+
+            /// Each name with the row of the permission table that the command asks, in the order of the
+            /// table.
+            pub const ACTIONS: &'static [(&'static str, Action)] = &[$(($wire, Action::$action)),+];
         }
 
         /// Matches a command against every row of the table: `$then` with `$it` bound to the command's own
@@ -88,7 +95,7 @@ macro_rules! commands {
 
 commands! { ($)
     /// Says who is there: the first command of a connection, and only the first.
-    Hello = "hello" -> Welcome(Welcome) {
+    Hello = "hello", Connect -> Welcome(Welcome) {
         /// Proves who it is. With open authentication it is the user's name. May be empty after a handshake
         /// that has proved it.
         #[serde(default)]
@@ -99,19 +106,19 @@ commands! { ($)
     }
 
     /// Replaces the token of the connection by a newer one of the same user.
-    Renew = "renew" -> Renewed(Renewed) {
+    Renew = "renew", Connect -> Renewed(Renewed) {
         /// The new token.
         token: String,
     }
 
     /// Opens the direct room with a user, making it if need be.
-    Open = "open" -> Room(RoomView) {
+    Open = "open", Open -> Room(RoomView) {
         /// The other user.
         user: UserId,
     }
 
     /// Lists the user's rooms, in ascending order of id.
-    Rooms = "rooms" -> Rooms(RoomList) {
+    Rooms = "rooms", Rooms -> Rooms(RoomList) {
         /// Begin after this room.
         #[serde(default)]
         after: Option<RoomId>,
@@ -121,7 +128,7 @@ commands! { ($)
     }
 
     /// Sends a message.
-    Send = "send" -> Sent(Sent) {
+    Send = "send", Send -> Sent(Sent) {
         /// The room to send it to.
         room: RoomId,
         /// The text of the message.
@@ -132,7 +139,7 @@ commands! { ($)
     }
 
     /// Gives one of the user's messages another text.
-    Edit = "edit" -> Sent(Sent) {
+    Edit = "edit", Edit -> Sent(Sent) {
         /// The room of the message.
         room: RoomId,
         /// The number of the message.
@@ -145,7 +152,7 @@ commands! { ($)
     }
 
     /// Takes one of the user's messages back.
-    Delete = "delete" -> Sent(Sent) {
+    Delete = "delete", Delete -> Sent(Sent) {
         /// The room of the message.
         room: RoomId,
         /// The number of the message.
@@ -156,7 +163,7 @@ commands! { ($)
     }
 
     /// Reads a page of a room's log.
-    History = "history" -> History(HistoryPage) {
+    History = "history", Read -> History(HistoryPage) {
         /// The room.
         room: RoomId,
         /// Which part of the log. Default: the newest entries.
@@ -168,7 +175,7 @@ commands! { ($)
     }
 
     /// Asks for everything in a room after a cursor.
-    Resume = "resume" -> Resumed(Resumed) {
+    Resume = "resume", Read -> Resumed(Resumed) {
         /// The room.
         room: RoomId,
         /// How far its log has been received.
@@ -177,7 +184,7 @@ commands! { ($)
     }
 
     /// States how far a room has been received, or read.
-    Receipt = "receipt" -> Receipt(Watermarks) {
+    Receipt = "receipt", Receipt -> Receipt(Watermarks) {
         /// The room.
         room: RoomId,
         /// Received or read.
@@ -187,22 +194,69 @@ commands! { ($)
     }
 
     /// Says that the user is typing. Repeated while it lasts; it ends by itself.
-    Typing = "typing" -> Ok(Done) {
+    Typing = "typing", Typing -> Ok(Done) {
         /// The room that the user is typing in.
         room: RoomId,
     }
 
+    /// Lists the members of a room, in ascending order of their names.
+    Members = "members", Read -> Members(MemberList) {
+        /// The room.
+        room: RoomId,
+        /// Begin after this user.
+        #[serde(default)]
+        after: Option<UserId>,
+        /// The most members to list. Default 50, at most 200.
+        #[serde(default)]
+        limit: Option<usize>,
+    }
+
+    /// Adds a member to a group. A user who is a member already stays as they are.
+    Add = "add", Add -> Member(Member) {
+        /// The group.
+        room: RoomId,
+        /// The new member.
+        user: UserId,
+        /// The role of the new member. Default: `member`.
+        #[serde(default)]
+        role: Option<Role>,
+    }
+
+    /// Removes a member from a group.
+    Remove = "remove", Remove -> Ok(Done) {
+        /// The group.
+        room: RoomId,
+        /// The member.
+        user: UserId,
+    }
+
+    /// Leaves a group.
+    Leave = "leave", Leave -> Ok(Done) {
+        /// The group.
+        room: RoomId,
+    }
+
+    /// Gives a member of a group another role.
+    ChangeRole = "role", ChangeRole -> Member(Member) {
+        /// The group.
+        room: RoomId,
+        /// The member.
+        user: UserId,
+        /// The new role.
+        role: Role,
+    }
+
     /// Asks whether users are online.
-    Presence = "presence" -> Presence(PresenceOfUsers) {
+    Presence = "presence", Presence -> Presence(PresenceOfUsers) {
         /// The users, at most 100.
         users: Vec<UserId>,
     }
 
     /// Asks for the list of all users who are online.
-    Online = "online" -> Online(OnlineUsers) {}
+    Online = "online", Presence -> Online(OnlineUsers) {}
 
     /// Asks for a sign of life.
-    Ping = "ping" -> Pong(Pong) {}
+    Ping = "ping", Connect -> Pong(Pong) {}
 }
 
 /// A command and the client's number for it, which the reply repeats.

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::error::{Error, ErrorBody};
 use crate::model::{
-    Cursor, Entry, Epoch, Membership, MessageId, Presence, Room, RoomId, Seq, SessionId, UserId,
-    Watermarks,
+    Cursor, Entry, Epoch, Member, Membership, MessageId, Presence, Room, RoomId, Seq, SessionId,
+    UserId, Watermarks,
 };
 
 /// The answer to one command.
@@ -78,11 +78,15 @@ replies! {
     Resumed(Resumed),
     /// To `receipt`: the user's watermarks as they stand now.
     Receipt(Watermarks),
+    /// To `members`.
+    Members(MemberList),
+    /// To `add` and `role`: the member as they are now.
+    Member(Member),
     /// To `presence`.
     Presence(PresenceOfUsers),
     /// To `online`.
     Online(OnlineUsers),
-    /// To `typing`.
+    /// To `typing`, `remove` and `leave`.
     Ok(Done),
     /// To `ping`.
     Pong(Pong),
@@ -114,6 +118,16 @@ pub struct Renewed {
 pub struct RoomList {
     /// The rooms, in ascending order of id.
     pub rooms: Vec<Membership>,
+    /// Whether there are more after the last one.
+    pub more: bool,
+}
+
+/// One page of the members of a room.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct MemberList {
+    /// The members, in ascending order of their names.
+    pub members: Vec<Member>,
     /// Whether there are more after the last one.
     pub more: bool,
 }

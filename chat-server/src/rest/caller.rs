@@ -4,7 +4,7 @@ use axum::{
     extract::{FromRequestParts, Path},
     http::{StatusCode, request::Parts},
 };
-use chat_core::{Actor, RoomId, Seq, port::Via};
+use chat_core::{Actor, RoomId, Seq, UserId, port::Via};
 
 use crate::http::{app::App, connections::Address, failure::Failure};
 
@@ -33,6 +33,18 @@ impl FromRequestParts<App> for Numbered {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
         let Path((room, seq)) = Path::<(String, u64)>::from_request_parts(parts, app).await?;
         Ok(Self(RoomId::new(room)?, Seq(seq)))
+    }
+}
+
+/// The room and the user in the address.
+pub(super) struct MemberOf(pub(super) RoomId, pub(super) UserId);
+
+impl FromRequestParts<App> for MemberOf {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
+        let Path((room, user)) = Path::<(String, String)>::from_request_parts(parts, app).await?;
+        Ok(Self(RoomId::new(room)?, UserId::new(user)?))
     }
 }
 

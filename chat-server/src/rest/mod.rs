@@ -2,6 +2,7 @@
 
 mod caller;
 pub(crate) mod document;
+mod members;
 mod messages;
 mod presence;
 mod receipts;
@@ -17,6 +18,7 @@ use crate::http::app::App;
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(Document::openapi())
         .merge(rooms::routes())
+        .merge(members::routes())
         .merge(messages::routes())
         .merge(receipts::routes())
         .merge(presence::routes())

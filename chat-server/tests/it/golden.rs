@@ -6,11 +6,12 @@
 use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 use chat_core::{
-    Announcement, Answer, ClientMessageId, CloseReason, Command, Cursor, Done, Entry, EntryBody,
-    Epoch, Error, ErrorBody, ErrorCode, Event, Frame, GapReason, HistoryPage, Mark, MemberView,
-    Membership, MessageId, OnlineUsers, Outgoing, Page, Pong, Presence, PresenceOfUsers, Renewed,
-    Reply, Request, Resumed, Role, Room, RoomCursor, RoomId, RoomList, RoomView, Sent, Seq,
-    SessionId, UserId, Watermarks, Welcome, command, decode,
+    Action, Announcement, Answer, ClientMessageId, CloseReason, Command, Cursor, Done, Entry,
+    EntryBody, Epoch, Error, ErrorBody, ErrorCode, Event, Frame, GapReason, HistoryPage, Mark,
+    Member, MemberList, MemberView, Membership, MessageId, OnlineUsers, Outgoing, Page, Permission,
+    Pong, Presence, PresenceOfUsers, Principal, Rank, Renewed, Reply, Request, Resumed, Role, Room,
+    RoomCursor, RoomId, RoomList, RoomView, Sanction, Sent, Seq, SessionId, Standing, UserId,
+    Version, Watermarks, Welcome, command, decode, may,
 };
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -23,6 +24,15 @@ fn user(name: &str) -> UserId {
 
 fn room() -> RoomId {
     RoomId::new("alice,bob").unwrap()
+}
+
+fn group() -> RoomId {
+    RoomId::new("team").unwrap()
+}
+
+fn member(name: &str, role: Role) -> Member {
+    let user = user(name);
+    Member { user, role }
 }
 
 fn uuid(last: u8) -> uuid::Uuid {
@@ -113,7 +123,31 @@ fn commands() -> Vec<Command> {
             seq: Seq(7),
         }
         .into(),
-        command::Typing { room }.into(),
+        command::Typing { room: room.clone() }.into(),
+        command::Members {
+            room: room.clone(),
+            after: Some(user("bob")),
+            limit: Some(50),
+        }
+        .into(),
+        command::Add {
+            room: group(),
+            user: user("bob"),
+            role: Some(Role::Reader),
+        }
+        .into(),
+        command::Remove {
+            room: group(),
+            user: user("bob"),
+        }
+        .into(),
+        command::Leave { room: group() }.into(),
+        command::ChangeRole {
+            room: group(),
+            user: user("bob"),
+            role: Role::Moderator,
+        }
+        .into(),
         command::Presence {
             users: vec![user("bob"), user("carol")],
         }
@@ -206,6 +240,11 @@ fn replies() -> Vec<Reply> {
         }),
         Reply::Resumed(Resumed { cursor: cursor(7) }),
         Reply::Receipt(marks()),
+        Reply::Members(MemberList {
+            members: vec![member("alice", Role::Owner), member("bob", Role::Member)],
+            more: false,
+        }),
+        Reply::Member(member("bob", Role::Moderator)),
         Reply::Presence(PresenceOfUsers {
             users: vec![online(), gone],
         }),
@@ -422,6 +461,53 @@ fn the_document_describes_each_command_of_the_table_in_its_order() {
     let headings = text.lines().filter_map(|line| line.strip_prefix("### "));
     let described: Vec<_> = headings.flat_map(|names| names.split(", ")).collect();
     assert_eq!(described, Command::NAMES);
+}
+
+#[test]
+fn the_permission_table_in_the_document_is_that_of_the_code() {
+    let sanction = || Sanction {
+        version: Version(1),
+        until: None,
+    };
+    let fine = Standing::default();
+    let muted = Standing {
+        mutes: vec![sanction()],
+        ..Standing::default()
+    };
+    let banned = Standing {
+        bans: vec![sanction()],
+        ..Standing::default()
+    };
+    let bob = Principal::trusted(user("bob"));
+    let admin = Principal {
+        rank: Rank::Admin,
+        ..bob.clone()
+    };
+    let columns = [
+        (&fine, None, &bob),
+        (&fine, Some(Role::Reader), &bob),
+        (&fine, Some(Role::Member), &bob),
+        (&fine, Some(Role::Moderator), &bob),
+        (&fine, Some(Role::Owner), &bob),
+        (&muted, Some(Role::Member), &bob),
+        (&banned, Some(Role::Owner), &bob),
+        (&fine, None, &admin),
+    ];
+    for action in Action::ALL {
+        let commands = Command::ACTIONS.iter().filter(|(_, its)| its == action);
+        let commands: Vec<_> = commands.map(|(name, _)| format!("`{name}`")).collect();
+        let mut row = format!("| {} | {} |", action.name(), commands.join(", "));
+        for (standing, role, by) in columns {
+            row += match may(*action, standing, role, by) {
+                Permission::Allowed => " yes |",
+                Permission::NoRoom => " 200 |",
+                Permission::Forbidden => " 202 |",
+                Permission::Muted => " 211 |",
+                Permission::Banned => " 214 |",
+            };
+        }
+        assert!(PROTOCOL.contains(&row), "PROTOCOL.md does not show {row}");
+    }
 }
 
 #[test]

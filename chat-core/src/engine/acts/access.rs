@@ -1,12 +1,13 @@
-//! Access: may this user do this here. The one place that decides it.
+//! Access: may this user do this here. The one place that asks the permission table, before any act reads or
+//! writes.
 
 use std::sync::Arc;
 
 use super::{limits::Limits, looks::Looks};
 use crate::{
     engine::{nodes::policy::Policy, read::directory::Directory, state::rooms::LiveRoom},
-    model::{Epoch, NewRoom, Principal, RoomId, UserId},
-    port::Created,
+    model::{Action, Epoch, NewRoom, Permission, Principal, Role, RoomId, UserId, may},
+    port::{Created, Policy as Rules, Request, panics::caught},
     rate::RatePolicy,
     time::{Clock, IdGen},
     wire::Error,
@@ -21,29 +22,14 @@ pub(crate) struct Access {
     pub(crate) policy: Arc<Policy>,
     /// Present when only one of the names that look alike is let in.
     pub(crate) looks: Option<Looks>,
+    /// The embedder's own rules.
+    pub(crate) rules: Option<Arc<dyn Rules>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn IdGen>,
 }
 
-/// The use that an act makes of a login: the scope that it needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Use {
-    /// To see what rooms hold and who is online, and to state receipts.
-    Read,
-    /// To send and edit messages, and to type.
-    Speak,
-    /// To open direct rooms, and to delete one's messages.
-    Send,
-    /// To change the members of groups.
-    Manage,
-}
-
-/// The choice for a direct room that doesn't exist yet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum IfAbsent {
-    Create,
-    Refuse,
-}
+/// What a user is told whom the table refuses.
+const NOT_FOR_THIS: &str = "neither your token nor your role is for this";
 
 impl Access {
     /// Whether a login that begins now is accepted.
@@ -75,60 +61,126 @@ impl Access {
         self.policy.standings.check(by, now)
     }
 
-    /// Whether a login is accepted, and may be used for this.
+    /// Whether a login is accepted, and may be used for what happens in no room.
     ///
     /// # Errors
     ///
-    /// As [`check`](Self::check), [`Error::Forbidden`], [`Error::Muted`], or [`Error::AuthUnavailable`] until
-    /// the decisions have been read for the first time.
-    pub(crate) async fn allow(&self, by: &Principal, to: Use) -> Result<(), Error> {
+    /// As [`check`](Self::check), [`Error::Forbidden`], or [`Error::AuthUnavailable`] until the decisions have
+    /// been read for the first time.
+    pub(crate) async fn allow(&self, by: &Principal, action: Action) -> Result<(), Error> {
         self.policy.known().await?;
         self.check(by)?;
-        let allowed = match to {
-            Use::Read => by.scopes.read,
-            Use::Speak | Use::Send => by.scopes.send,
-            Use::Manage => by.scopes.manage,
-        };
-        if !allowed {
-            return Err(Error::Forbidden("your token is not for this"));
-        }
-        if to == Use::Speak {
-            let standings = &self.policy.standings;
-            return standings.check_speech(&by.user, self.clock.now());
-        }
-        Ok(())
+        self.decide(by, action, None, None)
     }
 
-    /// The room, if a user may be in it and use the login for this.
-    ///
-    /// Members of a room may do everything in it; to all others it doesn't exist.
+    /// The room, if a user may do this in it.
     pub(crate) async fn enter(
         &self,
         by: &Principal,
-        to: Use,
+        action: Action,
         id: &RoomId,
-        if_absent: IfAbsent,
     ) -> Result<Arc<LiveRoom>, Error> {
-        self.allow(by, to).await?;
-        let user = &by.user;
-        if id.pair().is_some_and(|pair| !pair.contains(user)) {
-            return Err(Error::NoRoom);
+        Ok(self.enter_as(by, action, id).await?.0)
+    }
+
+    /// The room, if a user may do this in it, and the role by which; none for an admin who is not in it.
+    pub(crate) async fn enter_as(
+        &self,
+        by: &Principal,
+        action: Action,
+        id: &RoomId,
+    ) -> Result<(Arc<LiveRoom>, Option<Role>), Error> {
+        match self.find(by, action, id).await? {
+            (Some(room), role) => Ok((room, role)),
+            (None, _) => Err(Error::NoRoom),
         }
-        let room = match self.directory.room(id).await? {
-            Some(room) => room,
-            None if if_absent == IfAbsent::Create => {
-                let members = id.pair().ok_or(Error::NoRoom)?.to_vec();
-                self.limits
-                    .charge("room", user, self.room_limit.as_ref())
-                    .await?;
-                self.create_room(id.clone(), None, members).await?.0
-            }
-            None => return Err(Error::NoRoom),
+    }
+
+    /// As [`enter`](Self::enter), where a direct room that nobody has opened is `None`.
+    pub(crate) async fn look(
+        &self,
+        by: &Principal,
+        action: Action,
+        id: &RoomId,
+    ) -> Result<Option<Arc<LiveRoom>>, Error> {
+        let (room, _) = self.find(by, action, id).await?;
+        match room {
+            None if id.pair().is_none() => Err(Error::NoRoom),
+            room => Ok(room),
+        }
+    }
+
+    /// The room, and the user's role in it. A direct room has its members before it exists.
+    async fn find(
+        &self,
+        by: &Principal,
+        action: Action,
+        id: &RoomId,
+    ) -> Result<(Option<Arc<LiveRoom>>, Option<Role>), Error> {
+        self.policy.known().await?;
+        self.check(by)?;
+        let (room, role) = match id.pair() {
+            Some(pair) if !pair.contains(&by.user) => (None, None),
+            Some(_) => (self.directory.room(id).await?, Some(Role::Member)),
+            None => match self.directory.room(id).await? {
+                Some(room) => {
+                    let role = self.directory.role(&room, &by.user).await?;
+                    (Some(room), role)
+                }
+                None => (None, None),
+            },
         };
-        match self.directory.role(&room, user).await? {
-            Some(_) => Ok(room),
-            None => Err(Error::NoRoom),
+        self.decide(by, action, Some(id), role)?;
+        Ok((room, role))
+    }
+
+    /// Asks the table, then the embedder's policy.
+    fn decide(
+        &self,
+        by: &Principal,
+        action: Action,
+        room: Option<&RoomId>,
+        role: Option<Role>,
+    ) -> Result<(), Error> {
+        let (standings, now) = (&self.policy.standings, self.clock.now());
+        match may(action, &standings.of(&by.user, now), role, by) {
+            Permission::Allowed => {}
+            Permission::Banned => return Err(Error::Banned { retry_after: None }),
+            Permission::Forbidden => return Err(Error::Forbidden(NOT_FOR_THIS)),
+            Permission::NoRoom => return Err(Error::NoRoom),
+            // If it has ended this very moment, nothing speaks against it.
+            Permission::Muted => standings.check_speech(&by.user, now)?,
         }
+        let Some(rules) = &self.rules else {
+            return Ok(());
+        };
+        let request = Request {
+            by,
+            action,
+            room,
+            role,
+        };
+        match caught(|| rules.refuse(&request)) {
+            Ok(None) => Ok(()),
+            Ok(Some(why)) => Err(Error::Forbidden(why)),
+            Err(panic) => {
+                tracing::error!(%panic, action = action.name(), "the policy failed");
+                Err(Error::Forbidden(NOT_FOR_THIS))
+            }
+        }
+    }
+
+    /// Makes a direct room that doesn't exist; takes from the user's budget for rooms.
+    pub(crate) async fn make_direct(
+        &self,
+        user: &UserId,
+        id: &RoomId,
+    ) -> Result<Arc<LiveRoom>, Error> {
+        let members = id.pair().ok_or(Error::NoRoom)?.to_vec();
+        self.limits
+            .charge("room", user, self.room_limit.as_ref())
+            .await?;
+        Ok(self.create_room(id.clone(), None, members).await?.0)
     }
 
     /// Makes a room with these members, one of whom owns it if it is a group; the room that has this id already stays as it is.

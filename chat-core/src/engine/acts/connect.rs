@@ -3,7 +3,6 @@
 use std::{fmt, sync::Arc};
 
 use super::{
-    access::Use,
     act::{Act, Answering},
     actor::Actor,
     session::Session,
@@ -16,7 +15,7 @@ use crate::{
         },
         parts::Parts,
     },
-    model::{Principal, SessionId, UserId},
+    model::{Action, Principal, SessionId, UserId},
     wire::{
         Error, Event, Frame, Pong, RoomCursor,
         command::{Hello, Ping, Renew},
@@ -89,7 +88,7 @@ pub(crate) async fn connect(
     } = connect;
     parts.access.admit(&principal).await?;
     // A device is sent what its rooms hold.
-    parts.access.allow(&principal, Use::Read).await?;
+    parts.access.allow(&principal, Action::Connect).await?;
     let id = SessionId(parts.ids.next());
     let view = SessionView {
         id,

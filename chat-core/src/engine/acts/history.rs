@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use super::{
-    access::{IfAbsent, Use},
     act::{Act, Answering},
     actor::Actor,
     session::Session,
 };
 use crate::{
     engine::parts::Parts,
-    model::{Entry, MessageId, Page, RoomId, Seq},
+    model::{Action, Entry, MessageId, Page, RoomId, Seq},
     wire::{Error, HistoryPage, command::History},
 };
 
@@ -35,9 +34,7 @@ impl Actor {
             config,
             ..
         } = &*self.parts;
-        let live = access
-            .enter(&self.principal, Use::Read, room, IfAbsent::Refuse)
-            .await?;
+        let live = access.enter(&self.principal, Action::Read, room).await?;
         let limit = config.page_limit(limit);
         let (mut entries, at) = reads.page(&live, page, limit).await?;
         fit(&mut entries, page, config.outbox.bytes / 2);
@@ -65,9 +62,7 @@ impl Actor {
     /// [`Error::NoRoom`], or a backend's failure.
     pub async fn find(&self, room: &RoomId, id: MessageId) -> Result<Option<Arc<Entry>>, Error> {
         let Parts { access, store, .. } = &*self.parts;
-        access
-            .enter(&self.principal, Use::Read, room, IfAbsent::Refuse)
-            .await?;
+        access.enter(&self.principal, Action::Read, room).await?;
         Ok(store.find(room, id).await?)
     }
 }

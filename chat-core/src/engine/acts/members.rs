@@ -1,14 +1,18 @@
-//! Making groups, and adding and removing their members.
+//! Making groups, and the members of a group: listing, adding and removing them, and changing their roles.
 
 use super::{
-    access::{IfAbsent, Use},
+    act::{Act, Answering},
     actor::Actor,
+    session::Session,
 };
 use crate::{
     engine::parts::Parts,
-    model::{EntryBody, InvalidId, Role, RoomId, UserId},
+    model::{Action, EntryBody, InvalidId, Member, Role, RoomId, UserId},
     port::Created,
-    wire::Error,
+    wire::{
+        Done, Error, MemberList,
+        command::{Add, ChangeRole, Leave, Members, Remove},
+    },
 };
 
 /// Makes a group: [`ChatEngine::create_group`](crate::ChatEngine::create_group) is the contract.
@@ -26,48 +30,185 @@ pub(crate) async fn create_group(
 }
 
 impl Actor {
-    /// Makes `user` a member of a group that this user is in.
+    /// One page of the members of a room, in ascending order of their names, from the first one after
+    /// `after`. Default 50 members, at most 200.
     ///
     /// # Errors
     ///
-    /// [`Error::NoRoom`] for a direct room as well, [`Error::Forbidden`] for readers and for a user who is a
-    /// member already, or a backend's failure.
-    pub async fn add_member(&self, room: &RoomId, user: UserId) -> Result<(), Error> {
-        let role = Role::Member;
-        self.change_members(room, EntryBody::Joined { user, role }, Role::Member)
-            .await
-    }
-
-    /// Ends the membership of `user` in a group that this user is in. Both may be the same user; of others
-    /// it needs a higher role than theirs, a moderator's at least.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NoRoom`] for a direct room as well, [`Error::Forbidden`] without the role and for the last
-    /// owner, or a backend's failure.
-    pub async fn remove_member(&self, room: &RoomId, user: UserId) -> Result<(), Error> {
-        let require = if user == *self.user() {
-            Role::Reader
-        } else {
-            Role::Moderator
-        };
-        self.change_members(room, EntryBody::Left { user }, require)
-            .await
-    }
-
-    async fn change_members(
+    /// [`Error::NoRoom`], or a backend's failure.
+    pub async fn members(
         &self,
         room: &RoomId,
-        body: EntryBody,
-        require: Role,
-    ) -> Result<(), Error> {
+        after: Option<&UserId>,
+        limit: Option<usize>,
+    ) -> Result<MemberList, Error> {
+        let Parts {
+            access,
+            store,
+            config,
+            ..
+        } = &*self.parts;
+        access.enter(&self.principal, Action::Read, room).await?;
+        let limit = config.page_limit(limit);
+        let one_more = limit.saturating_add(1);
+        let mut members = store.members(room, after, one_more).await?;
+        let more = members.len() > limit;
+        members.truncate(limit);
+        Ok(MemberList { members, more })
+    }
+
+    /// Makes `user` a member of a group that this user is in. A user who is a member already stays as they
+    /// are.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoRoom`] for a direct room as well, [`Error::Forbidden`] for readers, or a backend's failure.
+    pub async fn add_member(&self, room: &RoomId, user: UserId) -> Result<Member, Error> {
+        self.add(room, user, None).await
+    }
+
+    /// Makes `user` a member of a group with this role. All but owners give at most [`Role::Member`].
+    ///
+    /// # Errors
+    ///
+    /// As [`add_member`](Self::add_member), and [`Error::Forbidden`] for a role that this user can't give and
+    /// for a user who is a member with another role.
+    pub async fn add_member_as(
+        &self,
+        room: &RoomId,
+        user: UserId,
+        role: Role,
+    ) -> Result<Member, Error> {
+        self.add(room, user, Some(role)).await
+    }
+
+    async fn add(&self, room: &RoomId, user: UserId, role: Option<Role>) -> Result<Member, Error> {
+        let change = |user, role| EntryBody::Joined { user, role };
+        let add = |now: Option<Role>| match (now, role) {
+            (None, role) => Ok(role.unwrap_or_default()),
+            (Some(now), None) => Ok(now),
+            (Some(now), Some(role)) if now == role => Ok(now),
+            _ => Err(Error::Forbidden("this user is a member with another role")),
+        };
+        self.give_role(room, Action::Add, user, add, change).await
+    }
+
+    /// Gives a member of a group another role: one who is below this user. All but owners give at most
+    /// [`Role::Member`]. To take a lower role oneself is always possible, but for the last owner.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoRoom`] for a direct room as well, [`Error::Forbidden`] where the roles don't allow it and for
+    /// a user who is no member, or a backend's failure.
+    pub async fn set_role(&self, room: &RoomId, user: UserId, role: Role) -> Result<Member, Error> {
+        let change = |user, role| EntryBody::Role { user, role };
+        let set = |now: Option<Role>| match now {
+            Some(_) => Ok(role),
+            None => Err(Error::Forbidden("this user is not a member")),
+        };
+        let action = if user == *self.user() {
+            Action::Leave
+        } else {
+            Action::ChangeRole
+        };
+        self.give_role(room, action, user, set, change).await
+    }
+
+    /// Gives a user the role that `wanted` makes of the present one, by this entry if it is another.
+    async fn give_role(
+        &self,
+        room: &RoomId,
+        action: Action,
+        user: UserId,
+        wanted: impl FnOnce(Option<Role>) -> Result<Role, Error>,
+        change: impl FnOnce(UserId, Role) -> EntryBody,
+    ) -> Result<Member, Error> {
+        let Parts {
+            access, directory, ..
+        } = &*self.parts;
+        let (live, mine) = access.enter_as(&self.principal, action, room).await?;
         if room.pair().is_some() {
             return Err(Error::NoRoom);
         }
-        let access = &self.parts.access;
-        let live = access
-            .enter(&self.principal, Use::Manage, room, IfAbsent::Refuse)
-            .await?;
-        self.append(live, body, require, None).await.map(drop)
+        let now = directory.role(&live, &user).await?;
+        let role = wanted(now)?;
+        if now != Some(role) {
+            user.check()?;
+            let require = mine.and(action.least_role());
+            self.append(live, change(user.clone(), role), require)
+                .await?;
+        }
+        Ok(Member { user, role })
+    }
+
+    /// Ends the membership of `user`, who is below this user, in a group. Of a user who is no member nothing
+    /// changes. To remove oneself is to [leave](Self::leave).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoRoom`] for a direct room as well, [`Error::Forbidden`] where the roles don't allow it, or a
+    /// backend's failure.
+    pub async fn remove_member(&self, room: &RoomId, user: UserId) -> Result<(), Error> {
+        let action = if user == *self.user() {
+            Action::Leave
+        } else {
+            Action::Remove
+        };
+        let Parts {
+            access, directory, ..
+        } = &*self.parts;
+        let (live, mine) = access.enter_as(&self.principal, action, room).await?;
+        if room.pair().is_some() {
+            return Err(Error::NoRoom);
+        }
+        if directory.role(&live, &user).await?.is_none() {
+            return Ok(());
+        }
+        let require = mine.and(action.least_role());
+        let left = self.append(live, EntryBody::Left { user }, require).await;
+        left.map(drop)
+    }
+
+    /// Leaves a group. The last owner can't.
+    ///
+    /// # Errors
+    ///
+    /// As [`remove_member`](Self::remove_member).
+    pub async fn leave(&self, room: &RoomId) -> Result<(), Error> {
+        self.remove_member(room, self.user().clone()).await
+    }
+}
+
+impl Act for Members {
+    async fn act(self, by: &Session, answer: Answering<Self>) {
+        let Self { room, after, limit } = self;
+        answer.give(by.members(&room, after.as_ref(), limit).await);
+    }
+}
+
+impl Act for Add {
+    async fn act(self, by: &Session, answer: Answering<Self>) {
+        let Self { room, user, role } = self;
+        answer.give(by.add(&room, user, role).await);
+    }
+}
+
+impl Act for Remove {
+    async fn act(self, by: &Session, answer: Answering<Self>) {
+        let removed = by.remove_member(&self.room, self.user).await;
+        answer.give(removed.map(|()| Done {}));
+    }
+}
+
+impl Act for Leave {
+    async fn act(self, by: &Session, answer: Answering<Self>) {
+        answer.give(by.leave(&self.room).await.map(|()| Done {}));
+    }
+}
+
+impl Act for ChangeRole {
+    async fn act(self, by: &Session, answer: Answering<Self>) {
+        let Self { room, user, role } = self;
+        answer.give(by.set_role(&room, user, role).await);
     }
 }

@@ -1,14 +1,13 @@
 //! Opening a direct room, and viewing a room.
 
 use super::{
-    access::{IfAbsent, Use},
     act::{Act, Answering},
     actor::Actor,
     session::Session,
 };
 use crate::{
     engine::parts::Parts,
-    model::{RoomId, UserId},
+    model::{Action, RoomId, UserId},
     wire::{Error, MemberView, RoomView, command::Open},
 };
 
@@ -24,11 +23,11 @@ impl Actor {
     pub async fn open(&self, peer: &UserId) -> Result<RoomView, Error> {
         let id = RoomId::direct(self.user(), peer)?;
         let access = &self.parts.access;
-        // The answer shows the room.
-        access.allow(&self.principal, Use::Read).await?;
-        access
-            .enter(&self.principal, Use::Send, &id, IfAbsent::Create)
-            .await?;
+        access.allow(&self.principal, Action::Open).await?;
+        let room = access.look(&self.principal, Action::Read, &id).await?;
+        if room.is_none() {
+            access.make_direct(self.user(), &id).await?;
+        }
         self.view(&id).await
     }
 
@@ -44,9 +43,7 @@ impl Actor {
             leases,
             ..
         } = &*self.parts;
-        let live = access
-            .enter(&self.principal, Use::Read, id, IfAbsent::Refuse)
-            .await?;
+        let live = access.enter(&self.principal, Action::Read, id).await?;
         let room = store.room(id).await?.ok_or(Error::NoRoom)?;
         let members = live.members();
         let users = members.iter().map(|member| member.user.clone());

@@ -1,14 +1,13 @@
 //! Asking which users are online.
 
 use super::{
-    access::Use,
     act::{Act, Answering},
     actor::Actor,
     session::Session,
 };
 use crate::{
     engine::parts::Parts,
-    model::{Presence, UserId},
+    model::{Action, Presence, UserId},
     wire::{
         Error, OnlineUsers, PresenceOfUsers,
         command::{self, Online},
@@ -26,7 +25,10 @@ impl Actor {
         if users.len() > MAX {
             return Err(Error::BadRequest(format!("at most {MAX} users at once")));
         }
-        self.parts.access.allow(&self.principal, Use::Read).await?;
+        self.parts
+            .access
+            .allow(&self.principal, Action::Presence)
+            .await?;
         Ok(self.parts.cache.presence(users).await?)
     }
 
@@ -36,7 +38,10 @@ impl Actor {
     ///
     /// A backend's failure.
     pub async fn online(&self) -> Result<Vec<UserId>, Error> {
-        self.parts.access.allow(&self.principal, Use::Read).await?;
+        self.parts
+            .access
+            .allow(&self.principal, Action::Presence)
+            .await?;
         online(&self.parts).await
     }
 }

@@ -1,14 +1,13 @@
 //! Receipts: a member states how far a room has been received or read, and the other members are sent it.
 
 use super::{
-    access::{IfAbsent, Use},
     act::{Act, Answering},
     actor::Actor,
     session::Session,
 };
 use crate::{
     engine::{deliver::notify, parts::Parts, state::rooms::LiveRoom},
-    model::{Mark, ReceiptTimes, RoomId, Seq, UserId, Watermarks},
+    model::{Action, Mark, ReceiptTimes, RoomId, Seq, UserId, Watermarks},
     port::{Change, Hint},
     wire::{Error, command::Receipt},
 };
@@ -22,9 +21,7 @@ impl Actor {
     /// [`Error::NoRoom`], or a backend's failure.
     pub async fn receipt(&self, room: &RoomId, mark: Mark, upto: Seq) -> Result<Watermarks, Error> {
         let Parts { access, store, .. } = &*self.parts;
-        let live = access
-            .enter(&self.principal, Use::Read, room, IfAbsent::Refuse)
-            .await?;
+        let live = access.enter(&self.principal, Action::Receipt, room).await?;
         match store.advance(room, self.user(), mark, upto).await? {
             Change::Unchanged(now) => {
                 // A node that died before it announced the receipt may have stored it.
@@ -54,9 +51,7 @@ impl Actor {
         seqs: &[Seq],
     ) -> Result<Vec<ReceiptTimes>, Error> {
         let Parts { access, store, .. } = &*self.parts;
-        access
-            .enter(&self.principal, Use::Read, room, IfAbsent::Refuse)
-            .await?;
+        access.enter(&self.principal, Action::Read, room).await?;
         Ok(store.receipt_times(room, member, seqs).await?)
     }
 

@@ -1,13 +1,12 @@
 //! Resuming: what a device missed, then what is live, with nothing between.
 
 use super::{
-    access::{IfAbsent, Use},
     act::{Act, Answering},
     session::Session,
 };
 use crate::{
     engine::{deliver::outbox::OutboxLimits, parts::Parts},
-    model::{Cursor, RoomId, Seq},
+    model::{Action, Cursor, RoomId, Seq},
     wire::{Error, Event, Frame, GapReason, Resumed, RoomCursor, command::Resume},
 };
 
@@ -59,9 +58,7 @@ impl Session {
             config,
             ..
         } = &*self.parts;
-        let room = access
-            .enter(&self.principal, Use::Read, id, IfAbsent::Refuse)
-            .await?;
+        let room = access.enter(&self.principal, Action::Read, id).await?;
         let head = reads.head(&room).await?;
         let epoch = head.epoch;
         let gap = |from, reason| {

@@ -1,14 +1,13 @@
 //! Listing the rooms of a user.
 
 use super::{
-    access::Use,
     act::{Act, Answering},
     actor::Actor,
     session::Session,
 };
 use crate::{
     engine::parts::Parts,
-    model::{RoomId, UserId},
+    model::{Action, RoomId, UserId},
     wire::{Error, RoomList, command::Rooms},
 };
 
@@ -24,7 +23,10 @@ impl Actor {
         after: Option<&RoomId>,
         limit: Option<usize>,
     ) -> Result<RoomList, Error> {
-        self.parts.access.allow(&self.principal, Use::Read).await?;
+        self.parts
+            .access
+            .allow(&self.principal, Action::Rooms)
+            .await?;
         page(&self.parts, self.user(), after, limit).await
     }
 }

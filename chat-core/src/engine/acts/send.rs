@@ -6,7 +6,6 @@ use tokio::sync::oneshot;
 use tracing::Instrument;
 
 use super::{
-    access::{IfAbsent, Use},
     act::{Act, Answering},
     actor::Actor,
     session::Session,
@@ -17,7 +16,7 @@ use crate::{
         parts::Parts,
         state::rooms::LiveRoom,
     },
-    model::{ClientMessageId, EntryBody, MessageId, NewEntry, Role, RoomId, Seq},
+    model::{Action, ClientMessageId, EntryBody, MessageId, NewEntry, Role, RoomId, Seq},
     wire::{
         Error, Sent,
         command::{Delete, Edit, Send},
@@ -139,7 +138,7 @@ impl Actor {
         };
         match accepted.instrument(waiter.span.clone()).await {
             Ok((live, body, client_id)) => {
-                self.enqueue(live, body, Role::Member, client_id, waiter);
+                self.enqueue(live, body, Some(Role::Member), client_id, waiter);
             }
             Err(error) => parts.queue.answer(waiter, Err(error)),
         }
@@ -156,14 +155,11 @@ impl Actor {
         if let NewBody::Message(text) | NewBody::Edit { text, .. } = &body {
             review.check(text)?;
         }
-        let to = match &body {
-            NewBody::Message(_) | NewBody::Edit { .. } => Use::Speak,
-            NewBody::Delete { .. } => Use::Send,
-        };
         // A room is made only for a message that nothing else speaks against.
-        let live = match (access.enter(by, to, room, IfAbsent::Refuse).await, &body) {
-            (Err(Error::NoRoom), NewBody::Message(_)) if room.peer_of(user).is_some() => None,
-            (live, _) => Some(live?),
+        let live = match &body {
+            NewBody::Message(_) => access.look(by, Action::Send, room).await?,
+            NewBody::Edit { .. } => Some(access.enter(by, Action::Edit, room).await?),
+            NewBody::Delete { .. } => Some(access.enter(by, Action::Delete, room).await?),
         };
         let body = match body {
             NewBody::Message(text) => EntryBody::message(review.review(user, room, text).await?),
@@ -175,25 +171,23 @@ impl Actor {
         };
         let live = match live {
             Some(live) => live,
-            None => access.enter(by, to, room, IfAbsent::Create).await?,
+            None => access.make_direct(user, room).await?,
         };
         Ok((live, body))
     }
 
     /// Appends an entry that needs no limit and no moderation, if the user has this role in a group when it
-    /// gets its number; once, however often it comes with the same `client_id`.
+    /// gets its number.
     pub(crate) async fn append(
         &self,
         room: Arc<LiveRoom>,
         body: EntryBody,
-        require: Role,
-        client_id: Option<ClientMessageId>,
+        require: Option<Role>,
     ) -> Result<Sent, Error> {
         let (respond, sent) = awaited();
         let since = self.parts.clock.monotonic();
         let waiter = Waiter::new(self.user(), &room.id, since, respond);
-        let client_id = client_id.map_or_else(|| self.new_client_id(), Ok)?;
-        self.enqueue(room, body, require, client_id, waiter);
+        self.enqueue(room, body, require, self.new_client_id()?, waiter);
         sent.await.unwrap_or(Err(Error::ShuttingDown))
     }
 
@@ -201,7 +195,7 @@ impl Actor {
         &self,
         room: Arc<LiveRoom>,
         body: EntryBody,
-        require: Role,
+        require: Option<Role>,
         client_id: ClientMessageId,
         waiter: Waiter,
     ) {
@@ -215,7 +209,7 @@ impl Actor {
             client_id,
             at: clock.now(),
             body,
-            require: Some(require),
+            require,
         };
         queue.push(Append {
             room,

@@ -1,14 +1,13 @@
 //! Saying that one is typing.
 
 use super::{
-    access::{IfAbsent, Use},
     act::{Act, Answering},
     actor::Actor,
     session::Session,
 };
 use crate::{
     engine::parts::Parts,
-    model::RoomId,
+    model::{Action, RoomId},
     wire::{Done, Error, command},
 };
 
@@ -24,9 +23,7 @@ impl Actor {
     /// [`Error::NoRoom`], or a backend's failure.
     pub async fn typing(&self, room: &RoomId) -> Result<(), Error> {
         let Parts { access, typing, .. } = &*self.parts;
-        let room = access
-            .enter(&self.principal, Use::Speak, room, IfAbsent::Refuse)
-            .await?;
+        let room = access.enter(&self.principal, Action::Typing, room).await?;
         typing.begin_or_renew(&room, self.user());
         Ok(())
     }

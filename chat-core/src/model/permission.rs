@@ -1,0 +1,127 @@
+//! The permission table: which action is allowed to whom. The engine asks it before any read or write, and
+//! [`NewEntry::is_allowed`](super::NewEntry::is_allowed) asks the roles again at an entry's number.
+
+use super::{Principal, Rank, Role, Standing};
+
+macro_rules! actions {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal,)+) => {
+        /// What a user does, as the permission table knows it: a row of the table.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Action { $($(#[$doc])* $variant,)+ }
+
+        impl Action {
+            /// All actions, in the order of the table.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The name for people, and in the log.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+        }
+    };
+}
+
+actions! {
+    /// To connect, and to replace the login of a connection.
+    Connect = "connect",
+    /// To list one's own rooms.
+    Rooms = "rooms",
+    /// To open the direct room with a user.
+    Open = "open",
+    /// To see who is online.
+    Presence = "presence",
+    /// To read what a room holds.
+    Read = "read",
+    /// To state how far one has received or read a room.
+    Receipt = "receipt",
+    /// To be seen typing.
+    Typing = "typing",
+    /// To send a message.
+    Send = "send",
+    /// To give one of one's messages another text.
+    Edit = "edit",
+    /// To delete a message: one's own, or as a moderator of others.
+    Delete = "delete",
+    /// To add a member.
+    Add = "add",
+    /// To leave a group, or to take a lower role in it.
+    Leave = "leave",
+    /// To remove another member.
+    Remove = "remove",
+    /// To change the role of another member.
+    ChangeRole = "change role",
+}
+
+impl Action {
+    /// The least role in the room that it needs; `None` for what happens in no room.
+    pub const fn least_role(self) -> Option<Role> {
+        match self {
+            Self::Connect | Self::Rooms | Self::Open | Self::Presence => None,
+            Self::Read | Self::Receipt | Self::Leave => Some(Role::Reader),
+            Self::Typing | Self::Send | Self::Edit | Self::Delete | Self::Add => Some(Role::Member),
+            Self::Remove | Self::ChangeRole => Some(Role::Moderator),
+        }
+    }
+}
+
+/// What the table says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Permission {
+    /// It is allowed.
+    Allowed,
+    /// The user is banned.
+    Banned,
+    /// Neither the login nor the role is for this.
+    Forbidden,
+    /// To this user the room doesn't exist.
+    NoRoom,
+    /// The user is muted.
+    Muted,
+}
+
+/// The table. `role` is the user's in the room of the action, `None` outside of it and without a room.
+///
+/// The first that speaks against it counts: a ban, the scopes of the login, membership, the role, a mute.
+pub const fn may(
+    action: Action,
+    standing: &Standing,
+    role: Option<Role>,
+    by: &Principal,
+) -> Permission {
+    if !standing.bans.is_empty() {
+        return Permission::Banned;
+    }
+    let scopes = &by.scopes;
+    let in_scope = match action {
+        Action::Connect | Action::Rooms | Action::Presence | Action::Read | Action::Receipt => {
+            scopes.read
+        }
+        // The answer shows the room.
+        Action::Open => scopes.read && scopes.send,
+        Action::Typing | Action::Send | Action::Edit | Action::Delete => scopes.send,
+        Action::Add | Action::Leave | Action::Remove | Action::ChangeRole => scopes.manage,
+    };
+    if !in_scope {
+        return Permission::Forbidden;
+    }
+    let Some(least) = action.least_role() else {
+        return Permission::Allowed;
+    };
+    let Some(role) = role else {
+        return match (action, by.rank) {
+            (Action::Add | Action::Remove | Action::ChangeRole, Rank::Admin) => Permission::Allowed,
+            // An admin speaks to users by an announcement.
+            (Action::Send, Rank::Admin) => Permission::Forbidden,
+            _ => Permission::NoRoom,
+        };
+    };
+    if role.number() < least.number() {
+        return Permission::Forbidden;
+    }
+    match action {
+        _ if standing.mutes.is_empty() => Permission::Allowed,
+        Action::Typing | Action::Send | Action::Edit => Permission::Muted,
+        Action::Add => Permission::Forbidden,
+        _ => Permission::Allowed,
+    }
+}
