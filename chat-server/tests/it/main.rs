@@ -18,6 +18,7 @@ mod decisions;
 mod embedding;
 mod engineio;
 #[cfg(unix)]
+mod entry_points;
 mod exposure;
 mod faults;
 mod golden;
