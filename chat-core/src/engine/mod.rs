@@ -43,10 +43,13 @@ pub use self::{
 };
 use crate::{
     metrics::Family,
-    model::{Decision, NewDecision, Page, Principal, RoomId, SessionId, Standing, UserId, Version},
+    model::{
+        ClientMessageId, Decision, NewDecision, Page, Principal, Role, RoomId, SessionId, Standing,
+        UserId, Version,
+    },
     port::{BackendError, Created},
     time::Clock,
-    wire::{CloseReason, Error, RoomList},
+    wire::{CloseReason, Error, RoomList, Sent},
 };
 
 /// The answers of the backends when they are asked for a sign of life.
@@ -287,6 +290,33 @@ impl ChatEngine {
         limit: Option<usize>,
     ) -> Result<Inspection, Error> {
         acts::inspect::inspect(&self.parts, room, page, limit).await
+    }
+
+    /// The role of a user in a room; `None` for one who is no member, and in a room that doesn't exist.
+    ///
+    /// # Errors
+    ///
+    /// A backend's failure.
+    pub async fn role(&self, room: &RoomId, user: &UserId) -> Result<Option<Role>, Error> {
+        Ok(self.parts.store.role(room, user).await?)
+    }
+
+    /// Gives a member of a group another role, whatever the role of `by`, who is the author of the entry that
+    /// says so. The same `client_id` again changes nothing, and gives the first answer.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoRoom`] for a direct room as well, a refusal for a user who is no [member](Self::role), or a
+    /// backend's failure.
+    pub async fn assign(
+        &self,
+        by: UserId,
+        room: &RoomId,
+        user: UserId,
+        role: Role,
+        client_id: ClientMessageId,
+    ) -> Result<Sent, Error> {
+        acts::assign::assign(&self.parts, by, room, user, role, client_id).await
     }
 
     /// Makes a group room with its owner and its first members; the owner is one of them, whether or not

@@ -17,7 +17,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ClientMessageId, InvalidId, RoomId, TokenId, UserId, precision::whole_micros,
+    ClientMessageId, InvalidId, Role, RoomId, TokenId, UserId, precision::whole_micros,
     text::is_invisible,
 };
 
@@ -259,6 +259,15 @@ pub enum Ruling {
         /// The text.
         text: Announcement,
     },
+    /// A member of a group gets another role, by an entry of its log: here a record only.
+    Assign {
+        /// The group.
+        room: RoomId,
+        /// The member.
+        user: UserId,
+        /// The role.
+        role: Role,
+    },
     /// An administrator has read a room: a record only.
     Inspect {
         /// The room.
@@ -281,6 +290,7 @@ impl Ruling {
             Self::Lift { .. }
             | Self::Kick { .. }
             | Self::Announce { .. }
+            | Self::Assign { .. }
             | Self::Inspect { .. }
             | Self::FailedLogins { .. } => return None,
         };
@@ -311,6 +321,7 @@ impl Ruling {
             Self::Lift { .. }
             | Self::Kick { .. }
             | Self::Announce { .. }
+            | Self::Assign { .. }
             | Self::Inspect { .. }
             | Self::FailedLogins { .. } => {}
         }
@@ -348,7 +359,13 @@ impl Ruling {
             Self::FailedLogins { count: 7 },
         ]);
         all.extend(Announcement::new("Back\nat \"noon\"").map(|text| Self::Announce { text }));
-        all.extend(RoomId::new("a group").map(|room| Self::Inspect { room }));
+        let room = RoomId::new("a group");
+        all.extend(room.clone().map(|room| Self::Inspect { room }));
+        all.extend(room.map(|room| Self::Assign {
+            room,
+            user: user(),
+            role: Role::Moderator,
+        }));
         all
     }
 }
@@ -473,6 +490,7 @@ mod tests {
             "failed_logins",
             "announce",
             "inspect",
+            "assign",
         ];
         let examples = Ruling::examples(&bob);
         for (name, ruling) in names.into_iter().zip(&examples) {

@@ -1,10 +1,15 @@
-//! Looking into a room, which is put on record.
+//! Rooms: looking into one, which is put on record, and the roles of its members.
 
 use std::sync::Arc;
 
-use axum::{Extension, Json, extract::State, http::StatusCode};
+use axum::{
+    Extension, Json,
+    extract::{Path, State, rejection::JsonRejection},
+    http::StatusCode,
+};
 use chat_core::{
-    Entry, Inspection, Page, Reason, Role, Room, RoomId, Ruling, Seq, UserId, Watermarks,
+    ClientMessageId, Decision, Entry, Error, Inspection, Page, Reason, Role, Room, RoomId, Ruling,
+    Seq, UserId, Watermarks,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -22,7 +27,9 @@ use crate::{
 
 /// The routes of this group.
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(inspect))
+    OpenApiRouter::new()
+        .routes(routes!(inspect))
+        .routes(routes!(assign))
 }
 
 /// A room, as administrators see it.
@@ -102,4 +109,55 @@ async fn inspect(
     let record = Ruling::Inspect { room: room.clone() };
     by.decide(&app, key, Reason::default(), record).await?;
     Ok(Json(app.engine.inspect(&room, page, limit).await?.into()))
+}
+
+/// The role that a member gets.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewRole {
+    /// The role.
+    role: Role,
+    /// The reason, for the record: at most 256 characters.
+    #[serde(default)]
+    #[schema(max_length = 256)]
+    reason: Reason,
+}
+
+/// Gives a member of a group another role. The group's log has it as an entry by the administrator.
+#[utoipa::path(put, path = "/admin/v1/rooms/{room}/members/{user}",
+    params(
+        ("room" = RoomId, Path, description = "The group."),
+        ("user" = UserId, Path, description = "The member."),
+        ("idempotency-key" = Option<ClientMessageId>, Header, description = "Makes a repetition safe."),
+    ),
+    request_body = NewRole, responses(
+    (status = OK, description = "The decision.", body = Decision),
+    Refusals,
+))]
+async fn assign(
+    State(app): State<App>,
+    Extension(by): Extension<Administrator>,
+    Path((room, user)): Path<(String, String)>,
+    Key(key): Key,
+    body: Result<Json<NewRole>, JsonRejection>,
+) -> Result<Json<Decision>, Failure> {
+    let (room, user) = (RoomId::new(room)?, UserId::new(user)?);
+    let Json(NewRole { role, reason }) = body?;
+    if room.pair().is_some() {
+        return Err(Error::NoRoom.into());
+    }
+    if app.engine.role(&room, &user).await?.is_none() {
+        let why = "there is no such group, or this user is not a member of it";
+        return Err(Failure::new(StatusCode::NOT_FOUND, why));
+    }
+    let record = Ruling::Assign {
+        room: room.clone(),
+        user: user.clone(),
+        role,
+    };
+    let decision = by.decide(&app, Key(key.clone()), reason, record).await?;
+    // After a crash in between, a repetition of the request completes it.
+    let author = by.user.clone();
+    app.engine.assign(author, &room, user, role, key).await?;
+    Ok(Json(decision))
 }

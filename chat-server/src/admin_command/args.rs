@@ -34,6 +34,15 @@ pub enum AdminTask {
         /// Its id (`jti`).
         jti: String,
     },
+    /// To give a member of a group another role.
+    Assign {
+        /// The group.
+        room: String,
+        /// The member.
+        user: String,
+        /// The role.
+        role: String,
+    },
     /// To send a text to everybody who is online.
     Announce {
         /// The text.
@@ -112,6 +121,11 @@ impl Invocation {
                 user,
             },
             "revoke-token" => AdminTask::RevokeToken { jti: named("jti") },
+            "role" => AdminTask::Assign {
+                room: named("room"),
+                user,
+                role: named("role"),
+            },
             "announce" => AdminTask::Announce {
                 text: named("text"),
             },
@@ -161,7 +175,35 @@ fn log(what: &'static str, after: Option<u64>, limit: Option<u64>) -> AdminTask 
 
 /// The subcommand; `time` reads a length of time.
 pub(crate) fn command(time: fn(&str) -> Result<Duration, String>) -> Command {
-    let user = || named("user", "USER", "The user's name");
+    Command::new("admin")
+        .about("Asks the administration of a running server: to ban, revoke, inspect, ...")
+        .subcommand_required(true)
+        .disable_help_subcommand(true)
+        .arg(option(
+            "url",
+            "URL",
+            "Where it is: http://127.0.0.1:5001, https://HOST:PORT or unix:PATH [CHAT_ADMIN_URL]",
+        ))
+        .arg(
+            option(
+                "token-file",
+                "FILE",
+                "The file of the token [CHAT_ADMIN_TOKEN_FILE], or the token itself in CHAT_ADMIN_TOKEN",
+            )
+            .value_parser(clap::value_parser!(PathBuf)),
+        )
+        .arg(
+            Arg::new("json")
+                .long("json")
+                .action(ArgAction::SetTrue)
+                .help("Prints the answer as JSON"),
+        )
+        .args_conflicts_with_subcommands(false)
+        .subcommands(changes(time))
+        .subcommands(reads())
+}
+
+fn changes(time: fn(&str) -> Result<Duration, String>) -> [Command; 9] {
     let period = || {
         Arg::new("for")
             .long("for")
@@ -191,11 +233,18 @@ pub(crate) fn command(time: fn(&str) -> Result<Duration, String>) -> Command {
         Command::new("revoke-token")
             .about("Refuses one token")
             .arg(named("jti", "JTI", "The token's id, its claim jti")),
+        Command::new("role")
+            .about("Gives a member of a group another role")
+            .args([
+                named("room", "ROOM", "The group's id"),
+                user(),
+                named("role", "ROLE", "owner, moderator, member or reader"),
+            ]),
         Command::new("announce")
             .about("Sends a text to everybody who is online")
             .arg(named("text", "TEXT", "The text")),
     ];
-    let changes = changes.map(|change| {
+    changes.map(|change| {
         change.args([
             option("reason", "TEXT", "The reason, for the record"),
             option(
@@ -204,7 +253,10 @@ pub(crate) fn command(time: fn(&str) -> Result<Duration, String>) -> Command {
                 "Makes a repetition safe: the same key again changes nothing, and gives the first answer",
             ),
         ])
-    });
+    })
+}
+
+fn reads() -> [Command; 5] {
     let number = |name, help| option(name, "N", help).value_parser(clap::value_parser!(u64));
     let page = || {
         [
@@ -212,7 +264,7 @@ pub(crate) fn command(time: fn(&str) -> Result<Duration, String>) -> Command {
             number("limit", "The most rows"),
         ]
     };
-    let reads = [
+    [
         Command::new("user")
             .about("Shows where a user is connected, in which rooms they are, and what is in force about them")
             .arg(user()),
@@ -231,33 +283,11 @@ pub(crate) fn command(time: fn(&str) -> Result<Duration, String>) -> Command {
         Command::new("decisions")
             .about("Lists the decisions as they are stored")
             .args(page()),
-    ];
-    Command::new("admin")
-        .about("Asks the administration of a running server: to ban, revoke, inspect, ...")
-        .subcommand_required(true)
-        .disable_help_subcommand(true)
-        .arg(option(
-            "url",
-            "URL",
-            "Where it is: http://127.0.0.1:5001, https://HOST:PORT or unix:PATH [CHAT_ADMIN_URL]",
-        ))
-        .arg(
-            option(
-                "token-file",
-                "FILE",
-                "The file of the token [CHAT_ADMIN_TOKEN_FILE], or the token itself in CHAT_ADMIN_TOKEN",
-            )
-            .value_parser(clap::value_parser!(PathBuf)),
-        )
-        .arg(
-            Arg::new("json")
-                .long("json")
-                .action(ArgAction::SetTrue)
-                .help("Prints the answer as JSON"),
-        )
-        .args_conflicts_with_subcommands(false)
-        .subcommands(changes)
-        .subcommands(reads)
+    ]
+}
+
+fn user() -> Arg {
+    named("user", "USER", "The user's name")
 }
 
 fn named(id: &'static str, value: &'static str, help: &'static str) -> Arg {

@@ -154,6 +154,11 @@ impl Call {
                 let path = format!("tokens/{}/revoke", part(jti));
                 Self::change(Method::POST, &path, reason)
             }
+            AdminTask::Assign { room, user, role } => {
+                let path = format!("rooms/{}/members/{}", part(room), part(user));
+                let role = ("role", json!(role));
+                Self::change(Method::PUT, &path, reason.into_iter().chain([role]))
+            }
             AdminTask::Announce { text } => {
                 let text = ("text", json!(text));
                 Self::change(Method::POST, "announce", reason.into_iter().chain([text]))

@@ -69,8 +69,12 @@ fn decision(decision: &Value) -> String {
         Value::Null => String::new(),
         until => format!(" until {}", plain(until)),
     };
+    let role = match &what["role"] {
+        Value::Null => String::new(),
+        role => format!(" as {} of {}", plain(role), field(what, "room")),
+    };
     format!(
-        "decision {}: {action}{of}{lifts}{until}",
+        "decision {}: {action}{of}{role}{lifts}{until}",
         decision["version"]
     )
 }

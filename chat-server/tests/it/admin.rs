@@ -6,6 +6,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use async_trait::async_trait;
+use chat_core::{
+    ChatEngine, Event, Principal, Rank, Role, RoomId, Seq, UserId, Version,
+    port::{AuthError, Authenticator, Credential},
+};
 use chat_testkit::{
     Closed, PATIENCE, http,
     program::{self, Greeted},
@@ -13,7 +18,10 @@ use chat_testkit::{
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::{net::UnixStream, time::timeout};
+use tokio::{
+    net::{TcpListener, UnixStream},
+    time::timeout,
+};
 
 use crate::{embedding::Place, tokens::run};
 
@@ -720,4 +728,86 @@ async fn logins_that_fail_are_one_row_for_each_address() {
         (&row["outcome"], &row["detail"]["count"]),
         (&json!("refused"), &json!(8))
     );
+}
+
+/// A login in which `boss` is an administrator.
+#[derive(Debug)]
+struct Ranked;
+
+#[async_trait]
+impl Authenticator for Ranked {
+    async fn authenticate(&self, presented: &Credential<'_>) -> Result<Principal, AuthError> {
+        let name = presented.token.text().ok_or(AuthError::Invalid)?;
+        let user = UserId::new(name).map_err(|_| AuthError::Invalid)?;
+        let rank = if name == "boss" {
+            Rank::Admin
+        } else {
+            Rank::User
+        };
+        Ok(Principal {
+            rank,
+            ..Principal::trusted(user)
+        })
+    }
+}
+
+#[tokio::test]
+async fn an_administrator_of_an_embedded_server_changes_the_role_of_a_member() {
+    let engine = ChatEngine::builder().build().unwrap();
+    let [alice, bob] = ["alice", "bob"].map(|name| UserId::new(name).unwrap());
+    let group = RoomId::new("a group").unwrap();
+    let made = engine.create_group(group.clone(), alice.clone(), vec![bob.clone()]);
+    made.await.unwrap();
+    let watching = engine.connect(alice).await.unwrap();
+    let [users, admins] = [(); 2].map(|()| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+    let admin = admins.local_addr().unwrap();
+    let [users, admins] = [users, admins].map(|listener| {
+        listener.set_nonblocking(true).unwrap();
+        TcpListener::from_std(listener).unwrap()
+    });
+    let server = chat_server::Server::builder(engine.clone()).authenticator(Ranked);
+    let server = server.admin(admins).build();
+    tokio::spawn(server.serve(users, std::future::pending()));
+    let ask = async |path: &str, token: &str, role: &str| {
+        let headers = format!(
+            "{}idempotency-key: {role}\r\ncontent-type: application/json\r\n",
+            bearer(token)
+        );
+        let body = json!({ "role": role }).to_string();
+        let request = format!("PUT /admin/v1/rooms/{path}");
+        let (status, _, answer) = http::ask(admin, &request, &headers, &body).await;
+        (status, serde_json::from_str::<Value>(&answer).unwrap())
+    };
+    let path = "a%20group/members/bob";
+    let (status, first) = ask(path, "boss", "moderator").await;
+    assert_eq!(status, 200, "{first}");
+    assert_eq!(
+        (&first["by"], &first["version"]),
+        (&json!("boss"), &json!(1))
+    );
+    let (_, again) = ask(path, "boss", "moderator").await;
+    assert_eq!(again, first);
+    assert_eq!(
+        engine.role(&group, &bob).await.unwrap(),
+        Some(Role::Moderator)
+    );
+    let entry = loop {
+        if let Event::Entry(entry) = watching.next_event().await.unwrap() {
+            break entry;
+        }
+    };
+    assert_eq!((entry.author.as_str(), entry.seq), ("boss", Seq(1)));
+    for (path, token, role, expected) in [
+        (path, "bob", "owner", 403),
+        ("a%20group/members/carol", "boss", "owner", 404),
+        ("nothing/members/bob", "boss", "owner", 404),
+        ("alice,bob/members/bob", "boss", "owner", 404),
+        (path, "boss", "king", 400),
+        // The key of before, for another change.
+        ("a%20group/members/alice", "boss", "moderator", 409),
+    ] {
+        let (status, answer) = ask(path, token, role).await;
+        assert_eq!(status, expected, "{path} {role}: {answer}");
+    }
+    assert_eq!(engine.decided(), Version(1));
 }

@@ -135,7 +135,7 @@ impl Actor {
         if now != Some(role) {
             user.check()?;
             let require = mine.and(action.least_role());
-            self.append(live, change(user.clone(), role), require)
+            self.append(live, change(user.clone(), role), require, None)
                 .await?;
         }
         Ok(Member { user, role })
@@ -165,7 +165,9 @@ impl Actor {
             return Ok(());
         }
         let require = mine.and(action.least_role());
-        let left = self.append(live, EntryBody::Left { user }, require).await;
+        let left = self
+            .append(live, EntryBody::Left { user }, require, None)
+            .await;
         left.map(drop)
     }
 

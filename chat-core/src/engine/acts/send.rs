@@ -177,17 +177,19 @@ impl Actor {
     }
 
     /// Appends an entry that needs no limit and no moderation, if the user has this role in a group when it
-    /// gets its number.
+    /// gets its number; once however often it comes with the same `client_id`.
     pub(crate) async fn append(
         &self,
         room: Arc<LiveRoom>,
         body: EntryBody,
         require: Option<Role>,
+        client_id: Option<ClientMessageId>,
     ) -> Result<Sent, Error> {
         let (respond, sent) = awaited();
         let since = self.parts.clock.monotonic();
         let waiter = Waiter::new(self.user(), &room.id, since, respond);
-        self.enqueue(room, body, require, self.new_client_id()?, waiter);
+        let client_id = client_id.map_or_else(|| self.new_client_id(), Ok)?;
+        self.enqueue(room, body, require, client_id, waiter);
         sent.await.unwrap_or(Err(Error::ShuttingDown))
     }
 

@@ -129,6 +129,7 @@ impl Standings {
             }
             Ruling::Lift { .. }
             | Ruling::Announce { .. }
+            | Ruling::Assign { .. }
             | Ruling::Inspect { .. }
             | Ruling::FailedLogins { .. } => Concerned::Nobody,
             Ruling::Kick { user } => Concerned::Kicked(user.clone()),
