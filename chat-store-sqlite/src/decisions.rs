@@ -114,7 +114,7 @@ impl PolicyStore for SqliteStore {
     async fn in_force(&self, after: Ends, limit: usize) -> Result<Vec<Decision>, BackendError> {
         let after = (after.at.timestamp_micros(), number(after.version));
         let query = move |snapshot: &Connection| {
-            snapshot
+            let found = snapshot
                 .prepare_cached(&format!(
                     "SELECT {COLUMNS} FROM decision \
                      WHERE until IS NOT NULL AND (until, version) > (?1, ?2) AND NOT EXISTS \
@@ -123,7 +123,10 @@ impl PolicyStore for SqliteStore {
                      ORDER BY until, version LIMIT ?3"
                 ))?
                 .query_map((after.0, after.1, at_most(limit)), decision)?
-                .collect()
+                .collect();
+            // All of it is read once, at the start; the memory for its pages is given back.
+            snapshot.execute_batch("PRAGMA shrink_memory")?;
+            found
         };
         self.readers.read("in_force", query).await
     }

@@ -41,8 +41,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// For how long the log may not be readable until it counts as stale.
 const STALE_AFTER: Duration = Duration::from_mins(1);
 
-/// The number of decisions that are read at once.
-const PAGE: usize = 10_000;
+/// The number of decisions that are read at once: some 500 KB.
+const PAGE: usize = 1_000;
 
 /// The decisions in force, and the place up to which this node has followed the log.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 //! Ends are compared with the wall clock at each use, so nothing has to happen when a ban ends.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     sync::{
         PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicUsize, Ordering},
@@ -32,8 +32,10 @@ pub(crate) struct Standings {
 struct Held {
     tokens: HashMap<TokenId, Vec<Hold<()>>>,
     users: HashMap<UserId, Vec<Hold<Against>>>,
-    /// Where each decision is.
-    places: HashMap<Version, Place>,
+    /// The user whom a decision is about, of those in `users`.
+    of_user: HashMap<Version, UserId>,
+    /// The number of decisions in `tokens`. Hardly any is ever lifted, so they are in no index by version.
+    of_tokens: usize,
     /// No decision ends before this.
     first_end: Option<DateTime<Utc>>,
 }
@@ -52,12 +54,6 @@ enum Against {
     LoginsBefore(DateTime<Utc>),
     Presence,
     Speech,
-}
-
-#[derive(Debug)]
-enum Place {
-    Token(TokenId),
-    User(UserId),
 }
 
 /// The sessions that a decision may end.
@@ -134,7 +130,7 @@ impl Standings {
             | Ruling::FailedLogins { .. } => Concerned::Nobody,
             Ruling::Kick { user } => Concerned::Kicked(user.clone()),
         };
-        self.size.store(held.places.len(), Ordering::Release);
+        self.size.store(held.len(), Ordering::Release);
         concerned
     }
 
@@ -145,7 +141,7 @@ impl Standings {
         }
         let mut held = self.write();
         held.sweep(now);
-        self.size.store(held.places.len(), Ordering::Release);
+        self.size.store(held.len(), Ordering::Release);
     }
 
     /// Whether a login is accepted.
@@ -232,13 +228,13 @@ impl Standings {
 }
 
 impl Held {
-    /// Notes where a decision is held, until when; `None` for one that is held already, or is never in force.
-    fn begin<T>(&mut self, decision: &Decision, place: Place, against: T) -> Option<Hold<T>> {
+    fn len(&self) -> usize {
+        self.of_user.len() + self.of_tokens
+    }
+
+    /// The hold of a decision; `None` for one that is never in force.
+    fn hold<T>(&mut self, decision: &Decision, against: T) -> Option<Hold<T>> {
         let (version, end) = (decision.version, decision.what.end()?);
-        if self.places.contains_key(&version) {
-            return None;
-        }
-        self.places.insert(version, place);
         self.first_end = Some(self.first_end.map_or(end, |first| first.min(end)));
         Some(Hold {
             version,
@@ -248,67 +244,75 @@ impl Held {
     }
 
     fn add_token(&mut self, decision: &Decision, token: &TokenId) {
-        if let Some(hold) = self.begin(decision, Place::Token(token.clone()), ()) {
-            let holds = self.tokens.entry(token.clone());
-            // A token is hardly ever revoked twice.
-            holds.or_insert_with(|| Vec::with_capacity(1)).push(hold);
+        let Some(hold) = self.hold(decision, ()) else {
+            return;
+        };
+        let holds = self.tokens.entry(token.clone());
+        // A token is hardly ever revoked twice.
+        let holds = holds.or_insert_with(|| Vec::with_capacity(1));
+        if holds.iter().all(|held| held.version != hold.version) {
+            holds.push(hold);
+            self.of_tokens += 1;
         }
     }
 
     fn add(&mut self, decision: &Decision, user: &UserId, against: Against) {
-        if let Some(hold) = self.begin(decision, Place::User(user.clone()), against) {
+        if let Some(hold) = self.hold(decision, against)
+            && self.of_user.insert(hold.version, user.clone()).is_none()
+        {
             self.users.entry(user.clone()).or_default().push(hold);
         }
     }
 
     fn remove(&mut self, version: Version) {
-        match self.places.remove(&version) {
-            Some(Place::Token(token)) => retain(&mut self.tokens, token, version),
-            Some(Place::User(user)) => retain(&mut self.users, user, version),
-            None => {}
+        if let Some(user) = self.of_user.remove(&version) {
+            if let Entry::Occupied(mut holds) = self.users.entry(user) {
+                holds.get_mut().retain(|hold| hold.version != version);
+                if holds.get().is_empty() {
+                    holds.remove();
+                }
+            }
+        } else {
+            self.retain_tokens(|hold| hold.version != version);
         }
+    }
+
+    fn retain_tokens(&mut self, mut stays: impl FnMut(&Hold<()>) -> bool) {
+        let mut left = 0;
+        self.tokens.retain(|_, holds| {
+            holds.retain(&mut stays);
+            left += holds.len();
+            !holds.is_empty()
+        });
+        self.of_tokens = left;
     }
 
     fn sweep(&mut self, now: DateTime<Utc>) {
         let mut first_end: Option<DateTime<Utc>> = None;
-        let places = &mut self.places;
-        let mut stays = |version: Version, end: DateTime<Utc>| {
-            if end > now {
+        let mut stays = |end: DateTime<Utc>| {
+            let stays = end > now;
+            if stays {
                 first_end = Some(first_end.map_or(end, |first| first.min(end)));
-                return true;
             }
-            places.remove(&version);
-            false
+            stays
         };
-        self.tokens.retain(|_, holds| {
-            holds.retain(|hold| stays(hold.version, hold.end));
-            !holds.is_empty()
-        });
+        self.retain_tokens(|hold| stays(hold.end));
+        let of_user = &mut self.of_user;
         self.users.retain(|_, holds| {
-            holds.retain(|hold| stays(hold.version, hold.end));
+            holds.retain(|hold| {
+                let stays = stays(hold.end);
+                if !stays {
+                    of_user.remove(&hold.version);
+                }
+                stays
+            });
             !holds.is_empty()
         });
         self.first_end = first_end;
         // After the end of many decisions their memory is given back.
         self.tokens.shrink_to(2 * self.tokens.len());
         self.users.shrink_to(2 * self.users.len());
-        self.places.shrink_to(2 * self.places.len());
-    }
-}
-
-/// Removes the hold of one decision.
-fn retain<K: std::hash::Hash + Eq, T>(
-    map: &mut HashMap<K, Vec<Hold<T>>>,
-    key: K,
-    version: Version,
-) {
-    use std::collections::hash_map::Entry;
-
-    if let Entry::Occupied(mut holds) = map.entry(key) {
-        holds.get_mut().retain(|hold| hold.version != version);
-        if holds.get().is_empty() {
-            holds.remove();
-        }
+        self.of_user.shrink_to(2 * self.of_user.len());
     }
 }
 
