@@ -22,7 +22,7 @@ mod websocket;
 
 pub use auth::command as tokens;
 pub use files::FileError;
-pub use http::listener::Listener;
+pub use http::{listener::Listener, peer::client_named_by, proxy_header::client_in_proxy_header};
 pub use legacy::{check_event, recode_packet, recode_payload};
 pub use server::{Builder, Server};
 pub use shutdown::signal;

@@ -14,7 +14,7 @@ use crate::{
     config::Settings,
     http::{
         accept::accept, app::App, auth::Login, connections::Connections, listener::Listener,
-        router, tls,
+        requests::Requests, router, sessions::Sessions, tls,
     },
 };
 
@@ -95,6 +95,7 @@ impl Builder {
     /// The server, which does nothing yet.
     #[must_use]
     pub fn build(self) -> Server {
+        let metrics = Arc::default();
         Server {
             admin: self.admin,
             audit: self.audit,
@@ -103,12 +104,14 @@ impl Builder {
                 login: self.login,
                 keys: self.keys,
                 tls: None,
+                sessions: Sessions::new(&self.settings, Arc::clone(&metrics)),
+                requests: Arc::new(Requests::new(&self.settings)),
                 settings: Arc::new(self.settings),
                 address: None,
                 tasks: TaskTracker::new(),
                 stop: CancellationToken::new(),
                 drained: CancellationToken::new(),
-                metrics: Arc::default(),
+                metrics,
             },
         }
     }
@@ -131,8 +134,8 @@ impl Server {
     /// REST at `/chat/v1/...` and Socket.IO at `/chat/socket.io/`. Call it once, inside a tokio runtime.
     ///
     /// The limits of a [`Listener`] of this crate don't hold there, for connections belong to the service
-    /// around: `connections`, `connections-per-ip`, `pending-per-ip`, `header-timeout`, `keep-alive` and
-    /// `header-bytes`.
+    /// around: `connections`, `header-timeout`, `keep-alive`, `header-bytes` and, for the addresses of clients
+    /// are not known here, those of an address such as `connections-per-ip` and `requests-per-ip`.
     /// `write-timeout` holds from the upgrade to a WebSocket on. Nor does `GET /metrics` count connections.
     /// And what can reach the service, and by which name, is not known here: `cors-origin` `auto` allows no
     /// web page of any origin, so name the origins, and `allowed-host` `auto` allows every host.

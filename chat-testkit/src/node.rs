@@ -19,11 +19,18 @@ pub struct Node(Daemon);
 
 impl Node {
     /// Starts it with these arguments; doesn't wait until it serves. It listens on a port of its own and
-    /// logs warnings.
+    /// logs warnings; requests have no limit.
     pub fn start(arguments: &[&str]) -> Self {
         Self(Daemon::start(program::path(), |port, _| {
             let listen = format!("127.0.0.1:{port}");
-            let own = ["--log", "warn", "--listen", &listen];
+            let own = [
+                "--log",
+                "warn",
+                "--listen",
+                &listen,
+                "--requests-per-ip",
+                "off",
+            ];
             own.iter().chain(arguments).map(Into::into).collect()
         }))
     }

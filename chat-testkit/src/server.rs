@@ -34,10 +34,12 @@ pub struct Server {
 
 impl Server {
     /// A server with these settings. Where they say nothing else, all is kept in memory, and there is no
-    /// limit on messages; the rest are the defaults.
+    /// limit on messages and requests; the rest are the defaults.
     pub async fn start(settings: &[(&str, &str)]) -> Self {
         let mut all = vec![
             ("rate-limit", "off"),
+            ("requests-per-ip", "off"),
+            ("requests-per-user", "off"),
             ("listen", "127.0.0.1:0"),
             ("store", "memory"),
         ];

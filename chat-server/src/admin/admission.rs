@@ -19,8 +19,9 @@ use crate::{
     http::{
         app::App,
         auth::{Login, bearer},
-        connections::{Address, network},
+        connections::network,
         failure::Failure,
+        peer::Address,
     },
 };
 

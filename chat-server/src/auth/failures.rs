@@ -12,7 +12,7 @@ use chat_core::rate::{Budgets, RatePolicy};
 use tokio::time::Instant;
 
 /// Five failed logins at once, and one more every 12 s.
-const POLICY: RatePolicy = RatePolicy::Steady {
+pub(crate) const POLICY: RatePolicy = RatePolicy::Steady {
     interval: Duration::from_secs(12),
     burst: 5,
 };

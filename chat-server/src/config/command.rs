@@ -272,7 +272,7 @@ fn settings(chosen: fn(&Setting) -> bool) -> impl Iterator<Item = Arg> {
                 .value_name(setting.form)
                 .help(help);
             match setting.field {
-                "allowed_host" | "cors_origin" => arg.action(ArgAction::Append),
+                "allowed_host" | "cors_origin" | "trusted_proxy" => arg.action(ArgAction::Append),
                 _ if setting.form == "BOOL" => arg
                     .num_args(0..=1)
                     .require_equals(true)

@@ -94,6 +94,8 @@ impl Settings {
         let public = self.public_url.as_ref().and_then(PublicUrl::host);
         if !address.is_local() {
             Some("listen")
+        } else if !self.trusted_proxy.is_empty() {
+            Some("trusted-proxy")
         } else if public.is_some_and(|host| !host.is_loopback()) {
             Some("public-url")
         } else {
@@ -155,6 +157,8 @@ impl Settings {
             (Standing::Pass, "the server speaks TLS")
         } else if matches!(self.listen, Address::Unix(_)) {
             (Standing::Pass, "nobody can listen in on a Unix socket")
+        } else if !self.trusted_proxy.is_empty() {
+            (Standing::Pass, "TLS is left to the trusted proxy")
         } else if self.allow_plaintext {
             (
                 Standing::Warn,

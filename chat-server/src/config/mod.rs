@@ -10,6 +10,7 @@ mod hosts;
 mod load;
 mod login;
 mod origins;
+mod proxies;
 mod settings;
 mod source;
 mod value;
@@ -22,6 +23,7 @@ pub use self::{
     load::{Loaded, Problem, Request, load},
     login::{Algorithm, Auth, HttpsUrl, Names},
     origins::Origins,
+    proxies::{Proxies, ProxyProtocol},
     settings::{Setting, Settings, TABLE},
     source::Origin,
     value::{Bytes, CacheUrl, LogFilter, Match, Rate, StoreUrl},

@@ -9,6 +9,7 @@ use super::{
     hosts::{Hosts, PublicUrl},
     login::{Algorithm, Auth, HttpsUrl, Names},
     origins::Origins,
+    proxies::{Proxies, ProxyProtocol},
     value::{Bytes, CacheUrl, LogFilter, Match, Rate, StoreUrl, Value},
 };
 
@@ -115,6 +116,11 @@ settings! {
     policy_stale: PolicyStale = "refuse", "refuse|allow";
     /// Where users find the server, such as `https://chat.example.org`, if a proxy is in front of it.
     public_url: Option<PublicUrl> = "", "URL";
+    /// The proxies that may name the address of a client in `X-Forwarded-For`: addresses or networks, and
+    /// `unix` for the peers on a Unix socket. May be given several times.
+    trusted_proxy: Proxies = "", "CIDR|unix";
+    /// The header of the PROXY protocol that these proxies send before everything else on a connection.
+    proxy_protocol: ProxyProtocol = "off", "off|v1|v2";
     /// The hosts by which requests may address the server: names, addresses or networks. `auto` is this
     /// machine's own (`localhost`, `127.0.0.0/8`, `[::1]`) or, for a server that others can reach, those of
     /// its certificate and of `public-url`. May be given several times.
@@ -163,9 +169,18 @@ settings! {
     connections: Option<usize> = "auto", "N|auto";
     /// How many connections an IPv4 address, or an IPv6 /64 network, may have.
     connections_per_ip: usize = "1000", "N";
-    /// How many of these may be new: without a request, or without a name on a WebSocket or in a session
-    /// of Socket.IO.
+    /// How many connections a trusted proxy may have.
+    connections_per_proxy: usize = "50000", "N";
+    /// How many sessions the address of a client may have, also behind a proxy: connections of the native
+    /// protocol, and sessions of Socket.IO.
+    sessions_per_ip: usize = "1000", "N";
+    /// How many of an address's connections may be without a request, and how many of its sessions without
+    /// a name.
     pending_per_ip: usize = "200", "N";
+    /// How many requests the address of a client may send, also behind a proxy; twice as many at once.
+    requests_per_ip: Option<Rate> = "100/1s", "N/TIME|off";
+    /// How many requests with a token a user may send; twice as many at once.
+    requests_per_user: Option<Rate> = "50/1s", "N/TIME|off";
     /// How many connections a user may have.
     connections_per_user: usize = "20", "N";
     /// How long a new WebSocket may take to say `hello`.
@@ -269,6 +284,11 @@ impl Settings {
                 "nobody could be admitted; name admin-token-file, or have administrators log in with \
                  --auth jwt --jwt-ranks"
                     .to_owned(),
+            ),
+            (
+                self.proxy_protocol == ProxyProtocol::Off || !self.trusted_proxy.is_empty(),
+                "proxy-protocol",
+                "only trusted proxies may send the header; name them with trusted-proxy".to_owned(),
             ),
             (
                 self.presence_refresh * 2 <= self.presence_lease,

@@ -165,7 +165,12 @@ impl Value for Rate {
             let count = count.parse().ok().filter(|count| *count > 0)?;
             Some(Self {
                 count,
-                per: Duration::parse(per).ok()?,
+                // `100/s` is short for `100/1s`.
+                per: match per.chars().next() {
+                    Some('a'..='z') => Duration::parse(&format!("1{per}")),
+                    _ => Duration::parse(per),
+                }
+                .ok()?,
             })
         });
         parsed.ok_or_else(|| "a rate such as 5/60s".to_owned())
@@ -276,6 +281,9 @@ mod tests {
         };
         assert_eq!(Option::<Rate>::parse("5/60s"), Ok(Some(rate)));
         assert_eq!(Option::<Rate>::parse("off"), Ok(None));
+        let a_second = Duration::from_secs(1);
+        let short = Rate::parse("100/s").unwrap();
+        assert_eq!((short.count, short.per), (100, a_second));
     }
 
     #[test]

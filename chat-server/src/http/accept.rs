@@ -14,14 +14,16 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
 use super::{
-    connections::{Connections, Settle},
+    connections::{Connections, Slot},
     listener::Listener,
     patience::{Patience, Served, Turns},
+    peer::Peer,
+    proxy_header,
     stream::{Io, Stream, Transport},
     tls::Tls,
     write_timeout::WriteTimeout,
 };
-use crate::config::Settings;
+use crate::config::{ProxyProtocol, Settings};
 
 /// The answer to a connection beyond a limit.
 const TOO_MANY: &[u8] =
@@ -52,31 +54,64 @@ pub(crate) async fn accept(
                 continue;
             }
         };
-        let Some(slot) = connections.admit(peer) else {
+        let is_proxy = settings.trusted_proxy.has(peer);
+        let admitted = if is_proxy {
+            connections.admit_proxy(peer)
+        } else {
+            connections.admit(peer)
+        };
+        let Some(slot) = admitted else {
             tracing::debug!(?peer, "too many connections");
             if tls.is_none() {
                 io.try_write(TOO_MANY);
             }
             continue;
         };
-        let settle = slot.settle();
         let patience = Patience::new(settings.header_timeout, settings.keep_alive);
         let turns = patience.turns();
         let (http, router, stop) = (http.clone(), router.clone(), stop.clone());
         let (settings, tls) = (Arc::clone(&settings), tls.clone());
         tasks.spawn(async move {
             // Not in the loop: a client may take its time for a handshake.
-            let ready = secure(io, tls.as_deref(), &settings);
+            let ready = async {
+                let (io, slot, peer) = introduce(io, slot, peer, &settings).await?;
+                let transport = secure(io, tls.as_deref(), &settings).await?;
+                io::Result::Ok((transport, slot, peer))
+            };
             match stop.run_until_cancelled(ready).await {
-                Some(Ok(transport)) => {
+                Some(Ok((transport, slot, peer))) => {
                     let stream = Stream::accepted(transport, slot, patience);
-                    serve(http, stream, settle, turns, peer, router, stop).await;
+                    serve(http, stream, peer, turns, router, stop).await;
                 }
-                Some(Err(error)) => tracing::debug!(?peer, %error, "a TLS handshake failed"),
+                Some(Err(error)) => tracing::debug!(?peer, %error, "a connection never began"),
                 None => {}
             }
         });
     }
+}
+
+/// Reads the client's address from the header that a trusted proxy sends first, if it is to send one.
+async fn introduce(
+    mut io: Io,
+    mut slot: Slot,
+    mut address: Option<IpAddr>,
+    settings: &Settings,
+) -> io::Result<(Io, Slot, Peer)> {
+    let proxies = &settings.trusted_proxy;
+    if settings.proxy_protocol != ProxyProtocol::Off && proxies.has(address) {
+        let client = proxy_header::read(&mut io, settings.proxy_protocol).await?;
+        if let Some(client) = client {
+            address = Some(client);
+            let placed = slot.of_client(client);
+            slot = placed.ok_or_else(|| io::Error::other("too many connections of a client"))?;
+        }
+    }
+    let peer = Peer {
+        address,
+        is_proxy: proxies.has(address),
+        settle: slot.settle(),
+    };
+    Ok((io, slot, peer))
 }
 
 /// Does the handshake of TLS, if there is one, within `header-timeout`.
@@ -92,14 +127,14 @@ async fn secure(io: Io, tls: Option<&Tls>, settings: &Settings) -> io::Result<Tr
 async fn serve(
     http: http1::Builder,
     stream: Stream,
-    settle: Settle,
+    peer: Peer,
     turns: Turns,
-    peer: Option<IpAddr>,
     router: Router,
     stop: CancellationToken,
 ) {
+    let address = peer.address;
     let service = service_fn(move |mut request: hyper::Request<Incoming>| {
-        request.extensions_mut().insert(settle.clone());
+        request.extensions_mut().insert(peer.clone());
         let turn = turns.begin();
         let mut answer = Box::pin(router.clone().oneshot(request.map(Body::new)));
         // Hyper drops an answer before its first step if it reads the request and the end of the
@@ -123,6 +158,6 @@ async fn serve(
         result = Some(connection.await);
     }
     if let Some(Err(error)) = result {
-        tracing::debug!(?peer, %error, "a connection ended early");
+        tracing::debug!(peer = ?address, %error, "a connection ended early");
     }
 }

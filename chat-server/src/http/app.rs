@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chat_core::ChatEngine;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{auth::Login, metrics::Metrics, tls::Tls};
+use super::{auth::Login, metrics::Metrics, requests::Requests, sessions::Sessions, tls::Tls};
 use crate::{
     auth::keyring::Keyring,
     config::{Address, Settings},
@@ -29,4 +29,8 @@ pub(crate) struct App {
     /// Cancelled when, after that, the engine has been drained.
     pub(crate) drained: CancellationToken,
     pub(crate) metrics: Arc<Metrics>,
+    /// The limits on sessions of one client address.
+    pub(crate) sessions: Arc<Sessions>,
+    /// The limits on requests of one client address, and of one user.
+    pub(crate) requests: Arc<Requests>,
 }

@@ -1,19 +1,31 @@
 //! Authenticates callers: asks the authenticator, and takes the token out of a request.
 
-use std::{borrow::Cow, net::IpAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    borrow::Cow,
+    net::IpAddr,
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use axum::http::{HeaderMap, header};
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use chat_core::{
     ChatEngine, Error, Principal, UserId,
     metrics::{Counters, Family, Label},
     port::{AuthError, Authenticator, Credential, Secret, Via},
+    rate::Budgets,
 };
 use futures_util::FutureExt;
 use percent_encoding::percent_decode_str;
-use tokio::{sync::Semaphore, time::timeout};
+use serde::Deserialize;
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, timeout},
+};
 
 use super::connections::network;
-use crate::auth::failures::Failures;
+use crate::auth::failures::{Failures, POLICY};
 
 /// The longest time for which an authenticator is waited for.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -39,6 +51,9 @@ pub(crate) struct Checked {
     authenticator: Box<dyn Authenticator>,
     at_once: Semaphore,
     failures: Arc<Failures>,
+    /// The budget of failed logins of each user that a token claims to be.
+    of_users: Mutex<Budgets<UserId>>,
+    since: Instant,
     outcomes: Counters<Outcome>,
 }
 
@@ -51,7 +66,7 @@ pub(crate) enum Outcome {
     Revoked,
     Banned,
     Unavailable,
-    /// Refused without asking the authenticator, after too many failures from the same address.
+    /// Refused after too many failures from the same address, or of tokens that claim to be the same user.
     Limited,
 }
 
@@ -99,6 +114,8 @@ impl Login {
             authenticator: Box::new(authenticator),
             at_once: Semaphore::new(AT_ONCE),
             failures: Arc::default(),
+            of_users: Mutex::default(),
+            since: Instant::now(),
             outcomes: Counters::default(),
         }))
     }
@@ -200,6 +217,18 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Result<&str, &'static str> {
     Ok(token)
 }
 
+/// The user that a JSON Web Token claims to be, without any proof.
+fn claimed(token: &Secret) -> Option<UserId> {
+    #[derive(Deserialize)]
+    struct Claims {
+        sub: String,
+    }
+    let claims = token.text()?.split('.').nth(1)?;
+    let claims = BASE64_URL_SAFE_NO_PAD.decode(claims).ok()?;
+    let Claims { sub } = serde_json::from_slice(&claims).ok()?;
+    UserId::new(sub).ok()
+}
+
 impl Checked {
     /// Asks the authenticator, unless the address has used up its failed logins, and then the engine.
     async fn principal(
@@ -223,6 +252,14 @@ impl Checked {
             if let Some(address) = address {
                 self.failures.note(address);
             }
+            // After the check, so that a user is not locked out by others who claim to be that user.
+            if let Some(retry_after) = self.note_user(presented.token) {
+                self.outcomes.count(Outcome::Limited);
+                return Err(Error::RateLimited {
+                    retry_after,
+                    muted_for: None,
+                });
+            }
         }
         let login = match asked {
             Ok(principal) => engine.admit(&principal).await.map(|()| principal),
@@ -232,6 +269,15 @@ impl Checked {
         login.inspect_err(|why| {
             tracing::debug!(via = ?presented.via, %why, "a login was refused");
         })
+    }
+
+    /// Takes a failed login from the budget of the user that the token claims to be; the time to wait, if it
+    /// is used up.
+    fn note_user(&self, token: &Secret) -> Option<Duration> {
+        let user = claimed(token)?;
+        let mut budgets = self.of_users.lock().unwrap_or_else(PoisonError::into_inner);
+        let decision = budgets.decide(&user, &POLICY, self.since.elapsed());
+        decision.retry_after()
     }
 
     /// Asks the authenticator, which may be slow, hang or panic: that costs this login only.

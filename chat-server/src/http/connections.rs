@@ -2,15 +2,12 @@
 
 use std::{
     collections::{HashMap, hash_map::Entry},
-    convert::Infallible,
-    net::{IpAddr, Ipv6Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
-
-use axum::{extract::FromRequestParts, http::request::Parts};
 
 use super::metrics::{Limit, Metrics};
 use crate::config::Settings;
@@ -20,6 +17,7 @@ use crate::config::Settings;
 pub(crate) struct Connections {
     max: usize,
     max_per_ip: usize,
+    max_per_proxy: usize,
     max_pending: usize,
     counts: Mutex<Counts>,
     metrics: Arc<Metrics>,
@@ -29,6 +27,7 @@ pub(crate) struct Connections {
 struct Counts {
     total: usize,
     by_ip: HashMap<IpAddr, Count>,
+    by_proxy: HashMap<IpAddr, usize>,
 }
 
 #[derive(Debug, Default)]
@@ -39,30 +38,34 @@ struct Count {
 
 /// The place of a connection among those that are counted; dropping it frees the place.
 #[derive(Debug)]
-pub(crate) struct Slot(Arc<Counted>);
+pub(crate) struct Slot {
+    counted: Arc<Counted>,
+    /// That of the proxy whose connection it is.
+    of_proxy: Option<Box<Slot>>,
+}
 
 /// Ends the time for which a connection counts as new.
 #[derive(Debug, Clone)]
-pub(crate) struct Settle(Arc<Counted>);
+pub(super) struct Settle(Arc<Counted>);
 
 #[derive(Debug)]
 struct Counted {
     connections: Arc<Connections>,
-    ip: Option<IpAddr>,
+    of: Of,
     settled: AtomicBool,
 }
 
-/// The address of a request's client; `None` on a Unix socket, and where the routes are nested in another
-/// service.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Address(pub(crate) Option<IpAddr>);
-
-impl<S: Sync> FromRequestParts<S> for Address {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self(parts.extensions.get().and_then(Settle::address)))
-    }
+/// The count that a connection belongs to, beside that of all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Of {
+    /// None: it has no address.
+    All,
+    /// That of its address.
+    Address(IpAddr),
+    /// That of a proxy, which has many clients.
+    Proxy(IpAddr),
+    /// That of the address that a proxy has named for a connection which is counted already.
+    Client(IpAddr),
 }
 
 impl Connections {
@@ -70,6 +73,7 @@ impl Connections {
         Arc::new(Self {
             max: settings.connections.unwrap_or_else(by_open_files),
             max_per_ip: settings.connections_per_ip,
+            max_per_proxy: settings.connections_per_proxy,
             max_pending: settings.pending_per_ip,
             counts: Mutex::default(),
             metrics,
@@ -88,15 +92,36 @@ impl Connections {
     /// Counts a connection from this address as new; `None` when it is one too many. One that has no
     /// address, on a Unix socket, counts among all of them only.
     pub(crate) fn admit(self: &Arc<Self>, ip: Option<IpAddr>) -> Option<Slot> {
-        let ip = ip.map(network);
+        self.count(ip.map_or(Of::All, |ip| Of::Address(network(ip))))
+    }
+
+    /// Counts a connection of a trusted proxy, which has limits of its own.
+    pub(super) fn admit_proxy(self: &Arc<Self>, ip: Option<IpAddr>) -> Option<Slot> {
+        // Those on a Unix socket count as one.
+        let ip = ip.map_or(Ipv4Addr::UNSPECIFIED.into(), |ip| ip.to_canonical());
+        self.count(Of::Proxy(ip))
+    }
+
+    fn count(self: &Arc<Self>, of: Of) -> Option<Slot> {
         let mut counts = self.counts();
-        let of_ip = ip.and_then(|ip| counts.by_ip.get(&ip));
-        let (live, pending) = of_ip.map_or((0, 0), |count| (count.live, count.pending));
-        let reached = if counts.total >= self.max {
+        let (limit, pending) = match of {
+            Of::Address(ip) | Of::Client(ip) => {
+                let count = counts.by_ip.get(&ip);
+                let (live, pending) = count.map_or((0, 0), |count| (count.live, count.pending));
+                (live >= self.max_per_ip, pending >= self.max_pending)
+            }
+            Of::Proxy(ip) => {
+                let live = counts.by_proxy.get(&ip).copied().unwrap_or_default();
+                (live >= self.max_per_proxy, false)
+            }
+            Of::All => (false, false),
+        };
+        let is_another = !matches!(of, Of::Client(_));
+        let reached = if is_another && counts.total >= self.max {
             Some(Limit::All)
-        } else if live >= self.max_per_ip {
+        } else if limit {
             Some(Limit::Address)
-        } else if pending >= self.max_pending {
+        } else if pending {
             Some(Limit::New)
         } else {
             None
@@ -105,45 +130,62 @@ impl Connections {
             self.metrics.refused.count(limit);
             return None;
         }
-        self.metrics.accepted.add(1);
-        self.metrics.connections.up();
-        counts.total += 1;
-        if let Some(ip) = ip {
-            let count = counts.by_ip.entry(ip).or_default();
-            count.live += 1;
-            count.pending += 1;
+        if is_another {
+            self.metrics.accepted.add(1);
+            self.metrics.connections.up();
+            counts.total += 1;
+        }
+        match of {
+            Of::Address(ip) | Of::Client(ip) => {
+                let count = counts.by_ip.entry(ip).or_default();
+                count.live += 1;
+                count.pending += 1;
+            }
+            Of::Proxy(ip) => *counts.by_proxy.entry(ip).or_default() += 1,
+            Of::All => {}
         }
         drop(counts);
-        let connections = Arc::clone(self);
-        Some(Slot(Arc::new(Counted {
-            connections,
-            ip,
-            settled: AtomicBool::new(false),
-        })))
+        Some(Slot {
+            counted: Arc::new(Counted {
+                connections: Arc::clone(self),
+                of,
+                settled: AtomicBool::new(false),
+            }),
+            of_proxy: None,
+        })
     }
 }
 
 impl Slot {
-    pub(crate) fn settle(&self) -> Settle {
-        Settle(Arc::clone(&self.0))
+    pub(super) fn settle(&self) -> Settle {
+        Settle(Arc::clone(&self.counted))
+    }
+
+    /// The place of the client to which a proxy has given this connection; `None` when it is one too many.
+    pub(super) fn of_client(self, ip: IpAddr) -> Option<Self> {
+        let mut client = self.counted.connections.count(Of::Client(network(ip)))?;
+        client.of_proxy = Some(Box::new(self));
+        Some(client)
     }
 }
 
 impl Settle {
-    /// Counts one more from the same address, as new; `None` when it is one too many.
-    pub(crate) fn admit_another(&self) -> Option<Slot> {
-        self.0.connections.admit(self.0.ip)
-    }
-
-    /// The client's address; `None` on a Unix socket.
-    pub(crate) fn address(&self) -> Option<IpAddr> {
-        self.0.ip
+    /// Counts one more that has the same address; `None` when it is one too many.
+    pub(super) fn admit_another(&self) -> Option<Slot> {
+        let of = match self.0.of {
+            Of::Address(ip) | Of::Client(ip) => Of::Address(ip),
+            // The client's own limit is that of its sessions.
+            Of::All | Of::Proxy(_) => Of::All,
+        };
+        let slot = self.0.connections.count(of)?;
+        slot.settle().settle();
+        Some(slot)
     }
 
     /// Counts the connection as new no longer.
-    pub(crate) fn settle(&self) {
+    pub(super) fn settle(&self) {
         if !self.0.settled.swap(true, Ordering::Relaxed)
-            && let Some(ip) = self.0.ip
+            && let Of::Address(ip) | Of::Client(ip) = self.0.of
             && let Some(count) = self.0.connections.counts().by_ip.get_mut(&ip)
         {
             count.pending -= 1;
@@ -154,16 +196,32 @@ impl Settle {
 impl Drop for Slot {
     fn drop(&mut self) {
         self.settle().settle();
-        self.0.connections.metrics.connections.down();
-        let mut counts = self.0.connections.counts();
-        counts.total -= 1;
-        if let Some(ip) = self.0.ip
-            && let Entry::Occupied(mut count) = counts.by_ip.entry(ip)
-        {
-            count.get_mut().live -= 1;
-            if count.get().live == 0 {
-                count.remove();
+        let Counted {
+            connections, of, ..
+        } = &*self.counted;
+        let mut counts = connections.counts();
+        if !matches!(of, Of::Client(_)) {
+            connections.metrics.connections.down();
+            counts.total -= 1;
+        }
+        match of {
+            Of::Address(ip) | Of::Client(ip) => {
+                if let Entry::Occupied(mut count) = counts.by_ip.entry(*ip) {
+                    count.get_mut().live -= 1;
+                    if count.get().live == 0 {
+                        count.remove();
+                    }
+                }
             }
+            Of::Proxy(ip) => {
+                if let Entry::Occupied(mut count) = counts.by_proxy.entry(*ip) {
+                    *count.get_mut() -= 1;
+                    if *count.get() == 0 {
+                        count.remove();
+                    }
+                }
+            }
+            Of::All => {}
         }
     }
 }
@@ -260,6 +318,32 @@ mod tests {
         assert_eq!(held.iter().flatten().count(), 4);
         drop(held);
         assert!(connections.admit(Some(ip("10.0.0.1"))).is_some());
+    }
+
+    #[test]
+    fn connections_of_a_proxy_have_a_limit_of_their_own_and_their_clients_that_of_addresses() {
+        let settings = Settings::with(&[
+            ("connections", "9"),
+            ("connections-per-ip", "2"),
+            ("connections-per-proxy", "3"),
+        ]);
+        let connections = Connections::new(&settings.unwrap(), Arc::default());
+        let proxy = Some(ip("10.0.0.1"));
+        let mut held: Vec<_> = (0..3).map(|_| connections.admit_proxy(proxy)).collect();
+        assert!(connections.admit_proxy(proxy).is_none());
+        assert!(connections.admit_proxy(None).is_some());
+        let client = ip("203.0.113.7");
+        let mut clients = Vec::new();
+        for served in [true, true, false] {
+            let slot = held.pop().flatten().unwrap();
+            let of_client = slot.of_client(client);
+            assert_eq!(of_client.is_some(), served);
+            clients.extend(of_client);
+        }
+        assert_eq!(connections.counts().total, 2);
+        drop(clients);
+        let counts = connections.counts();
+        assert!(counts.total == 0 && counts.by_ip.is_empty() && counts.by_proxy.is_empty());
     }
 
     #[test]

@@ -11,7 +11,11 @@ pub(crate) mod listener;
 pub(crate) mod metrics;
 pub(crate) mod parameters;
 mod patience;
+pub(crate) mod peer;
+pub(crate) mod proxy_header;
+pub(crate) mod requests;
 pub(crate) mod router;
+pub(crate) mod sessions;
 pub(crate) mod site;
 #[cfg(unix)]
 mod socket_file;

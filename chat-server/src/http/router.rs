@@ -17,9 +17,9 @@ use tower_http::{
 
 use super::{
     app::App,
-    connections::Settle,
     failure::Failure,
     head,
+    peer::{Address, Peer},
     site::{self, Site},
     status,
 };
@@ -47,6 +47,7 @@ pub(crate) fn router(app: App) -> Router {
             site.clone(),
             site::refuse_origin,
         ))
+        .layer(middleware::from_fn_with_state(app.clone(), refuse_many))
         .layer(cors(site.clone()))
         .layer(middleware::from_fn_with_state(site, site::refuse_host));
     guarded(routes, &app).with_state(app)
@@ -62,7 +63,6 @@ pub(crate) fn bounded(requests: Router<App>, app: &App) -> Router<App> {
             head::refuse_large,
         ))
         .layer(middleware::from_fn_with_state(app.clone(), refuse_late))
-        .layer(middleware::from_fn(settle))
 }
 
 /// Adds the rules for all requests and answers: their heads, panics, and the count of refusals.
@@ -72,6 +72,7 @@ pub(crate) fn guarded(routes: Router<App>, app: &App) -> Router<App> {
             app.clone(),
             status::count_refusal,
         ))
+        .layer(middleware::from_fn_with_state(app.clone(), find_client))
         .layer(middleware::from_fn(refuse_ambiguous))
         .layer(CatchPanicLayer::new())
         .layer(middleware::map_response(head::keep_private))
@@ -81,17 +82,37 @@ pub(crate) fn guarded(routes: Router<App>, app: &App) -> Router<App> {
 async fn refuse_ambiguous(request: Request, next: Next) -> Response {
     match head::check(request.version(), request.headers()) {
         Ok(()) => next.run(request).await,
-        Err(why) => legacy::bad_request(request.uri().path())
-            .unwrap_or_else(|| Failure::new(StatusCode::BAD_REQUEST, why).into_response()),
+        Err(why) => refuse_head(&request, why),
     }
 }
 
-/// A connection that has sent a request is new no longer; a native WebSocket is until its `hello`.
-async fn settle(request: Request, next: Next) -> Response {
-    if let Some(settle) = request.extensions().get::<Settle>() {
-        settle.settle();
+fn refuse_head(request: &Request, why: String) -> Response {
+    legacy::bad_request(request.uri().path())
+        .unwrap_or_else(|| Failure::new(StatusCode::BAD_REQUEST, why).into_response())
+}
+
+/// Finds the address of a request's client. A head in which a trusted proxy names none has no meaning.
+async fn find_client(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    if let Some(peer) = request.extensions().get::<Peer>() {
+        match peer.client(request.headers(), &app.settings.trusted_proxy) {
+            Ok(client) => request.extensions_mut().insert(client),
+            Err(why) => return refuse_head(&request, why.to_string()),
+        };
     }
     next.run(request).await
+}
+
+/// Refuses a request from an address that has used up its budget.
+async fn refuse_many(
+    State(app): State<App>,
+    client: Address,
+    request: Request,
+    next: Next,
+) -> Response {
+    match app.requests.of_address(client) {
+        Ok(()) => next.run(request).await,
+        Err(error) => Failure::from(error).into_response(),
+    }
 }
 
 /// Gives up a request that takes too long, its body included.

@@ -15,7 +15,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{app::App, connections, failure::Failure, metrics};
+use super::{app::App, failure::Failure, metrics, peer};
 use crate::{config::Address, rest::document::Refusals};
 
 /// `GET /`, `/health`, `/ready` and `/metrics`.
@@ -112,7 +112,7 @@ async fn ready(State(app): State<App>) -> Result<String, Failure> {
 ))]
 async fn show_metrics(
     State(app): State<App>,
-    from: connections::Address,
+    from: peer::Address,
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, Failure> {
     let exposed = app
@@ -128,7 +128,7 @@ async fn show_metrics(
 /// Refuses everybody without the scope as if there were no metrics.
 async fn may_see_metrics(
     app: &App,
-    connections::Address(from): connections::Address,
+    peer::Address(from): peer::Address,
     headers: &HeaderMap,
 ) -> Result<(), Error> {
     if !headers.contains_key(header::AUTHORIZATION) {

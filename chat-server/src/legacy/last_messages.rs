@@ -15,7 +15,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    http::{app::App, connections::Address, failure::Failure},
+    http::{app::App, failure::Failure, peer::Address},
     rest::document::Refusals,
 };
 
@@ -73,7 +73,9 @@ pub(super) async fn last_messages(
         let Address(address) = address;
         let App { engine, login, .. } = &app;
         let caller = login.bearer(engine, &headers, Via::SocketIo, address);
-        Some(caller.await?)
+        let caller = caller.await?;
+        app.requests.of_user(&caller.user)?;
+        Some(caller)
     };
     let Query(Between { from, to, limit }) = query?;
     let (Some(from), Some(to)) = (from, to) else {

@@ -1,8 +1,6 @@
 //! One connection: its first command says which user it is; then commands go in and frames come out.
 
-use std::{
-    convert::Infallible, future::Future, io, net::IpAddr, pin::pin, sync::Arc, time::Duration,
-};
+use std::{convert::Infallible, future::Future, io, pin::pin, sync::Arc, time::Duration};
 
 use chat_core::{
     Answer, CloseReason, Command, Connect, Error, ErrorBody, ErrorCode, Event, Frame, Greeting,
@@ -24,7 +22,7 @@ use crate::{
     config::Settings,
     http::{
         app::App,
-        connections::Settle,
+        sessions::SessionSlot,
         stream::{self, Stream},
     },
     websocket::socket::{Broken, Limits, Received, WebSocket},
@@ -44,8 +42,8 @@ pub(super) struct Connection {
     /// Whether the client has been pinged since.
     pinged: bool,
     bad_frames: usize,
-    /// The client's address.
-    from: Option<IpAddr>,
+    /// Its place among the sessions of its client's address.
+    slot: SessionSlot,
     expiry: Expiry,
     renewals: Renewals,
     /// The rest of the ban of which the client has been sent an error.
@@ -74,7 +72,7 @@ impl Connection {
     pub(super) async fn run(
         upgrade: OnUpgrade,
         app: App,
-        settle: Option<Settle>,
+        slot: SessionSlot,
         known: Option<Arc<Principal>>,
     ) {
         let upgraded = stream::upgraded(upgrade, app.settings.write_timeout).await;
@@ -88,13 +86,13 @@ impl Connection {
             heard: Instant::now(),
             pinged: false,
             bad_frames: 0,
-            from: settle.as_ref().and_then(Settle::address),
+            slot,
             expiry: Expiry::default(),
             renewals: Renewals::default(),
             banned_for: None,
             app,
         };
-        let Err(end) = connection.serve(settle, known).await;
+        let Err(end) = connection.serve(known).await;
         let reason = match end {
             End::Close(reason) => Some(reason),
             End::Expired => Some(CloseReason::TokenExpired),
@@ -115,16 +113,10 @@ impl Connection {
         }
     }
 
-    async fn serve(
-        &mut self,
-        settle: Option<Settle>,
-        known: Option<Arc<Principal>>,
-    ) -> Result<Infallible, End> {
+    async fn serve(&mut self, known: Option<Arc<Principal>>) -> Result<Infallible, End> {
         // What is seldom under way is boxed, for a task is as large as the largest thing it awaits.
         let mut session = Box::pin(self.greet(known)).await?;
-        if let Some(settle) = settle {
-            settle.settle();
-        }
+        self.slot.name();
         loop {
             let text = self.next().await?;
             match decode(&text) {
@@ -186,7 +178,7 @@ impl Connection {
             principal,
             origin: SessionOrigin {
                 via: Via::Native,
-                address: self.from,
+                address: self.slot.address(),
             },
             cursors,
             greeting: Some(greeting),
@@ -212,7 +204,8 @@ impl Connection {
     async fn login(&mut self, id: Option<u64>, token: String) -> Result<Arc<Principal>, End> {
         let (login, engine) = (self.app.login.clone(), self.app.engine.clone());
         let token = Secret::from(token.into_bytes());
-        self.writing(login.principal(&engine, &token, Via::Native, self.from))
+        let from = self.slot.address();
+        self.writing(login.principal(&engine, &token, Via::Native, from))
             .await?
             .map_err(|error| {
                 let reason = match error {
@@ -235,7 +228,8 @@ impl Connection {
         }
         let (login, engine) = (self.app.login.clone(), self.app.engine.clone());
         let token = Secret::from(token.into_bytes());
-        let principal = login.principal(&engine, &token, Via::Native, self.from);
+        let from = self.slot.address();
+        let principal = login.principal(&engine, &token, Via::Native, from);
         let principal = match self.writing(principal).await? {
             Ok(principal) => principal,
             Err(error) => return self.answer(Some(id), &error),

@@ -4,7 +4,7 @@ mod connection;
 
 use axum::{
     extract::{Request, State},
-    http::header,
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -13,7 +13,7 @@ use chat_core::port::Via;
 
 use self::connection::Connection;
 use crate::{
-    http::{app::App, connections::Settle, failure::Failure},
+    http::{app::App, failure::Failure, peer::Address},
     rest::document::Refusals,
     websocket::handshake,
 };
@@ -29,7 +29,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
     (status = SWITCHING_PROTOCOLS, description = "The connection is a WebSocket from here on."),
     Refusals,
 ))]
-async fn upgrade(State(app): State<App>, mut request: Request) -> Response {
+async fn upgrade(State(app): State<App>, address: Address, request: Request) -> Response {
     let response = match handshake::accept(&request) {
         Ok(response) => response,
         Err(refused) => {
@@ -37,10 +37,14 @@ async fn upgrade(State(app): State<App>, mut request: Request) -> Response {
             return refused.complete(failure.into_response());
         }
     };
-    let settle = request.extensions_mut().remove::<Settle>();
+    let Some(slot) = app.sessions.admit(address) else {
+        let why = "this address has as many connections as it may have";
+        let failure = Failure::new(StatusCode::SERVICE_UNAVAILABLE, why);
+        return ([(header::RETRY_AFTER, "1")], failure).into_response();
+    };
     // A client that can set headers may prove who it is with the upgrade.
     let known = if request.headers().contains_key(header::AUTHORIZATION) {
-        let from = settle.as_ref().and_then(Settle::address);
+        let Address(from) = address;
         let known = app
             .login
             .bearer(&app.engine, request.headers(), Via::Native, from);
@@ -54,6 +58,6 @@ async fn upgrade(State(app): State<App>, mut request: Request) -> Response {
     let upgraded = hyper::upgrade::on(request);
     app.tasks
         .clone()
-        .spawn(Connection::run(upgraded, app, settle, known));
+        .spawn(Connection::run(upgraded, app, slot, known));
     response
 }

@@ -6,7 +6,7 @@ use axum::{
 };
 use chat_core::{Actor, RoomId, Seq, UserId, port::Via};
 
-use crate::http::{app::App, connections::Address, failure::Failure};
+use crate::http::{app::App, failure::Failure, peer::Address};
 
 /// The user whom the request's token stands for.
 pub(super) struct Caller(pub(super) Actor);
@@ -20,6 +20,7 @@ impl FromRequestParts<App> for Caller {
             .login
             .bearer(&app.engine, &parts.headers, Via::Rest, from)
             .await?;
+        app.requests.of_user(&principal.user)?;
         Ok(Self(app.engine.actor_of(principal)))
     }
 }

@@ -18,7 +18,7 @@ use crate::tokens::run;
 const SECRET: [u8; 32] = [7; 32];
 
 /// A folder with a key for tokens, and a certificate with its key.
-fn folder() -> TempDir {
+pub(crate) fn folder() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/tls");
     fs::copy(fixtures.join("one.pem"), folder.path().join("one.pem")).unwrap();
@@ -236,7 +236,7 @@ async fn the_metrics_of_an_exposed_server_need_a_token_with_their_scope() {
 }
 
 /// A token of alice with this scope.
-fn token(scope: &str) -> String {
+pub(crate) fn token(scope: &str) -> String {
     let now = chat_core::Clock::now(&chat_core::SystemClock::default()).timestamp();
     let claims = json!({
         "iss": "tests", "aud": "chat", "sub": "alice", "exp": now + 60, "scope": scope,

@@ -36,6 +36,8 @@ mod old_clients;
 mod openapi;
 #[cfg(unix)]
 mod process;
+#[cfg(unix)]
+mod proxies;
 mod rest;
 mod site;
 mod socketio;

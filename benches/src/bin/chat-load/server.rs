@@ -18,14 +18,17 @@ const START: Duration = Duration::from_secs(30);
 const END: Duration = Duration::from_mins(1);
 
 /// So that only the machine limits it, as settings of chat-server; others take no notice.
-const ENVIRONMENT: [(&str, &str); 8] = [
+const ENVIRONMENT: [(&str, &str); 11] = [
     ("CHAT_LISTEN", "127.0.0.1:0"),
     ("CHAT_STORE", "sqlite:chat.db"),
     ("CHAT_LOG", "warn"),
     ("CHAT_RATE_LIMIT", "off"),
     ("CHAT_FRAME_RATE", "1000000/1s"),
     ("CHAT_CONNECTIONS_PER_IP", "1000000"),
+    ("CHAT_SESSIONS_PER_IP", "1000000"),
     ("CHAT_PENDING_PER_IP", "1000000"),
+    ("CHAT_REQUESTS_PER_IP", "off"),
+    ("CHAT_REQUESTS_PER_USER", "off"),
     ("CHAT_CONNECTIONS_PER_USER", "1000000"),
 ];
 

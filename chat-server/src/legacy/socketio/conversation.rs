@@ -21,7 +21,7 @@ use super::{
     queue::Queue,
     receipts,
 };
-use crate::{auth::expiry::Due, http::connections::Settle};
+use crate::{auth::expiry::Due, http::sessions::SessionSlot};
 
 /// The most events that may wait; long polling delivers a thousand at once.
 const MAX_WAITING: usize = 4_096;
@@ -37,8 +37,8 @@ pub(super) struct Conversation {
     queue: Arc<Queue>,
     identity: Option<Identity>,
     login: Login,
-    /// Ends the count of its connection as new when the client has a name.
-    settle: Option<Settle>,
+    /// Its place among the sessions of its client's address.
+    slot: SessionSlot,
     /// The moment at which the changes of name and partner made so far are paid off.
     switches_paid: Instant,
     waiting: VecDeque<Call>,
@@ -90,17 +90,16 @@ impl Conversation {
     pub(super) fn new(
         context: Arc<Context>,
         queue: Arc<Queue>,
-        settle: Option<Settle>,
+        slot: SessionSlot,
         known: Option<Arc<Principal>>,
     ) -> Self {
-        let from = settle.as_ref().and_then(Settle::address);
-        let login = Login::new(context.app.clone(), known, from);
+        let login = Login::new(context.app.clone(), known, slot.address());
         Self {
             context,
             queue,
             identity: None,
             login,
-            settle,
+            slot,
             switches_paid: Instant::now(),
             waiting: VecDeque::new(),
             waiting_bytes: 0,
@@ -144,16 +143,6 @@ impl Conversation {
     /// Whether the client has said who it is, or need not.
     pub(super) fn may_stay(&self) -> bool {
         self.login.is_open() || self.identity.is_some()
-    }
-
-    /// The client has moved to another connection, which is new until the client has a name.
-    pub(super) fn moved(&mut self, settle: Option<Settle>) {
-        self.settle = settle;
-        if self.identity.is_some()
-            && let Some(settle) = self.settle.take()
-        {
-            settle.settle();
-        }
     }
 
     /// The client leaves the namespace. What it had sent before is still carried out, though its
@@ -443,9 +432,7 @@ impl Conversation {
                 let result = identity.map(|identity| {
                     self.login.begin(identity.user.principal());
                     self.identity = Some(identity);
-                    if let Some(settle) = self.settle.take() {
-                        settle.settle();
-                    }
+                    self.slot.name();
                 });
                 (result, ack)
             }

@@ -35,8 +35,8 @@ use super::{
 };
 use crate::{
     http::{
-        connections::{Settle, Slot},
         failure::Failure,
+        peer::{Address, Peer},
     },
     websocket::handshake,
 };
@@ -99,7 +99,11 @@ impl<'a> Query<'a> {
 }
 
 /// Answers a request to `/socket.io/`.
-pub(super) async fn answer(State(context): State<Arc<Context>>, request: Request) -> Response {
+pub(super) async fn answer(
+    State(context): State<Arc<Context>>,
+    address: Address,
+    request: Request,
+) -> Response {
     let uri = request.uri().clone();
     let query = Query::read(uri.query());
     let refused = match (query.transport, query.version) {
@@ -110,20 +114,16 @@ pub(super) async fn answer(State(context): State<Arc<Context>>, request: Request
     if let Some(problem) = refused {
         return problem.into_response();
     }
-    let from = request.extensions().get().and_then(Settle::address);
+    let Address(from) = address;
     let known = match known(&context, request.headers(), from, query.sid).await {
         Ok(known) => known,
         Err(error) => return Failure::from(error).into_response(),
     };
     if query.transport == Some("websocket") {
-        return websocket(&context, request, query.sid, known);
-    }
-    // A connection that polls is new no longer; its session is until it has a name.
-    if let Some(settle) = request.extensions().get::<Settle>() {
-        settle.settle();
+        return websocket(&context, request, query.sid, address, known);
     }
     match (query.sid, request.method()) {
-        (None, &Method::GET) => open(&context, &request, known),
+        (None, &Method::GET) => open(&context, &request, address, known),
         (None, _) => Problem::BadMethod.into_response(),
         (Some(sid), method) => match (context.sessions.find(sid), method) {
             (None, _) => Problem::UnknownSession.into_response(),
@@ -155,24 +155,27 @@ async fn known(
 }
 
 /// Opens a session on polling.
-fn open(context: &Arc<Context>, request: &Request, known: Option<Arc<Principal>>) -> Response {
+fn open(
+    context: &Arc<Context>,
+    request: &Request,
+    address: Address,
+    known: Option<Arc<Principal>>,
+) -> Response {
+    let Some(slot) = context.app.sessions.admit(address) else {
+        return too_many();
+    };
     // It counts as one more connection of the same address.
-    let counted = request
-        .extensions()
-        .get::<Settle>()
-        .map(Settle::admit_another);
-    let slot = match counted {
-        Some(Some(slot)) => Some(slot),
+    let connection = match request.extensions().get().map(Peer::admit_another) {
+        Some(Some(connection)) => Some(connection),
         Some(None) => return too_many(),
         None => None,
     };
-    let settle = slot.as_ref().map(Slot::settle);
     let (requests, taken) = mpsc::channel(WAITING);
-    let Some(entry) = context.sessions.add(requests, slot) else {
+    let Some(entry) = context.sessions.add(requests, connection) else {
         return too_many();
     };
     let open = open_packet(context, &entry.sid(), &["websocket"]);
-    let task = Task::polling(context, entry, taken, settle, known);
+    let task = Task::polling(context, entry, taken, slot, known);
     context.app.tasks.spawn(task.run());
     payload(vec![open])
 }
@@ -264,8 +267,9 @@ async fn read_body(mut stream: BodyDataStream) -> Result<Bytes, StatusCode> {
 /// Makes a WebSocket of the request: a session of its own, or one that a session on polling may move to.
 fn websocket(
     context: &Arc<Context>,
-    mut request: Request,
+    request: Request,
     sid: Option<&str>,
+    address: Address,
     known: Option<Arc<Principal>>,
 ) -> Response {
     let response = match handshake::accept(&request) {
@@ -280,21 +284,23 @@ fn websocket(
         Some(Some(place)) => Some(place),
         Some(None) => return Problem::UnknownSession.into_response(),
     };
-    let settle = request.extensions_mut().remove::<Settle>();
-    let upgrade = hyper::upgrade::on(request);
     match place {
         None => {
+            let Some(slot) = context.app.sessions.admit(address) else {
+                return too_many();
+            };
+            let upgrade = hyper::upgrade::on(request);
             let open = open_packet(context, &new_sid(), &[]);
-            let task = Task::websocket(Arc::clone(context), upgrade, settle, known, open);
+            let task = Task::websocket(Arc::clone(context), upgrade, slot, known, open);
             context.app.tasks.spawn(task);
         }
         Some(Place::Polling(session)) => {
-            let upgrade = sessions::Request::Upgrade(upgrade, settle);
+            let upgrade = sessions::Request::Upgrade(hyper::upgrade::on(request));
             if session.try_send(upgrade).is_err() {
                 return Problem::UnknownSession.into_response();
             }
         }
-        Some(Place::WebSocket) => turn_away(context, upgrade),
+        Some(Place::WebSocket) => turn_away(context, hyper::upgrade::on(request)),
     }
     response
 }

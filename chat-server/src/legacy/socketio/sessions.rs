@@ -10,7 +10,7 @@ use hyper::{body::Bytes, upgrade::OnUpgrade};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{engine_packet::Encoded, session::Refused};
-use crate::http::connections::{Settle, Slot};
+use crate::http::connections::Slot;
 
 /// The most sessions where connections are not counted by our own listener.
 const MAX: usize = 1 << 16;
@@ -23,7 +23,7 @@ pub(super) enum Request {
     /// A POST, whose body comes later.
     Post(Post),
     /// A WebSocket, which has been accepted.
-    Upgrade(OnUpgrade, Option<Settle>),
+    Upgrade(OnUpgrade),
 }
 
 /// A POST under way. When the client breaks it off, `body` ends without a value.

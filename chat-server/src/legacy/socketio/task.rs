@@ -25,7 +25,7 @@ use super::{
     upgrade::{NORMAL, close_code, opening, turn_away},
 };
 use crate::{
-    http::{connections::Settle, stream::Stream},
+    http::{sessions::SessionSlot, stream::Stream},
     websocket::socket::{self, Broken, WebSocket},
 };
 
@@ -50,7 +50,6 @@ pub(super) struct Task {
     opening: Option<Opening>,
     /// Boxed, for a session on polling has none.
     socket: Option<Box<WebSocket<Stream>>>,
-    settle_socket: Option<Settle>,
     /// Set when nothing that the client sends is carried out any more.
     deaf: bool,
 }
@@ -61,14 +60,14 @@ impl Task {
         context: &Arc<Context>,
         entry: Entry,
         requests: mpsc::Receiver<Request>,
-        settle: Option<Settle>,
+        slot: SessionSlot,
         known: Option<Arc<Principal>>,
     ) -> Self {
         let session = Session::polling(context.timing(), Instant::now());
         Self {
             entry: Some(entry),
             requests: Some(requests),
-            ..Self::new(context, session, settle, known)
+            ..Self::new(context, session, slot, known)
         }
     }
 
@@ -76,7 +75,7 @@ impl Task {
     pub(super) async fn websocket(
         context: Arc<Context>,
         upgrade: OnUpgrade,
-        settle: Option<Settle>,
+        slot: SessionSlot,
         known: Option<Arc<Principal>>,
         open: Encoded,
     ) {
@@ -86,7 +85,7 @@ impl Task {
         let session = Session::websocket(context.timing(), Instant::now());
         let task = Self {
             socket: Some(Box::new(socket)),
-            ..Self::new(&context, session, settle, known)
+            ..Self::new(&context, session, slot, known)
         };
         task.queue.push(open);
         task.run().await;
@@ -95,14 +94,14 @@ impl Task {
     fn new(
         context: &Arc<Context>,
         session: Session,
-        settle: Option<Settle>,
+        slot: SessionSlot,
         known: Option<Arc<Principal>>,
     ) -> Self {
         let queue = Arc::new(Queue::new(context.app.engine.config().outbox));
         Self {
             context: Arc::clone(context),
             session,
-            conversation: Conversation::new(Arc::clone(context), Arc::clone(&queue), settle, known),
+            conversation: Conversation::new(Arc::clone(context), Arc::clone(&queue), slot, known),
             queue,
             socket_id: None,
             attachments: Attachments::default(),
@@ -113,7 +112,6 @@ impl Task {
             post: None,
             opening: None,
             socket: None,
-            settle_socket: None,
             deaf: false,
         }
     }
@@ -272,7 +270,6 @@ impl Task {
     /// Closes a WebSocket that the session does without.
     fn drop_socket(&mut self) {
         self.opening = None;
-        self.settle_socket = None;
         if let Some(mut socket) = self.socket.take() {
             let closing = async move { socket.close(NORMAL.0, NORMAL.1).await };
             self.context.app.tasks.spawn(closing);
@@ -290,10 +287,9 @@ impl Task {
                 Ok(()) => self.post = Some(post),
                 Err(refused) => drop(post.answer.send(Err(refused))),
             },
-            Request::Upgrade(upgrade, settle) => match self.session.upgrade(now) {
+            Request::Upgrade(upgrade) => match self.session.upgrade(now) {
                 Ok(()) => {
                     self.opening = Some(Box::pin(opening(Arc::clone(&self.context), upgrade)));
-                    self.settle_socket = settle;
                 }
                 Err(_) => turn_away(&self.context, upgrade),
             },
@@ -408,7 +404,6 @@ impl Task {
                     // Its client is on the WebSocket already.
                     poll.send(Err(Refused::OtherTransport)).ok();
                 }
-                self.conversation.moved(self.settle_socket.take());
             }
             Received::Drop => self.drop_socket(),
             Received::Left => self.conversation.leave(),
