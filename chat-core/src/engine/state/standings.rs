@@ -199,8 +199,11 @@ impl Standings {
 
     /// What is in force about a user.
     pub(crate) fn of(&self, user: &UserId, now: DateTime<Utc>) -> Standing {
-        let held = self.read();
         let mut standing = Standing::default();
+        if self.size() == 0 {
+            return standing;
+        }
+        let held = self.read();
         let holds = held.users.get(user).into_iter().flatten();
         for hold in holds.filter(|hold| hold.is_in_force(now)) {
             let sanction = Sanction {
