@@ -141,8 +141,20 @@ fn log(filter: &LogFilter) {
         .init();
 }
 
+/// Keeps the memory of the process, keys and messages in it, out of core dumps and from other processes of
+/// the same user.
+#[cfg(target_os = "linux")]
+fn refuse_dumps() {
+    use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+    if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
+        tracing::warn!(%error, "a core dump of this process would hold its secrets");
+    }
+}
+
 async fn serve(loaded: Loaded) -> ExitCode {
     log(&loaded.settings.log);
+    #[cfg(target_os = "linux")]
+    refuse_dumps();
     let rows = loaded.rows();
     let settings = loaded.settings;
     let started = match start::start(&settings).await {

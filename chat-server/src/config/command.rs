@@ -129,7 +129,7 @@ fn subcommand(name: &'static str, about: &'static str, chosen: fn(&Setting) -> b
 }
 
 fn of_the_store(setting: &Setting) -> bool {
-    ["store", "log"].contains(&setting.field)
+    ["store", "store_file", "log"].contains(&setting.field)
 }
 
 fn of_tokens(setting: &Setting) -> bool {

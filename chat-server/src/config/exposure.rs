@@ -60,8 +60,8 @@ impl Leak {
     pub(super) fn find(setting: &'static str, origin: &Origin) -> Option<Self> {
         let says = match origin {
             Origin::Flag => format!(
-                "its password is in the command line, which others on this machine see in `ps`; give it by \
-                 {}",
+                "its password is in the command line, which others on this machine see in `ps`; name a file \
+                 with {setting}-file, or set {}",
                 variable(setting)
             ),
             #[cfg(unix)]

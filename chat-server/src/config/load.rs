@@ -1,6 +1,11 @@
 //! The sources of a setting, the first of which wins: flag, environment, `.env`, file, default.
 
-use std::{collections::BTreeMap, ffi::OsString, fmt, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    fmt,
+    path::{Path, PathBuf},
+};
 
 use super::{
     command::{Task, TokenTask, command},
@@ -10,6 +15,7 @@ use super::{
     value::without_password,
 };
 use crate::admin_command::Invocation;
+use crate::files::read::secret;
 
 /// What is wrong with the settings, in one line that names the setting and where it came from.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -323,6 +329,7 @@ fn resolve(
             )));
         }
     }
+    read_secrets(&mut origins)?;
     let text = |field: &str| {
         let found = origins.iter().find(|(setting, ..)| setting.field == field);
         found.map(|(_, text, _)| text.clone()).unwrap_or_default()
@@ -336,6 +343,49 @@ fn resolve(
         )));
     }
     Ok(loaded)
+}
+
+/// The settings whose value may be in a file of its own, each with the setting that names the file.
+const IN_FILES: [(&str, &str); 2] = [("store", "store_file"), ("cache", "cache_file")];
+
+/// Takes the values that files of their own hold.
+fn read_secrets(origins: &mut [(&'static Setting, String, Origin)]) -> Result<(), Problem> {
+    for (wanted, by_file) in IN_FILES {
+        let mut named = origins
+            .iter()
+            .filter(|(setting, ..)| setting.field == by_file);
+        let Some((setting, path, origin)) = named.next().filter(|(_, path, _)| !path.is_empty())
+        else {
+            continue;
+        };
+        let wrong = |why: &dyn fmt::Display| {
+            Problem(format!(
+                "{} ({origin}): {path} can't be used: {why}",
+                setting.name()
+            ))
+        };
+        let read = secret(Path::new(path)).map_err(|error| wrong(&error))?;
+        let text = read
+            .text()
+            .map(str::trim)
+            .ok_or_else(|| wrong(&"it is not UTF-8"))?;
+        let (value, source) = (text.to_owned(), Origin::File(path.into()));
+        let mut all = origins.iter();
+        let found = all.find(|(setting, ..)| setting.field == wanted);
+        if let Some((target, _, former)) = found {
+            if *former != Origin::Default {
+                let why = format!("there is a {wanted} too ({former}); name one of them");
+                return Err(wrong(&why));
+            }
+            (target.check)(&value).map_err(|form| wrong(&format!("it does not hold {form}")))?;
+        }
+        for (setting, text, origin) in &mut *origins {
+            if setting.field == wanted {
+                (*text, *origin) = (value.clone(), source.clone());
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The keys of the file, each value as the text that a flag would have.

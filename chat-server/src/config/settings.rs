@@ -135,6 +135,10 @@ settings! {
     store: StoreUrl = "sqlite:./chat.db", "sqlite:PATH|mongodb://HOST/DATABASE|memory";
     /// Where presence and rate limits are kept, and through which several nodes notify each other.
     cache: CacheUrl = "memory", "redis://HOST:PORT|memory";
+    /// A file with the value of `store`, for one with a password. Only its owner may be able to read it.
+    store_file: Option<PathBuf> = "", "FILE";
+    /// A file with the value of `cache`, likewise.
+    cache_file: Option<PathBuf> = "", "FILE";
     /// What is logged. `RUST_LOG` in the environment sets it as well.
     log: LogFilter = "info", "FILTER";
 

@@ -90,8 +90,26 @@ impl Value for StoreUrl {
     }
 }
 
-/// The address without its password, so that it may be shown.
+/// The address without its password, and without secrets among its options, so that it may be shown.
 pub(crate) fn without_password(text: &str) -> String {
+    let shown = without_login(text);
+    let Some((address, options)) = shown.split_once('?').filter(|_| shown.contains("://")) else {
+        return shown;
+    };
+    let options = options.split('&').map(|option| {
+        let (name, _) = option.split_once('=').unwrap_or((option, ""));
+        let name_folded = name.to_ascii_lowercase();
+        let secrets = ["password", "secret", "token", "authmechanismproperties"];
+        if secrets.iter().any(|secret| name_folded.contains(secret)) {
+            format!("{name}=***")
+        } else {
+            option.to_owned()
+        }
+    });
+    format!("{address}?{}", options.collect::<Vec<_>>().join("&"))
+}
+
+fn without_login(text: &str) -> String {
     // A password may hold what ought to be escaped in it, so up to the last one.
     let Some((before, hosts)) = text.rsplit_once('@') else {
         return text.to_owned();
@@ -294,6 +312,14 @@ mod tests {
             ("redis://me:hun@ter2@db:1", "redis://me:***@db:1"),
             ("redis://me:hun/t@er2@db:1/0", "redis://me:***@db:1/0"),
             ("redis://:secret@db:1", "redis://:***@db:1"),
+            (
+                "mongodb://db/chat?tls=true&tlsCertificateKeyFilePassword=hunter2",
+                "mongodb://db/chat?tls=true&tlsCertificateKeyFilePassword=***",
+            ),
+            (
+                "mongodb://me:a?b=c@db/chat?tls=true",
+                "mongodb://me:***@db/chat?tls=true",
+            ),
             ("redis:/me:secret@db:1", "***@db:1"),
             ("redis://secret@db:1", "***@db:1"),
             (

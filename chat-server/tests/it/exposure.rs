@@ -32,7 +32,7 @@ pub(crate) fn folder() -> TempDir {
 }
 
 /// Writes a file that only its owner may read.
-fn private(folder: &Path, name: &str, content: &[u8]) {
+pub(crate) fn private(folder: &Path, name: &str, content: &[u8]) {
     let path = folder.join(name);
     fs::write(&path, content).unwrap();
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();

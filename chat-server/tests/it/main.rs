@@ -39,6 +39,8 @@ mod process;
 #[cfg(unix)]
 mod proxies;
 mod rest;
+#[cfg(unix)]
+mod secrets;
 mod site;
 mod socketio;
 #[cfg(unix)]
