@@ -28,8 +28,8 @@ mod wire;
 
 pub use engine::{
     Actor, BuildError, ChatEngine, ChatEngineBuilder, Config, Connect, Greeting, Health,
-    Inspection, LocalSession, NewBody, Outbox, OutboxLimits, PolicyStale, Responder, Session,
-    SessionOrigin, SessionView, Transport, TrySendError,
+    Inspection, LocalSession, NewBody, OnlineList, Outbox, OutboxLimits, PolicyStale, Responder,
+    Session, SessionOrigin, SessionView, Transport, TrySendError,
 };
 pub use model::{
     Action, Announcement, ClientMessageId, Cursor, Decision, Effect, Ends, Entry, EntryBody,

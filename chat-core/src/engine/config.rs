@@ -54,6 +54,20 @@ pub struct Config {
     /// Whether of the users whose names [look](crate::Look) alike only the first to log in is let in. Default
     /// false.
     pub unique_looks: bool,
+    /// Whom users see when they ask who is online. Admins see everybody. Default [`All`](OnlineList::All).
+    pub online_list: OnlineList,
+}
+
+/// Whom users see when they ask who is online.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OnlineList {
+    /// Everybody.
+    #[default]
+    All,
+    /// Those who share a room with them. All others are as if they were offline.
+    Rooms,
+    /// Nobody in a list; who shares a room with them, by name.
+    Off,
 }
 
 /// What becomes of new logins while a node can't know of new revocations and bans.
@@ -94,6 +108,7 @@ impl Default for Config {
             position_check: Duration::from_secs(30),
             policy_stale: PolicyStale::default(),
             unique_looks: false,
+            online_list: OnlineList::default(),
         }
     }
 }

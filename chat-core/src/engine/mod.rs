@@ -33,7 +33,7 @@ pub use self::{
         session::{LocalSession, Session},
     },
     builder::{BuildError, ChatEngineBuilder},
-    config::{Config, PolicyStale},
+    config::{Config, OnlineList, PolicyStale},
     deliver::{
         device::{SessionOrigin, SessionView},
         outbox::{Outbox, OutboxLimits},

@@ -19,6 +19,7 @@ mod logins;
 mod metrics;
 mod nodes;
 mod outages;
+mod permissions;
 mod plugged_in;
 mod receipts;
 mod resuming;

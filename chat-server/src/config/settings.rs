@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use chat_core::{Config, OutboxLimits, PolicyStale, rate::RatePolicy};
+use chat_core::{Config, OnlineList, OutboxLimits, PolicyStale, rate::RatePolicy};
 
 use super::{
     address::Address,
@@ -114,6 +114,9 @@ settings! {
     jwt_ranks: bool = "false", "BOOL";
     /// What becomes of logins when the store has not shown for 60 s who is revoked or banned.
     policy_stale: PolicyStale = "refuse", "refuse|allow";
+    /// Whom users see who ask for the users online: everybody, those who share a room with them, or nobody.
+    /// `auto` is `all` with `auth = open`, else `rooms`. Presence of single users follows it.
+    online_list: Option<OnlineList> = "auto", "auto|all|rooms|off";
     /// Where users find the server, such as `https://chat.example.org`, if a proxy is in front of it.
     public_url: Option<PublicUrl> = "", "URL";
     /// The proxies that may name the address of a client in `X-Forwarded-For`: addresses or networks, and
@@ -246,6 +249,10 @@ impl Settings {
             resume_max: self.resume_max,
             policy_stale: self.policy_stale,
             unique_looks: self.names_unique_look,
+            online_list: self.online_list.unwrap_or(match self.auth {
+                Auth::Open => OnlineList::All,
+                Auth::Jwt => OnlineList::Rooms,
+            }),
             ..Config::default()
         }
     }

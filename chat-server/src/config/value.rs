@@ -2,7 +2,7 @@
 
 use std::{fmt, path::PathBuf, time::Duration};
 
-use chat_core::PolicyStale;
+use chat_core::{OnlineList, PolicyStale};
 
 /// A value that a setting can have.
 pub(super) trait Value: Sized {
@@ -160,6 +160,20 @@ impl Value for Match {
 impl Value for PolicyStale {
     fn parse(text: &str) -> Result<Self, String> {
         choose(text, &[("refuse", Self::Refuse), ("allow", Self::Allow)])
+    }
+}
+
+impl Value for Option<OnlineList> {
+    fn parse(text: &str) -> Result<Self, String> {
+        choose(
+            text,
+            &[
+                ("auto", None),
+                ("all", Some(OnlineList::All)),
+                ("rooms", Some(OnlineList::Rooms)),
+                ("off", Some(OnlineList::Off)),
+            ],
+        )
     }
 }
 

@@ -2,7 +2,11 @@
 
 use axum::{
     Json,
-    extract::{State, rejection::JsonRejection},
+    body::Bytes,
+    extract::{
+        State,
+        rejection::{BytesRejection, JsonRejection},
+    },
     http::StatusCode,
 };
 use chat_core::{Member, MemberList, Role, RoomId, UserId};
@@ -81,9 +85,14 @@ struct NewMember {
 async fn add(
     Caller(caller): Caller,
     MemberOf(room, user): MemberOf,
-    body: Result<Option<Json<NewMember>>, JsonRejection>,
+    body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Member>, Failure> {
-    let role = body?.and_then(|Json(NewMember { role })| role);
+    let body = body.map_err(JsonRejection::from)?;
+    let role = if body.is_empty() {
+        None
+    } else {
+        Json::<NewMember>::from_bytes(&body)?.0.role
+    };
     Ok(Json(match role {
         Some(role) => caller.add_member_as(&room, user, role).await?,
         None => caller.add_member(&room, user).await?,

@@ -26,7 +26,7 @@ fn user(name: &str) -> UserId {
     UserId::new(name).unwrap()
 }
 
-async fn decide(engine: &ChatEngine, what: Ruling) -> Decision {
+pub(crate) async fn decide(engine: &ChatEngine, what: Ruling) -> Decision {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let new = NewDecision {

@@ -34,6 +34,7 @@ mod metrics;
 mod nodes;
 mod old_clients;
 mod openapi;
+mod permissions;
 #[cfg(unix)]
 mod process;
 #[cfg(unix)]

@@ -6,8 +6,8 @@ use super::{
     session::Session,
 };
 use crate::{
-    engine::parts::Parts,
-    model::{Action, Presence, UserId},
+    engine::{config::OnlineList, parts::Parts},
+    model::{Action, Presence, Rank, UserId},
     wire::{
         Error, OnlineUsers, PresenceOfUsers,
         command::{self, Online},
@@ -15,7 +15,9 @@ use crate::{
 };
 
 impl Actor {
-    /// The presence of these users, at most 100 of them, in the order asked.
+    /// The presence of these users, at most 100 of them, in the order asked. Unless the
+    /// [setting](crate::Config::online_list) shows everybody, users who share no room with this one are as if
+    /// they had never been online.
     ///
     /// # Errors
     ///
@@ -29,10 +31,20 @@ impl Actor {
             .access
             .allow(&self.principal, Action::Presence)
             .await?;
-        Ok(self.parts.cache.presence(users).await?)
+        let mut presence = self.parts.cache.presence(users).await?;
+        if self.sees() != OnlineList::All {
+            let peers = self.parts.directory.peers_of(self.user()).await?;
+            for one in &mut presence {
+                if one.user != *self.user() && !peers.contains(&one.user) {
+                    (one.online, one.last_seen) = (false, None);
+                }
+            }
+        }
+        Ok(presence)
     }
 
-    /// The users who are online, each once, in ascending order; at most 10,000.
+    /// The users who are online, each once, in ascending order; at most 10,000. Which ones is a
+    /// [setting](crate::Config::online_list).
     ///
     /// # Errors
     ///
@@ -42,13 +54,44 @@ impl Actor {
             .access
             .allow(&self.principal, Action::Presence)
             .await?;
-        online(&self.parts).await
+        match self.sees() {
+            OnlineList::All => online(&self.parts).await,
+            OnlineList::Rooms => self.online_peers().await,
+            OnlineList::Off => Ok(Vec::new()),
+        }
+    }
+
+    /// Whom this user sees.
+    fn sees(&self) -> OnlineList {
+        match self.principal.rank {
+            Rank::Admin => OnlineList::All,
+            Rank::User | Rank::Moderator => self.parts.config.online_list,
+        }
+    }
+
+    /// Those of the user, and of everybody who shares a room with them, who are online.
+    async fn online_peers(&self) -> Result<Vec<UserId>, Error> {
+        const AT_ONCE: usize = 200;
+        let mut peers = self.parts.directory.peers_of(self.user()).await?;
+        peers.insert(self.user().clone());
+        let mut peers: Vec<UserId> = peers.into_iter().collect();
+        peers.sort_unstable();
+        let mut online = Vec::new();
+        for some in peers.chunks(AT_ONCE) {
+            let presence = self.parts.cache.presence(some).await?;
+            let here = presence.into_iter().filter(|one| one.online);
+            online.extend(here.map(|one| one.user));
+        }
+        online.truncate(MAX);
+        Ok(online)
     }
 }
 
+/// The most users that a list of users online has.
+const MAX: usize = 10_000;
+
 /// The users who are online, each once, in ascending order; at most 10,000.
 pub(crate) async fn online(parts: &Parts) -> Result<Vec<UserId>, Error> {
-    const MAX: usize = 10_000;
     Ok(parts.cache.online(MAX).await?)
 }
 

@@ -13,7 +13,7 @@ use crate::{
         read::directory::Directory,
         state::{hints::Hints, moved::Moved},
     },
-    model::{Presence, Room, RoomId, UserId},
+    model::{Presence, RoomId, UserId},
     port::{BackendError, Cache, Hint, Topic},
 };
 
@@ -116,7 +116,7 @@ impl PresenceChanges {
         let users = std::slice::from_ref(user);
         let store = &self.directory.store;
         let rooms = store.rooms_with(users, after.as_ref(), ROOMS).await?;
-        let peers = self.peers(user, &rooms).await?;
+        let peers = self.directory.peers(user, &rooms).await?;
         // Looked up again: meanwhile another node may have announced something newer.
         if let Some(presence) = self.now(user).await? {
             notify::presence(&self.hub, &peers, presence);
@@ -138,24 +138,6 @@ impl PresenceChanges {
 
     async fn now(&self, user: &UserId) -> Result<Option<Presence>, BackendError> {
         Ok(self.cache.presence(std::slice::from_ref(user)).await?.pop())
-    }
-
-    /// The other members of these rooms.
-    async fn peers(&self, user: &UserId, rooms: &[Room]) -> Result<HashSet<UserId>, BackendError> {
-        let mut peers = HashSet::new();
-        for room in rooms {
-            match room.id.peer_of(user) {
-                Some(peer) => drop(peers.insert(peer)),
-                None => {
-                    if let Some(room) = self.directory.room(&room.id).await? {
-                        let members = room.members();
-                        let others = members.iter().map(|member| &member.user);
-                        peers.extend(others.filter(|it| *it != user).cloned());
-                    }
-                }
-            }
-        }
-        Ok(peers)
     }
 
     /// Sends the sessions of this node the presence of everybody who shares a room in use with them, since

@@ -1,6 +1,6 @@
 //! The directory: takes rooms into use, from the store, when somebody asks for them or hears of them.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use crate::{
     engine::{
@@ -106,6 +106,38 @@ impl Directory {
             return self.store.role(&room.id, user).await;
         }
         Ok(room.role(user))
+    }
+
+    /// The other members of these rooms.
+    pub(crate) async fn peers(
+        &self,
+        user: &UserId,
+        rooms: &[Room],
+    ) -> Result<HashSet<UserId>, BackendError> {
+        let mut peers = HashSet::new();
+        for room in rooms {
+            match room.id.peer_of(user) {
+                Some(peer) => drop(peers.insert(peer)),
+                None => {
+                    if let Some(room) = self.room(&room.id).await? {
+                        let members = room.members();
+                        let others = members.iter().map(|member| &member.user);
+                        peers.extend(others.filter(|it| *it != user).cloned());
+                    }
+                }
+            }
+        }
+        Ok(peers)
+    }
+
+    /// Everybody who shares a room with this user.
+    pub(crate) async fn peers_of(&self, user: &UserId) -> Result<HashSet<UserId>, BackendError> {
+        let mut rooms = RoomsOf::new(&*self.store, std::slice::from_ref(user));
+        let mut peers = HashSet::new();
+        while let Some(page) = rooms.next().await? {
+            peers.extend(self.peers(user, &page).await?);
+        }
+        Ok(peers)
     }
 
     /// The position from which the sessions of this node follow a room that it doesn't know yet.

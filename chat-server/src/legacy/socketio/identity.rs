@@ -34,7 +34,7 @@ impl Identity {
     ) -> Result<Self, Error> {
         let engine = &context.app.engine;
         let outbox = engine.outbox();
-        let named = Arc::new(Named(queue));
+        let named = Arc::new(Named::new(queue, connect.principal.user.clone()));
         let (user, session) = if gone {
             (engine.actor_of(connect.principal), None)
         } else {

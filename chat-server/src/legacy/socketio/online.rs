@@ -2,14 +2,17 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Weak},
+    sync::{Arc, Mutex, PoisonError, Weak},
     time::Duration,
 };
 
-use chat_core::{ChatEngine, UserId};
+use chat_core::{ChatEngine, Error, OnlineList, UserId};
 use tokio::sync::mpsc;
 
-use super::{queue::Queue, shared_list::SharedList};
+use super::{
+    queue::Queue,
+    shared_list::{ONLINE_USERS, SharedList},
+};
 
 /// The time for which changes are gathered.
 const WINDOW: Duration = Duration::from_millis(100);
@@ -22,9 +25,38 @@ const WINDOW_BYTES: usize = 20_000_000;
 /// The time after which the list is read again after a failure.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// The number of readers that get a list of their own in a window, where each user sees others.
+const OWN_LISTS: usize = 50;
+
 /// The queue of a client that has a name, for as long as it has it.
 #[derive(Debug)]
-pub(super) struct Named(pub(super) Arc<Queue>);
+pub(super) struct Named {
+    queue: Arc<Queue>,
+    user: UserId,
+    /// The last list that was made for this client alone.
+    own: Mutex<Option<Vec<UserId>>>,
+}
+
+impl Named {
+    pub(super) fn new(queue: Arc<Queue>, user: UserId) -> Self {
+        Self {
+            queue,
+            user,
+            own: Mutex::default(),
+        }
+    }
+
+    /// Sends the list of those whom this user sees, unless it is the one that was sent last.
+    async fn send_own(&self, engine: &ChatEngine) -> Result<(), Error> {
+        let users = engine.actor(self.user.clone()).online().await?;
+        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
+        if own.as_ref() != Some(&users) {
+            self.queue.emit(ONLINE_USERS, &users);
+            *own = Some(users);
+        }
+        Ok(())
+    }
+}
 
 /// A client that reads the list until it gives up its name.
 pub(super) type Reader = Weak<Named>;
@@ -82,6 +114,7 @@ pub(super) async fn run(
         newcomer_next: true,
     };
     let mut list = List {
+        own: engine.config().online_list != OnlineList::All,
         shared,
         users: Vec::new(),
         size: 1,
@@ -107,7 +140,10 @@ pub(super) async fn run(
         turns.retain(|reader| reader.strong_count() > 0);
         let changed = presence.has_changed().unwrap_or(true);
         let mut failed = false;
-        if changed || !turns.newcomers.is_empty() {
+        if list.own {
+            presence.mark_unchanged();
+            list.number += u64::from(changed);
+        } else if changed || !turns.newcomers.is_empty() {
             presence.mark_unchanged();
             match engine.online().await {
                 Ok(users) => list.renew(users),
@@ -118,7 +154,11 @@ pub(super) async fn run(
             }
         }
         // Also after a failure: an old client waits for a list, and this is the last one known.
-        list.send(&mut turns);
+        if list.own {
+            list.send_own(&mut turns, &engine).await;
+        } else {
+            list.send(&mut turns);
+        }
         if failed {
             tokio::time::sleep(AGAIN).await;
             presence.mark_changed();
@@ -128,6 +168,8 @@ pub(super) async fn run(
 
 /// The list as it was last read.
 struct List {
+    /// Each reader gets a list of its own; then only the number counts.
+    own: bool,
     shared: Arc<SharedList>,
     users: Vec<UserId>,
     /// Its length in bytes.
@@ -144,12 +186,27 @@ impl List {
         }
     }
 
+    /// Sends some readers a list of their own.
+    async fn send_own(&self, turns: &mut Turns<Reader>, engine: &ChatEngine) {
+        for _ in 0..OWN_LISTS {
+            match turns.next(self.number).map(Weak::upgrade) {
+                Some(Some(named)) => {
+                    if let Err(error) = named.send_own(engine).await {
+                        tracing::debug!(%error, "a list of users online could not be read");
+                    }
+                }
+                Some(None) => {}
+                None => break,
+            }
+        }
+    }
+
     /// Sends the list to as many readers as a window allows. A list that still waits for its reader is
     /// replaced: the reader gets the newest one when it can take it.
     fn send(&self, turns: &mut Turns<Reader>) {
         for _ in 0..WINDOW_BYTES.div_ceil(self.size) {
             match turns.next(self.number).map(Weak::upgrade) {
-                Some(Some(named)) => named.0.push_list(),
+                Some(Some(named)) => named.queue.push_list(),
                 // The client is gone, or has given up its name.
                 Some(None) => {}
                 None => break,

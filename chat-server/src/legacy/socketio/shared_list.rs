@@ -6,7 +6,7 @@ use chat_core::UserId;
 
 use super::{engine_packet::Encoded, packet};
 
-const ONLINE_USERS: &str = "online-users";
+pub(super) const ONLINE_USERS: &str = "online-users";
 
 /// The newest list.
 #[derive(Debug)]
