@@ -51,6 +51,17 @@ pub const TARGETS: &[(&str, &str, Target)] = &[
     ),
     ("settings", include_str!("seeds/settings"), settings),
     ("terminal", include_str!("seeds/terminal"), terminal),
+    (
+        "forwarded_for",
+        include_str!("seeds/forwarded_for"),
+        forwarded_for,
+    ),
+    (
+        "proxy_header",
+        include_str!("seeds/proxy_header"),
+        proxy_header,
+    ),
+    ("jwt", include_str!("seeds/jwt"), jwt),
 ];
 
 /// A client's frame, as the server reads it.
@@ -192,4 +203,27 @@ pub fn terminal(data: &[u8]) -> bool {
     assert!(!shown.contains(char::is_control), "{shown:?}");
     assert_eq!(chat_cli::clean(&shown), shown);
     true
+}
+
+/// `X-Forwarded-For` in one line or more: the client that it names is read again from its own text.
+pub fn forwarded_for(data: &[u8]) -> bool {
+    let lines: Vec<_> = data.split(|byte| *byte == b'\n').collect();
+    let Some(client) = chat_server::client_named_by(&lines) else {
+        return false;
+    };
+    let again = chat_server::client_named_by(&[client.to_string().as_bytes()]);
+    assert_eq!(again, Some(client));
+    true
+}
+
+/// The header of the PROXY protocol; a line of text may lack its end.
+pub fn proxy_header(data: &[u8]) -> bool {
+    let line = [data.trim_ascii_end(), b"\r\n"].concat();
+    let named = [data, &line].map(chat_server::client_in_proxy_header);
+    named.iter().any(Option::is_some)
+}
+
+/// The head of a token, before any key is looked up.
+pub fn jwt(data: &[u8]) -> bool {
+    from_utf8(data).is_ok_and(chat_server::tokens::has_good_head)
 }
