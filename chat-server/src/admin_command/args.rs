@@ -179,26 +179,30 @@ pub(crate) fn command(time: fn(&str) -> Result<Duration, String>) -> Command {
         .about("Asks the administration of a running server: to ban, revoke, inspect, ...")
         .subcommand_required(true)
         .disable_help_subcommand(true)
-        .arg(option(
-            "url",
-            "URL",
-            "Where it is: http://127.0.0.1:5001, https://HOST:PORT or unix:PATH [CHAT_ADMIN_URL]",
-        ))
+        .arg(
+            option(
+                "url",
+                "URL",
+                "Where it is: http://127.0.0.1:5001, https://HOST:PORT or unix:PATH [CHAT_ADMIN_URL]",
+            )
+            .global(true),
+        )
         .arg(
             option(
                 "token-file",
                 "FILE",
                 "The file of the token [CHAT_ADMIN_TOKEN_FILE], or the token itself in CHAT_ADMIN_TOKEN",
             )
-            .value_parser(clap::value_parser!(PathBuf)),
+            .value_parser(clap::value_parser!(PathBuf))
+            .global(true),
         )
         .arg(
             Arg::new("json")
                 .long("json")
                 .action(ArgAction::SetTrue)
+                .global(true)
                 .help("Prints the answer as JSON"),
         )
-        .args_conflicts_with_subcommands(false)
         .subcommands(changes(time))
         .subcommands(reads())
 }

@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 /// The columns of the record that are shown.
-const COLUMNS: [&str; 8] = [
-    "seq", "at", "actor", "via", "address", "action", "target", "detail",
+const COLUMNS: [&str; 9] = [
+    "seq", "at", "actor", "via", "address", "action", "target", "room", "detail",
 ];
 
 /// What an answer is about.

@@ -533,7 +533,7 @@ async fn each_command_does_what_it_says_to_people_who_are_connected() {
         said.contains("native") && said.contains("127.0.0.1"),
         "{said}"
     );
-    let json = done(&["--json", "user", "bob"]).await;
+    let json = done(&["user", "bob", "--json"]).await;
     let json: Value = serde_json::from_str(&json).unwrap();
     assert_eq!(json["user"], "bob");
 }
