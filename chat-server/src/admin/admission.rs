@@ -4,7 +4,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use axum::{
     extract::{FromRequestParts as _, Request, State},
-    http::{HeaderMap, StatusCode, header},
+    http::{Method, StatusCode, header, request::Parts},
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
@@ -60,7 +60,7 @@ pub(super) async fn admit(
         return Failure::new(StatusCode::FORBIDDEN, why).into_response();
     }
     let Ok(address) = Address::from_request_parts(&mut parts, &()).await;
-    match admission.check(&parts.headers, address).await {
+    match admission.check(&parts, address).await {
         Ok(user) => {
             let Address(address) = address;
             parts.extensions.insert(Administrator { user, address });
@@ -71,7 +71,8 @@ pub(super) async fn admit(
 }
 
 impl Admission {
-    async fn check(&self, headers: &HeaderMap, Address(from): Address) -> Result<UserId, Error> {
+    async fn check(&self, request: &Parts, Address(from): Address) -> Result<UserId, Error> {
+        let headers = &request.headers;
         let presented = bearer(headers).map_err(|why| Error::Unauthenticated(why.to_owned()))?;
         // Before the limit on failed logins, or anybody at the same address could lock the administrators out.
         // A token of this length isn't guessed.
@@ -81,8 +82,15 @@ impl Admission {
         let Login::Open = self.app.login else {
             let App { engine, login, .. } = &self.app;
             let principal = login.bearer(engine, headers, Via::Rest, from).await?;
+            let scopes = principal.scopes;
+            let allowed = if request.method == Method::GET {
+                scopes.read
+            } else {
+                scopes.manage
+            };
             return match principal.rank {
-                Rank::Admin => Ok(principal.user.clone()),
+                Rank::Admin if allowed => Ok(principal.user.clone()),
+                Rank::Admin => Err(Error::Forbidden("your token is not for this")),
                 Rank::User | Rank::Moderator => Err(NOT_ENOUGH),
             };
         };

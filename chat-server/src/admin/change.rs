@@ -9,6 +9,7 @@ use axum::{
 use chat_core::{
     ClientMessageId, Decision, IdGen as _, NewDecision, RandomIds, Reason, Ruling, Via,
 };
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, de::DeserializeOwned};
 use utoipa::ToSchema;
 
@@ -92,9 +93,10 @@ impl Administrator {
         reason: Reason,
         what: Ruling,
     ) -> Result<Decision, Failure> {
-        let asked = subject(&what);
+        let at = app.engine.clock().now();
+        let asked = (subject(&what, at), reason.clone());
         let new = NewDecision {
-            at: app.engine.clock().now(),
+            at,
             by: self.user.clone(),
             via: Via::Admin,
             address: self.address,
@@ -103,7 +105,11 @@ impl Administrator {
             what,
         };
         let decision = app.engine.decide(new).await?;
-        if subject(&decision.what) != asked {
+        if (
+            subject(&decision.what, decision.at),
+            decision.reason.clone(),
+        ) != asked
+        {
             return Err(used_before());
         }
         Ok(decision)
@@ -116,12 +122,18 @@ pub(super) fn used_before() -> Failure {
     Failure::new(StatusCode::CONFLICT, why)
 }
 
-/// What a ruling is about, without its times: they are others when a request is repeated.
-fn subject(what: &Ruling) -> serde_json::Value {
+/// What a ruling that was made at a moment says, with the seconds until its end in place of times: those are
+/// others when a request is repeated.
+fn subject(what: &Ruling, at: DateTime<Utc>) -> serde_json::Value {
     let mut subject = serde_json::to_value(what).unwrap_or_default();
     if let Some(fields) = subject.as_object_mut() {
-        fields.remove("until");
         fields.remove("issued_before");
+        let end = fields.get("until").and_then(serde_json::Value::as_str);
+        if let Some(end) = end.and_then(|end| end.parse::<DateTime<Utc>>().ok()) {
+            // The end was computed a moment before `at`.
+            let seconds = (end - at).num_milliseconds().saturating_add(500) / 1_000;
+            fields.insert("until".to_owned(), seconds.into());
+        }
     }
     subject
 }

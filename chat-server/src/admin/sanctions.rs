@@ -151,15 +151,12 @@ async fn unban(
     Body(Why { reason }): Body<Why>,
 ) -> Result<Json<Decision>, Failure> {
     let bans = app.engine.standing(&user).await?.bans;
-    lift(
-        &app,
-        &by,
-        key,
-        reason,
-        bans,
-        "no ban of this user is in force",
-    )
-    .await
+    if bans.is_empty() {
+        let is_ban = |what: &Ruling| matches!(what, Ruling::Ban { user: of, .. } if *of == user);
+        let none = "no ban of this user is in force";
+        return lifted_before(&app, &by, &key, &reason, is_ban, none).await;
+    }
+    lift(&app, &by, key, reason, bans).await
 }
 
 /// Lifts all mutes of a user that are in force.
@@ -180,15 +177,12 @@ async fn unmute(
     Body(Why { reason }): Body<Why>,
 ) -> Result<Json<Decision>, Failure> {
     let mutes = app.engine.standing(&user).await?.mutes;
-    lift(
-        &app,
-        &by,
-        key,
-        reason,
-        mutes,
-        "no mute of this user is in force",
-    )
-    .await
+    if mutes.is_empty() {
+        let is_mute = |what: &Ruling| matches!(what, Ruling::Mute { user: of, .. } if *of == user);
+        let none = "no mute of this user is in force";
+        return lifted_before(&app, &by, &key, &reason, is_mute, none).await;
+    }
+    lift(&app, &by, key, reason, mutes).await
 }
 
 /// Refuses all tokens that a user has by now, and closes the connections that began with them. A token that is
@@ -252,27 +246,42 @@ fn last_end(app: &App, now: DateTime<Utc>) -> DateTime<Utc> {
 async fn lift(
     app: &App,
     by: &Administrator,
-    Key(key): Key,
+    key: Key,
     reason: Reason,
-    sanctions: Vec<Sanction>,
-    none: &'static str,
+    mut sanctions: Vec<Sanction>,
 ) -> Result<Json<Decision>, Failure> {
-    let Some((last, others)) = sanctions.split_last() else {
-        let earlier = earlier(app, by, &key).await?;
-        let nothing = || Failure::new(StatusCode::NOT_FOUND, none);
-        return match earlier {
-            Some(decision) if decision.what.lifts().is_none() => Err(used_before()),
-            earlier => earlier.map(Json).ok_or_else(nothing),
-        };
-    };
-    for Sanction { version, .. } in others.iter().copied() {
+    let last = sanctions.pop();
+    for Sanction { version, .. } in sanctions {
         by.decide(app, Key::new()?, reason.clone(), Ruling::Lift { version })
             .await?;
     }
-    let version = last.version;
-    by.decide(app, Key(key), reason, Ruling::Lift { version })
+    let version = last.map_or(Version::ZERO, |last| last.version);
+    by.decide(app, key, reason, Ruling::Lift { version })
         .await
         .map(Json)
+}
+
+/// The decision that lifted such a sanction under this key: the answer to a repetition.
+async fn lifted_before(
+    app: &App,
+    by: &Administrator,
+    Key(key): &Key,
+    reason: &Reason,
+    is_such: impl Fn(&Ruling) -> bool,
+    none: &'static str,
+) -> Result<Json<Decision>, Failure> {
+    let Some(earlier) = earlier(app, by, key).await? else {
+        return Err(Failure::new(StatusCode::NOT_FOUND, none));
+    };
+    let lifted = earlier.what.lifts().unwrap_or_default();
+    let before = Version(lifted.0.saturating_sub(1));
+    let lifted = app.engine.decisions(before, 1).await?;
+    let same = lifted.first().is_some_and(|lifted| is_such(&lifted.what));
+    if same && earlier.what.lifts().is_some() && earlier.reason == *reason {
+        Ok(Json(earlier))
+    } else {
+        Err(used_before())
+    }
 }
 
 /// The decision that this administrator has made under this key, if it is among the newest ones.

@@ -11,7 +11,7 @@ use chat_core::{
     Clock, Principal, Rank, Scopes, TokenId, UserId,
     port::{AuthError, Authenticator, Credential},
 };
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use jsonwebtoken::{Header, TokenData, Validation, decode, decode_header, errors::ErrorKind};
 use serde::{Deserialize, Serialize};
 
@@ -218,11 +218,15 @@ impl Jwt {
             .map(TokenId::new)
             .transpose()
             .map_err(|invalid| Refusal::Claim(format!("jti: {invalid}")))?;
+        let now = self.clock.now();
+        let leeway = if expires <= now { LEEWAY } else { 0 };
         Ok(Principal {
             user,
             token,
-            issued_at: issued,
-            expires_at: Some(expires),
+            // An issuer's clock may be ahead: a login is no later than its token, whatever that says.
+            issued_at: issued.map(|at| at.min(now)),
+            // Whoever comes with a token just after its end has what is left of the leeway; nobody else has it.
+            expires_at: Some(expires + TimeDelta::seconds(leeway)),
             rank: self.rank(claims)?,
             scopes: claims.scope.as_deref().map(scopes).unwrap_or_default(),
         })

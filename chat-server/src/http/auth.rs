@@ -145,8 +145,23 @@ impl Login {
         }
     }
 
-    /// The user that a token proves to be, if no decision speaks against this login.
+    /// The user that a token proves to be, if no decision speaks against this login, and the address has
+    /// failed logins left.
     pub(crate) async fn principal(
+        &self,
+        engine: &ChatEngine,
+        token: &Secret,
+        via: Via,
+        from: Option<IpAddr>,
+    ) -> Result<Arc<Principal>, Error> {
+        if let Self::Checked(checked) = self {
+            checked.limit(from)?;
+        }
+        self.renewed(engine, token, via, from).await
+    }
+
+    /// The same for a connection that has a login already, whatever others at its address did.
+    pub(crate) async fn renewed(
         &self,
         engine: &ChatEngine,
         token: &Secret,
@@ -230,21 +245,27 @@ fn claimed(token: &Secret) -> Option<UserId> {
 }
 
 impl Checked {
-    /// Asks the authenticator, unless the address has used up its failed logins, and then the engine.
+    /// Refuses an address that has used up its failed logins.
+    fn limit(&self, from: Option<IpAddr>) -> Result<(), Error> {
+        let address = from.map(network);
+        let Some(retry_after) = address.and_then(|address| self.failures.wait(address)) else {
+            return Ok(());
+        };
+        self.outcomes.count(Outcome::Limited);
+        self.failures.count(address, 1);
+        Err(Error::RateLimited {
+            retry_after,
+            muted_for: None,
+        })
+    }
+
+    /// Asks the authenticator, and then the engine.
     async fn principal(
         &self,
         engine: &ChatEngine,
         presented: &Credential<'_>,
     ) -> Result<Principal, Error> {
         let address = presented.from.map(network);
-        if let Some(retry_after) = address.and_then(|address| self.failures.wait(address)) {
-            self.outcomes.count(Outcome::Limited);
-            self.failures.count(address, 1);
-            return Err(Error::RateLimited {
-                retry_after,
-                muted_for: None,
-            });
-        }
         let asked = self.ask(presented).await;
         // Many clients behind one address may hold tokens that expire together, or are of users who are banned.
         if let Err(AuthError::Invalid | AuthError::Revoked) = &asked {

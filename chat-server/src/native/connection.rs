@@ -229,7 +229,7 @@ impl Connection {
         let (login, engine) = (self.app.login.clone(), self.app.engine.clone());
         let token = Secret::from(token.into_bytes());
         let from = self.slot.address();
-        let principal = login.principal(&engine, &token, Via::Native, from);
+        let principal = login.renewed(&engine, &token, Via::Native, from);
         let principal = match self.writing(principal).await? {
             Ok(principal) => principal,
             Err(error) => return self.answer(Some(id), &error),

@@ -414,11 +414,21 @@ async fn a_change_that_is_repeated_under_one_key_is_one_decision_and_one_row() {
         let again = administered.change(request, &key, &body).await;
         assert_eq!(again, first, "{request}");
     }
-    let other = json!({});
-    let (status, _) = administered
-        .try_change("POST users/carol/ban", "key-1", &other)
-        .await;
-    assert_eq!(status, 409);
+    // Another change under the same key: of another kind, for another reason or time, of another user.
+    for (request, key, body) in [
+        ("POST users/carol/ban", "key-1", json!({})),
+        ("POST users/bob/ban", "key-2", json!({ "for": 3 })),
+        (
+            "POST users/bob/ban",
+            "key-2",
+            json!({ "reason": "another" }),
+        ),
+        ("DELETE users/carol/ban", "key-3", json!({})),
+        ("DELETE users/bob/mute", "key-3", json!({})),
+    ] {
+        let (status, answer) = administered.try_change(request, key, &body).await;
+        assert_eq!(status, 409, "{request}: {answer}");
+    }
     let audit = administered.read("/admin/v1/audit").await;
     let rows = audit["rows"].as_array().unwrap();
     let actions: Vec<_> = rows
@@ -730,7 +740,7 @@ async fn logins_that_fail_are_one_row_for_each_address() {
     );
 }
 
-/// A login in which `boss` is an administrator.
+/// A login in which `boss` is an administrator, and `auditor` one who may only read.
 #[derive(Debug)]
 struct Ranked;
 
@@ -739,15 +749,16 @@ impl Authenticator for Ranked {
     async fn authenticate(&self, presented: &Credential<'_>) -> Result<Principal, AuthError> {
         let name = presented.token.text().ok_or(AuthError::Invalid)?;
         let user = UserId::new(name).map_err(|_| AuthError::Invalid)?;
-        let rank = if name == "boss" {
-            Rank::Admin
-        } else {
-            Rank::User
+        let rank = match name {
+            "boss" | "auditor" => Rank::Admin,
+            _ => Rank::User,
         };
-        Ok(Principal {
+        let mut principal = Principal {
             rank,
             ..Principal::trusted(user)
-        })
+        };
+        principal.scopes.manage = name == "boss";
+        Ok(principal)
     }
 }
 
@@ -779,6 +790,10 @@ async fn an_administrator_of_an_embedded_server_changes_the_role_of_a_member() {
         (status, serde_json::from_str::<Value>(&answer).unwrap())
     };
     let path = "a%20group/members/bob";
+    let (status, _) = ask(path, "auditor", "owner").await;
+    assert_eq!(status, 403);
+    let read = http::ask(admin, "GET /admin/v1/sessions", &bearer("auditor"), "").await;
+    assert_eq!(read.0, 200, "{}", read.2);
     let (status, first) = ask(path, "boss", "moderator").await;
     assert_eq!(status, 200, "{first}");
     assert_eq!(

@@ -297,8 +297,10 @@ async fn an_address_with_too_many_failed_logins_waits_and_its_connections_live_o
     assert!(ack.contains(r#""code":210"#), "{ack}");
     let open = alice.ask(json!({ "type": "open", "user": "bob" })).await;
     assert_eq!(open["result"]["kind"], "room", "{open}");
+    let renewed = renew(&mut alice, &token("alice", seconds(90))).await;
+    assert_eq!(renewed["result"]["kind"], "renewed", "{renewed}");
     let metrics = place.http("GET", "/metrics", "").await.2;
-    for counted in ["expired\"} 10", "invalid\"} 5", "limited\"} 3", "ok\"} 1"] {
+    for counted in ["expired\"} 10", "invalid\"} 5", "limited\"} 3", "ok\"} 2"] {
         let line = format!("chat_logins_total{{outcome=\"{counted}");
         assert!(metrics.contains(&line), "{line}");
     }

@@ -405,6 +405,19 @@ async fn a_client_hears_of_an_expired_token_and_of_nothing_else() {
     assert_eq!(ask("a.b.c").await, Err(AuthError::Invalid));
 }
 
+#[test]
+fn a_login_is_no_later_than_the_clock_and_has_the_leeway_only_after_its_end() {
+    let at = |seconds| DateTime::from_timestamp(i64::try_from(seconds).unwrap(), 0).unwrap();
+    let ahead = jwt().verify(&token(&json!({ "iat": NOW + 4 }))).unwrap();
+    assert_eq!(ahead.issued_at, Some(at(NOW)));
+    let usual = jwt().verify(&token(&json!({ "iat": NOW - 4 }))).unwrap();
+    assert_eq!(usual.issued_at, Some(at(NOW - 4)));
+    assert_eq!(usual.expires_at, Some(at(NOW + 3_600)));
+    let late = json!({ "iat": NOW - 60, "exp": NOW - 4 });
+    let late = jwt().verify(&token(&late)).unwrap();
+    assert_eq!(late.expires_at, Some(at(NOW + 1)));
+}
+
 proptest! {
     #[test]
     fn a_token_is_good_from_its_beginning_to_its_end_whatever_the_clock_does(

@@ -130,7 +130,9 @@ impl Login {
         token: String,
     ) -> Result<impl Future<Output = Result<Arc<Principal>, Error>> + Send + use<>, Error> {
         self.renewals.begin()?;
-        Ok(self.proved(Secret::from(token.into_bytes())))
+        let token = Secret::from(token.into_bytes());
+        let (login, engine, from) = (self.app.login.clone(), self.app.engine.clone(), self.from);
+        Ok(async move { login.renewed(&engine, &token, Via::SocketIo, from).await })
     }
 
     fn proved(
