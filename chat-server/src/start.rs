@@ -23,7 +23,7 @@ use crate::{
     admin::{Admin, audit_file::AuditFile, token::AdminToken},
     auth::{self, keyring::Keyring},
     config::{Address, Auth, CacheUrl, Match, Settings, StoreUrl, without_password},
-    files::FileError,
+    files::{FileError, reload::Hangup},
     http::{auth::Login, tls::Tls},
 };
 
@@ -250,6 +250,10 @@ pub async fn start(settings: &Settings) -> Result<Started, StartError> {
             (Login::checked(jwt), Some(keys))
         }
     };
+    if listener.tls().is_some() || keys.is_some() || admin.is_some() {
+        // The tasks that read files again listen for SIGHUP soon; until then it must not end the process.
+        drop(Hangup::new());
+    }
     Ok(Started {
         listener,
         engine,
