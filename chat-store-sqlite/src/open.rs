@@ -204,9 +204,16 @@ fn check(path: &Path, has_log: bool) -> Result<(), OpenError> {
     }
 }
 
-/// Reads the first and the last row of each index, which checks all root pages and the newest rows,
-/// whatever the size of the file.
+/// Reads the first row of each table, and the first and the last row of each index, which checks all root
+/// pages and the newest rows, whatever the size of the file.
 fn ends(probe: &Connection) -> rusqlite::Result<()> {
+    let mut tables = probe.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'")?;
+    let mut found = tables.query([])?;
+    while let Some(table) = found.next()? {
+        let table: String = table.get(0)?;
+        let query = format!("SELECT * FROM {table} NOT INDEXED LIMIT 1");
+        probe.prepare(&query)?.query([])?.next()?;
+    }
     let mut indexes = probe.prepare(
         "SELECT tables.name, group_concat(columns.name) \
          FROM sqlite_schema AS tables, pragma_index_list(tables.name) AS indexes, \
