@@ -81,7 +81,7 @@ impl Admission {
         }
         let Login::Open = self.app.login else {
             let App { engine, login, .. } = &self.app;
-            let principal = login.bearer(engine, headers, Via::Rest, from).await?;
+            let principal = login.bearer(engine, headers, Via::Admin, from).await?;
             let scopes = principal.scopes;
             let allowed = if request.method == Method::GET {
                 scopes.read
