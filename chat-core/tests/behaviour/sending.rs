@@ -97,8 +97,12 @@ async fn many_writers_leave_no_gap_and_everyone_sees_one_order() {
         .await;
     made.unwrap();
     let mut tasks = tokio::task::JoinSet::new();
+    // All are there before the first one writes, or the others would miss what it writes meanwhile.
+    let mut sessions = Vec::new();
     for member in members {
-        let session = engine.connect(member).await.unwrap();
+        sessions.push(engine.connect(member).await.unwrap());
+    }
+    for session in sessions {
         let room = group.clone();
         tasks.spawn(async move {
             let (answered, mut answers) = mpsc::channel(EACH);
