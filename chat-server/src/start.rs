@@ -241,15 +241,7 @@ pub async fn start(settings: &Settings) -> Result<Started, StartError> {
     let engine = builder.build()?;
     // A node that doesn't know who is banned lets nobody in.
     engine.ready().await?;
-    let (login, keys) = match settings.auth {
-        Auth::Open => (Login::Open, None),
-        Auth::Jwt => {
-            let jwt = auth::login_by_token(settings, Arc::clone(engine.clock()))?;
-            jwt.keys.prepare().await;
-            let keys = Arc::clone(&jwt.keys);
-            (Login::checked(jwt), Some(keys))
-        }
-    };
+    let (login, keys) = login(settings, &engine).await?;
     if listener.tls().is_some() || keys.is_some() || admin.is_some() {
         // The tasks that read files again listen for SIGHUP soon; until then it must not end the process.
         drop(Hangup::new());
@@ -313,6 +305,22 @@ fn administration(
         listener: Arc::new(listener),
         token: token.transpose()?.map(Arc::new),
     })
+}
+
+/// How users log in, and the keys of their tokens.
+async fn login(
+    settings: &Settings,
+    engine: &ChatEngine,
+) -> Result<(Login, Option<Arc<Keyring>>), FileError> {
+    match settings.auth {
+        Auth::Open => Ok((Login::Open, None)),
+        Auth::Jwt => {
+            let jwt = auth::login_by_token(settings, Arc::clone(engine.clock()))?;
+            jwt.keys.prepare().await;
+            let keys = Arc::clone(&jwt.keys);
+            Ok((Login::checked(jwt), Some(keys)))
+        }
+    }
 }
 
 impl Started {
