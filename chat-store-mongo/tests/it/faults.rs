@@ -91,7 +91,7 @@ async fn a_newer_schema_is_refused_and_left_as_it_was() {
         .unwrap();
     let error = refused(&database.uri).await;
     assert!(
-        matches!(error, ConnectError::NewerSchema { found: 3, .. }),
+        matches!(error, ConnectError::NewerSchema { found: 4, .. }),
         "{error:?}"
     );
     let kept = meta.find_one(doc! {}).await.unwrap().unwrap();
