@@ -307,7 +307,7 @@ fn administration(
     })
 }
 
-/// How users log in, and the keys of their tokens.
+/// The login that the settings describe, and the keys of its tokens.
 async fn login(
     settings: &Settings,
     engine: &ChatEngine,

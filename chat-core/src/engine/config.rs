@@ -48,7 +48,7 @@ pub struct Config {
     pub append_queue: usize,
     /// How often a node asks the store whether a hint of another node was lost. Default 30 s.
     pub position_check: Duration,
-    /// What becomes of new logins when the log of decisions could not be read for 60 s. Default
+    /// The treatment of new logins when the log of decisions could not be read for 60 s. Default
     /// [`Refuse`](PolicyStale::Refuse).
     pub policy_stale: PolicyStale,
     /// Whether of the users whose names [look](crate::Look) alike only the first to log in is let in. Default
@@ -66,11 +66,11 @@ pub enum OnlineList {
     All,
     /// Those who share a room with them. All others are as if they were offline.
     Rooms,
-    /// Nobody in a list; who shares a room with them, by name.
+    /// No list; the presence of users with whom the caller shares a room, by name.
     Off,
 }
 
-/// What becomes of new logins while a node can't know of new revocations and bans.
+/// The treatment of new logins while a node can't know of new revocations and bans.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum PolicyStale {
     /// They are refused with [`Error::AuthUnavailable`](crate::Error::AuthUnavailable).

@@ -240,7 +240,7 @@ impl ChatEngine {
         self.parts.policy.version()
     }
 
-    /// What the decisions that this node knows say about a user at this moment.
+    /// The standing of a user at this moment, by the decisions that this node knows.
     ///
     /// # Errors
     ///

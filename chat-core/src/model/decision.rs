@@ -202,7 +202,7 @@ pub const NO_END: DateTime<Utc> = match DateTime::from_timestamp(253_402_300_799
     None => DateTime::<Utc>::MAX_UTC,
 };
 
-/// What is decided.
+/// A ruling: the content of a decision.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "action", rename_all = "snake_case")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -386,7 +386,7 @@ pub struct NewDecision {
     /// The decider's own id of it, which makes a retry safe: a second decision of theirs under the same id
     /// answers with the first.
     pub client_id: ClientMessageId,
-    /// What is decided.
+    /// The content of the decision.
     pub what: Ruling,
 }
 

@@ -5,7 +5,7 @@ use super::{Principal, Rank, Role, Standing};
 
 macro_rules! actions {
     ($($(#[$doc:meta])* $variant:ident = $name:literal,)+) => {
-        /// What a user does, as the permission table knows it: a row of the table.
+        /// An act of a user: a row of the permission table.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Action { $($(#[$doc])* $variant,)+ }
 

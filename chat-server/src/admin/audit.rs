@@ -32,7 +32,8 @@ pub(crate) struct Row {
     version: Version,
     /// `ok`: what was refused is not on record, except for logins.
     outcome: &'static str,
-    /// What else is known: the end, the reason. No text of a message or an announcement, and no token.
+    /// The other fields of the decision, such as its end and its reason. No text of a message or an
+    /// announcement, and no token.
     #[schema(value_type = Object)]
     detail: Map<String, Value>,
 }

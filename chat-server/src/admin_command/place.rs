@@ -28,7 +28,7 @@ impl Place {
     ///
     /// # Errors
     ///
-    /// What is wrong, and what to write instead.
+    /// The fault of the text, and its remedy.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let wrong = |why: &str| Err(format!("url: {text:?} {why}"));
         if let Some(path) = text.strip_prefix("unix:").filter(|path| !path.is_empty()) {

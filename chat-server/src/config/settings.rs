@@ -112,9 +112,9 @@ settings! {
     names_unique_look: bool = "false", "BOOL";
     /// Believe a token's claim `chat_rank`: user, moderator or admin.
     jwt_ranks: bool = "false", "BOOL";
-    /// What becomes of logins when the store has not shown for 60 s who is revoked or banned.
+    /// The treatment of new logins when the store has not shown for 60 s which users are revoked or banned.
     policy_stale: PolicyStale = "refuse", "refuse|allow";
-    /// Whom users see who ask for the users online: everybody, those who share a room with them, or nobody.
+    /// The users in a list of the users online: everybody, those who share a room with the caller, or nobody.
     /// `auto` is `all` with `auth = open`, else `rooms`. Presence of single users follows it.
     online_list: Option<OnlineList> = "auto", "auto|all|rooms|off";
     /// Where users find the server, such as `https://chat.example.org`, if a proxy is in front of it.

@@ -147,7 +147,7 @@ impl Administered {
         run(self.folder.path(), &all, "").await
     }
 
-    /// What a good request reads.
+    /// The answer to a good request.
     async fn read(&self, path: &str) -> Value {
         let (status, _, body) = self.ask(&format!("GET {path}"), TOKEN).await;
         assert_eq!(status, 200, "{path}: {body}");
@@ -215,6 +215,13 @@ async fn no_web_page_may_use_the_administration() {
     let (status, head, _) = http::ask(*admin, "GET /openapi.json", &headers, "").await;
     assert_eq!(status, 403);
     assert!(!head.contains("access-control-allow-origin"), "{head}");
+}
+
+#[tokio::test]
+async fn a_hangup_right_after_the_greeting_does_not_end_the_server() {
+    let administered = Administered::start(&[]).await;
+    administered.server.signal("HUP");
+    assert_eq!(administered.ask("GET /metrics", TOKEN).await.0, 200);
 }
 
 #[tokio::test]

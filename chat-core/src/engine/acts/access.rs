@@ -28,7 +28,7 @@ pub(crate) struct Access {
     pub(crate) ids: Arc<dyn IdGen>,
 }
 
-/// What a user is told whom the table refuses.
+/// The message to a user whom the table refuses.
 const NOT_FOR_THIS: &str = "neither your token nor your role is for this";
 
 impl Access {
@@ -183,7 +183,8 @@ impl Access {
         Ok(self.create_room(id.clone(), None, members).await?.0)
     }
 
-    /// Makes a room with these members, one of whom owns it if it is a group; the room that has this id already stays as it is.
+    /// Makes a room with these members, one of whom owns it if it is a group; the room that has this id already
+    /// stays as it is.
     pub(crate) async fn create_room(
         &self,
         id: RoomId,

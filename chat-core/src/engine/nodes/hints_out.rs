@@ -138,8 +138,8 @@ async fn publish_all(
     refused
 }
 
-/// Of the hints that a room, or the log of decisions, has grown, keeps the last one for each topic; of other hints that are repeated,
-/// the first one.
+/// Of the hints that a room, or the log of decisions, has grown, keeps the last one for each topic; of other
+/// hints that are repeated, the first one.
 fn leave_out_the_outdated(hints: &mut Vec<(Topic, Hint)>) {
     let mut grown = HashSet::new();
     let newest = |(topic, hint): &(Topic, Hint)| match hint {

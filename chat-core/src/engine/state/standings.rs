@@ -197,7 +197,7 @@ impl Standings {
         }
     }
 
-    /// What is in force about a user.
+    /// The standing of a user: the decisions in force.
     pub(crate) fn of(&self, user: &UserId, now: DateTime<Utc>) -> Standing {
         let mut standing = Standing::default();
         if self.size() == 0 {
