@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::{Extension, Json, extract::State, http::StatusCode};
 use chat_core::{
-    ClientMessageId, Decision, Reason, Ruling, Sanction, Scope, TokenId, UserId, Version,
+    ClientMessageId, Decision, Reason, Ruling, Sanction, Scope, Standing, TokenId, UserId, Version,
 };
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
@@ -150,13 +150,7 @@ async fn unban(
     key: Key,
     Body(Why { reason }): Body<Why>,
 ) -> Result<Json<Decision>, Failure> {
-    let bans = app.engine.standing(&user).await?.bans;
-    if bans.is_empty() {
-        let is_ban = |what: &Ruling| matches!(what, Ruling::Ban { user: of, .. } if *of == user);
-        let none = "no ban of this user is in force";
-        return lifted_before(&app, &by, &key, &reason, is_ban, none).await;
-    }
-    lift(&app, &by, key, reason, bans).await
+    lift(&app, &by, key, reason, &user, Kind::Ban).await
 }
 
 /// Lifts all mutes of a user that are in force.
@@ -176,13 +170,7 @@ async fn unmute(
     key: Key,
     Body(Why { reason }): Body<Why>,
 ) -> Result<Json<Decision>, Failure> {
-    let mutes = app.engine.standing(&user).await?.mutes;
-    if mutes.is_empty() {
-        let is_mute = |what: &Ruling| matches!(what, Ruling::Mute { user: of, .. } if *of == user);
-        let none = "no mute of this user is in force";
-        return lifted_before(&app, &by, &key, &reason, is_mute, none).await;
-    }
-    lift(&app, &by, key, reason, mutes).await
+    lift(&app, &by, key, reason, &user, Kind::Mute).await
 }
 
 /// Refuses all tokens that a user has by now, and closes the connections that began with them. A token that is
@@ -241,21 +229,60 @@ fn last_end(app: &App, now: DateTime<Utc>) -> DateTime<Utc> {
     now + app.settings.jwt_max_lifetime + LEEWAY
 }
 
-/// Lifts these sanctions of a user. The last one has the key of the request, so that a repetition after a
-/// crash completes what is left.
+/// A kind of sanction.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Ban,
+    Mute,
+}
+
+impl Kind {
+    /// The sanctions of this kind that are in force.
+    fn of(self, standing: Standing) -> Vec<Sanction> {
+        match self {
+            Self::Ban => standing.bans,
+            Self::Mute => standing.mutes,
+        }
+    }
+
+    /// Whether a ruling is one of this kind against a user.
+    fn is(self, what: &Ruling, against: &UserId) -> bool {
+        match (self, what) {
+            (Self::Ban, Ruling::Ban { user, .. }) | (Self::Mute, Ruling::Mute { user, .. }) => {
+                user == against
+            }
+            _ => false,
+        }
+    }
+
+    /// The refusal when there is nothing to lift.
+    fn missing(self) -> Failure {
+        let why = match self {
+            Self::Ban => "no ban of this user is in force",
+            Self::Mute => "no mute of this user is in force",
+        };
+        Failure::new(StatusCode::NOT_FOUND, why)
+    }
+}
+
+/// Lifts the sanctions of a user that are of one kind. The last one has the key of the request, so that a
+/// repetition after a crash completes what is left.
 async fn lift(
     app: &App,
     by: &Administrator,
     key: Key,
     reason: Reason,
-    mut sanctions: Vec<Sanction>,
+    user: &UserId,
+    kind: Kind,
 ) -> Result<Json<Decision>, Failure> {
-    let last = sanctions.pop();
+    let mut sanctions = kind.of(app.engine.standing(user).await?);
+    let Some(Sanction { version, .. }) = sanctions.pop() else {
+        return lifted_before(app, by, &key, &reason, user, kind).await;
+    };
     for Sanction { version, .. } in sanctions {
         by.decide(app, Key::new()?, reason.clone(), Ruling::Lift { version })
             .await?;
     }
-    let version = last.map_or(Version::ZERO, |last| last.version);
     by.decide(app, key, reason, Ruling::Lift { version })
         .await
         .map(Json)
@@ -267,17 +294,23 @@ async fn lifted_before(
     by: &Administrator,
     Key(key): &Key,
     reason: &Reason,
-    is_such: impl Fn(&Ruling) -> bool,
-    none: &'static str,
+    user: &UserId,
+    kind: Kind,
 ) -> Result<Json<Decision>, Failure> {
     let Some(earlier) = earlier(app, by, key).await? else {
-        return Err(Failure::new(StatusCode::NOT_FOUND, none));
+        return Err(kind.missing());
     };
-    let lifted = earlier.what.lifts().unwrap_or_default();
-    let before = Version(lifted.0.saturating_sub(1));
-    let lifted = app.engine.decisions(before, 1).await?;
-    let same = lifted.first().is_some_and(|lifted| is_such(&lifted.what));
-    if same && earlier.what.lifts().is_some() && earlier.reason == *reason {
+    let Some(Version(lifted)) = earlier.what.lifts() else {
+        return Err(used_before());
+    };
+    let lifted = app
+        .engine
+        .decisions(Version(lifted.saturating_sub(1)), 1)
+        .await?;
+    let same = lifted
+        .first()
+        .is_some_and(|lifted| kind.is(&lifted.what, user));
+    if same && earlier.reason == *reason {
         Ok(Json(earlier))
     } else {
         Err(used_before())
