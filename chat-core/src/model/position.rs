@@ -36,6 +36,7 @@ impl fmt::Display for Seq {
 
 /// A position in a room's log: everything up to and including `seq` has been received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Cursor {
     /// Which incarnation of the log `seq` counts in.
     pub epoch: Epoch,
@@ -46,6 +47,7 @@ pub struct Cursor {
 /// Which part of a room's log to read; every form gives entries in ascending order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Page {
     /// The newest entries.
     Newest,

@@ -38,6 +38,8 @@ macro_rules! commands {
         $(
             $(#[$doc])*
             #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+            #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+            #[cfg_attr(feature = "openapi", schema(as = command::$name))]
             pub struct $name { $($(#[$field_doc])* pub $field: $type,)* }
 
             impl From<$name> for Command {
@@ -64,6 +66,7 @@ macro_rules! commands {
         #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(tag = "type")]
         #[non_exhaustive]
+        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
         pub enum Command {
             $($(#[$doc])* #[serde(rename = $wire)] $name($name),)+
         }
@@ -80,6 +83,9 @@ macro_rules! commands {
             /// Each name with the row of the permission table that the command asks, in the order of the
             /// table.
             pub const ACTIONS: &'static [(&'static str, Action)] = &[$(($wire, Action::$action)),+];
+
+            /// Each name with the name of the type of its reply, in the order of the table.
+            pub const REPLIES: &'static [(&'static str, &'static str)] = &[$(($wire, stringify!($reply))),+];
         }
 
         /// Matches a command against every row of the table: `$then` with `$it` bound to the command's own
@@ -261,6 +267,7 @@ commands! { ($)
 
 /// A command and the client's number for it, which the reply repeats.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Request {
     /// Any number; the reply carries it.
     pub id: u64,
@@ -279,6 +286,7 @@ impl Request {
 
 /// A position in one room.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RoomCursor {
     /// The room.
     pub room: RoomId,

@@ -10,6 +10,7 @@ use crate::model::{Announcement, Cursor, Entry, Epoch, Presence, RoomId, Seq, Us
 /// The reason why entries were skipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum GapReason {
     /// More was missed than is sent again; the history has it.
     TooMany,
@@ -21,6 +22,7 @@ pub enum GapReason {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 #[non_exhaustive]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Event {
     /// A room's log has grown. Entries of a room come in order of `seq`, each once.
     Entry(Arc<Entry>),

@@ -12,6 +12,7 @@ use super::{
 /// Anything that is sent to a device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Outgoing {
     /// The answer to one command.
     Answer(Answer),

@@ -14,6 +14,7 @@ use crate::model::{
 /// The answer to one command.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Answer {
     /// The command was carried out.
     Reply {
@@ -51,6 +52,7 @@ macro_rules! replies {
         #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(tag = "kind", rename_all = "snake_case")]
         #[non_exhaustive]
+        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
         pub enum Reply { $($(#[$doc])* $variant($type),)+ }
 
         $(impl From<$type> for Reply {
@@ -94,6 +96,7 @@ replies! {
 
 /// A connection that is accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Welcome {
     /// The user that the token stands for.
     pub user: UserId,
@@ -106,6 +109,7 @@ pub struct Welcome {
 
 /// A connection whose token was replaced.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Renewed {
     /// The end of the login; absent when it has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -134,6 +138,7 @@ pub struct MemberList {
 
 /// The end of a catch-up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Resumed {
     /// The position reached.
     pub cursor: Cursor,
@@ -141,6 +146,7 @@ pub struct Resumed {
 
 /// The presence of several users.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PresenceOfUsers {
     /// In the order in which the users were named.
     pub users: Vec<Presence>,
@@ -148,6 +154,7 @@ pub struct PresenceOfUsers {
 
 /// The users who are online.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct OnlineUsers {
     /// Each user once, in ascending order.
     pub users: Vec<UserId>,
@@ -155,10 +162,12 @@ pub struct OnlineUsers {
 
 /// The command has had its effect, and there is nothing else to say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Done {}
 
 /// The sign of life that was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Pong {}
 
 /// A room with what a client needs to show it.

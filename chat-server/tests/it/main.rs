@@ -50,3 +50,4 @@ mod start_errors;
 mod tls;
 #[cfg(unix)]
 mod tokens;
+mod typescript;

@@ -1,0 +1,25 @@
+import type { ClientEvent } from "./connection.js";
+import type { Command, Mark, Reply, RoomCursor } from "./protocol.js";
+
+/** Takes what a client reports, in order. */
+export type Listener = (event: ClientEvent) => void;
+
+/** What a chat is built on: a connection of its own, or one that it shares with other tabs. */
+export interface Core {
+  /** Calls with each event from now on; the result ends that. */
+  listen(listener: Listener): () => void;
+  /** A new id of a message. */
+  id(): string;
+  /** Queues a command that stores an entry; it is stored once, in the order of the calls. */
+  store(command: Command): Promise<Reply>;
+  /** Sends any other command, and again on the next connection if it had no answer. */
+  ask(command: Command): Promise<Reply>;
+  /** States that everything in a room up to `seq` was received, or read. */
+  mark(room: string, mark: Mark, seq: number): void;
+  /** States that the user is typing. */
+  typing(room: string): void;
+  /** How far the application has received each room. */
+  cursors(): RoomCursor[];
+  /** Ends the client; what waits is not sent. */
+  close(): void;
+}
