@@ -13,5 +13,6 @@ mod pipes;
 mod program;
 mod reconnect;
 mod renewal;
+mod scenarios;
 mod terminal;
 mod tls;
