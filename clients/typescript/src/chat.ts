@@ -72,7 +72,10 @@ export class Chat extends Store<ChatSnapshot> implements AsyncIterable<ClientEve
 
   async #enter(id: string, refresh: (room: Room) => Promise<unknown>, first: (room: Room) => unknown = refresh): Promise<Room> {
     const known = this.#open.get(id)?.room;
-    if (known) return known;
+    if (known) {
+      await first(known);
+      return known;
+    }
     const room = new Room(id, this.#core, () => this.#state.user ?? "", this.#after);
     this.#open.set(id, { room, refresh: () => refresh(room) });
     try {
@@ -149,10 +152,11 @@ export class Chat extends Store<ChatSnapshot> implements AsyncIterable<ClientEve
         break;
       case "disconnected":
         this.#state = { ...this.#state, state: "waiting", reason: event.reason };
-        for (const { room } of this.#open.values()) room.disconnected();
+        this.#disconnected();
         break;
       case "ended":
         this.#state = { ...this.#state, state: "ended", error: event.error };
+        this.#disconnected();
         break;
       case "listed": {
         const listing = (this.#listing ??= new Map());
@@ -168,6 +172,10 @@ export class Chat extends Store<ChatSnapshot> implements AsyncIterable<ClientEve
     }
     this.changed();
     for (const { room } of this.#open.values()) if (room.concerns(event)) room.hear(event);
+  }
+
+  #disconnected(): void {
+    for (const { room } of this.#open.values()) room.disconnected();
   }
 
   /** Keeps the list of rooms as it is on the server. */

@@ -1,0 +1,83 @@
+import assert from "node:assert/strict";
+import { type Chat, connect, type Entry, type EntryBody, type Options } from "../src/index.js";
+import { type FakeSocket, World } from "./world.js";
+
+export const EPOCH = "01980000-0000-7000-8000-0000000000e1";
+export const ROOM = "alice,bob";
+export const AT = "2025-11-13T02:13:27Z";
+
+/** An entry of the room of alice and bob. */
+export function entry(seq: number, body: EntryBody | string, author = "bob", client_id = `c-${seq}`): Entry {
+  const said = typeof body === "string" ? ({ kind: "message", text: body } as const) : body;
+  return { room: ROOM, seq, id: `id-${seq}`, author, client_id, at: AT, body: said };
+}
+
+/** Alice's chat, and a server with the room of alice and bob, whose frames the test takes and answers. */
+export class Stage {
+  readonly world = new World();
+  readonly chat: Chat;
+  socket!: FakeSocket;
+
+  constructor(options: Partial<Options> = {}) {
+    const { WebSocket, environment } = this.world;
+    this.chat = connect({ url: "http://server.test", token: "alice", WebSocket, environment, ...options });
+  }
+
+  /** The server takes the next connection, and lists its rooms. */
+  async live(head = 0, unread = 0): Promise<this> {
+    await this.world.settle();
+    const socket = this.world.sockets.shift();
+    assert(socket, "the client does not connect");
+    this.socket = socket;
+    socket.onopen?.();
+    await this.answer("hello", { kind: "welcome", user: "alice", session: "s" });
+    const rooms = head ? [{ id: ROOM, epoch: EPOCH, head, created_at: AT, delivered: head, read: head, unread }] : [];
+    await this.answer("rooms", { kind: "rooms", rooms, more: false });
+    return this;
+  }
+
+  /** Takes the frame of this type that the client has sent. */
+  async hears(type: string): Promise<Record<string, unknown>> {
+    await this.world.settle();
+    const place = this.socket.sent.findIndex((frame) => frame["type"] === type);
+    assert(place >= 0, `the client has not sent ${type}: ${JSON.stringify(this.socket.sent)}`);
+    return this.socket.sent.splice(place, 1)[0] ?? {};
+  }
+
+  /** Answers the frame of this type. */
+  async answer(type: string, result: Record<string, unknown>): Promise<void> {
+    const { id } = await this.hears(type);
+    await this.say({ type: "reply", id, result });
+  }
+
+  async refuse(type: string, code: number, more: Record<string, unknown> = {}): Promise<void> {
+    const { id } = await this.hears(type);
+    await this.say({ type: "error", id, error: { code, name: "name", message: "message", ...more } });
+  }
+
+  async say(frame: unknown): Promise<void> {
+    this.socket.say(frame);
+    await this.world.settle();
+  }
+
+  async entry(...of: Parameters<typeof entry>): Promise<void> {
+    await this.say({ type: "entry", ...entry(...of) });
+  }
+
+  view(head: number): Record<string, unknown> {
+    const room = { id: ROOM, epoch: EPOCH, head, created_at: AT };
+    return { kind: "room", room, members: [{ user: "bob", online: true, delivered: head, read: 1 }] };
+  }
+
+  page(entries: readonly Entry[], older = false): Record<string, unknown> {
+    return { kind: "history", epoch: EPOCH, entries, older, newer: false };
+  }
+
+  /** Opens the room with bob, in which these entries are. */
+  async open(entries: readonly Entry[] = [], older = false) {
+    const opening = this.chat.open("bob");
+    await this.answer("open", this.view(entries.at(-1)?.seq ?? 0));
+    await this.answer("history", this.page(entries, older));
+    return opening;
+  }
+}
