@@ -29,7 +29,7 @@ use tokio_tungstenite::{
 };
 
 /// The longest time that passes without a look at what is due.
-const SLICE: u64 = 100;
+const SLICE: Duration = Duration::from_millis(100);
 
 type Outcome = Result<Value, RequestError>;
 
@@ -117,9 +117,12 @@ impl Play {
         }
         if let Some(time) = step["time"].as_u64() {
             self.settle().await;
-            for at in (0..time).step_by(SLICE as usize) {
-                advance(Duration::from_millis(SLICE.min(time - at))).await;
+            let mut left = Duration::from_millis(time);
+            while !left.is_zero() {
+                let slice = left.min(SLICE);
+                advance(slice).await;
                 yield_now().await;
+                left -= slice;
             }
         }
         if step["tokens"] == "fail" {

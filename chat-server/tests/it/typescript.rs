@@ -1,5 +1,8 @@
-//! The types of the TypeScript client, `clients/typescript/src/protocol.ts`, follow from the definitions of
-//! the protocol in `chat_core::wire`. After a change of these, `UPDATE_GOLDEN=1` writes the file anew.
+//! The TypeScript client: its types follow from the definitions of the protocol, and it loses nothing when
+//! the server is killed.
+//!
+//! After a change of `chat_core::wire`, `UPDATE_GOLDEN=1` writes `clients/typescript/src/protocol.ts` anew.
+//! `scripts/test` compiles the client; where there is no Node, `CHAT_SKIP_NODE=1` leaves it out.
 
 use std::{
     collections::BTreeMap,
@@ -7,17 +10,28 @@ use std::{
     fmt::Write as _,
     fs,
     path::{Path, PathBuf},
+    process::Stdio,
 };
 
 use chat_core::{CloseReason, Command, ErrorCode, Outgoing, Request};
+use chat_testkit::{Node, PATIENCE};
 use serde_json::Value;
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader},
+    process::Command as Process,
+    time::timeout,
+};
 use utoipa::ToSchema;
 
 const HEAD: &str = "// Generated from the definitions in chat-core/src/wire by \
     chat-server/tests/it/typescript.rs. Don't edit it.\n";
 
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../clients/typescript")
+}
+
 fn file() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../clients/typescript/src/protocol.ts")
+    folder().join("src/protocol.ts")
 }
 
 /// The schemas of a type and of everything in it, by name.
@@ -57,7 +71,7 @@ fn doc(schema: &Value, indent: &str) -> String {
     let mut rest = text;
     while let Some((before, link)) = rest.split_once("[`") {
         let (name, after) = link.split_once("`]").expect("a link has an end");
-        plain += &format!("{before}`{name}`");
+        plain.extend([before, "`", name, "`"]);
         rest = match after.strip_prefix('(') {
             Some(target) => target.split_once(')').map_or("", |(_, after)| after),
             None => after,
@@ -65,16 +79,15 @@ fn doc(schema: &Value, indent: &str) -> String {
     }
     plain += rest;
     let lines: Vec<_> = plain.lines().map(str::trim_end).collect();
-    match lines[..] {
-        [line] => format!("{indent}/** {line} */\n"),
-        _ => {
-            let body = lines.iter().map(|line| match *line {
-                "" => format!("{indent} *\n"),
-                line => format!("{indent} * {line}\n"),
-            });
-            format!("{indent}/**\n{}{indent} */\n", body.collect::<String>())
-        }
+    if let [line] = lines[..] {
+        return format!("{indent}/** {line} */\n");
     }
+    let body = lines.iter().map(|line| match *line {
+        "" => format!("{indent} *\n"),
+        line => format!("{indent} * {line}\n"),
+    });
+    let body = joined(body, "");
+    format!("{indent}/**\n{body}{indent} */\n")
 }
 
 /// The type that a schema describes.
@@ -180,7 +193,8 @@ fn generated() -> String {
     for (name, schema) in &all {
         let kind = typed(schema, "");
         let space = if kind.starts_with('\n') { "" } else { " " };
-        text += &format!("\n{}export type {name} ={space}{kind};\n", doc(schema, ""));
+        let doc = doc(schema, "");
+        writeln!(text, "\n{doc}export type {name} ={space}{kind};").unwrap();
     }
     text += "\n/** The reply to each command. */\nexport interface Replies {\n";
     for (command, reply) in Command::REPLIES {
@@ -212,4 +226,51 @@ fn the_types_of_the_typescript_client_are_those_of_the_protocol() {
         "the protocol has changed: write {} with UPDATE_GOLDEN=1 cargo test -p chat-server typescript, and commit it",
         file().display()
     );
+}
+
+#[tokio::test]
+async fn the_typescript_client_loses_and_repeats_nothing_while_the_server_is_killed() {
+    /// Messages of each of the two users, and how many are stored between two kills.
+    const MESSAGES: usize = 250;
+    const BETWEEN: usize = 60;
+
+    if env::var_os("CHAT_SKIP_NODE").is_some() {
+        return;
+    }
+    let conversation = folder().join("build/tests/conversation.js");
+    assert!(
+        conversation.exists(),
+        "run `npm ci && npm run check` in {} first, or set CHAT_SKIP_NODE=1",
+        folder().join("..").display()
+    );
+    let mut server = Node::start(&["--store", "sqlite:chat.db", "--rate-limit", "off"]);
+    server.ready().await;
+    let url = format!("http://{}", server.address());
+    let mut clients = Process::new("node")
+        .args([
+            &conversation.display().to_string(),
+            &url,
+            &MESSAGES.to_string(),
+        ])
+        .kill_on_drop(true)
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("Node is installed; or set CHAT_SKIP_NODE=1");
+    let mut stored = BufReader::new(clients.stdout.take().unwrap()).lines();
+    let mut kills = 0;
+    let talking = async {
+        while let Some(line) = stored.next_line().await.unwrap() {
+            if line.parse::<usize>().unwrap() % BETWEEN == 0 {
+                server.kill();
+                server.restart();
+                kills += 1;
+            }
+        }
+        clients.wait().await.unwrap()
+    };
+    let ended = timeout(2 * PATIENCE, talking)
+        .await
+        .expect("it ends in time");
+    assert!(ended.success(), "see above");
+    assert_eq!(kills, 2 * MESSAGES / BETWEEN);
 }

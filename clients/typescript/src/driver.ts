@@ -18,15 +18,18 @@ const LIMIT = 1_000;
 /** Bytes of a frame that a server takes; it closes the connection for good over a larger one. */
 const FRAME = 64 * 1024;
 
-/** The part of `WebSocket` that the client uses. */
+/** The part of `WebSocket` that the client uses; events as browsers have them, whatever their types are called. */
 export interface Socket {
-  onopen: (() => void) | null;
-  onmessage: ((event: { readonly data: unknown }) => void) | null;
-  onclose: ((event: { readonly code: number; readonly reason: string }) => void) | null;
-  onerror: (() => void) | null;
+  onopen: ((event: any) => void) | null;
+  onmessage: ((event: any) => void) | null;
+  onclose: ((event: any) => void) | null;
+  onerror: ((event: any) => void) | null;
   send(text: string): void;
   close(code?: number): void;
 }
+
+/** The class of WebSockets. It is called with the address alone. */
+export type SocketClass = new (...address: never[]) => Socket;
 
 /** A user's proof of who they are: one for all connections, or a source of a new one for each. */
 export type Token = string | (() => string | Promise<string>);
@@ -38,7 +41,7 @@ export interface Options {
   /** The token, or its source. With open authentication it is the user's name. */
   readonly token: Token;
   /** The class of WebSockets, where there is none in `globalThis` (Node 20): that of the package `ws`. */
-  readonly WebSocket?: (new (url: string) => Socket) | undefined;
+  readonly WebSocket?: SocketClass | undefined;
   /** The ceiling of the first wait before a reconnect, and where doubling stops. Default: 500 and 30,000 ms. */
   readonly backoff?: readonly [base: number, cap: number] | undefined;
   /** Where the client begins in each room, instead of the newest entry: from `chat.cursors()`. */
@@ -196,8 +199,8 @@ export class Driver implements Core {
   #open(token: string): void {
     let socket: Socket;
     try {
-      const WebSocket = this.#options.WebSocket ?? (globalThis.WebSocket as unknown as new (url: string) => Socket);
-      socket = new WebSocket(this.#url);
+      const WebSocket: SocketClass = this.#options.WebSocket ?? globalThis.WebSocket;
+      socket = new WebSocket(this.#url as never);
     } catch (error) {
       return this.#finish(new ChatError("ended", `no WebSocket: ${error}`));
     }
@@ -206,12 +209,12 @@ export class Driver implements Core {
       this.#connection = new Connection(this.#lasting, this.#world.now(), token);
       this.#step();
     };
-    socket.onmessage = ({ data }) => {
+    socket.onmessage = ({ data }: { data: unknown }) => {
       this.#connection?.hear(this.#world.now(), String(data));
       this.#step();
     };
     socket.onerror = () => {};
-    socket.onclose = ({ code, reason }) => {
+    socket.onclose = ({ code, reason }: { code: number; reason: string }) => {
       // Without a welcome it was this token that the server did not take.
       const renewable = this.#lasting.renewable && this.#connection?.welcomed === true;
       this.#lost(closed(code, reason, renewable));

@@ -2,6 +2,7 @@
 
 /** Adds a member to a group. A user who is a member already stays as they are. */
 export type AddCommand = {
+  /** The role of the new member. Default: `member`. */
   readonly role?: Role;
   /** The group. */
   readonly room: RoomId;
@@ -140,6 +141,7 @@ export type Cursor = {
 
 /** Takes one of the user's messages back. */
 export type DeleteCommand = {
+  /** Makes a retry safe. */
   readonly client_id?: ClientMessageId;
   /** The room of the message. */
   readonly room: RoomId;
@@ -152,6 +154,7 @@ export type Done = Record<never, never>;
 
 /** Gives one of the user's messages another text. */
 export type EditCommand = {
+  /** Makes a retry safe. */
   readonly client_id?: ClientMessageId;
   /** The room of the message. */
   readonly room: RoomId;
@@ -391,6 +394,7 @@ export type MemberView = Presence & Watermarks;
 
 /** Lists the members of a room, in ascending order of their names. */
 export type MembersCommand = {
+  /** Begin after this user. */
   readonly after?: UserId;
   /** The most members to list. Default 50, at most 200. */
   readonly limit?: number;
@@ -649,6 +653,7 @@ export type RoomView = {
 
 /** Lists the user's rooms, in ascending order of id. */
 export type RoomsCommand = {
+  /** Begin after this room. */
   readonly after?: RoomId;
   /** The most rooms to list. Default 50, at most 200. */
   readonly limit?: number;
@@ -656,6 +661,7 @@ export type RoomsCommand = {
 
 /** Sends a message. */
 export type SendCommand = {
+  /** Makes a retry safe. Without one, a retry is another message. */
   readonly client_id?: ClientMessageId;
   /** The room to send it to. */
   readonly room: RoomId;

@@ -2,10 +2,10 @@ import type { Environment, Socket } from "../src/index.js";
 
 /** One WebSocket of the client, whose other end is the test. */
 export class FakeSocket implements Socket {
-  onopen: (() => void) | null = null;
+  onopen: ((event?: unknown) => void) | null = null;
   onmessage: ((event: { readonly data: unknown }) => void) | null = null;
   onclose: ((event: { readonly code: number; readonly reason: string }) => void) | null = null;
-  onerror: (() => void) | null = null;
+  onerror: ((event?: unknown) => void) | null = null;
   /** What the client has sent, and the test has not taken. */
   readonly sent: Record<string, unknown>[] = [];
   ended = false;
