@@ -213,6 +213,7 @@ impl Play {
         match what {
             "accepts" => {
                 let (stream, _) = self.listener.accept().await.unwrap();
+                stream.set_nodelay(true).unwrap();
                 self.socket = Some(accept_async(stream).await.unwrap());
                 self.said = false;
             }
