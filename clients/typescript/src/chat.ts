@@ -10,6 +10,12 @@ import { Store } from "./store.js";
 /** A room in the list of the user's rooms. */
 export interface ListedRoom extends Pick<Membership, "id" | "head" | "delivered" | "read" | "unread"> {}
 
+/** What is kept of a listed room: `last` is the number of the newest message of others, or a later one. */
+interface Listed {
+  readonly room: ListedRoom;
+  readonly last: number;
+}
+
 /** The state of a chat. */
 export interface ChatSnapshot {
   /** Whether there is a connection. Calls are queued without one, and fail once it has `ended`. */
@@ -27,22 +33,20 @@ export interface ChatSnapshot {
 /** A user's connection to a chat server, which keeps itself alive, and the rooms in it. */
 export class Chat extends Store<ChatSnapshot> implements AsyncIterable<ClientEvent> {
   readonly #core: Core;
-  readonly #after: (wait: number, call: () => void) => () => void;
   readonly #open = new Map<string, { room: Room; refresh: () => Promise<unknown> }>();
-  #rooms = new Map<string, ListedRoom>();
-  #listing: Map<string, ListedRoom> | undefined;
+  #rooms = new Map<string, Listed>();
+  #listing: Map<string, Listed> | undefined;
   #state: Omit<ChatSnapshot, "rooms"> = { state: "connecting", user: undefined, reason: undefined, error: undefined };
 
   /** @internal */
-  constructor(core: Core, after: (wait: number, call: () => void) => () => void) {
+  constructor(core: Core) {
     super();
     this.#core = core;
-    this.#after = after;
     core.listen((event) => this.#hear(event));
   }
 
   protected snapshot(): ChatSnapshot {
-    const rooms = [...this.#rooms.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+    const rooms = [...this.#rooms.values()].map(({ room }) => room).sort((a, b) => (a.id < b.id ? -1 : 1));
     return { ...this.#state, rooms };
   }
 
@@ -62,7 +66,8 @@ export class Chat extends Store<ChatSnapshot> implements AsyncIterable<ClientEve
   async open(user: string): Promise<Room> {
     const ask = () => this.ask({ type: "open", user });
     const view = await ask();
-    return this.#enter(view.room.id, async (room) => room.people((await ask()).members), (room) => room.people(view.members));
+    const refresh = async (room: Room): Promise<void> => room.people((await ask()).members);
+    return this.#enter(view.room.id, refresh, (room) => room.people(view.members));
   }
 
   /** Enters a room that the user is a member of, and loads its members and newest messages. */
@@ -70,13 +75,17 @@ export class Chat extends Store<ChatSnapshot> implements AsyncIterable<ClientEve
     return this.#enter(id, (room) => this.#members(room));
   }
 
-  async #enter(id: string, refresh: (room: Room) => Promise<unknown>, first: (room: Room) => unknown = refresh): Promise<Room> {
+  async #enter(
+    id: string,
+    refresh: (room: Room) => Promise<unknown>,
+    first: (room: Room) => unknown = refresh,
+  ): Promise<Room> {
     const known = this.#open.get(id)?.room;
     if (known) {
       await first(known);
       return known;
     }
-    const room = new Room(id, this.#core, () => this.#state.user ?? "", this.#after);
+    const room = new Room(id, this.#core, () => this.#state.user ?? "");
     this.#open.set(id, { room, refresh: () => refresh(room) });
     try {
       await first(room);
@@ -160,9 +169,10 @@ export class Chat extends Store<ChatSnapshot> implements AsyncIterable<ClientEve
         break;
       case "listed": {
         const listing = (this.#listing ??= new Map());
-        for (const { id, head, delivered, read, unread } of event.rooms) listing.set(id, { id, head, delivered, read, unread });
-        if (!event.more) this.#rooms = listing;
-        if (!event.more) this.#listing = undefined;
+        for (const { id, head, delivered, read, unread } of event.rooms) {
+          listing.set(id, { room: { id, head, delivered, read, unread }, last: head });
+        }
+        if (!event.more) [this.#rooms, this.#listing] = [listing, undefined];
         break;
       }
       case "entry":
@@ -182,18 +192,20 @@ export class Chat extends Store<ChatSnapshot> implements AsyncIterable<ClientEve
   #list(event: ClientEvent & { readonly type: "entry" | "receipt" | "closed" }): void {
     for (const rooms of [this.#rooms, this.#listing]) {
       if (!rooms) continue;
-      const known = rooms.get(event.room) ?? { id: event.room, head: 0, delivered: 0, read: 0, unread: 0 };
+      const none = { id: event.room, head: 0, delivered: 0, read: 0, unread: 0 };
+      const { room, last } = rooms.get(event.room) ?? { room: none, last: 0 };
       const me = this.#state.user;
       const left = event.type === "entry" && event.body.kind === "left" && event.body.user === me;
       if (event.type === "closed" || left) rooms.delete(event.room);
       else if (event.type === "entry") {
-        if (event.seq <= known.head) continue;
-        const unread = known.unread + (event.body.kind === "message" && event.author !== me ? 1 : 0);
-        rooms.set(event.room, { ...known, head: event.seq, unread });
+        if (event.seq <= room.head) continue;
+        const news = event.body.kind === "message" && event.author !== me;
+        const unread = room.unread + Number(news);
+        rooms.set(event.room, { room: { ...room, head: event.seq, unread }, last: news ? event.seq : last });
       } else if (event.user === me) {
         const { delivered, read } = event;
-        const unread = Math.min(known.unread, Math.max(0, known.head - read));
-        rooms.set(event.room, { ...known, delivered, read, unread });
+        const unread = Math.min(room.unread, Math.max(0, last - read));
+        rooms.set(event.room, { room: { ...room, delivered, read, unread }, last });
       }
     }
   }
@@ -201,11 +213,5 @@ export class Chat extends Store<ChatSnapshot> implements AsyncIterable<ClientEve
 
 /** Connects to a chat server. Returns at once: calls are queued until there is a connection. */
 export function connect(options: Options): Chat {
-  const { after } = { after: defaultAfter, ...options.environment };
-  return new Chat(new Driver(options), after);
-}
-
-function defaultAfter(wait: number, call: () => void): () => void {
-  const timer = setTimeout(call, wait);
-  return () => clearTimeout(timer);
+  return new Chat(new Driver(options));
 }

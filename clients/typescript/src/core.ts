@@ -10,6 +10,8 @@ export interface Core {
   listen(listener: Listener): () => void;
   /** A new id of a message. */
   id(): string;
+  /** Calls once after some milliseconds; the result stops it. */
+  after(wait: number, call: () => void): () => void;
   /** Queues a command that stores an entry; it is stored once, in the order of the calls. */
   store(command: Command): Promise<Reply>;
   /** Sends any other command, and again on the next connection if it had no answer. */

@@ -121,6 +121,10 @@ export class Driver implements Core {
     return this.#world.id();
   }
 
+  after(wait: number, call: () => void): () => void {
+    return this.#world.after(wait, call);
+  }
+
   store(command: Command): Promise<Reply> {
     return this.#call(command, 104, (waiting) => this.#lasting.queue.messages.push({ ...waiting, tries: 0 }));
   }

@@ -2,7 +2,7 @@ import { Changes } from "./changes.js";
 import type { ClientEvent } from "./connection.js";
 import type { Core } from "./core.js";
 import { ChatError } from "./errors.js";
-import type { Command, EntryBody, Member, Presence, Replies, Role, Sent, Watermarks } from "./protocol.js";
+import type { Command, EntryBody, Member, Presence, Role, Sent, Watermarks } from "./protocol.js";
 import { Store } from "./store.js";
 import { type Message, Timeline } from "./timeline.js";
 
@@ -29,15 +29,11 @@ export interface RoomSnapshot {
   readonly closed: boolean;
 }
 
-/** The typed form of `ask` and `store`. */
-export type Ask = <T extends Command["type"]>(command: Extract<Command, { type: T }>) => Promise<Replies[T]>;
-
 /** A room: its messages and members, and what the user can do in it. */
 export class Room extends Store<RoomSnapshot> implements AsyncIterable<ClientEvent> {
   readonly id: string;
   readonly #core: Core;
   readonly #user: () => string;
-  readonly #after: (wait: number, call: () => void) => () => void;
   readonly #timeline = new Timeline();
   readonly #people = new Map<string, Person>();
   readonly #typing = new Map<string, () => void>();
@@ -45,12 +41,11 @@ export class Room extends Store<RoomSnapshot> implements AsyncIterable<ClientEve
   #closed = false;
 
   /** @internal */
-  constructor(id: string, core: Core, user: () => string, after: (wait: number, call: () => void) => () => void) {
+  constructor(id: string, core: Core, user: () => string) {
     super();
     this.id = id;
     this.#core = core;
     this.#user = user;
-    this.#after = after;
   }
 
   protected snapshot(): RoomSnapshot {
@@ -236,7 +231,9 @@ export class Room extends Store<RoomSnapshot> implements AsyncIterable<ClientEve
 
   #moves(body: EntryBody): void {
     if (body.kind === "joined" || body.kind === "role") this.#meet(body.user, { role: body.role ?? "member" });
-    if (body.kind === "left") this.#people.delete(body.user);
+    else if (body.kind === "left") this.#people.delete(body.user);
+    else return;
+    if (body.user === this.#user()) this.#closed = body.kind === "left";
   }
 
   /** The connection is lost: what was said of the moment is stale. @internal */
@@ -253,6 +250,6 @@ export class Room extends Store<RoomSnapshot> implements AsyncIterable<ClientEve
       this.#typing.delete(user);
       this.changed();
     };
-    this.#typing.set(user, this.#after(TYPING, end));
+    this.#typing.set(user, this.#core.after(TYPING, end));
   }
 }

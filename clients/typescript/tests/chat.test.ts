@@ -29,7 +29,7 @@ test("the list of rooms follows entries and the user's own receipts", async () =
   assert.deepEqual([chat.rooms[0]?.head, chat.rooms[0]?.unread], [6, 2]);
   await stage.say({ type: "receipt", room: ROOM, user: "bob", was: { delivered: 0, read: 0 }, delivered: 6, read: 6 });
   assert.equal(chat.rooms[0]?.unread, 2);
-  await stage.say({ type: "receipt", room: ROOM, user: "alice", was: { delivered: 3, read: 3 }, delivered: 6, read: 6 });
+  await stage.say({ type: "receipt", room: ROOM, user: "alice", was: { delivered: 3, read: 3 }, delivered: 4, read: 4 });
   assert.equal(chat.rooms[0]?.unread, 0);
   await stage.say({ type: "entry", ...entry(1, "new here"), room: "alice,carol" });
   await stage.answer("history", { kind: "history", epoch: EPOCH, entries: [{ ...entry(1, "new here"), room: "alice,carol" }], older: false, newer: false });
@@ -40,8 +40,12 @@ test("the list of rooms follows entries and the user's own receipts", async () =
 
 test("a room that the user has left is not in the list", async () => {
   const stage = await new Stage().live(3);
+  const room = await stage.open();
   await stage.entry(4, { kind: "left", user: "alice" });
   assert.deepEqual(stage.chat.rooms, []);
+  assert.equal(room.getSnapshot().closed, true);
+  await stage.entry(5, { kind: "joined", user: "alice" });
+  assert.equal(room.getSnapshot().closed, false);
 });
 
 test("the loop over a room ends with the client", async () => {
