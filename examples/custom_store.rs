@@ -19,12 +19,12 @@ use std::{
 
 use async_trait::async_trait;
 use chat_core::{
-    Decision, Ends, Entry, Look, Mark, Member, Membership, MessageId, NewDecision, NewEntry,
+    Block, Decision, Ends, Entry, Look, Mark, Member, Membership, MessageId, NewDecision, NewEntry,
     NewRoom, Page, ReceiptTimes, Role, Room, RoomId, Seq, UserId, Version, Watermarks,
     memory::MemoryStore,
     port::{
-        AppendError, Appended, BackendError, BackendErrorKind, Change, Created, LogStore,
-        LookStore, PolicyStore, ReceiptStore, Retry, RoomStore, Store,
+        AppendError, Appended, BackendError, BackendErrorKind, BlockStore, Change, Created,
+        LogStore, LookStore, PolicyStore, ReceiptStore, Retry, RoomStore, Store,
     },
     testing::store::{CASES, StoreHarness},
 };
@@ -38,6 +38,8 @@ enum Record {
     Receipt(RoomId, UserId, Mark, Seq),
     Decision(NewDecision),
     Look(Look, UserId),
+    Block(Block),
+    Unblock(UserId, UserId),
 }
 
 #[derive(Debug)]
@@ -64,6 +66,8 @@ impl JournalStore {
                 }
                 Record::Decision(new) => drop(memory.decide(new).await?),
                 Record::Look(look, user) => drop(memory.claim_look(&look, &user).await?),
+                Record::Block(block) => drop(memory.block(block).await?),
+                Record::Unblock(by, user) => drop(memory.unblock(&by, &user).await?),
             }
         }
         Ok(Self {
@@ -214,6 +218,34 @@ impl LookStore for JournalStore {
         let mut journal = self.journal.lock().await;
         write(&mut journal, &Record::Look(look.clone(), user.clone()))?;
         self.memory.claim_look(look, user).await
+    }
+}
+
+#[async_trait]
+impl BlockStore for JournalStore {
+    async fn block(&self, block: Block) -> Result<Block, BackendError> {
+        let mut journal = self.journal.lock().await;
+        write(&mut journal, &Record::Block(block.clone()))?;
+        self.memory.block(block).await
+    }
+
+    async fn unblock(&self, by: &UserId, user: &UserId) -> Result<Option<Block>, BackendError> {
+        let mut journal = self.journal.lock().await;
+        write(&mut journal, &Record::Unblock(by.clone(), user.clone()))?;
+        self.memory.unblock(by, user).await
+    }
+
+    async fn blocks_by(
+        &self,
+        by: &UserId,
+        after: Option<&UserId>,
+        limit: usize,
+    ) -> Result<Vec<Block>, BackendError> {
+        self.memory.blocks_by(by, after, limit).await
+    }
+
+    async fn blocks_of(&self, users: &[UserId], by: &[UserId]) -> Result<Vec<Block>, BackendError> {
+        self.memory.blocks_of(users, by).await
     }
 }
 

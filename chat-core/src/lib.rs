@@ -32,7 +32,7 @@ pub use engine::{
     Session, SessionOrigin, SessionView, Transport, TrySendError,
 };
 pub use model::{
-    Action, Announcement, ClientMessageId, Cursor, Decision, Effect, Ends, Entry, EntryBody,
+    Action, Announcement, Block, ClientMessageId, Cursor, Decision, Effect, Ends, Entry, EntryBody,
     EntryKind, Epoch, FlatBody, InvalidId, Look, Mark, Member, Membership, MessageId, NO_END,
     NewDecision, NewEntry, NewRoom, Page, Permission, Presence, Principal, Rank, Reason,
     ReceiptTimes, Role, Room, RoomId, RoomKind, Ruling, Sanction, Scope, Scopes, Seq, SessionId,
@@ -42,7 +42,8 @@ pub use model::{
 pub use time::old_time;
 pub use time::{Clock, CountingIds, IdGen, ManualClock, RandomIds, SystemClock};
 pub use wire::{
-    Answer, Ask, CloseReason, Command, Done, Error, ErrorBody, ErrorCode, Event, Frame, GapReason,
-    HistoryPage, MemberList, MemberView, OnlineUsers, Outgoing, Pong, PresenceOfUsers, Renewed,
-    Reply, Request, Resumed, RoomCursor, RoomList, RoomView, Sent, Welcome, command, decode,
+    Answer, Ask, BlockList, BlockView, CloseReason, Command, Done, Error, ErrorBody, ErrorCode,
+    Event, Frame, GapReason, HistoryPage, MemberList, MemberView, OnlineUsers, Outgoing, Pong,
+    PresenceOfUsers, Renewed, Reply, Request, Resumed, RoomCursor, RoomList, RoomView, Sent,
+    Welcome, command, decode,
 };

@@ -24,6 +24,7 @@ use mongodb::{
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
+    block_doc,
     collections::Collections,
     connect::LIMIT,
     doc::{self, EntryDoc, RoomMemberDoc},
@@ -157,7 +158,12 @@ impl Lane<'_> {
         // A taken number says nothing about duplicates: those are found once the number is right.
         let doubtful = matches!(before, Some(Taken::Id | Taken::Other));
         let mut steps = self.plan(before.is_some(), doubtful).await?;
-        let refused = |step: &Step| matches!(step, Step::Answer(Err(AppendError::NotAllowed)));
+        let refused = |step: &Step| match step {
+            Step::Answer(Err(error)) => {
+                matches!(error, AppendError::NotAllowed | AppendError::Blocked)
+            }
+            _ => false,
+        };
         if !doubtful && steps.iter().any(refused) {
             // What its author may not store now may be the retry of an entry that is stored.
             steps = self.plan(before.is_some(), true).await?;
@@ -192,7 +198,12 @@ impl Lane<'_> {
     /// Plans the open entries, from what the store says of their rooms.
     async fn plan(&self, fresh: bool, doubtful: bool) -> Result<Vec<Step>> {
         let mut plan = Plan::new(self.find_heads(fresh).await?);
-        let (entries, members) = self.look_up(doubtful).await?;
+        // The blocks are read after the heads of contended rooms, and as late as the roles.
+        let (blocked, (entries, members)) =
+            future::try_join(self.blocked_rooms(), self.look_up(doubtful)).await?;
+        for room in &blocked {
+            plan.know_block(room);
+        }
         for entry in entries {
             plan.know(entry);
         }
@@ -263,6 +274,23 @@ impl Lane<'_> {
             heads.extend(found.into_iter().map(|room| (room.id.clone(), room.head())));
         }
         Ok(heads)
+    }
+
+    /// Finds the direct rooms for which there are open entries that a block forbids.
+    async fn blocked_rooms(&self) -> Result<Vec<RoomId>> {
+        let mut asked = HashSet::new();
+        let mut either = Vec::new();
+        for (_, new) in self.open {
+            if !asked.contains(&new.room)
+                && let Some(other) = new.unblocked_with()
+            {
+                asked.insert(&new.room);
+                either.extend([(&new.author, &other), (&other, &new.author)].map(block_doc::key));
+            }
+        }
+        let blocked = self.collections.blocked_pairs(either).await?;
+        let room = |(by, user): &(UserId, UserId)| RoomId::direct(by, user).ok();
+        Ok(blocked.iter().filter_map(room).collect())
     }
 
     /// Reads the messages that are to be edited or deleted, and the entries that were sent before

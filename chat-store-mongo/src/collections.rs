@@ -15,10 +15,11 @@ use mongodb::{
 use tokio::time::timeout;
 
 use crate::{
+    block_doc::BlockDoc,
     connect::LIMIT,
     decision_doc::DecisionDoc,
     doc::{
-        DECISIONS, EntryDoc, LOOKS, LookDoc, MEMBERS, MESSAGES, MemberDoc, ROOMS, RoomDoc,
+        BLOCKS, DECISIONS, EntryDoc, LOOKS, LookDoc, MEMBERS, MESSAGES, MemberDoc, ROOMS, RoomDoc,
         RoomMemberDoc,
     },
     error,
@@ -35,6 +36,7 @@ pub(crate) struct Collections {
     pub(crate) members: Collection<MemberDoc>,
     pub(crate) decisions: Collection<DecisionDoc>,
     pub(crate) looks: Collection<LookDoc>,
+    pub(crate) blocks: Collection<BlockDoc>,
 }
 
 impl Collections {
@@ -45,6 +47,7 @@ impl Collections {
             members: database.collection(MEMBERS),
             decisions: database.collection(DECISIONS),
             looks: database.collection(LOOKS),
+            blocks: database.collection(BLOCKS),
         }
     }
 

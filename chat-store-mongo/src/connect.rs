@@ -18,12 +18,12 @@ use tokio::time::{Instant, timeout, timeout_at};
 use uuid::Uuid;
 
 use crate::{
-    doc::{DECISIONS, LOOKS, MEMBERS, MESSAGES, META, ROOMS},
+    doc::{BLOCKS, DECISIONS, LOOKS, MEMBERS, MESSAGES, META, ROOMS},
     error::{self, DUPLICATE_KEY},
 };
 
 /// The version of the schema that this code writes. [`upgrade`](crate::upgrade) has what each one brought.
-pub(crate) const VERSION: i32 = 3;
+pub(crate) const VERSION: i32 = 4;
 
 /// The time limit of one operation, so that an error is reported in less than five seconds.
 pub(crate) const LIMIT: Duration = Duration::from_secs(4);
@@ -237,7 +237,7 @@ pub(crate) async fn connect(uri: &str) -> Result<(Database, Uuid), ConnectError>
 
 /// Returns the reason why MongoDB deletes documents by itself, if it does.
 async fn forgets(database: &Database) -> mongodb::error::Result<Option<ConnectError>> {
-    let ours = [MESSAGES, ROOMS, MEMBERS, DECISIONS, LOOKS, META];
+    let ours = [MESSAGES, ROOMS, MEMBERS, DECISIONS, LOOKS, BLOCKS, META];
     let named = doc! { "name": { "$in": ours.as_slice() } };
     let found = database.list_collections().filter(named).await?;
     let found: Vec<CollectionSpecification> = found.try_collect().await?;
@@ -286,7 +286,7 @@ async fn duplicates(database: &Database, error: &Error) -> Option<ConnectError> 
         .server_response()
         .filter(|_| error::code(error) == Some(DUPLICATE_KEY))?;
     let key = Document::try_from(failed.get_document("keyValue").ok()?).ok()?;
-    let indexed = [MESSAGES, MEMBERS, DECISIONS].into_iter();
+    let indexed = [MESSAGES, MEMBERS, DECISIONS, BLOCKS].into_iter();
     let mut found = (MESSAGES, Vec::new());
     for collection in indexed {
         let documents = database.collection::<Document>(collection);
@@ -416,7 +416,7 @@ pub(crate) fn version_in(schema: &Document) -> i32 {
 }
 
 /// Makes the indexes. Each begins with the room, which is the shard key, except those that find the
-/// rooms of one user, those that find open work in all rooms, and those of decisions.
+/// rooms of one user, those that find open work in all rooms, and those of decisions and blocks.
 async fn indexes(database: &Database, replicated: bool) -> mongodb::error::Result<()> {
     // By default every member of the replica set has to be up; a standalone server knows no quorum.
     let options = CreateIndexOptions::builder()
@@ -502,6 +502,14 @@ async fn indexes(database: &Database, replicated: bool) -> mongodb::error::Resul
                 having("until"),
             ),
             index("lifts", doc! { "lifts": 1 }, false, having("lifts")),
+        ])
+        .with_options(options.clone())
+        .await?;
+    database
+        .collection::<Document>(BLOCKS)
+        .create_indexes([
+            index("by_user", doc! { "by": 1, "user": 1 }, true, None),
+            index("user_by", doc! { "user": 1, "by": 1 }, false, None),
         ])
         .with_options(options)
         .await?;

@@ -23,6 +23,7 @@ pub(crate) const ROOMS: &str = "rooms";
 pub(crate) const MEMBERS: &str = "members";
 pub(crate) const DECISIONS: &str = "decisions";
 pub(crate) const LOOKS: &str = "looks";
+pub(crate) const BLOCKS: &str = "blocks";
 pub(crate) const META: &str = "meta";
 
 /// An entry of a log, in collection `messages`.

@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
 mod append;
+mod block_doc;
+mod blocks;
 mod collections;
 mod connect;
 mod decision_doc;

@@ -24,6 +24,8 @@ struct Known {
     by_client_id: HashMap<(UserId, ClientMessageId), Seq>,
     /// The roles of the members that have been read.
     roles: HashMap<UserId, Role>,
+    /// True if there is a block between the two users of a direct room.
+    blocked: bool,
 }
 
 /// The plan for one entry.
@@ -47,6 +49,7 @@ impl Plan {
             entries: BTreeMap::new(),
             by_client_id: HashMap::new(),
             roles: HashMap::new(),
+            blocked: false,
         };
         let rooms = heads.into_iter().map(|(room, head)| (room, known(head)));
         Self(rooms.collect())
@@ -63,6 +66,13 @@ impl Plan {
     pub(crate) fn know_member(&mut self, room: &RoomId, Member { user, role }: Member) {
         if let Some(room) = self.0.get_mut(room) {
             room.roles.insert(user, role);
+        }
+    }
+
+    /// Adds a block between the two users of this room.
+    pub(crate) fn know_block(&mut self, room: &RoomId) {
+        if let Some(room) = self.0.get_mut(room) {
+            room.blocked = true;
         }
     }
 
@@ -92,6 +102,9 @@ impl Known {
                 entry: Arc::clone(entry),
                 outcome: Outcome::Duplicate,
             }));
+        }
+        if self.blocked && new.unblocked_with().is_some() {
+            return Step::Answer(Err(AppendError::Blocked));
         }
         let effect = new.body.effect();
         let target = effect.target().and_then(|seq| self.entries.get(&seq));

@@ -3,6 +3,9 @@
 //! Version 2: members have roles, and each group has an owner.
 //!
 //! Version 3: the log of decisions. A program of version 2 would let in users who are banned.
+//!
+//! Version 4: blocks. A program of version 3 would store messages between users one of whom has blocked the
+//! other.
 
 use mongodb::{
     Database,

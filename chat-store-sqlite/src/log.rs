@@ -11,6 +11,7 @@ use rusqlite::{Connection, OptionalExtension, Statement};
 use uuid::Uuid;
 
 use crate::{
+    blocks,
     error::{BACKEND, Failure},
     rooms,
     row::{self, BodyColumns, entry_columns},
@@ -53,6 +54,15 @@ fn append_one(
     new: NewEntry,
 ) -> rusqlite::Result<Answer> {
     let (number, seq) = (open.number, open.room.head.next());
+    if open.blocked != Some(false)
+        && let Some(other) = new.unblocked_with()
+    {
+        let blocked = blocks::between(sql, &new.author, &other)?;
+        open.blocked = Some(blocked);
+        if blocked {
+            return Ok(first(sql, number, &new)?.ok_or(AppendError::Blocked));
+        }
+    }
     // The target is read before it is changed, but a refusal is reported only after the check for
     // duplicates: the retry of a deletion finds its target deleted.
     let target = match new.body.effect().target() {

@@ -130,7 +130,7 @@ fn body(row: &Row<'_>) -> rusqlite::Result<EntryBody> {
 }
 
 /// Reads a column that may be null.
-fn optional<T>(
+pub(crate) fn optional<T>(
     row: &Row<'_>,
     column: usize,
     read: fn(&Row<'_>, usize) -> rusqlite::Result<T>,

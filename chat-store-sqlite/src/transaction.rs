@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, hash_map::Entry as Slot};
 
-use chat_core::{Room, RoomId, Seq};
+use chat_core::{Room, RoomId, Seq, UserId};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
 use crate::row;
@@ -12,6 +12,8 @@ use crate::row;
 pub(crate) struct OpenRoom {
     pub(crate) number: i64,
     pub(crate) room: Room,
+    /// True if one of the two users of a direct room has blocked the other; `None` until that was looked for.
+    pub(crate) blocked: Option<bool>,
     stored_head: Seq,
 }
 
@@ -29,6 +31,14 @@ impl OpenRooms {
         self.0.clear();
     }
 
+    /// Has it looked for again whether there is a block between these users.
+    pub(crate) fn forget_block(&mut self, one: &UserId, other: &UserId) {
+        let room = RoomId::direct(one, other).ok();
+        if let Some(open) = room.and_then(|room| self.0.get_mut(&room)) {
+            open.blocked = None;
+        }
+    }
+
     pub(crate) fn open(
         &mut self,
         connection: &Connection,
@@ -42,6 +52,7 @@ impl OpenRooms {
         Ok(found.map(|(number, room)| {
             slot.insert(OpenRoom {
                 number,
+                blocked: None,
                 stored_head: room.head,
                 room,
             })

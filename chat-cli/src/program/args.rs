@@ -83,6 +83,8 @@ From a script:
     receipt       room, user, delivered, read: everything up to these has been received, read
     typing        room, user, active
     presence      user, online, last_seen
+    block         user, blocked: the answer to a block or its end
+    blocks        users: those whom you have blocked
     skipped       from, to: too many entries were missed; the history has them
     reset         the room's log began anew on the server
     error         code, name, message, retry_after_ms, text, client_id: what was refused, and why

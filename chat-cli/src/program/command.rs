@@ -6,13 +6,16 @@
 //! variant of [`Change`] or [`Write`], and the arms that the compiler then asks for, and an arm in
 //! [`describe`].
 
-use chat_cli::{Client, RequestError, Sending, clean};
+use chat_cli::{Client, Sending, clean};
 use chat_core::{EntryBody, RoomId, Seq, UserId};
 use serde::Deserialize;
 
 /// The lines that `/help` shows.
-pub(crate) const HELP: [&str; 7] = [
+pub(crate) const HELP: [&str; 10] = [
     "/who          who is online",
+    "/block NAME   you and NAME write to each other no more; NAME is not told",
+    "/unblock NAME ends that",
+    "/blocks       the users whom you have blocked",
     "/more         earlier messages",
     "/edit TEXT    gives your last message another text, also while it waits",
     "/delete       takes your last message back, also while it waits",
@@ -22,8 +25,8 @@ pub(crate) const HELP: [&str; 7] = [
 ];
 
 /// The examples of [`Script`] in `--help`.
-pub(crate) const JSON: &str =
-    r#"{"send":"hi"}   {"edit":{"seq":7,"text":"hello"}}   {"delete":{"seq":7}}   {"more":50}"#;
+pub(crate) const JSON: &str = r#"{"send":"hi"}   {"edit":{"seq":7,"text":"hello"}}   {"delete":{"seq":7}}   {"more":50}
+    {"block":"bob"}   {"unblock":"bob"}   {"blocks":{}}"#;
 
 /// One thing that a line asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +47,9 @@ enum Script {
     Edit { seq: Seq, text: String },
     Delete { seq: Seq },
     More(usize),
+    Block(UserId),
+    Unblock(UserId),
+    Blocks {},
 }
 
 impl Command {
@@ -61,6 +67,9 @@ impl Command {
         Some(match (name, rest) {
             ("/quit" | "/exit" | "/q", "") => Self::Quit,
             ("/who", "") => Self::Ask(Question::Online),
+            ("/block", name) => Self::Ask(Question::Block(UserId::new(name).ok()?)),
+            ("/unblock", name) => Self::Ask(Question::Unblock(UserId::new(name).ok()?)),
+            ("/blocks", "") => Self::Ask(Question::Blocks),
             ("/more", "") => Self::More(None),
             ("/help", _) => Self::Help,
             ("/delete", "") => Self::change(Target::Last, Change::Delete),
@@ -82,6 +91,9 @@ impl Command {
             Script::Edit { seq, text } => Self::change(Target::Stored(seq), Change::Edit(text)),
             Script::Delete { seq } => Self::change(Target::Stored(seq), Change::Delete),
             Script::More(count) => Self::More(Some(count)),
+            Script::Block(user) => Self::Ask(Question::Block(user)),
+            Script::Unblock(user) => Self::Ask(Question::Unblock(user)),
+            Script::Blocks {} => Self::Ask(Question::Blocks),
         })
     }
 }
@@ -158,23 +170,13 @@ impl Target {
     }
 }
 
-/// A command that asks the server something, whose answer is one line for people.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A command about anything but the room's log, whose answer is one line.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Question {
     Online,
-}
-
-impl Question {
-    /// The answer.
-    pub(crate) async fn ask(self, client: Client) -> Result<String, RequestError> {
-        match self {
-            Self::Online => {
-                let online = client.online().await?;
-                let names: Vec<_> = online.iter().map(UserId::as_str).collect();
-                Ok(format!("online: {}", names.join(", ")))
-            }
-        }
-    }
+    Block(UserId),
+    Unblock(UserId),
+    Blocks,
 }
 
 /// What the author of an entry did, as people read it after the author's name; `None` for an entry

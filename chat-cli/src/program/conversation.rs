@@ -108,7 +108,7 @@ impl Conversation {
             Act::Greet(last) => self.greet(last),
             Act::Ask(question) => {
                 let answer = question.ask(self.client.clone());
-                self.asked.spawn(async { Happened::Line(answer.await) });
+                self.asked.spawn(async { Happened::Told(answer.await) });
             }
             Act::AskEarlier(before, count) => {
                 let (client, room) = (self.client.clone(), self.room.clone());

@@ -54,8 +54,8 @@ pub(crate) enum Happened {
     Client(ClientEvent),
     Input(Input),
     Greeted(Result<Box<Greeting>, RequestError>),
-    /// The line that answers a question.
-    Line(Result<String, RequestError>),
+    /// The answer to a question.
+    Told(Result<Shown, RequestError>),
     Earlier(Result<HistoryPage, RequestError>),
     Answered(Answered),
     /// The time that the view named as its next alarm has come.

@@ -1,5 +1,6 @@
 //! The terminal program.
 
+mod answer;
 mod args;
 mod command;
 mod conversation;

@@ -58,6 +58,13 @@ pub(crate) enum Shown {
         active: bool,
     },
     Presence(Presence),
+    Block {
+        user: UserId,
+        blocked: bool,
+    },
+    Blocks {
+        users: Vec<UserId>,
+    },
     Skipped {
         from: Seq,
         to: Seq,
@@ -166,6 +173,14 @@ impl Shown {
                 style.paint("33", &format!("-- not connected: {}", clean(reason)))
             }
             Self::Presence(presence) => style.dim(&presence_line(presence)),
+            Self::Block { user, blocked } => {
+                let is = if *blocked { "is" } else { "is not" };
+                style.dim(&format!("-- {} {is} blocked", clean(user.as_str())))
+            }
+            Self::Blocks { users } => {
+                let names: Vec<_> = users.iter().map(|user| clean(user.as_str())).collect();
+                style.dim(&format!("-- blocked: {}", names.join(", ")))
+            }
             Self::Skipped { from, to } => {
                 style.dim(&format!("-- entries {from} to {to} are left out"))
             }

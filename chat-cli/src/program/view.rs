@@ -33,6 +33,8 @@ pub(crate) struct View {
     /// Whether a greeting came, and whether one is awaited.
     greeted: bool,
     greeting: bool,
+    /// The number of questions without an answer.
+    asking: usize,
     connection: Connection,
     ending: bool,
     outcome: Option<Outcome>,
@@ -67,6 +69,7 @@ impl View {
             failed: 0,
             greeted: false,
             greeting: false,
+            asking: 0,
             connection: Connection::Down {
                 since: now,
                 why: None,
@@ -91,8 +94,7 @@ impl View {
             Happened::Input(input) => self.input(now, input),
             Happened::Greeted(Ok(greeting)) => self.greeted(now, *greeting),
             Happened::Greeted(Err(error)) => self.not_greeted(&error),
-            Happened::Line(Ok(line)) => self.note(line),
-            Happened::Line(Err(error)) => self.note(error.to_string()),
+            Happened::Told(answer) => self.told(answer),
             Happened::Earlier(Ok(page)) => match self.past.came(page) {
                 Some(entries) => self.earlier(entries),
                 None => self.note("there are no earlier messages"),
@@ -115,7 +117,7 @@ impl View {
     /// The end of the conversation, once it has come.
     pub(crate) fn outcome(&mut self) -> Option<Outcome> {
         let settled = self.messages.alarm().is_none();
-        let asks = self.outbox.len() > 0 || self.past.is_asked();
+        let asks = self.outbox.len() > 0 || self.past.is_asked() || self.asking > 0;
         let quiet = !asks && self.shown >= self.stored && settled;
         if self.ending && self.greeted && quiet && !self.topic.follow {
             return Some(Outcome::Left);

@@ -150,6 +150,48 @@ async fn two_scripts_chat_and_see_how_far_a_message_has_got() {
 }
 
 #[tokio::test]
+async fn a_script_blocks_lists_and_unblocks() {
+    let server = serve(&["--rate-limit", "off"]).await;
+    let mut bob = Script::start(cli_of(&server, "bob alice --json --follow"));
+    bob.next("connected").await;
+    let mut alice = Script::start(cli_of(&server, "alice bob --json"));
+    alice.next("connected").await;
+    alice.say(r#"{"block":"bob"}"#).await;
+    let answer = alice.next("block").await;
+    assert_eq!(
+        (&answer["user"], &answer["blocked"]),
+        (&"bob".into(), &true.into())
+    );
+    alice.say(r#"{"blocks":{}}"#).await;
+    assert_eq!(
+        alice.next("blocks").await["users"],
+        serde_json::json!(["bob"])
+    );
+    bob.say("hello?").await;
+    let refused = bob.next("error").await;
+    assert_eq!(
+        (&refused["code"], &refused["text"]),
+        (&203.into(), &"hello?".into())
+    );
+    alice.say(r#"{"block":"alice"}"#).await;
+    assert_eq!(alice.next("error").await["code"], 102);
+    alice.say(r#"{"unblock":"bob"}"#).await;
+    assert_eq!(alice.next("block").await["blocked"], false);
+    bob.say("hello").await;
+    assert_eq!(bob.next("sent").await["seq"], 1);
+
+    // A script whose input ends has its questions answered.
+    let mut last = Script::start(cli_of(&server, "alice bob --json"));
+    last.say(r#"{"block":"bob"}"#).await;
+    assert_eq!(last.finish().await, 0);
+    alice.say(r#"{"blocks":{}}"#).await;
+    assert_eq!(
+        alice.next("blocks").await["users"],
+        serde_json::json!(["bob"])
+    );
+}
+
+#[tokio::test]
 async fn killing_the_server_loses_repeats_and_reorders_nothing() {
     const MESSAGES: u64 = 60;
     let mut server = serve(&["--rate-limit", "off"]).await;

@@ -22,7 +22,7 @@ use super::{
     },
     parts::Parts,
     presence::{PresenceTask, changes::PresenceChanges, leases::Leases},
-    read::{directory::Directory, shared_reads::SharedReads, windows::WindowTask},
+    read::{blocks::Blocks, directory::Directory, shared_reads::SharedReads, windows::WindowTask},
     state::{
         admission::Admission, hints::Hints, moved::Moved, outage::Outage, rooms::Rooms,
         typists::Typists, window_writes::WindowWrites,
@@ -99,6 +99,7 @@ pub(super) fn assemble(builder: ChatEngineBuilder) -> Arc<Parts> {
         hub: Arc::clone(&hub),
         hints: hints.clone(),
         rooms: Rooms::default(),
+        blocks: Blocks::new(Arc::clone(&store), Arc::clone(&clock), broker.is_some()),
     });
     let (catch_ups, lagging) = CatchUps::queue();
     let listening = broker.as_ref().map(|broker| {

@@ -131,9 +131,12 @@ impl From<&Result<Appended, AppendError>> for Append {
         match answer {
             Ok(appended) if appended.outcome == Outcome::Duplicate => Self::Duplicate,
             Ok(_) => Self::Stored,
-            Err(AppendError::NoRoom | AppendError::NoTarget | AppendError::NotAllowed) => {
-                Self::Refused
-            }
+            Err(
+                AppendError::NoRoom
+                | AppendError::NoTarget
+                | AppendError::NotAllowed
+                | AppendError::Blocked,
+            ) => Self::Refused,
             Err(AppendError::Backend(_)) => Self::Failed,
         }
     }

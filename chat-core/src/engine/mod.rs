@@ -44,8 +44,8 @@ pub use self::{
 use crate::{
     metrics::Family,
     model::{
-        ClientMessageId, Decision, NewDecision, Page, Principal, Role, RoomId, SessionId, Standing,
-        UserId, Version,
+        Block, ClientMessageId, Decision, NewDecision, Page, Principal, Role, RoomId, SessionId,
+        Standing, UserId, Version,
     },
     port::{BackendError, Created},
     time::Clock,
@@ -347,7 +347,17 @@ impl ChatEngine {
         acts::presence::online(&self.parts).await
     }
 
-    /// A counter that moves when a user came online or went, at most once in
+    /// The blocks of any of these users by any other of them, each once, in no order.
+    ///
+    /// # Errors
+    ///
+    /// A backend's failure.
+    pub async fn blocks_among(&self, users: &[UserId]) -> Result<Vec<Block>, Error> {
+        Ok(self.parts.store.blocks_of(users, users).await?)
+    }
+
+    /// A counter that moves when a user came online or went, or when a block changed what others see of that,
+    /// at most once in
     /// [`presence_window`](Config::presence_window).
     pub fn presence_changes(&self) -> watch::Receiver<u64> {
         self.parts.presence.subscribe()

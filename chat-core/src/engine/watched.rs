@@ -14,12 +14,12 @@ use async_trait::async_trait;
 use super::state::outage::Outage;
 use crate::{
     model::{
-        Cursor, Decision, Ends, Entry, Epoch, Look, Mark, Member, Membership, MessageId,
+        Block, Cursor, Decision, Ends, Entry, Epoch, Look, Mark, Member, Membership, MessageId,
         NewDecision, NewEntry, NewRoom, Page, Presence, ReceiptTimes, Role, Room, RoomId, Seq,
         SessionId, UserId, Version, Watermarks,
     },
     port::{
-        AppendError, Appended, BackendError, BackendErrorKind, Cache, Change, Created,
+        AppendError, Appended, BackendError, BackendErrorKind, BlockStore, Cache, Change, Created,
         HistoryCache, LogStore, LookStore, PolicyStore, PresenceCache, RateCache, RateKey,
         ReceiptStore, Retry, RoomStore, Store, Transition,
         panics::{Panicked, caught_async},
@@ -241,6 +241,30 @@ impl PolicyStore for Watched<dyn Store> {
 impl LookStore for Watched<dyn Store> {
     async fn claim_look(&self, look: &Look, user: &UserId) -> Result<UserId, BackendError> {
         watch!(self.claim_look(look, user), IfIdempotent)
+    }
+}
+
+#[async_trait]
+impl BlockStore for Watched<dyn Store> {
+    async fn block(&self, block: Block) -> Result<Block, BackendError> {
+        watch!(self.block(block), IfIdempotent)
+    }
+
+    async fn unblock(&self, by: &UserId, user: &UserId) -> Result<Option<Block>, BackendError> {
+        watch!(self.unblock(by, user), IfIdempotent)
+    }
+
+    async fn blocks_by(
+        &self,
+        by: &UserId,
+        after: Option<&UserId>,
+        limit: usize,
+    ) -> Result<Vec<Block>, BackendError> {
+        watch!(self.blocks_by(by, after, limit), Safe)
+    }
+
+    async fn blocks_of(&self, users: &[UserId], by: &[UserId]) -> Result<Vec<Block>, BackendError> {
+        watch!(self.blocks_of(users, by), Safe)
     }
 }
 

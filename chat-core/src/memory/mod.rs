@@ -1,5 +1,7 @@
 //! Complete backends in the process's own memory: for tests, for one node, and as the reference.
 
+mod block_store;
+mod blocks;
 mod broker;
 mod cache;
 mod decisions;

@@ -10,7 +10,7 @@ use std::{
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-use super::decisions::Decisions;
+use super::{blocks::Blocks, decisions::Decisions};
 use crate::{
     model::{
         ClientMessageId, Decision, Effect, Ends, Entry, EntryBody, Look, Mark, Member, Membership,
@@ -48,10 +48,12 @@ pub struct MemoryStore {
 }
 
 #[derive(Debug, Default, Clone)]
-struct Rooms {
+pub(super) struct Rooms {
     all: HashMap<RoomId, Log>,
     /// The same memberships as in `all`, by user.
     of: HashMap<UserId, BTreeSet<RoomId>>,
+    /// Under the same lock, for no entry may follow a block that forbids it.
+    pub(super) blocks: Blocks,
 }
 
 #[derive(Debug, Clone)]
@@ -81,7 +83,7 @@ impl MemoryStore {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Rooms> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Rooms> {
         self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -122,6 +124,11 @@ impl Rooms {
                 entry: Arc::clone(&log.entries[*first]),
                 outcome: Outcome::Duplicate,
             });
+        }
+        if let Some(other) = new.unblocked_with()
+            && self.blocks.between(&new.author, &other)
+        {
+            return Err(AppendError::Blocked);
         }
         let effect = new.body.effect();
         let target = effect.target();

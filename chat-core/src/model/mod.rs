@@ -1,5 +1,6 @@
 //! The domain: values that are valid once they exist. Nothing here knows the wire, a port or the engine.
 
+mod block;
 mod body;
 mod decision;
 mod effects;
@@ -20,6 +21,7 @@ mod room;
 mod standing;
 pub(crate) mod text;
 
+pub use block::Block;
 pub use body::{Effect, EntryBody, EntryKind, FlatBody};
 pub use decision::{
     Announcement, Decision, Ends, NO_END, NewDecision, Reason, Ruling, Scope, Version, Via,

@@ -28,6 +28,8 @@ actions! {
     Rooms = "rooms",
     /// To open the direct room with a user.
     Open = "open",
+    /// To block a user, to unblock one, and to list whom one has blocked.
+    Block = "block",
     /// To see who is online.
     Presence = "presence",
     /// To read what a room holds.
@@ -56,7 +58,7 @@ impl Action {
     /// The least role in the room that it needs; `None` for what happens in no room.
     pub const fn least_role(self) -> Option<Role> {
         match self {
-            Self::Connect | Self::Rooms | Self::Open | Self::Presence => None,
+            Self::Connect | Self::Rooms | Self::Open | Self::Block | Self::Presence => None,
             Self::Read | Self::Receipt | Self::Leave => Some(Role::Reader),
             Self::Typing | Self::Send | Self::Edit | Self::Delete | Self::Add => Some(Role::Member),
             Self::Remove | Self::ChangeRole => Some(Role::Moderator),
@@ -98,6 +100,8 @@ pub const fn may(
         }
         // The answer shows the room.
         Action::Open => scopes.read && scopes.send,
+        // It is about writing to somebody, and changes what both may do.
+        Action::Block => scopes.send || scopes.manage,
         Action::Typing | Action::Send | Action::Edit | Action::Delete => scopes.send,
         Action::Add | Action::Leave | Action::Remove | Action::ChangeRole => scopes.manage,
     };

@@ -18,6 +18,7 @@
 
 mod access;
 mod authenticator;
+mod block;
 mod broker;
 mod cache;
 mod error;
@@ -33,6 +34,7 @@ mod store;
 pub use crate::model::Via;
 pub use access::{Policy, Request};
 pub use authenticator::{AuthError, Authenticator, Credential};
+pub use block::BlockStore;
 pub use broker::{Broker, Delivery, Hint, Topic};
 pub use cache::{Cache, HistoryCache, PresenceCache, RateCache, RateKey, Transition, WINDOW};
 pub use error::{BackendError, BackendErrorKind, Retry};

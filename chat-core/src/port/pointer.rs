@@ -7,13 +7,14 @@ use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 use async_trait::async_trait;
 
 use super::{
-    AppendError, Appended, AuthError, Authenticator, BackendError, Broker, Change, Created,
-    Credential, Delivery, Draft, Hint, HistoryCache, LogStore, LookStore, Moderator, PolicyStore,
-    PresenceCache, RateCache, RateKey, ReceiptStore, RoomStore, Topic, Transition, Verdict,
+    AppendError, Appended, AuthError, Authenticator, BackendError, BlockStore, Broker, Change,
+    Created, Credential, Delivery, Draft, Hint, HistoryCache, LogStore, LookStore, Moderator,
+    PolicyStore, PresenceCache, RateCache, RateKey, ReceiptStore, RoomStore, Topic, Transition,
+    Verdict,
 };
 use crate::{
     model::{
-        Cursor, Decision, Ends, Entry, Epoch, Look, Mark, Member, Membership, MessageId,
+        Block, Cursor, Decision, Ends, Entry, Epoch, Look, Mark, Member, Membership, MessageId,
         NewDecision, NewEntry, NewRoom, Page, Presence, Principal, ReceiptTimes, Role, Room,
         RoomId, Seq, SessionId, UserId, Version, Watermarks,
     },
@@ -149,6 +150,38 @@ macro_rules! ports_through {
         impl<T: LookStore + ?Sized> LookStore for $pointer<T> {
             async fn claim_look(&self, look: &Look, user: &UserId) -> Result<UserId, BackendError> {
                 (**self).claim_look(look, user).await
+            }
+        }
+
+        #[async_trait]
+        impl<T: BlockStore + ?Sized> BlockStore for $pointer<T> {
+            async fn block(&self, block: Block) -> Result<Block, BackendError> {
+                (**self).block(block).await
+            }
+
+            async fn unblock(
+                &self,
+                by: &UserId,
+                user: &UserId,
+            ) -> Result<Option<Block>, BackendError> {
+                (**self).unblock(by, user).await
+            }
+
+            async fn blocks_by(
+                &self,
+                by: &UserId,
+                after: Option<&UserId>,
+                limit: usize,
+            ) -> Result<Vec<Block>, BackendError> {
+                (**self).blocks_by(by, after, limit).await
+            }
+
+            async fn blocks_of(
+                &self,
+                users: &[UserId],
+                by: &[UserId],
+            ) -> Result<Vec<Block>, BackendError> {
+                (**self).blocks_of(users, by).await
             }
         }
 

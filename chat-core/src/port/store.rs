@@ -1,19 +1,23 @@
-//! The store: rooms, their logs, the receipts of their members, and decisions about users, durably.
+//! The store: rooms, their logs, the receipts of their members, decisions about users and blocks between them,
+//! durably.
 
 use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 
-use super::{BackendError, LookStore, PolicyStore};
+use super::{BackendError, BlockStore, LookStore, PolicyStore};
 use crate::model::{
     Entry, Mark, Member, Membership, MessageId, NewEntry, NewRoom, Page, ReceiptTimes, Role, Room,
     RoomId, Seq, UserId, Watermarks,
 };
 
-/// Everything durable. Implemented by having the four parts.
-pub trait Store: RoomStore + LogStore + ReceiptStore + PolicyStore + LookStore {}
+/// Everything durable. Implemented by having all parts.
+pub trait Store:
+    RoomStore + LogStore + ReceiptStore + PolicyStore + LookStore + BlockStore
+{
+}
 
-impl<T: RoomStore + LogStore + ReceiptStore + PolicyStore + LookStore> Store for T {}
+impl<T: RoomStore + LogStore + ReceiptStore + PolicyStore + LookStore + BlockStore> Store for T {}
 
 /// The result of [`RoomStore::create_room`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,6 +122,9 @@ pub enum AppendError {
     /// The roles in the room just before the number [don't allow](NewEntry::is_allowed) it.
     #[error("the author may not do this in the room")]
     NotAllowed,
+    /// The author has blocked [the other user](NewEntry::unblocked_with) of the direct room, or is blocked.
+    #[error("one of the two has blocked the other")]
+    Blocked,
     /// The store failed.
     #[error(transparent)]
     Backend(#[from] BackendError),
@@ -143,6 +150,10 @@ pub trait LogStore: fmt::Debug + Send + Sync + 'static {
     /// - An entry that the roles in the room just before its number [don't allow](NewEntry::is_allowed) is
     ///   [`AppendError::NotAllowed`], whatever other callers and nodes append at the same time. This is looked
     ///   for before its target.
+    /// - An entry is [`AppendError::Blocked`] while there is a [block](super::BlockStore), in either direction,
+    ///   between its author and the user [whom it names](NewEntry::unblocked_with). This is looked for where
+    ///   roles are. Once [`block`](super::BlockStore::block) has answered, no call of the same process stores
+    ///   such an entry; one of another process may still store what it had asked about before.
     /// - An edit or deletion of what is no message, is deleted, or is by somebody else and not
     ///   [within reach](NewEntry::reaches) is [`AppendError::NoTarget`].
     /// - A [`Joined`](crate::EntryBody::Joined) makes its user a member with its role, a

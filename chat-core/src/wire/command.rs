@@ -8,8 +8,8 @@
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::reply::{
-    Done, HistoryPage, MemberList, OnlineUsers, Pong, PresenceOfUsers, Renewed, Reply, Resumed,
-    RoomList, RoomView, Sent, Welcome,
+    BlockList, Done, HistoryPage, MemberList, OnlineUsers, Pong, PresenceOfUsers, Renewed, Reply,
+    Resumed, RoomList, RoomView, Sent, Welcome,
 };
 use crate::model::{
     Action, ClientMessageId, Cursor, Mark, Member, Page, Role, RoomId, Seq, UserId, Watermarks,
@@ -121,6 +121,28 @@ commands! { ($)
     Open = "open", Open -> Room(RoomView) {
         /// The other user.
         user: UserId,
+    }
+
+    /// Blocks a user, who is not notified.
+    Block = "block", Block -> Ok(Done) {
+        /// The user to block.
+        user: UserId,
+    }
+
+    /// Ends the block of a user.
+    Unblock = "unblock", Block -> Ok(Done) {
+        /// The user who is blocked.
+        user: UserId,
+    }
+
+    /// Lists the users whom this user has blocked, in ascending order of their names.
+    Blocks = "blocks", Block -> Blocks(BlockList) {
+        /// Begin after this user.
+        #[serde(default)]
+        after: Option<UserId>,
+        /// The most users to list. Default 50, at most 200.
+        #[serde(default)]
+        limit: Option<usize>,
     }
 
     /// Lists the user's rooms, in ascending order of id.

@@ -65,6 +65,8 @@ codes! {
         NoMessage = 201 "no_message",
         /// This user may not do this here.
         Forbidden = 202 "forbidden",
+        /// One of the two users of a direct room has blocked the other.
+        Blocked = 203 "blocked",
         /// Too many requests; wait.
         RateLimited = 210 "rate_limited",
         /// Too many requests before; wait.
@@ -190,6 +192,9 @@ pub enum Error {
     /// Not allowed to this user.
     #[error("{0}")]
     Forbidden(&'static str),
+    /// One of two users has blocked the other; the error doesn't say which.
+    #[error("one of you has blocked the other; what was written before can still be read")]
+    Blocked,
     /// No such room, or not a member of it; a client can't distinguish the two.
     #[error("there is no such room, or you are not in it")]
     NoRoom,
@@ -260,6 +265,7 @@ impl Error {
             Self::TokenExpired => ErrorCode::TokenExpired,
             Self::AuthUnavailable { .. } => ErrorCode::AuthUnavailable,
             Self::Forbidden(_) => ErrorCode::Forbidden,
+            Self::Blocked => ErrorCode::Blocked,
             Self::NoRoom => ErrorCode::NoRoom,
             Self::NoMessage => ErrorCode::NoMessage,
             Self::RateLimited { .. } => ErrorCode::RateLimited,
@@ -323,6 +329,7 @@ impl From<AppendError> for Error {
             AppendError::NoRoom => Self::NoRoom,
             AppendError::NoTarget => Self::NoMessage,
             AppendError::NotAllowed => Self::Forbidden("you may not do this in this room"),
+            AppendError::Blocked => Self::Blocked,
             AppendError::Backend(error) => Self::Backend(error),
         }
     }

@@ -13,6 +13,6 @@ pub use error::{CloseReason, Error, ErrorBody, ErrorCode};
 pub use event::{Event, GapReason};
 pub use frame::{Frame, Outgoing};
 pub use reply::{
-    Answer, Done, HistoryPage, MemberList, MemberView, OnlineUsers, Pong, PresenceOfUsers, Renewed,
-    Reply, Resumed, RoomList, RoomView, Sent, Welcome,
+    Answer, BlockList, BlockView, Done, HistoryPage, MemberList, MemberView, OnlineUsers, Pong,
+    PresenceOfUsers, Renewed, Reply, Resumed, RoomList, RoomView, Sent, Welcome,
 };

@@ -88,7 +88,9 @@ replies! {
     Presence(PresenceOfUsers),
     /// To `online`.
     Online(OnlineUsers),
-    /// To `typing`, `remove` and `leave`.
+    /// To `blocks`.
+    Blocks(BlockList),
+    /// To `typing`, `remove`, `leave`, `block` and `unblock`.
     Ok(Done),
     /// To `ping`.
     Pong(Pong),
@@ -134,6 +136,26 @@ pub struct MemberList {
     pub members: Vec<Member>,
     /// Whether there are more after the last one.
     pub more: bool,
+}
+
+/// One page of the users whom a user has blocked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct BlockList {
+    /// The blocks, in ascending order of the names of those who are blocked.
+    pub blocks: Vec<BlockView>,
+    /// True if there are more after the last one.
+    pub more: bool,
+}
+
+/// The block of a user, as the one who blocks sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct BlockView {
+    /// The user who is blocked.
+    pub user: UserId,
+    /// The server's clock when the block began.
+    pub at: DateTime<Utc>,
 }
 
 /// The end of a catch-up.

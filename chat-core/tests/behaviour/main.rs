@@ -8,6 +8,7 @@
 )]
 
 mod astray;
+mod blocks;
 mod cluster;
 mod common;
 mod crossing;

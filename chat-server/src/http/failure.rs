@@ -35,7 +35,7 @@ impl From<Error> for Failure {
                 StatusCode::UNPROCESSABLE_ENTITY
             }
             ErrorCode::Unauthenticated | ErrorCode::TokenExpired => StatusCode::UNAUTHORIZED,
-            ErrorCode::Forbidden | ErrorCode::Banned => StatusCode::FORBIDDEN,
+            ErrorCode::Forbidden | ErrorCode::Blocked | ErrorCode::Banned => StatusCode::FORBIDDEN,
             ErrorCode::NoAddress | ErrorCode::NoRoom | ErrorCode::NoMessage => {
                 StatusCode::NOT_FOUND
             }

@@ -1,5 +1,6 @@
 //! REST: the engine's use cases over HTTP, with an OpenAPI document made from the handlers.
 
+mod blocks;
 mod caller;
 pub(crate) mod document;
 mod members;
@@ -19,6 +20,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(Document::openapi())
         .merge(rooms::routes())
         .merge(members::routes())
+        .merge(blocks::routes())
         .merge(messages::routes())
         .merge(receipts::routes())
         .merge(presence::routes())

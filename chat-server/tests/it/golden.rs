@@ -6,12 +6,12 @@
 use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 use chat_core::{
-    Action, Announcement, Answer, ClientMessageId, CloseReason, Command, Cursor, Done, Entry,
-    EntryBody, Epoch, Error, ErrorBody, ErrorCode, Event, Frame, GapReason, HistoryPage, Mark,
-    Member, MemberList, MemberView, Membership, MessageId, OnlineUsers, Outgoing, Page, Permission,
-    Pong, Presence, PresenceOfUsers, Principal, Rank, Renewed, Reply, Request, Resumed, Role, Room,
-    RoomCursor, RoomId, RoomList, RoomView, Sanction, Sent, Seq, SessionId, Standing, UserId,
-    Version, Watermarks, Welcome, command, decode, may,
+    Action, Announcement, Answer, BlockList, BlockView, ClientMessageId, CloseReason, Command,
+    Cursor, Done, Entry, EntryBody, Epoch, Error, ErrorBody, ErrorCode, Event, Frame, GapReason,
+    HistoryPage, Mark, Member, MemberList, MemberView, Membership, MessageId, OnlineUsers,
+    Outgoing, Page, Permission, Pong, Presence, PresenceOfUsers, Principal, Rank, Renewed, Reply,
+    Request, Resumed, Role, Room, RoomCursor, RoomId, RoomList, RoomView, Sanction, Sent, Seq,
+    SessionId, Standing, UserId, Version, Watermarks, Welcome, command, decode, may,
 };
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -56,6 +56,21 @@ fn client_id() -> ClientMessageId {
     ClientMessageId::new("c-1").unwrap()
 }
 
+fn members() -> command::Members {
+    command::Members {
+        room: room(),
+        after: Some(user("bob")),
+        limit: Some(50),
+    }
+}
+
+fn blocks() -> command::Blocks {
+    command::Blocks {
+        after: Some(user("bob")),
+        limit: Some(50),
+    }
+}
+
 fn commands() -> Vec<Command> {
     let (room, text) = (room(), "hello".to_owned());
     let resume = RoomCursor {
@@ -78,6 +93,9 @@ fn commands() -> Vec<Command> {
         }
         .into(),
         command::Open { user: user("bob") }.into(),
+        command::Block { user: user("bob") }.into(),
+        command::Unblock { user: user("bob") }.into(),
+        blocks().into(),
         command::Rooms {
             after: Some(room.clone()),
             limit: Some(50),
@@ -124,12 +142,7 @@ fn commands() -> Vec<Command> {
         }
         .into(),
         command::Typing { room: room.clone() }.into(),
-        command::Members {
-            room: room.clone(),
-            after: Some(user("bob")),
-            limit: Some(50),
-        }
-        .into(),
+        members().into(),
         command::Add {
             room: group(),
             user: user("bob"),
@@ -245,6 +258,13 @@ fn replies() -> Vec<Reply> {
             more: false,
         }),
         Reply::Member(member("bob", Role::Moderator)),
+        Reply::Blocks(BlockList {
+            blocks: vec![BlockView {
+                user: user("carol"),
+                at: at(3),
+            }],
+            more: false,
+        }),
         Reply::Presence(PresenceOfUsers {
             users: vec![online(), gone],
         }),

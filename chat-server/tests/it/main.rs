@@ -10,6 +10,7 @@
 mod admin;
 #[cfg(unix)]
 mod admin_nodes;
+mod blocks;
 mod broken_proxy;
 mod browser;
 mod config;

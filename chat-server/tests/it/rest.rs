@@ -143,6 +143,8 @@ async fn the_document_describes_every_route_and_all_it_refers_to() {
             "/lastmessages",
             "/metrics",
             "/ready",
+            "/v1/blocks",
+            "/v1/blocks/{user}",
             "/v1/direct/{user}",
             "/v1/online",
             "/v1/openapi.json",

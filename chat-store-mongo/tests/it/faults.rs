@@ -86,16 +86,16 @@ async fn a_newer_schema_is_refused_and_left_as_it_was() {
         return;
     };
     let meta = database.collection("meta").await;
-    meta.insert_one(doc! { "_id": "schema", "version": 4 })
+    meta.insert_one(doc! { "_id": "schema", "version": 5 })
         .await
         .unwrap();
     let error = refused(&database.uri).await;
     assert!(
-        matches!(error, ConnectError::NewerSchema { found: 4, .. }),
+        matches!(error, ConnectError::NewerSchema { found: 5, .. }),
         "{error:?}"
     );
     let kept = meta.find_one(doc! {}).await.unwrap().unwrap();
-    assert_eq!(kept, doc! { "_id": "schema", "version": 4 });
+    assert_eq!(kept, doc! { "_id": "schema", "version": 5 });
 }
 
 #[tokio::test]

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use chat_core::{
-    ClientMessageId, Ends, EntryBody, Mark, NewDecision, Page, Reason, Role, Ruling, Scope, Seq,
-    Version, Via,
-    port::{LogStore, PolicyStore, ReceiptStore, RoomStore},
+    Block, ClientMessageId, Ends, EntryBody, Mark, NewDecision, NewEntry, Page, Reason, Role,
+    Ruling, Scope, Seq, Version, Via, Watermarks,
+    port::{BlockStore, LogStore, PolicyStore, ReceiptStore, RoomStore},
 };
 use chat_store_mongo::{ConnectError, MongoStore};
 use chat_testkit::{
@@ -85,25 +85,8 @@ async fn nothing_that_a_store_does_reads_a_whole_collection() {
     store.room(&room()).await.unwrap().unwrap();
     store.create_room(new_room(room())).await.unwrap();
     store.numbers(&room(), &[id]).await.unwrap();
-    let ban = |client_id: &str| NewDecision {
-        at: chrono::DateTime::UNIX_EPOCH,
-        by: user("root"),
-        via: Via::Host,
-        address: None,
-        reason: Reason::default(),
-        client_id: ClientMessageId::new(client_id).unwrap(),
-        what: Ruling::Ban {
-            user: user("bob"),
-            scope: Scope::Server,
-            until: None,
-        },
-    };
-    for client_id in ["d1", "d2", "d1"] {
-        store.decide(ban(client_id)).await.unwrap();
-    }
-    store.decisions(Version(1), 9).await.unwrap();
-    let long_ago = Ends::after(chrono::DateTime::UNIX_EPOCH);
-    assert_eq!(store.in_force(long_ago, 9).await.unwrap().len(), 2);
+    decide(&store).await;
+    block_and_unblock(&store).await;
 
     space.run_command(doc! { "profile": 0 }).await.unwrap();
     let seen = profile.find(doc! { "planSummary": { "$exists": true } });
@@ -129,6 +112,51 @@ async fn nothing_that_a_store_does_reads_a_whole_collection() {
         indexes.iter().any(|plan| plan.contains(deletion)),
         "{indexes:?}"
     );
+}
+
+/// Everything that a store does about decisions.
+async fn decide(store: &MongoStore) {
+    let ban = |client_id: &str| NewDecision {
+        at: chrono::DateTime::UNIX_EPOCH,
+        by: user("root"),
+        via: Via::Host,
+        address: None,
+        reason: Reason::default(),
+        client_id: ClientMessageId::new(client_id).unwrap(),
+        what: Ruling::Ban {
+            user: user("bob"),
+            scope: Scope::Server,
+            until: None,
+        },
+    };
+    for client_id in ["d1", "d2", "d1"] {
+        store.decide(ban(client_id)).await.unwrap();
+    }
+    store.decisions(Version(1), 9).await.unwrap();
+    let long_ago = Ends::after(chrono::DateTime::UNIX_EPOCH);
+    assert_eq!(store.in_force(long_ago, 9).await.unwrap().len(), 2);
+}
+
+/// Everything that a store does about blocks.
+async fn block_and_unblock(store: &MongoStore) {
+    let block = Block {
+        by: user("alice"),
+        user: user("bob"),
+        at: chrono::DateTime::UNIX_EPOCH,
+        last_seen: None,
+        watermarks: Watermarks::default(),
+    };
+    store.block(block.clone()).await.unwrap();
+    store.block(block.clone()).await.unwrap();
+    let both = [block.by.clone(), block.user.clone()];
+    assert_eq!(store.blocks_of(&both, &both).await.unwrap().len(), 1);
+    assert_eq!(store.blocks_by(&block.by, None, 9).await.unwrap().len(), 1);
+    let forbidden = NewEntry {
+        require: Some(Role::Member),
+        ..message(103, "text")
+    };
+    append(store, forbidden).await.unwrap_err();
+    store.unblock(&block.by, &block.user).await.unwrap();
 }
 
 async fn refusal(database: &Database) -> String {

@@ -43,5 +43,5 @@ async fn a_group_of_version_1_belongs_to_the_member_who_has_been_in_it_for_longe
         assert_eq!(found, Some(role), "{user} in {room}");
     }
     let kept: Option<Document> = meta.find_one(doc! { "_id": "schema" }).await.unwrap();
-    assert_eq!(kept, Some(doc! { "_id": "schema", "version": 3 }));
+    assert_eq!(kept, Some(doc! { "_id": "schema", "version": 4 }));
 }

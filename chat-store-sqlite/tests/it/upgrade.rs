@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use chat_core::{
-    Ends, EntryBody, Member, Page, Role, RoomId, Ruling, Scope, Seq, TokenId, UserId, Version, Via,
-    port::{LogStore, PolicyStore, ReceiptStore, RoomStore},
+    Block, Ends, EntryBody, Member, Page, Role, RoomId, Ruling, Scope, Seq, TokenId, UserId,
+    Version, Via, Watermarks,
+    port::{BlockStore, LogStore, PolicyStore, ReceiptStore, RoomStore},
 };
 use chat_store_sqlite::SqliteStore;
 use chrono::DateTime;
@@ -18,6 +19,7 @@ const FILES: &[&str] = &[
     include_str!("../data/v3.sql"),
     include_str!("../data/v4.sql"),
     include_str!("../data/v5.sql"),
+    include_str!("../data/v6.sql"),
 ];
 
 /// All tables and indexes with their columns, and the version.
@@ -197,4 +199,36 @@ async fn a_group_of_version_2_belongs_to_the_member_who_has_been_in_it_for_longe
         owners,
         expected.map(|(room, user)| (room.into(), user.into()))
     );
+}
+
+#[tokio::test]
+async fn the_blocks_of_version_6_are_read_as_they_were_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("chat.db");
+    let file = Connection::open(&path).unwrap();
+    file.execute_batch(FILES[5]).unwrap();
+    drop(file);
+    let store = SqliteStore::open(&path).await.unwrap();
+    let [alice, bob, dave] = ["alice", "bob", "dave"].map(|name| UserId::new(name).unwrap());
+    let at = |micros| DateTime::from_timestamp_micros(micros).unwrap();
+    let expected = [
+        Block {
+            by: alice.clone(),
+            user: bob,
+            at: at(1_700_000_000_000_003),
+            last_seen: Some(at(1_700_000_000_000_002)),
+            watermarks: Watermarks {
+                delivered: Seq(5),
+                read: Seq(4),
+            },
+        },
+        Block {
+            by: alice.clone(),
+            user: dave,
+            at: at(1_700_000_000_000_004),
+            last_seen: None,
+            watermarks: Watermarks::default(),
+        },
+    ];
+    assert_eq!(store.blocks_by(&alice, None, 9).await.unwrap(), expected);
 }

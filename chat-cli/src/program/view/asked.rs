@@ -20,7 +20,10 @@ impl View {
     pub(super) fn input(&mut self, now: Instant, input: Input) {
         match input {
             Input::Command(Command::Write(write)) => self.write(now, write),
-            Input::Command(Command::Ask(question)) => self.acts.push(Act::Ask(question)),
+            Input::Command(Command::Ask(question)) => {
+                self.asking += 1;
+                self.acts.push(Act::Ask(question));
+            }
             Input::Command(Command::More(count)) => self.more(count),
             Input::Command(Command::Help) => {
                 for line in HELP {
@@ -36,6 +39,19 @@ impl View {
                 self.wrong(&why);
             }
             Input::End => self.ending = true,
+        }
+    }
+
+    /// Shows the answer to a question.
+    pub(super) fn told(&mut self, answer: Result<Shown, RequestError>) {
+        self.asking = self.asking.saturating_sub(1);
+        match answer {
+            Ok(shown) => self.show(shown),
+            Err(error) if self.is_script() => {
+                self.failed += 1;
+                self.refused(body(&error), None, None);
+            }
+            Err(error) => self.note(error.to_string()),
         }
     }
 

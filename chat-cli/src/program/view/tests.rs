@@ -2,7 +2,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     super::{
-        command::{Change, Command, Target, Write},
+        command::{Change, Command, Question, Target, Write},
         happened::{Answered, Greeting},
         input::Input,
         shown::Style,
@@ -409,4 +409,21 @@ fn a_token_of_somebody_else_ends_the_program() {
     }));
     let why = "the token is that of carol, not of alice".to_owned();
     assert_eq!(view.outcome(), Some(Outcome::Lost(why)));
+}
+
+#[test]
+fn a_program_whose_input_ends_waits_for_the_answers_to_its_questions() {
+    let mut view = view(Reader::Script);
+    view.sees(connected());
+    view.sees(greeting(Some(Vec::new())));
+    let question = Question::Block(user("bob"));
+    view.sees(Happened::Input(Input::Command(Command::Ask(question))));
+    view.sees(Happened::Input(Input::End));
+    assert_eq!(view.outcome(), None);
+    let answer = Shown::Block {
+        user: user("bob"),
+        blocked: true,
+    };
+    view.sees(Happened::Told(Ok(answer)));
+    assert_eq!(view.outcome(), Some(Outcome::Left));
 }

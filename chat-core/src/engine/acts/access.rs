@@ -170,6 +170,16 @@ impl Access {
         }
     }
 
+    /// Refuses what is between two users one of whom has blocked the other.
+    pub(crate) async fn unless_blocked(&self, user: &UserId, id: &RoomId) -> Result<(), Error> {
+        match id.peer_of(user) {
+            Some(peer) if self.directory.blocks.are_between(user, &peer).await? => {
+                Err(Error::Blocked)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Makes a direct room that doesn't exist; takes from the user's budget for rooms.
     pub(crate) async fn make_direct(
         &self,

@@ -4,6 +4,7 @@ pub(crate) mod access;
 pub(crate) mod act;
 pub(crate) mod actor;
 pub(crate) mod assign;
+mod blocks;
 pub(crate) mod connect;
 mod history;
 pub(crate) mod inspect;

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     engine::parts::Parts,
-    model::{Action, RoomId, UserId},
+    model::{Action, Presence, RoomId, UserId, Watermarks},
     wire::{Error, MemberView, RoomView, command::Open},
 };
 
@@ -19,12 +19,14 @@ impl Actor {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidId`] when `peer` is the user, or a backend's failure.
+    /// [`Error::InvalidId`] when `peer` is the user, [`Error::Blocked`] while one of the two has blocked the
+    /// other, or a backend's failure.
     pub async fn open(&self, peer: &UserId) -> Result<RoomView, Error> {
         let id = RoomId::direct(self.user(), peer)?;
         let access = &self.parts.access;
         access.allow(&self.principal, Action::Open).await?;
         let room = access.look(&self.principal, Action::Read, &id).await?;
+        access.unless_blocked(self.user(), &id).await?;
         if room.is_none() {
             access.make_direct(self.user(), &id).await?;
         }
@@ -41,6 +43,7 @@ impl Actor {
             access,
             store,
             leases,
+            directory,
             ..
         } = &*self.parts;
         let live = access.enter(&self.principal, Action::Read, id).await?;
@@ -48,8 +51,18 @@ impl Actor {
         let members = live.members();
         let users = members.iter().map(|member| member.user.clone());
         let users: Vec<UserId> = users.take(MEMBERS_SHOWN).collect();
-        let presence = leases.as_known(&users).await;
-        let watermarks = store.watermarks(id, &users).await?;
+        let mut presence = leases.as_known(&users).await;
+        let mut watermarks = store.watermarks(id, &users).await?;
+        for block in directory.blocks.of(self.user(), &users).await? {
+            let by = |(one, _): &(&mut Presence, &mut Watermarks)| one.user == block.by;
+            let mut all = presence.iter_mut().zip(&mut watermarks);
+            if let Some((presence, watermarks)) = all.find(by) {
+                *presence = block.presence();
+                if id.pair().is_some() {
+                    *watermarks = watermarks.meet(block.watermarks);
+                }
+            }
+        }
         let members = presence
             .into_iter()
             .zip(watermarks)

@@ -1,5 +1,7 @@
 //! Asking which users are online.
 
+use std::collections::HashSet;
+
 use super::{
     act::{Act, Answering},
     actor::Actor,
@@ -17,7 +19,7 @@ use crate::{
 impl Actor {
     /// The presence of these users, at most 100 of them, in the order asked. Unless the
     /// [setting](crate::Config::online_list) shows everybody, users who share no room with this one are as if
-    /// they had never been online.
+    /// they had never been online. Users who have blocked this one went offline when they did.
     ///
     /// # Errors
     ///
@@ -40,11 +42,19 @@ impl Actor {
                 }
             }
         }
+        if self.principal.rank != Rank::Admin {
+            self.parts
+                .directory
+                .blocks
+                .apply(self.user(), &mut presence)
+                .await?;
+        }
         Ok(presence)
     }
 
     /// The users who are online, each once, in ascending order; at most 10,000. Which ones is a
-    /// [setting](crate::Config::online_list).
+    /// [setting](crate::Config::online_list); users who have blocked this one are never among them, but for
+    /// admins.
     ///
     /// # Errors
     ///
@@ -54,11 +64,17 @@ impl Actor {
             .access
             .allow(&self.principal, Action::Presence)
             .await?;
-        match self.sees() {
-            OnlineList::All => online(&self.parts).await,
-            OnlineList::Rooms => self.online_peers().await,
-            OnlineList::Off => Ok(Vec::new()),
+        let mut users = match self.sees() {
+            OnlineList::All => online(&self.parts).await?,
+            OnlineList::Rooms => self.online_peers().await?,
+            OnlineList::Off => Vec::new(),
+        };
+        if self.principal.rank != Rank::Admin {
+            let blocks = self.parts.directory.blocks.of(self.user(), &users).await?;
+            let by: HashSet<UserId> = blocks.into_iter().map(|block| block.by).collect();
+            users.retain(|user| !by.contains(user));
         }
+        Ok(users)
     }
 
     /// Whom this user sees.

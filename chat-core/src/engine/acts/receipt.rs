@@ -27,12 +27,13 @@ impl Actor {
                 // A node that died before it announced the receipt may have stored it.
                 let announced = live.announced().get(self.user()).copied();
                 if announced.is_none_or(|announced| now.is_ahead_of(announced)) {
-                    self.announce_receipt(&live, announced.unwrap_or(now), now);
+                    self.announce_receipt(&live, announced.unwrap_or(now), now)
+                        .await;
                 }
                 Ok(now)
             }
             Change::Moved { from, to } => {
-                self.announce_receipt(&live, from, to);
+                self.announce_receipt(&live, from, to).await;
                 Ok(to)
             }
         }
@@ -52,13 +53,34 @@ impl Actor {
     ) -> Result<Vec<ReceiptTimes>, Error> {
         let Parts { access, store, .. } = &*self.parts;
         access.enter(&self.principal, Action::Read, room).await?;
-        Ok(store.receipt_times(room, member, seqs).await?)
+        let mut times = store.receipt_times(room, member, seqs).await?;
+        if let Some(seen) = self.seen_until(room, member).await? {
+            for (seq, times) in seqs.iter().zip(&mut times) {
+                times.delivered = times.delivered.filter(|_| *seq <= seen.delivered);
+                times.read = times.read.filter(|_| *seq <= seen.read);
+            }
+        }
+        Ok(times)
     }
 
-    fn announce_receipt(&self, room: &LiveRoom, was: Watermarks, now: Watermarks) {
+    pub(super) async fn announce_receipt(&self, room: &LiveRoom, was: Watermarks, now: Watermarks) {
+        let Parts {
+            hub,
+            hints,
+            directory,
+            ..
+        } = &*self.parts;
+        let quiet = match directory.blocks.quiet(room, self.user()).await {
+            Ok(quiet) => quiet,
+            Err(error) => {
+                // It is stored. The same receipt once more, or the next one, announces it.
+                tracing::debug!(%error, "a receipt is not announced");
+                return;
+            }
+        };
         let was = was.meet(now);
-        notify::receipt(&self.parts.hub, room, self.user(), was, now);
-        self.parts.hints.to_members(room, || Hint::Receipt {
+        notify::receipt(hub, room, self.user(), was, now, &quiet);
+        hints.to_members(room, || Hint::Receipt {
             room: room.id.clone(),
             user: self.user().clone(),
             was,

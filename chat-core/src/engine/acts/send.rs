@@ -157,7 +157,14 @@ impl Actor {
         }
         // A room is made only for a message that nothing else speaks against.
         let live = match &body {
-            NewBody::Message(_) => access.look(by, Action::Send, room).await?,
+            NewBody::Message(_) => {
+                let live = access.look(by, Action::Send, room).await?;
+                if live.is_none() {
+                    // In a room that exists, the store asks.
+                    access.unless_blocked(user, room).await?;
+                }
+                live
+            }
             NewBody::Edit { .. } => Some(access.enter(by, Action::Edit, room).await?),
             NewBody::Delete { .. } => Some(access.enter(by, Action::Delete, room).await?),
         };

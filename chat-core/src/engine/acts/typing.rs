@@ -22,9 +22,18 @@ impl Actor {
     ///
     /// [`Error::NoRoom`], or a backend's failure.
     pub async fn typing(&self, room: &RoomId) -> Result<(), Error> {
-        let Parts { access, typing, .. } = &*self.parts;
+        let Parts {
+            access,
+            typing,
+            directory,
+            ..
+        } = &*self.parts;
         let room = access.enter(&self.principal, Action::Typing, room).await?;
-        typing.begin_or_renew(&room, self.user());
+        match directory.blocks.quiet(&room, self.user()).await {
+            Ok(quiet) => typing.begin_or_renew(&room, self.user(), &quiet),
+            // Typing may be dropped, but never shown to those who are blocked.
+            Err(error) => tracing::debug!(%error, "typing is not announced"),
+        }
         Ok(())
     }
 }

@@ -1,20 +1,29 @@
 //! Notifying the devices of this node of what is no entry of a log: receipts, typing, presence and
 //! announcements.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 
 use super::hub::Hub;
 use crate::{
     engine::state::rooms::LiveRoom,
-    model::{Announcement, Presence, UserId, Watermarks},
+    model::{Announcement, Member, Presence, UserId, Watermarks},
     wire::{Event, Frame},
 };
 
-/// Sends the members of a room how far one of them has received and read.
+/// Sends the members of a room, but those in `quiet`, how far one of them has received and read.
 ///
 /// The watermarks that members see never go back: of two receipts that were stored one after the other,
 /// the second may get here first.
-pub(crate) fn receipt(hub: &Hub, room: &LiveRoom, user: &UserId, was: Watermarks, now: Watermarks) {
+pub(crate) fn receipt(
+    hub: &Hub,
+    room: &LiveRoom,
+    user: &UserId,
+    was: Watermarks,
+    now: Watermarks,
+    quiet: &HashSet<UserId>,
+) {
     let mut announced = room.announced();
     let last = announced.entry(user.clone()).or_default();
     let now = now.join(*last);
@@ -25,19 +34,26 @@ pub(crate) fn receipt(hub: &Hub, room: &LiveRoom, user: &UserId, was: Watermarks
         was,
         now,
     });
-    for member in &*room.members() {
+    for member in room.members().iter().filter(|it| !quiet.contains(&it.user)) {
         hub.each(&member.user, |device| device.send(frame.clone()));
     }
 }
 
-/// Sends the other members of a room that one of them is typing, or has stopped.
-pub(crate) fn typing(hub: &Hub, room: &LiveRoom, user: &UserId, active: bool) {
+/// Sends the other members of a room, but those in `quiet`, that one of them is typing, or has stopped.
+pub(crate) fn typing(
+    hub: &Hub,
+    room: &LiveRoom,
+    user: &UserId,
+    active: bool,
+    quiet: &HashSet<UserId>,
+) {
     let frame = Frame::from(Event::Typing {
         room: room.id.clone(),
         user: user.clone(),
         active,
     });
-    for member in room.members().iter().filter(|it| it.user != *user) {
+    let sees = |member: &&Member| member.user != *user && !quiet.contains(&member.user);
+    for member in room.members().iter().filter(sees) {
         hub.each(&member.user, |device| device.send(frame.clone()));
     }
 }
@@ -77,7 +93,7 @@ mod tests {
             },
             state::rooms::Rooms,
         },
-        model::{Epoch, Member, Principal, Role, Room, RoomId, Seq, SessionId},
+        model::{Epoch, Principal, Role, Room, RoomId, Seq, SessionId},
         wire::Outgoing,
     };
 
@@ -110,8 +126,9 @@ mod tests {
             read: Seq(seq),
         };
         // Two of bob's devices; the receipt that was stored second is sent first.
-        receipt(&hub, &room, &bob, at(5), at(6));
-        receipt(&hub, &room, &bob, at(0), at(5));
+        let quiet = HashSet::new();
+        receipt(&hub, &room, &bob, at(5), at(6), &quiet);
+        receipt(&hub, &room, &bob, at(0), at(5), &quiet);
         let mut frames = Vec::new();
         outbox.recv_many(&mut frames, 9).await;
         let seen: Vec<_> = frames

@@ -1,6 +1,6 @@
 //! Typing as the other members see it: they are notified now and then while a user types, and when it ends.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use super::{hub::Hub, notify};
 use crate::{
@@ -28,18 +28,24 @@ pub(crate) struct Typing {
 }
 
 impl Typing {
-    /// Notes that a user is typing, and notifies the other members unless they were notified lately.
-    pub(crate) fn begin_or_renew(&self, room: &Arc<LiveRoom>, user: &UserId) {
+    /// Notes that a user is typing, and notifies the other members, but those in `quiet`, unless they were
+    /// notified lately.
+    pub(crate) fn begin_or_renew(
+        &self,
+        room: &Arc<LiveRoom>,
+        user: &UserId,
+        quiet: &Arc<HashSet<UserId>>,
+    ) {
         let now = self.clock.monotonic();
         let expires = now + self.expiry;
         let typists = &self.typists;
-        if typists.begin_or_renew(room, user, now, self.throttle, expires) {
-            self.notify(room, user, true);
+        if typists.begin_or_renew(room, user, quiet, now, self.throttle, expires) {
+            self.notify(room, user, true, quiet);
         }
     }
 
-    fn notify(&self, room: &LiveRoom, user: &UserId, active: bool) {
-        notify::typing(&self.hub, room, user, active);
+    fn notify(&self, room: &LiveRoom, user: &UserId, active: bool, quiet: &HashSet<UserId>) {
+        notify::typing(&self.hub, room, user, active, quiet);
         self.hints.to_members(room, || Hint::Typing {
             room: room.id.clone(),
             user: user.clone(),
@@ -56,8 +62,8 @@ impl Task for Arc<Typing> {
         let mut tick = tokio::time::interval(self.expiry / 12);
         loop {
             tick.tick().await;
-            for (room, user) in self.typists.take_expired(self.clock.monotonic()) {
-                self.notify(&room, &user, false);
+            for (room, user, quiet) in self.typists.take_expired(self.clock.monotonic()) {
+                self.notify(&room, &user, false, &quiet);
             }
         }
     }
@@ -67,9 +73,9 @@ impl Task for Arc<Typing> {
 impl Follower for Arc<Typing> {
     fn published(&self, room: &Arc<LiveRoom>, entry: &Arc<Entry>, _: usize) {
         if matches!(entry.body, EntryBody::Message { .. })
-            && self.typists.end(&room.id, &entry.author)
+            && let Some(quiet) = self.typists.end(&room.id, &entry.author)
         {
-            self.notify(room, &entry.author, false);
+            self.notify(room, &entry.author, false, &quiet);
         }
     }
 }

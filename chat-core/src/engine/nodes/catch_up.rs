@@ -60,7 +60,8 @@ pub(crate) async fn on_receipts(directory: &Directory) -> Result<(), BackendErro
         let now = directory.store.watermarks(&room.id, &behind).await?;
         for ((user, was), now) in behind.iter().zip(announced).zip(now) {
             if now.is_ahead_of(was) {
-                notify::receipt(hub, &room, user, was.meet(now), now);
+                let quiet = directory.blocks.quiet(&room, user).await?;
+                notify::receipt(hub, &room, user, was.meet(now), now, &quiet);
             }
         }
     }

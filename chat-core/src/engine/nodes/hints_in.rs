@@ -129,18 +129,22 @@ impl HintsIn {
                     let users = std::slice::from_ref(&user);
                     let now = directory.store.watermarks(&room, users).await?;
                     let now = now.first().copied().unwrap_or_default();
-                    notify::receipt(hub, &live, &user, was.meet(now), now);
+                    let quiet = directory.blocks.quiet(&live, &user).await?;
+                    notify::receipt(hub, &live, &user, was.meet(now), now, &quiet);
                 }
             }
             (Hint::Typing { room, user, active }, Some(listener)) => {
                 if let Some(live) = directory.room(&room).await?
                     && self.is_the_one_to_follow(&live, listener, &user)
                 {
-                    notify::typing(hub, &live, &user, active);
+                    let quiet = directory.blocks.quiet(&live, &user).await?;
+                    notify::typing(hub, &live, &user, active, &quiet);
                 }
             }
             (Hint::Presence { user }, Some(listener)) => {
-                for presence in self.cache.presence(&[user]).await? {
+                let mut presence = self.cache.presence(&[user]).await?;
+                directory.blocks.apply(listener, &mut presence).await?;
+                for presence in presence {
                     notify::presence(hub, [listener], presence);
                 }
             }

@@ -116,7 +116,11 @@ impl PresenceChanges {
         let users = std::slice::from_ref(user);
         let store = &self.directory.store;
         let rooms = store.rooms_with(users, after.as_ref(), ROOMS).await?;
-        let peers = self.directory.peers(user, &rooms).await?;
+        let mut peers = self.directory.peers(user, &rooms).await?;
+        let blocks = self.directory.blocks.by_users(users, &peers).await?;
+        for block in &blocks {
+            peers.remove(&block.user);
+        }
         // Looked up again: meanwhile another node may have announced something newer.
         if let Some(presence) = self.now(user).await? {
             notify::presence(&self.hub, &peers, presence);
@@ -161,8 +165,16 @@ impl PresenceChanges {
         }
         let users: Vec<UserId> = peers.keys().cloned().collect();
         for users in users.chunks(AT_ONCE) {
+            let listening = users.iter().filter_map(|user| peers.get(user)).flatten();
+            let listening: HashSet<&UserId> = listening.collect();
+            let blocks = self.directory.blocks.by_users(users, listening).await?;
             for presence in self.cache.presence(users).await? {
-                let listeners = peers.remove(&presence.user).unwrap_or_default();
+                let mut listeners = peers.remove(&presence.user).unwrap_or_default();
+                for block in blocks.iter().filter(|block| block.by == presence.user) {
+                    if let Some(blocked) = listeners.take(&block.user) {
+                        notify::presence(&self.hub, [&blocked], block.presence());
+                    }
+                }
                 notify::presence(&self.hub, &listeners, presence);
             }
         }

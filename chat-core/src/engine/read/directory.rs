@@ -2,6 +2,7 @@
 
 use std::{collections::HashSet, sync::Arc};
 
+use super::blocks::Blocks;
 use crate::{
     engine::{
         deliver::hub::Hub,
@@ -20,6 +21,7 @@ pub(crate) struct Directory {
     pub(crate) hub: Arc<Hub>,
     pub(crate) hints: Hints,
     pub(crate) rooms: Rooms,
+    pub(crate) blocks: Blocks,
 }
 
 impl Directory {

@@ -1,7 +1,7 @@
 //! The users who are typing now.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -19,6 +19,8 @@ struct Typist {
     /// When the members of the room were last notified.
     notified: Duration,
     expires: Duration,
+    /// Members who were not sent it, and are not sent its end.
+    quiet: Arc<HashSet<UserId>>,
 }
 
 impl Typists {
@@ -27,11 +29,12 @@ impl Typists {
     }
 
     /// Notes that a user types until `expires`; whether the members are to be notified, which is at most
-    /// once in `throttle`.
+    /// once in `throttle`. Those in `quiet` never are.
     pub(crate) fn begin_or_renew(
         &self,
         room: &Arc<LiveRoom>,
         user: &UserId,
+        quiet: &Arc<HashSet<UserId>>,
         now: Duration,
         throttle: Duration,
         expires: Duration,
@@ -43,6 +46,7 @@ impl Typists {
                 room: Arc::clone(room),
                 notified: Duration::ZERO,
                 expires: Duration::ZERO,
+                quiet: Arc::clone(quiet),
             });
         let renewed = typist.expires > Duration::ZERO;
         typist.expires = expires;
@@ -53,18 +57,25 @@ impl Typists {
         true
     }
 
-    /// Ends a user's typing; whether there was any.
-    pub(crate) fn end(&self, room: &RoomId, user: &UserId) -> bool {
+    /// Ends a user's typing, if there is any; the members who were not sent it.
+    pub(crate) fn end(&self, room: &RoomId, user: &UserId) -> Option<Arc<HashSet<UserId>>> {
         let mut typists = self.lock();
         // Nearly always nobody types, and then the key is not worth making.
-        !typists.is_empty() && typists.remove(&(room.clone(), user.clone())).is_some()
+        if typists.is_empty() {
+            return None;
+        }
+        let ended = typists.remove(&(room.clone(), user.clone()));
+        ended.map(|typist| typist.quiet)
     }
 
     /// Takes out those whose typing was not renewed.
-    pub(crate) fn take_expired(&self, now: Duration) -> Vec<(Arc<LiveRoom>, UserId)> {
+    pub(crate) fn take_expired(
+        &self,
+        now: Duration,
+    ) -> Vec<(Arc<LiveRoom>, UserId, Arc<HashSet<UserId>>)> {
         self.lock()
             .extract_if(|_, typist| typist.expires <= now)
-            .map(|((_, user), typist)| (typist.room, user))
+            .map(|((_, user), typist)| (typist.room, user, typist.quiet))
             .collect()
     }
 }

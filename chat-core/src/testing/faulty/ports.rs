@@ -7,12 +7,12 @@ use async_trait::async_trait;
 
 use super::{decorator::Faulty, script::Method};
 use crate::{
-    Cursor, Decision, Ends, Entry, Epoch, Look, Mark, Member, Membership, MessageId, NewDecision,
-    NewEntry, NewRoom, Page, Presence, ReceiptTimes, Role, Room, RoomId, Seq, SessionId, UserId,
-    Version, Watermarks,
+    Block, Cursor, Decision, Ends, Entry, Epoch, Look, Mark, Member, Membership, MessageId,
+    NewDecision, NewEntry, NewRoom, Page, Presence, ReceiptTimes, Role, Room, RoomId, Seq,
+    SessionId, UserId, Version, Watermarks,
     port::{
-        AppendError, Appended, BackendError, Broker, Change, Created, Delivery, Draft, Hint,
-        HistoryCache, LogStore, LookStore, Moderator, PolicyStore, PresenceCache, RateCache,
+        AppendError, Appended, BackendError, BlockStore, Broker, Change, Created, Delivery, Draft,
+        Hint, HistoryCache, LogStore, LookStore, Moderator, PolicyStore, PresenceCache, RateCache,
         RateKey, ReceiptStore, RoomStore, Topic, Transition, Verdict,
     },
     rate::{self, RatePolicy},
@@ -113,6 +113,13 @@ ports! {
     }
     LookStore {
         CLAIM_LOOK: claim_look(look: &Look, user: &UserId) -> Result<UserId, BackendError>;
+    }
+    BlockStore {
+        BLOCK: block(block: Block) -> Result<Block, BackendError>;
+        UNBLOCK: unblock(by: &UserId, user: &UserId) -> Result<Option<Block>, BackendError>;
+        BLOCKS_BY: blocks_by(by: &UserId, after: Option<&UserId>, limit: usize)
+            -> Result<Vec<Block>, BackendError>;
+        BLOCKS_OF: blocks_of(users: &[UserId], by: &[UserId]) -> Result<Vec<Block>, BackendError>;
     }
     PresenceCache {
         TOUCH: touch(user: &UserId, session: SessionId, ttl: Duration)

@@ -42,6 +42,7 @@
 )]
 
 mod append;
+mod blocks;
 mod common;
 mod decisions;
 mod duplicates;
@@ -59,6 +60,7 @@ pub use common::StoreHarness;
 
 use super::suite::suite;
 use append::*;
+use blocks::*;
 use decisions::*;
 use duplicates::*;
 use edits::*;
@@ -197,6 +199,16 @@ suite! {
     // Looks
     a_look_belongs_to_its_first_user,
     of_many_claims_at_once_one_wins_and_all_hear_which,
+    // Blocks
+    a_block_is_kept_as_it_was_given_until_it_ends,
+    a_block_that_stands_stays_as_it_is,
+    of_many_blocks_at_once_one_stands_and_all_hear_which,
+    a_block_has_a_direction,
+    blocks_by_a_user_come_in_pages_in_ascending_order,
+    blocks_of_users_by_others_come_once,
+    a_block_forbids_both_to_write_to_their_room,
+    a_retry_is_a_duplicate_whatever_block_there_is_now,
+    nothing_is_stored_after_the_answer_to_a_block,
     // Restart
     everything_is_there_after_a_restart,
     numbers_go_on_after_a_restart,
@@ -205,4 +217,6 @@ suite! {
     what_was_answered_is_there_after_a_crash,
     decisions_are_there_after_a_restart,
     a_decision_that_was_answered_is_there_after_a_crash,
+    blocks_are_there_after_a_restart,
+    a_block_that_was_answered_is_there_after_a_crash,
 }

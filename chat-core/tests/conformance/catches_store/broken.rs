@@ -1,5 +1,7 @@
 //! The store in memory with one thing broken: hooks that spoil what goes in or out.
 
+mod blocks;
+
 use std::{
     cmp::Ordering,
     collections::{HashMap, HashSet, VecDeque},
@@ -9,13 +11,13 @@ use std::{
 
 use async_trait::async_trait;
 use chat_core::{
-    ClientMessageId, Decision, Ends, Entry, EntryBody, Look, Mark, Member, Membership, MessageId,
-    NewDecision, NewEntry, NewRoom, Page, Reason, ReceiptTimes, Role, Room, RoomId, Seq, UserId,
-    Version, Watermarks,
+    Block, ClientMessageId, Decision, Ends, Entry, EntryBody, Look, Mark, Member, Membership,
+    MessageId, NewDecision, NewEntry, NewRoom, Page, Reason, ReceiptTimes, Role, Room, RoomId, Seq,
+    UserId, Version, Watermarks,
     memory::MemoryStore,
     port::{
-        AppendError, Appended, BackendError, Change, Created, LogStore, LookStore, Outcome,
-        PolicyStore, ReceiptStore, RoomStore,
+        AppendError, Appended, BackendError, BlockStore, Change, Created, LogStore, LookStore,
+        Outcome, PolicyStore, ReceiptStore, RoomStore,
     },
     testing::Hooks,
 };
@@ -167,6 +169,7 @@ impl BrokenStore {
                 });
             }
         }
+        self.spoil(&mut new).await?;
         let head = self.head(&new.room).await;
         let mut late = None;
         match (self.fault, &mut new.body) {
@@ -237,6 +240,9 @@ impl BrokenStore {
             (RetriesNeedTheRole, Ok(_)) if !self.allows(&given).await => {
                 return Err(AppendError::NotAllowed);
             }
+            (RetriesAreBlocked, Ok(_)) if self.forbids(&given).await => {
+                return Err(AppendError::Blocked);
+            }
             (DuplicateIsStored | ClientIdsAreKeptFor64, Ok(answer)) => {
                 Arc::make_mut(&mut answer.entry).client_id = given.client_id.clone();
             }
@@ -254,6 +260,7 @@ impl BrokenStore {
     fn waives(&self, new: &NewEntry) -> bool {
         match self.fault {
             RolesAreNotAsked => true,
+            BlocksAreNotAsked => new.unblocked_with().is_some(),
             LastOwnerLeaves => {
                 let about = new.body.effect().membership();
                 about.is_some_and(|(user, _)| *user == new.author)
@@ -688,6 +695,38 @@ impl Hooks for BrokenStore {
             }
             _ => self.inner.claim_look(look, user).await,
         }
+    }
+
+    async fn block(&self, _: &dyn BlockStore, block: Block) -> Result<Block, BackendError> {
+        self.add_block(block).await
+    }
+
+    async fn unblock(
+        &self,
+        _: &dyn BlockStore,
+        by: &UserId,
+        user: &UserId,
+    ) -> Result<Option<Block>, BackendError> {
+        self.end_block(by, user).await
+    }
+
+    async fn blocks_by(
+        &self,
+        _: &dyn BlockStore,
+        by: &UserId,
+        after: Option<&UserId>,
+        limit: usize,
+    ) -> Result<Vec<Block>, BackendError> {
+        self.list_blocks(by, after, limit).await
+    }
+
+    async fn blocks_of(
+        &self,
+        _: &dyn BlockStore,
+        users: &[UserId],
+        by: &[UserId],
+    ) -> Result<Vec<Block>, BackendError> {
+        self.find_blocks(users, by).await
     }
 
     async fn newest_decision(&self, _: &dyn PolicyStore) -> Result<Version, BackendError> {

@@ -130,12 +130,28 @@ faults! {
     EndedDecisionsStay: "in_force_are_decisions_until_their_end",
     LiftedDecisionsStay: "what_a_later_decision_lifts_is_not_in_force",
     InForceEndsWithAPageOfLifted: "decisions_in_force_come_in_pages",
+    // Blocks
+    BlockForgetsWhatWasSeen: "a_block_is_kept_as_it_was_given_until_it_ends",
+    SecondBlockReplaces: "a_block_that_stands_stays_as_it_is",
+    BlocksAreCheckedThenStored: "of_many_blocks_at_once_one_stands_and_all_hear_which",
+    BlocksHaveNoDirection: "a_block_has_a_direction",
+    BlocksBeginWithAfter: "blocks_by_a_user_come_in_pages_in_ascending_order",
+    BlocksIgnoreCase: "blocks_by_a_user_come_in_pages_in_ascending_order",
+    BlocksRepeat: "blocks_of_users_by_others_come_once",
+    BlocksAreOfBothDirections: "blocks_of_users_by_others_come_once",
+    BlocksAreNotAsked: "a_block_forbids_both_to_write_to_their_room",
+    OwnBlocksAreNotAsked: "a_block_forbids_both_to_write_to_their_room",
+    BlocksForbidDeletions: "a_block_forbids_both_to_write_to_their_room",
+    RetriesAreBlocked: "a_retry_is_a_duplicate_whatever_block_there_is_now",
+    BlocksAreAskedThenStored: "nothing_is_stored_after_the_answer_to_a_block",
     // Restart
     RestartForgetsAll: "everything_is_there_after_a_restart",
     RestartForgetsClientIds: "duplicates_are_known_after_a_restart",
     CrashForgetsAll: "what_was_answered_is_there_after_a_crash",
     RestartForgetsDecisions: "decisions_are_there_after_a_restart",
     CrashForgetsDecisions: "a_decision_that_was_answered_is_there_after_a_crash",
+    RestartForgetsBlocks: "blocks_are_there_after_a_restart",
+    CrashForgetsBlocks: "a_block_that_was_answered_is_there_after_a_crash",
 }
 
 struct Harness {
@@ -167,7 +183,7 @@ impl StoreHarness for Harness {
     }
 
     async fn reopen(&self) -> bool {
-        if let RestartForgetsAll | RestartForgetsDecisions = self.fault {
+        if let RestartForgetsAll | RestartForgetsDecisions | RestartForgetsBlocks = self.fault {
             self.open.store(1, Ordering::Relaxed);
         }
         self.stores[0].hooks.restarted();
@@ -175,7 +191,7 @@ impl StoreHarness for Harness {
     }
 
     async fn crash(&self) -> bool {
-        if let CrashForgetsAll | CrashForgetsDecisions = self.fault {
+        if let CrashForgetsAll | CrashForgetsDecisions | CrashForgetsBlocks = self.fault {
             self.open.store(1, Ordering::Relaxed);
         }
         true

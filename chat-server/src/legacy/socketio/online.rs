@@ -1,7 +1,7 @@
 //! Sends every client that has a name the list of users online, when it changes.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, HashSet, VecDeque},
     sync::{Arc, Mutex, PoisonError, Weak},
     time::Duration,
 };
@@ -92,6 +92,11 @@ impl<T> Turns<T> {
         self.served.back().map(|(_, next)| next)
     }
 
+    /// The readers that have got a list.
+    fn served(&self) -> impl Iterator<Item = &T> {
+        self.served.iter().map(|(_, one)| one)
+    }
+
     fn retain(&mut self, keep: impl Fn(&T) -> bool) {
         self.newcomers.retain(&keep);
         self.served.retain(|(_, one)| keep(one));
@@ -117,6 +122,7 @@ pub(super) async fn run(
         own: engine.config().online_list != OnlineList::All,
         shared,
         users: Vec::new(),
+        hidden: HashMap::new(),
         size: 1,
         number: 1,
     };
@@ -152,6 +158,10 @@ pub(super) async fn run(
                     failed = true;
                 }
             }
+            if let Err(error) = list.look_for_blocks(&turns, &engine).await {
+                tracing::debug!(%error, "it could not be looked for users who have blocked others");
+                failed = true;
+            }
         }
         // Also after a failure: an old client waits for a list, and this is the last one known.
         if list.own {
@@ -172,6 +182,8 @@ struct List {
     own: bool,
     shared: Arc<SharedList>,
     users: Vec<UserId>,
+    /// By reader, the users on the list who have blocked the reader.
+    hidden: HashMap<UserId, HashSet<UserId>>,
     /// Its length in bytes.
     size: usize,
     number: u64,
@@ -183,6 +195,39 @@ impl List {
             self.size = self.shared.set(&users);
             self.users = users;
             self.number += 1;
+        }
+    }
+
+    /// Looks who on the list has blocked whom, and sends those readers for whom that has changed another list.
+    async fn look_for_blocks(
+        &mut self,
+        turns: &Turns<Reader>,
+        engine: &ChatEngine,
+    ) -> Result<(), Error> {
+        let mut hidden: HashMap<UserId, HashSet<UserId>> = HashMap::new();
+        for block in engine.blocks_among(&self.users).await? {
+            hidden.entry(block.user).or_default().insert(block.by);
+        }
+        let before = std::mem::replace(&mut self.hidden, hidden);
+        if before != self.hidden {
+            for named in turns.served().filter_map(Weak::upgrade) {
+                if before.get(&named.user) != self.hidden.get(&named.user) {
+                    self.send_to(&named);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends one reader the list without those who have blocked this reader.
+    fn send_to(&self, named: &Named) {
+        match self.hidden.get(&named.user) {
+            None => named.queue.push_list(),
+            Some(hidden) => {
+                let users = self.users.iter().filter(|user| !hidden.contains(user));
+                let users: Vec<UserId> = users.cloned().collect();
+                named.queue.push_own_list(SharedList::encode(&users));
+            }
         }
     }
 
@@ -206,7 +251,7 @@ impl List {
     fn send(&self, turns: &mut Turns<Reader>) {
         for _ in 0..WINDOW_BYTES.div_ceil(self.size) {
             match turns.next(self.number).map(Weak::upgrade) {
-                Some(Some(named)) => named.queue.push_list(),
+                Some(Some(named)) => self.send_to(&named),
                 // The client is gone, or has given up its name.
                 Some(None) => {}
                 None => break,

@@ -24,10 +24,20 @@ pub(super) struct Queue {
 struct State {
     packets: VecDeque<Encoded>,
     bytes: usize,
-    /// Set when the list of users online is to be sent.
-    list: bool,
+    /// The list of users online that is to be sent.
+    list: List,
     /// Set when a packet did not fit.
     full: bool,
+}
+
+#[derive(Debug, Default)]
+enum List {
+    #[default]
+    None,
+    /// The one that all clients share.
+    Shared,
+    /// One that was made for this client.
+    Own(Encoded),
 }
 
 impl Queue {
@@ -80,7 +90,13 @@ impl Queue {
 
     /// Has the list of users online sent, as it is when its turn comes.
     pub(super) fn push_list(&self) {
-        self.state().list = true;
+        self.state().list = List::Shared;
+        self.changed.notify_one();
+    }
+
+    /// Has this list sent in place of the one that all clients share.
+    pub(super) fn push_own_list(&self, list: Encoded) {
+        self.state().list = List::Own(list);
         self.changed.notify_one();
     }
 
@@ -94,8 +110,10 @@ impl Queue {
         let mut state = self.state();
         let mut packets = Vec::from(std::mem::take(&mut state.packets));
         state.bytes = 0;
-        if std::mem::take(&mut state.list) {
-            packets.push(list.get());
+        match std::mem::take(&mut state.list) {
+            List::None => {}
+            List::Shared => packets.push(list.get()),
+            List::Own(list) => packets.push(list),
         }
         packets
     }
@@ -132,6 +150,12 @@ mod tests {
         assert_eq!(taken, [r#"42["typing","bob"]"#, r#"437["done"]"#, list]);
         assert!(queue.take(&SharedList::new()).is_empty());
         assert!(!queue.is_full());
+        queue.push_list();
+        queue.push_own_list("own".into());
+        assert_eq!(queue.take(&SharedList::new()), ["own"]);
+        queue.push_own_list("own".into());
+        queue.push_list();
+        assert_eq!(queue.take(&SharedList::new()), [list]);
     }
 
     #[test]

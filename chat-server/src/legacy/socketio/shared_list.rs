@@ -18,7 +18,7 @@ impl SharedList {
         Self(Mutex::new(Self::encode(&[])))
     }
 
-    fn encode(users: &[UserId]) -> Encoded {
+    pub(super) fn encode(users: &[UserId]) -> Encoded {
         let packet = packet::event(ONLINE_USERS, users);
         match packet {
             Ok(packet) => packet.into(),
