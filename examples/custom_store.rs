@@ -19,15 +19,18 @@ use std::{
 
 use async_trait::async_trait;
 use chat_core::{
-    Block, Decision, Ends, Entry, Look, Mark, Member, Membership, MessageId, NewDecision, NewEntry,
-    NewRoom, Page, ReceiptTimes, Role, Room, RoomId, Seq, UserId, Version, Watermarks,
+    Block, Decision, Ends, Entry, InboxFilter, InboxPlace, InboxRoom, Invite, InviteId,
+    InviteToken, Look, Mark, Me, MeChange, Member, Membership, MessageId, NewDecision, NewEntry,
+    NewRoom, Page, ReceiptTimes, Room, RoomId, Seq, UserId, Version, Watermarks,
     memory::MemoryStore,
     port::{
         AppendError, Appended, BackendError, BackendErrorKind, BlockStore, Change, Created,
-        LogStore, LookStore, PolicyStore, ReceiptStore, Retry, RoomStore, Store,
+        InboxStore, InviteStore, LogStore, LookStore, PolicyStore, ReceiptStore, Retry, RoomStore,
+        Store,
     },
     testing::store::{CASES, StoreHarness},
 };
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 /// One line of the journal.
@@ -36,6 +39,11 @@ enum Record {
     Room(NewRoom),
     Append(Vec<NewEntry>),
     Receipt(RoomId, UserId, Mark, Seq),
+    Me(RoomId, UserId, MeChange),
+    Invite(Invite),
+    Uninvite(RoomId, InviteId),
+    Use(InviteToken, DateTime<Utc>),
+    Unuse(InviteId),
     Decision(NewDecision),
     Look(Look, UserId),
     Block(Block),
@@ -64,6 +72,13 @@ impl JournalStore {
                 Record::Receipt(room, user, mark, upto) => {
                     memory.advance(&room, &user, mark, upto).await?;
                 }
+                Record::Me(room, user, change) => {
+                    memory.set_me(&room, &user, change).await?;
+                }
+                Record::Invite(invite) => memory.add_invite(invite).await?,
+                Record::Uninvite(room, id) => drop(memory.remove_invite(&room, id).await?),
+                Record::Use(token, now) => drop(memory.use_invite(&token, now).await?),
+                Record::Unuse(id) => memory.unuse_invite(id).await?,
                 Record::Decision(new) => drop(memory.decide(new).await?),
                 Record::Look(look, user) => drop(memory.claim_look(&look, &user).await?),
                 Record::Block(block) => drop(memory.block(block).await?),
@@ -100,8 +115,8 @@ impl RoomStore for JournalStore {
         self.memory.room(id).await
     }
 
-    async fn role(&self, id: &RoomId, user: &UserId) -> Result<Option<Role>, BackendError> {
-        self.memory.role(id, user).await
+    async fn member(&self, id: &RoomId, user: &UserId) -> Result<Option<Member>, BackendError> {
+        self.memory.member(id, user).await
     }
 
     async fn members(
@@ -129,6 +144,92 @@ impl RoomStore for JournalStore {
         limit: usize,
     ) -> Result<Vec<Room>, BackendError> {
         self.memory.rooms_with(users, after, limit).await
+    }
+
+    async fn directory(
+        &self,
+        query: &str,
+        after: Option<&RoomId>,
+        limit: usize,
+    ) -> Result<Vec<Room>, BackendError> {
+        self.memory.directory(query, after, limit).await
+    }
+}
+
+#[async_trait]
+impl InboxStore for JournalStore {
+    async fn inbox(
+        &self,
+        user: &UserId,
+        filter: InboxFilter,
+        after: Option<&InboxPlace>,
+        limit: usize,
+    ) -> Result<Vec<InboxRoom>, BackendError> {
+        self.memory.inbox(user, filter, after, limit).await
+    }
+
+    async fn inbox_room(
+        &self,
+        room: &RoomId,
+        user: &UserId,
+    ) -> Result<Option<InboxRoom>, BackendError> {
+        self.memory.inbox_room(room, user).await
+    }
+
+    async fn set_me(
+        &self,
+        room: &RoomId,
+        user: &UserId,
+        change: MeChange,
+    ) -> Result<Option<Me>, BackendError> {
+        let mut journal = self.journal.lock().await;
+        let record = Record::Me(room.clone(), user.clone(), change);
+        write(&mut journal, &record)?;
+        self.memory.set_me(room, user, change).await
+    }
+}
+
+#[async_trait]
+impl InviteStore for JournalStore {
+    async fn add_invite(&self, invite: Invite) -> Result<(), BackendError> {
+        let mut journal = self.journal.lock().await;
+        write(&mut journal, &Record::Invite(invite.clone()))?;
+        self.memory.add_invite(invite).await
+    }
+
+    async fn invite(&self, token: &InviteToken) -> Result<Option<Invite>, BackendError> {
+        self.memory.invite(token).await
+    }
+
+    async fn invites(
+        &self,
+        room: &RoomId,
+        after: Option<InviteId>,
+        limit: usize,
+    ) -> Result<Vec<Invite>, BackendError> {
+        self.memory.invites(room, after, limit).await
+    }
+
+    async fn remove_invite(&self, room: &RoomId, id: InviteId) -> Result<bool, BackendError> {
+        let mut journal = self.journal.lock().await;
+        write(&mut journal, &Record::Uninvite(room.clone(), id))?;
+        self.memory.remove_invite(room, id).await
+    }
+
+    async fn use_invite(
+        &self,
+        token: &InviteToken,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Invite>, BackendError> {
+        let mut journal = self.journal.lock().await;
+        write(&mut journal, &Record::Use(token.clone(), now))?;
+        self.memory.use_invite(token, now).await
+    }
+
+    async fn unuse_invite(&self, id: InviteId) -> Result<(), BackendError> {
+        let mut journal = self.journal.lock().await;
+        write(&mut journal, &Record::Unuse(id))?;
+        self.memory.unuse_invite(id).await
     }
 }
 

@@ -56,7 +56,7 @@ fn rate(c: &mut Criterion) {
         for users in [1, 100_000] {
             let cache = MemoryCache::default();
             let keys = (0..users).map(|index| RateKey {
-                action: "send",
+                action: "send".into(),
                 user: UserId::new(user(index)).unwrap(),
             });
             let keys: Vec<_> = keys.collect();

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use chat_core::{
-    ClientMessageId, EntryBody, Epoch, IdGen, InvalidId, MessageId, NewEntry, NewRoom, RandomIds,
-    RoomId, UserId,
+    ClientMessageId, Details, EntryBody, Epoch, IdGen, InvalidId, MessageId, NewEntry, NewRoom,
+    RandomIds, RoomId, RoomKind, UserId,
 };
 use chrono::DateTime;
 
@@ -42,7 +42,9 @@ impl Messages {
             id: self.room.clone(),
             epoch: Epoch(RandomIds.next()),
             members: self.room.pair().map_or_else(Vec::new, Vec::from),
-            owner: None,
+            kind: RoomKind::Direct,
+            created_by: None,
+            details: Details::default(),
             created_at: DateTime::UNIX_EPOCH,
         }
     }
@@ -66,6 +68,7 @@ impl Iterator for Messages {
             at: DateTime::from_timestamp_micros(1_700_000_000_000_000)?,
             body: EntryBody::message(Arc::clone(&self.text)),
             require: None,
+            max_members: None,
         })
     }
 }

@@ -76,6 +76,7 @@ impl Keys {
             Topic::User(user) => format!("{}:{{t{}}}", self.prefix, hex(user.as_str())),
             Topic::Online => format!("{}:{{online}}", self.prefix),
             Topic::Policy => format!("{}:{{policy}}", self.prefix),
+            Topic::Rooms => format!("{}:{{rooms}}", self.prefix),
         }
     }
 }

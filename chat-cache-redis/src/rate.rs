@@ -41,7 +41,7 @@ impl RedisCache {
             } => ("window", limit, window, mute),
             RatePolicy::Steady { interval, burst } => ("steady", burst, interval, Duration::ZERO),
         };
-        let keys = vec![self.keys.budget(key.action, &key.user)];
+        let keys = vec![self.keys.budget(&key.action, &key.user)];
         let arguments = vec![
             kind.into(),
             units.max(1).into(),
@@ -126,7 +126,7 @@ mod tests {
         });
         let law = |(before, after, change, steps): (_, _, _, Vec<u32>)| {
             let user = UserId::new(RandomIds.next().to_string()).unwrap();
-            let action = "send";
+            let action = "send".into();
             let (key, mut state, mut now) = (RateKey { action, user }, RateState::default(), UNIT);
             for (at, step) in steps.into_iter().enumerate() {
                 now += UNIT / 10 * step;

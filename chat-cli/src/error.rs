@@ -85,6 +85,10 @@ pub enum RequestError {
     /// No answer in time.
     #[error("the server gave no answer in time")]
     TimedOut,
+    /// The connection was lost before the answer, and the command may not be sent twice. Whether it was
+    /// carried out is not known.
+    #[error("the connection was lost before the answer; look whether it was done")]
+    Unanswered,
     /// The answer was of another kind than the question.
     #[error("the server gave an answer that does not fit the question")]
     Mismatch,

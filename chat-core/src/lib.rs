@@ -32,18 +32,20 @@ pub use engine::{
     Session, SessionOrigin, SessionView, Transport, TrySendError,
 };
 pub use model::{
-    Action, Announcement, Block, ClientMessageId, Cursor, Decision, Effect, Ends, Entry, EntryBody,
-    EntryKind, Epoch, FlatBody, InvalidId, Look, Mark, Member, Membership, MessageId, NO_END,
-    NewDecision, NewEntry, NewRoom, Page, Permission, Presence, Principal, Rank, Reason,
-    ReceiptTimes, Role, Room, RoomId, RoomKind, Ruling, Sanction, Scope, Scopes, Seq, SessionId,
-    Standing, TokenId, UNREAD_CAP, UserId, Version, Via, Watermarks, may,
+    Action, Announcement, Block, ClientMessageId, Cursor, Data, Decision, Details, Effect, Ends,
+    Entry, EntryBody, EntryKind, Epoch, FlatBody, History, InboxFilter, InboxPlace, InboxRoom,
+    InvalidId, Invite, InviteId, InviteToken, LeftWhy, Look, Mark, Me, MeChange, Member,
+    Membership, MessageId, NO_END, NewDecision, NewEntry, NewRoom, Notify, OpenTo, Page,
+    Permission, Presence, Principal, Rank, Reason, ReceiptTimes, Role, Room, RoomChange, RoomId,
+    RoomKind, RoomName, Ruling, Sanction, Scope, Scopes, Seq, SessionId, Settings, SettingsChange,
+    Standing, TokenId, Topic, UNREAD_CAP, UserId, Version, Via, Watermarks, may,
 };
 #[doc(hidden)]
 pub use time::old_time;
 pub use time::{Clock, CountingIds, IdGen, ManualClock, RandomIds, SystemClock};
 pub use wire::{
-    Answer, Ask, BlockList, BlockView, CloseReason, Command, Done, Error, ErrorBody, ErrorCode,
-    Event, Frame, GapReason, HistoryPage, MemberList, MemberView, OnlineUsers, Outgoing, Pong,
-    PresenceOfUsers, Renewed, Reply, Request, Resumed, RoomCursor, RoomList, RoomView, Sent,
-    Welcome, command, decode,
+    Answer, Ask, BlockList, BlockView, CloseReason, Command, Directory, Done, Error, ErrorBody,
+    ErrorCode, Event, Frame, GapReason, HistoryPage, InboxPage, InviteList, MemberList, MemberView,
+    OnlineUsers, Outgoing, Pong, PresenceOfUsers, Renewed, Reply, Request, Resumed, RoomCursor,
+    RoomList, RoomNews, RoomView, SanctionList, Sanctioned, Sent, Welcome, command, decode,
 };

@@ -27,9 +27,10 @@ use crate::{
     block_doc,
     collections::Collections,
     connect::LIMIT,
-    doc::{self, EntryDoc, RoomMemberDoc},
+    doc::{self, EntryDoc},
     error::{self, Answer, Taken},
-    plan::{Plan, Step, refused},
+    plan::{Plan, Step, asks_room, refused},
+    room_doc::{RoomDoc, RoomMemberDoc},
 };
 
 /// The number of inserts of one batch that run concurrently, and the number of entries for which a
@@ -158,11 +159,9 @@ impl Lane<'_> {
         // A taken number says nothing about duplicates: those are found once the number is right.
         let doubtful = matches!(before, Some(Taken::Id | Taken::Other));
         let mut steps = self.plan(before.is_some(), doubtful).await?;
-        let refused = |step: &Step| match step {
-            Step::Answer(Err(error)) => {
-                matches!(error, AppendError::NotAllowed | AppendError::Blocked)
-            }
-            _ => false,
+        let refused = |step: &Step| {
+            use AppendError::{Blocked, Full, NotAllowed};
+            matches!(step, Step::Answer(Err(NotAllowed | Blocked | Full)))
         };
         if !doubtful && steps.iter().any(refused) {
             // What its author may not store now may be the retry of an entry that is stored.
@@ -172,12 +171,14 @@ impl Lane<'_> {
         let inserted = if docs.is_empty() {
             Ok(())
         } else {
-            self.collections.insert(&docs).await
+            let noted = self.collections.note_newest(&docs);
+            future::join(self.collections.insert(&docs), noted).await.0
         };
         let (stored, taken) = match inserted {
             Ok(()) => (docs.len(), None),
             Err(error) => {
                 let (stored, taken) = error::duplicate(&error).ok_or(error)?;
+                self.collections.correct_newest(&docs, stored).await;
                 (stored, Some(taken))
             }
         };
@@ -199,7 +200,7 @@ impl Lane<'_> {
     async fn plan(&self, fresh: bool, doubtful: bool) -> Result<Vec<Step>> {
         let mut plan = Plan::new(self.find_heads(fresh).await?);
         // The blocks are read after the heads of contended rooms, and as late as the roles.
-        let (blocked, (entries, members)) =
+        let (blocked, (entries, members, rooms)) =
             future::try_join(self.blocked_rooms(), self.look_up(doubtful)).await?;
         for room in &blocked {
             plan.know_block(room);
@@ -209,7 +210,10 @@ impl Lane<'_> {
         }
         for member in members {
             let RoomMemberDoc { room_id, member } = member;
-            plan.know_member(&room_id, member.member());
+            plan.know_member(&room_id, member.user, member.role);
+        }
+        for room in rooms {
+            plan.know_room(room.room());
         }
         Ok(self
             .open
@@ -295,13 +299,14 @@ impl Lane<'_> {
 
     /// Reads the messages that are to be edited or deleted, and the entries that were sent before
     /// under the same client message ids: for edits and deletions, and for `all` entries when there
-    /// are duplicates. Reads the members whose roles decide about an entry, too.
+    /// are duplicates. Reads the rooms, and the members whose roles decide about an entry, too.
     ///
     /// This read follows that of the heads, so its result is at least as new; and if the number
     /// after a head is still free when the entry is inserted, no entry was appended in between.
-    async fn look_up(&self, all: bool) -> Result<(Vec<Entry>, Vec<RoomMemberDoc>)> {
+    async fn look_up(&self, all: bool) -> Result<(Vec<Entry>, Vec<RoomMemberDoc>, Vec<RoomDoc>)> {
         let mut rooms = HashSet::new();
         let mut named: HashMap<&RoomId, HashSet<&str>> = HashMap::new();
+        let mut asked = HashSet::new();
         let mut owned = HashSet::new();
         let mut targets: HashMap<&RoomId, Vec<i64>> = HashMap::new();
         let mut sent: HashMap<(&RoomId, &UserId), Vec<&str>> = HashMap::new();
@@ -319,25 +324,29 @@ impl Lane<'_> {
                     .or_default()
                     .push(doc::number(target));
             }
-            if new.asks_roles() {
+            if asks_room(new) {
                 rooms.insert(new.room.as_str());
+                asked.insert(new.room.as_str());
                 let named = named.entry(&new.room).or_default();
                 named.insert(new.author.as_str());
                 let about = new.body.effect().membership();
                 named.extend(about.map(|(user, _)| user.as_str()));
                 // Who owns the room decides about messages of others, and about the last owner.
-                if about.is_some() || target.is_some() {
+                if new.asks_roles() && (about.is_some() || target.is_some()) {
                     owned.insert(new.room.as_str());
                 }
             }
         }
         if rooms.is_empty() {
-            return Ok((Vec::new(), Vec::new()));
+            return Ok((Vec::new(), Vec::new(), Vec::new()));
         }
         let rooms: Vec<_> = rooms.into_iter().collect();
-        self.collections
-            .settle(doc! { "roomId": { "$in": rooms } })
-            .await?;
+        let entering = doc! { "_id": { "$in": &rooms } };
+        future::try_join(
+            self.collections.settle(doc! { "roomId": { "$in": rooms } }),
+            self.collections.settle_rooms(entering),
+        )
+        .await?;
         let targets = targets.into_iter().map(|(room, seqs)| {
             doc! { "roomId": room.as_str(), "seq": { "$in": seqs } }
         });
@@ -353,9 +362,11 @@ impl Lane<'_> {
             .into_iter()
             .map(|room| doc! { "roomId": room, "role": Role::Owner.name(), "member": true });
         let members: Vec<Document> = named.chain(owners).collect();
-        future::try_join(
+        let asked: Vec<_> = asked.into_iter().collect();
+        future::try_join3(
             self.collections.entries(entries),
             self.collections.members_of(members),
+            self.collections.rooms_without_heads(asked),
         )
         .await
     }

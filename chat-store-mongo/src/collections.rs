@@ -9,8 +9,8 @@ use chat_core::{
 use futures_util::TryStreamExt;
 use mongodb::{
     Collection, Database,
-    bson::{Document, doc},
-    error::Result as MongoResult,
+    bson::{Document, deserialize_from_document, doc, serialize_to_document},
+    error::{ErrorKind, Result as MongoResult, WriteError, WriteFailure},
 };
 use tokio::time::timeout;
 
@@ -18,11 +18,10 @@ use crate::{
     block_doc::BlockDoc,
     connect::LIMIT,
     decision_doc::DecisionDoc,
-    doc::{
-        BLOCKS, DECISIONS, EntryDoc, LOOKS, LookDoc, MEMBERS, MESSAGES, MemberDoc, ROOMS, RoomDoc,
-        RoomMemberDoc,
-    },
+    doc::{BLOCKS, DECISIONS, EntryDoc, INVITES, LOOKS, LookDoc, MEMBERS, MESSAGES, ROOMS},
     error,
+    invite_doc::InviteDoc,
+    room_doc::{MemberDoc, RoomDoc, RoomMemberDoc},
 };
 
 /// How soon a document whose id is taken, and which is at no majority yet, is looked for again.
@@ -37,6 +36,7 @@ pub(crate) struct Collections {
     pub(crate) decisions: Collection<DecisionDoc>,
     pub(crate) looks: Collection<LookDoc>,
     pub(crate) blocks: Collection<BlockDoc>,
+    pub(crate) invites: Collection<InviteDoc>,
 }
 
 impl Collections {
@@ -48,6 +48,7 @@ impl Collections {
             decisions: database.collection(DECISIONS),
             looks: database.collection(LOOKS),
             blocks: database.collection(BLOCKS),
+            invites: database.collection(INVITES),
         }
     }
 
@@ -57,6 +58,15 @@ impl Collections {
             .into_iter()
             .chain(with_head("_id"));
         let found = self.rooms.aggregate(pipeline).with_type().await?;
+        found.try_collect().await
+    }
+
+    /// Finds rooms by their ids; their heads are not read.
+    pub(crate) async fn rooms_without_heads(&self, ids: Vec<&str>) -> MongoResult<Vec<RoomDoc>> {
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let found = self.rooms.find(doc! { "_id": { "$in": ids } }).await?;
         found.try_collect().await
     }
 
@@ -81,6 +91,57 @@ impl Collections {
         let members = self.members.clone_with_type::<RoomMemberDoc>();
         let found = members.find(doc! { "$or": either }).await?;
         found.try_collect().await
+    }
+
+    /// Carries out updates of one collection with one command, for which the driver has no call. Returns the
+    /// index of the first one that failed, and why; in `order`, those after it are not carried out.
+    pub(crate) async fn update(
+        &self,
+        collection: &str,
+        updates: Vec<Document>,
+        order: bool,
+    ) -> MongoResult<Option<(usize, WriteError)>> {
+        if updates.is_empty() {
+            return Ok(None);
+        }
+        // The command carries the write concern itself.
+        let concern = self.messages.write_concern().map(serialize_to_document);
+        let command = doc! {
+            "update": collection,
+            "updates": updates,
+            "ordered": order,
+            "writeConcern": concern.transpose()?.unwrap_or_default(),
+        };
+        let space = self.messages.namespace().db;
+        let database = self.messages.client().database(&space);
+        let answer = database.run_command(command).await?;
+        if let Ok(concern) = answer.get_document("writeConcernError") {
+            let failed = deserialize_from_document(concern.clone())?;
+            return Err(ErrorKind::Write(WriteFailure::WriteConcernError(failed)).into());
+        }
+        let failed = answer.get_array("writeErrors").ok();
+        let failed = failed.and_then(|all| all.first()?.as_document());
+        let Some(failed) = failed else {
+            return Ok(None);
+        };
+        let error: WriteError = deserialize_from_document(failed.clone())?;
+        let index = failed.get_i32("index").ok();
+        match index.and_then(|index| usize::try_from(index).ok()) {
+            Some(index) => Ok(Some((index, error))),
+            None => Err(ErrorKind::Write(WriteFailure::WriteError(error)).into()),
+        }
+    }
+
+    /// Carries out updates of one collection with one command, in no order.
+    pub(crate) async fn update_all(
+        &self,
+        collection: &str,
+        updates: Vec<Document>,
+    ) -> MongoResult<()> {
+        match self.update(collection, updates, false).await? {
+            None => Ok(()),
+            Some((_, error)) => Err(ErrorKind::Write(WriteFailure::WriteError(error)).into()),
+        }
     }
 }
 

@@ -18,12 +18,12 @@ use tokio::time::{Instant, timeout, timeout_at};
 use uuid::Uuid;
 
 use crate::{
-    doc::{BLOCKS, DECISIONS, LOOKS, MEMBERS, MESSAGES, META, ROOMS},
+    doc::{BLOCKS, DECISIONS, INVITES, LOOKS, MEMBERS, MESSAGES, META, ROOMS},
     error::{self, DUPLICATE_KEY},
 };
 
 /// The version of the schema that this code writes. [`upgrade`](crate::upgrade) has what each one brought.
-pub(crate) const VERSION: i32 = 4;
+pub(crate) const VERSION: i32 = 5;
 
 /// The time limit of one operation, so that an error is reported in less than five seconds.
 pub(crate) const LIMIT: Duration = Duration::from_secs(4);
@@ -237,7 +237,9 @@ pub(crate) async fn connect(uri: &str) -> Result<(Database, Uuid), ConnectError>
 
 /// Returns the reason why MongoDB deletes documents by itself, if it does.
 async fn forgets(database: &Database) -> mongodb::error::Result<Option<ConnectError>> {
-    let ours = [MESSAGES, ROOMS, MEMBERS, DECISIONS, LOOKS, BLOCKS, META];
+    let ours = [
+        MESSAGES, ROOMS, MEMBERS, DECISIONS, LOOKS, BLOCKS, INVITES, META,
+    ];
     let named = doc! { "name": { "$in": ours.as_slice() } };
     let found = database.list_collections().filter(named).await?;
     let found: Vec<CollectionSpecification> = found.try_collect().await?;
@@ -286,7 +288,7 @@ async fn duplicates(database: &Database, error: &Error) -> Option<ConnectError> 
         .server_response()
         .filter(|_| error::code(error) == Some(DUPLICATE_KEY))?;
     let key = Document::try_from(failed.get_document("keyValue").ok()?).ok()?;
-    let indexed = [MESSAGES, MEMBERS, DECISIONS, BLOCKS].into_iter();
+    let indexed = [MESSAGES, MEMBERS, DECISIONS, BLOCKS, INVITES].into_iter();
     let mut found = (MESSAGES, Vec::new());
     for collection in indexed {
         let documents = database.collection::<Document>(collection);
@@ -416,22 +418,13 @@ pub(crate) fn version_in(schema: &Document) -> i32 {
 }
 
 /// Makes the indexes. Each begins with the room, which is the shard key, except those that find the
-/// rooms of one user, those that find open work in all rooms, and those of decisions and blocks.
+/// rooms of one user, those that find open work in all rooms, that of channels, that of the tokens of
+/// invitations, and those of decisions and blocks.
 async fn indexes(database: &Database, replicated: bool) -> mongodb::error::Result<()> {
     // By default every member of the replica set has to be up; a standalone server knows no quorum.
     let options = CreateIndexOptions::builder()
         .commit_quorum(replicated.then_some(CommitQuorum::Majority))
         .build();
-    let index = |name: &str, keys: Document, unique: bool, only: Option<Document>| {
-        let options = IndexOptions::builder()
-            .name(name.to_owned())
-            .unique(unique.then_some(true))
-            .partial_filter_expression(only)
-            .build();
-        IndexModel::builder().keys(keys).options(options).build()
-    };
-    // The old server's messages have none of these fields, and may be in the same collection.
-    let having = |field: &str| Some(doc! { field: { "$exists": true } });
     database
         .collection::<Document>(MESSAGES)
         .create_indexes([
@@ -439,19 +432,19 @@ async fn indexes(database: &Database, replicated: bool) -> mongodb::error::Resul
                 "room_seq",
                 doc! { "roomId": 1, "seq": 1 },
                 true,
-                having("seq"),
+                Some(having("seq")),
             ),
             index(
                 "room_author_client",
                 doc! { "roomId": 1, "from": 1, "clientId": 1 },
                 true,
-                having("clientId"),
+                Some(having("clientId")),
             ),
             index(
                 "room_target",
                 doc! { "roomId": 1, "target": 1 },
                 false,
-                having("target"),
+                Some(having("target")),
             ),
             index(
                 "pending",
@@ -464,12 +457,20 @@ async fn indexes(database: &Database, replicated: bool) -> mongodb::error::Resul
         .await?;
     database
         .collection::<Document>(ROOMS)
-        .create_index(index(
-            "entering",
-            doc! { "entering": 1 },
-            false,
-            having("entering"),
-        ))
+        .create_indexes([
+            index(
+                "entering",
+                doc! { "entering": 1 },
+                false,
+                Some(having("entering")),
+            ),
+            index(
+                "channels",
+                doc! { "kind": 1, "_id": 1 },
+                false,
+                Some(doc! { "kind": "channel" }),
+            ),
+        ])
         .with_options(options.clone())
         .await?;
     database
@@ -491,6 +492,22 @@ async fn indexes(database: &Database, replicated: bool) -> mongodb::error::Resul
         ])
         .with_options(options.clone())
         .await?;
+    indexes_beside_rooms(database, options).await
+}
+
+/// Makes the indexes of invitations and of decisions.
+async fn indexes_beside_rooms(
+    database: &Database,
+    options: CreateIndexOptions,
+) -> mongodb::error::Result<()> {
+    database
+        .collection::<Document>(INVITES)
+        .create_indexes([
+            index("token", doc! { "token": 1 }, true, None),
+            index("room_id", doc! { "roomId": 1, "_id": 1 }, false, None),
+        ])
+        .with_options(options.clone())
+        .await?;
     database
         .collection::<Document>(DECISIONS)
         .create_indexes([
@@ -499,9 +516,9 @@ async fn indexes(database: &Database, replicated: bool) -> mongodb::error::Resul
                 "until_version",
                 doc! { "until": 1, "_id": 1 },
                 false,
-                having("until"),
+                Some(having("until")),
             ),
-            index("lifts", doc! { "lifts": 1 }, false, having("lifts")),
+            index("lifts", doc! { "lifts": 1 }, false, Some(having("lifts"))),
         ])
         .with_options(options.clone())
         .await?;
@@ -514,6 +531,21 @@ async fn indexes(database: &Database, replicated: bool) -> mongodb::error::Resul
         .with_options(options)
         .await?;
     Ok(())
+}
+
+fn index(name: &str, keys: Document, unique: bool, only: Option<Document>) -> IndexModel {
+    let options = IndexOptions::builder()
+        .name(name.to_owned())
+        .unique(unique.then_some(true))
+        .partial_filter_expression(only)
+        .build();
+    IndexModel::builder().keys(keys).options(options).build()
+}
+
+/// The filter of an index on documents that have this field: the old server's messages have none of ours, and
+/// may be in the same collection.
+fn having(field: &str) -> Document {
+    doc! { field: { "$exists": true } }
 }
 
 /// Returns the answer of a server that the driver did not understand, or an empty text where no

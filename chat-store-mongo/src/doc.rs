@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use chat_core::{
-    ClientMessageId, Effect, Entry, EntryBody, EntryKind, Epoch, FlatBody, Member, MessageId,
-    NewEntry, ReceiptTimes, Role, Room, RoomId, Seq, UserId, Watermarks, old_time,
+    ClientMessageId, Effect, Entry, EntryBody, EntryKind, FlatBody, MessageId, NewEntry,
+    ReceiptTimes, Role, RoomId, Seq, UserId, old_time,
 };
 use chrono::DateTime;
 use mongodb::{
@@ -17,6 +17,8 @@ use mongodb::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::details_doc::DetailsDoc;
+
 /// Names of the collections.
 pub(crate) const MESSAGES: &str = "messages";
 pub(crate) const ROOMS: &str = "rooms";
@@ -24,6 +26,7 @@ pub(crate) const MEMBERS: &str = "members";
 pub(crate) const DECISIONS: &str = "decisions";
 pub(crate) const LOOKS: &str = "looks";
 pub(crate) const BLOCKS: &str = "blocks";
+pub(crate) const INVITES: &str = "invites";
 pub(crate) const META: &str = "meta";
 
 /// An entry of a log, in collection `messages`.
@@ -52,6 +55,15 @@ pub(crate) struct EntryDoc {
     /// The number of the edit that set the current text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) revision: Option<i64>,
+    /// Set if the entry made a member of a user who was none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) joins: Option<bool>,
+    /// The number of members after the entry, if it changed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) members: Option<i64>,
+    /// What the room says about itself after the entry, if that changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) details: Option<DetailsDoc>,
     /// Set while the effect of the entry on other documents may not have been applied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) pending: Option<bool>,
@@ -93,6 +105,9 @@ impl EntryDoc {
             role: body.role,
             edited_at: body.edited_at.map(|at| at.timestamp_micros()),
             revision: None,
+            joins: None,
+            members: None,
+            details: None,
             pending: (new.body.effect() != Effect::None).then_some(true),
             old: old.map(|to| OldFields {
                 id: new.id.0,
@@ -160,85 +175,6 @@ impl DatedDoc {
     }
 }
 
-/// A room, in collection `rooms`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct RoomDoc {
-    #[serde(rename = "_id")]
-    pub(crate) id: RoomId,
-    #[serde(with = "as_text")]
-    pub(crate) epoch: Uuid,
-    /// The time in microseconds.
-    pub(crate) created_at: i64,
-    /// The first members, while they may be missing in collection `members`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) entering: Option<Vec<UserId>>,
-    /// The first owner, of a group.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) owner: Option<UserId>,
-    /// The newest entry, where a query has joined it.
-    #[serde(default, skip_serializing)]
-    pub(crate) newest: Vec<Numbered>,
-}
-
-/// The number of an entry.
-#[derive(Debug, Clone, Copy, Deserialize)]
-pub(crate) struct Numbered {
-    seq: i64,
-}
-
-impl RoomDoc {
-    pub(crate) fn head(&self) -> Seq {
-        self.newest.first().map_or(Seq::ZERO, |it| seq(it.seq))
-    }
-
-    pub(crate) fn room(self) -> Room {
-        Room {
-            head: self.head(),
-            id: self.id,
-            epoch: Epoch(self.epoch),
-            created_at: DateTime::from_timestamp_micros(self.created_at).unwrap_or_default(),
-        }
-    }
-}
-
-/// A user's membership of a room, in collection `members`; the document stays when the user leaves.
-#[derive(Debug, Clone, Deserialize)]
-pub(crate) struct MemberDoc {
-    pub(crate) user: UserId,
-    #[serde(default)]
-    pub(crate) role: Role,
-    #[serde(default)]
-    pub(crate) delivered: i64,
-    #[serde(default)]
-    pub(crate) read: i64,
-}
-
-impl MemberDoc {
-    pub(crate) fn member(self) -> Member {
-        Member {
-            user: self.user,
-            role: self.role,
-        }
-    }
-
-    pub(crate) fn watermarks(&self) -> Watermarks {
-        Watermarks {
-            delivered: seq(self.delivered),
-            read: seq(self.read),
-        }
-    }
-}
-
-/// A membership with its room.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct RoomMemberDoc {
-    pub(crate) room_id: RoomId,
-    #[serde(flatten)]
-    pub(crate) member: MemberDoc,
-}
-
 /// Converts a number to BSON's signed integer; larger ones become the largest one.
 pub(crate) fn number(seq: Seq) -> i64 {
     i64::try_from(seq.0).unwrap_or(i64::MAX)
@@ -249,15 +185,15 @@ pub(crate) fn seq(number: i64) -> Seq {
 }
 
 /// Ids as the old server wrote them.
-mod as_text {
+pub(crate) mod as_text {
     use serde::{Deserialize, Deserializer, Serializer, de};
     use uuid::Uuid;
 
-    pub(super) fn serialize<S: Serializer>(id: &Uuid, to: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(id: &Uuid, to: S) -> Result<S::Ok, S::Error> {
         to.collect_str(id)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Uuid, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Uuid, D::Error> {
         let text = String::deserialize(from)?;
         Uuid::parse_str(&text).map_err(de::Error::custom)
     }

@@ -95,6 +95,14 @@ pub(crate) fn code(error: &Error) -> Option<i32> {
     }
 }
 
+/// Returns the server's words about a single write that failed.
+pub(crate) fn message(error: &Error) -> Option<&str> {
+    match &*error.kind {
+        ErrorKind::Write(WriteFailure::WriteError(failed)) => Some(&failed.message),
+        _ => None,
+    }
+}
+
 /// Translates an error code, see
 /// <https://github.com/mongodb/mongo/blob/v6.0/src/mongo/base/error_codes.yml>.
 fn of_code(code: i32) -> (BackendErrorKind, Retry) {

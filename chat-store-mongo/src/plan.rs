@@ -7,11 +7,12 @@ use std::{
 };
 
 use chat_core::{
-    ClientMessageId, Entry, Member, NewEntry, Role, RoomId, Seq, UserId,
+    ClientMessageId, Effect, Entry, NewEntry, Role, Room, RoomId, Seq, UserId,
     port::{AppendError, Appended, BackendError, BackendErrorKind, Outcome, Retry},
 };
 
 use crate::{
+    details_doc::DetailsDoc,
     doc::EntryDoc,
     error::{Answer, BACKEND},
 };
@@ -20,6 +21,8 @@ use crate::{
 #[derive(Debug)]
 struct Known {
     head: Seq,
+    /// What the room says about itself and how many members it has, if an entry [asks](asks_room) for it.
+    room: Option<Room>,
     entries: BTreeMap<Seq, Arc<Entry>>,
     by_client_id: HashMap<(UserId, ClientMessageId), Seq>,
     /// The roles of the members that have been read.
@@ -46,6 +49,7 @@ impl Plan {
     pub(crate) fn new(heads: HashMap<RoomId, Seq>) -> Self {
         let known = |head| Known {
             head,
+            room: None,
             entries: BTreeMap::new(),
             by_client_id: HashMap::new(),
             roles: HashMap::new(),
@@ -63,7 +67,7 @@ impl Plan {
     }
 
     /// Adds a member of a room.
-    pub(crate) fn know_member(&mut self, room: &RoomId, Member { user, role }: Member) {
+    pub(crate) fn know_member(&mut self, room: &RoomId, user: UserId, role: Role) {
         if let Some(room) = self.0.get_mut(room) {
             room.roles.insert(user, role);
         }
@@ -76,6 +80,13 @@ impl Plan {
         }
     }
 
+    /// Adds a room as the store has it.
+    pub(crate) fn know_room(&mut self, room: Room) {
+        if let Some(known) = self.0.get_mut(&room.id) {
+            known.room = Some(room);
+        }
+    }
+
     /// Plans the next entry of the batch.
     pub(crate) fn next(&mut self, new: NewEntry) -> Step {
         match self.0.get_mut(&new.room) {
@@ -83,6 +94,17 @@ impl Plan {
             None => Step::Answer(Err(AppendError::NoRoom)),
         }
     }
+}
+
+/// Whether the plan for an entry depends on the room, or changes it.
+pub(crate) fn asks_room(new: &NewEntry) -> bool {
+    let changes = match new.body.effect() {
+        Effect::Admit { .. } | Effect::Dismiss { .. } | Effect::Describe { .. } => true,
+        Effect::None | Effect::Replace { .. } | Effect::Erase { .. } | Effect::Assign { .. } => {
+            false
+        }
+    };
+    changes || new.asks_roles()
 }
 
 impl Known {
@@ -108,16 +130,27 @@ impl Known {
         }
         let effect = new.body.effect();
         let target = effect.target().and_then(|seq| self.entries.get(&seq));
-        let Ok(allowed) = new.is_allowed(
-            target.map(|entry| &**entry),
-            |user| Ok::<_, Infallible>(self.roles.get(user).copied()),
-            |user| {
-                let mut members = self.roles.iter();
-                Ok(members.any(|(other, role)| other != user && *role == Role::Owner))
-            },
-        );
-        if !allowed {
-            return Step::Answer(Err(AppendError::NotAllowed));
+        let about = effect.membership();
+        let was_member = about.is_some_and(|(user, _)| self.roles.contains_key(user));
+        if asks_room(&new) {
+            let Some(room) = &self.room else {
+                return Step::Answer(Err(AppendError::NoRoom));
+            };
+            let Ok(allowed) = new.is_allowed(
+                room,
+                target.map(|entry| &**entry),
+                |user| Ok::<_, Infallible>(self.roles.get(user).copied()),
+                |user| {
+                    let mut members = self.roles.iter();
+                    Ok(members.any(|(other, role)| other != user && *role == Role::Owner))
+                },
+            );
+            if !allowed {
+                return Step::Answer(Err(AppendError::NotAllowed));
+            }
+            if new.overfills(room, was_member) {
+                return Step::Answer(Err(AppendError::Full));
+            }
         }
         if let Some(seq) = effect.target() {
             let reached = target.is_some_and(|target| new.reaches(target));
@@ -126,13 +159,26 @@ impl Known {
                 return Step::Answer(Err(AppendError::NoTarget));
             }
         }
-        match effect.membership() {
+        match about {
             Some((user, Some(role))) => drop(self.roles.insert(user.clone(), role)),
             Some((user, None)) => drop(self.roles.remove(user)),
             None => {}
         }
         let seq = self.head.next();
-        let doc = EntryDoc::of(&new, seq);
+        let mut doc = EntryDoc::of(&new, seq);
+        if let Some(room) = &mut self.room {
+            let (details, members) = effect.room_after(&room.details, room.members, was_member);
+            if members != room.members {
+                doc.members = Some(i64::try_from(members).unwrap_or(i64::MAX));
+            }
+            if details != room.details {
+                doc.details = Some(DetailsDoc::of(&details));
+            }
+            (room.details, room.members) = (details, members);
+        }
+        if let Effect::Admit { .. } = effect {
+            doc.joins = (!was_member).then_some(true);
+        }
         let entry = Arc::new(new.numbered(seq));
         self.head = seq;
         self.know(Arc::clone(&entry));

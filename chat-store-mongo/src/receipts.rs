@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use chat_core::{
-    EntryKind, Mark, ReceiptTimes, RoomId, RoomKind, Seq, UserId, Watermarks,
+    EntryKind, Mark, ReceiptTimes, RoomId, Seq, UserId, Watermarks,
     port::{BackendError, Change, ReceiptStore},
 };
 use futures_util::TryStreamExt;
@@ -14,7 +14,8 @@ use mongodb::{
 
 use crate::{
     collections::{Collections, read, within},
-    doc::{DatedDoc, MemberDoc, number},
+    doc::{DatedDoc, number},
+    room_doc::MemberDoc,
     store::MongoStore,
 };
 
@@ -111,7 +112,7 @@ impl Collections {
             return Ok(Change::Unchanged(from));
         }
         // The watermarks have moved, even if the dates of the messages can't be written.
-        if room.kind() == RoomKind::Direct
+        if room.is_direct()
             && let Err(error) = self.date_messages(room, user, from, to).await
         {
             tracing::warn!(%error, "messages are left without the date of their receipt");

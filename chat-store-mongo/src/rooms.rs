@@ -2,17 +2,20 @@
 
 use async_trait::async_trait;
 use chat_core::{
-    EntryKind, Member, Membership, NewRoom, Role, Room, RoomId, UNREAD_CAP, UserId,
+    EntryKind, Member, Membership, NewRoom, Room, RoomId, RoomKind, UNREAD_CAP, UserId,
     port::{BackendError, Created, RoomStore},
 };
-use futures_util::{TryStreamExt, future};
-use mongodb::{bson::doc, error::Result as MongoResult};
-use serde::Deserialize;
+use futures_util::TryStreamExt;
+use mongodb::{
+    bson::{Document, doc},
+    error::Result as MongoResult,
+};
 
 use crate::{
     collections::{Collections, at_most, read, with_head, within},
-    doc::{MESSAGES, MemberDoc, Numbered, ROOMS, RoomDoc},
+    doc::{MESSAGES, ROOMS},
     error,
+    room_doc::{Listed, MemberDoc, RoomDoc},
     store::MongoStore,
 };
 
@@ -21,24 +24,14 @@ impl RoomStore for MongoStore {
     async fn create_room(&self, new: NewRoom) -> Result<Created, BackendError> {
         let all = self.collections.clone();
         within("create_room", async move {
-            let users = new.first_members().into_iter().map(|member| member.user);
-            let room = RoomDoc {
-                id: new.id.clone(),
-                epoch: new.epoch.0,
-                created_at: new.created_at.timestamp_micros(),
-                entering: Some(users.collect()),
-                owner: new.owner,
-                newest: Vec::new(),
-            };
+            let room = RoomDoc::of(&new);
             match all.rooms.insert_one(&room).await {
                 Ok(_) => {
                     all.enter(&room).await?;
                     Ok(Created::New(room.room()))
                 }
                 Err(error) if error::code(&error) == Some(error::DUPLICATE_KEY) => {
-                    all.settle_rooms(doc! { "_id": new.id.as_str() }).await?;
-                    let found = all.rooms(doc! { "_id": new.id.as_str() }).await?;
-                    let room = found.into_iter().next().ok_or(error)?;
+                    let room = all.room(&new.id).await?.ok_or(error)?;
                     Ok(Created::Existing(room.room()))
                 }
                 Err(error) => Err(error),
@@ -48,18 +41,18 @@ impl RoomStore for MongoStore {
     }
 
     async fn room(&self, id: &RoomId) -> Result<Option<Room>, BackendError> {
-        let (all, filter) = (self.collections.clone(), doc! { "_id": id.as_str() });
-        let found = read("room", async move { all.rooms(filter).await }).await?;
-        Ok(found.into_iter().next().map(RoomDoc::room))
+        let (all, id) = (self.collections.clone(), id.clone());
+        let found = read("room", async move { all.room(&id).await }).await?;
+        Ok(found.map(RoomDoc::room))
     }
 
-    async fn role(&self, id: &RoomId, user: &UserId) -> Result<Option<Role>, BackendError> {
+    async fn member(&self, id: &RoomId, user: &UserId) -> Result<Option<Member>, BackendError> {
         let (all, id, user) = (self.collections.clone(), id.clone(), user.clone());
-        read("role", async move {
+        read("member", async move {
             all.settle_room(&id).await?;
             let member = doc! { "roomId": id.as_str(), "user": user.as_str(), "member": true };
             let found = all.members.find_one(member).await?;
-            Ok(found.map(|member| member.role))
+            Ok(found.map(MemberDoc::member))
         })
         .await
     }
@@ -118,76 +111,62 @@ impl RoomStore for MongoStore {
         let work = async move { all.rooms_with(names, after.as_ref(), limit).await };
         read("rooms_with", work).await
     }
-}
 
-/// A membership, joined with the fields that a list of rooms shows.
-#[derive(Debug, Deserialize)]
-struct Listed {
-    #[serde(flatten)]
-    member: MemberDoc,
-    room: [RoomDoc; 1],
-    newest: Vec<Numbered>,
-    unread: Vec<Count>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Count {
-    count: i64,
+    async fn directory(
+        &self,
+        query: &str,
+        after: Option<&RoomId>,
+        limit: usize,
+    ) -> Result<Vec<Room>, BackendError> {
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        let (all, query, after) = (self.collections.clone(), query.to_owned(), after.cloned());
+        let work = async move { all.directory(query, after.as_ref(), limit).await };
+        read("directory", work).await
+    }
 }
 
 impl Collections {
+    /// The room with this id and its head, as its entries have left it.
+    pub(crate) async fn room(&self, id: &RoomId) -> MongoResult<Option<RoomDoc>> {
+        self.settle_room(id).await?;
+        let found = self.rooms(doc! { "_id": id.as_str() }).await?;
+        Ok(found.into_iter().next())
+    }
+
     async fn rooms_of(
         &self,
         user: &UserId,
         after: Option<&RoomId>,
         limit: usize,
     ) -> MongoResult<Vec<Membership>> {
-        // A deleted message is not unread.
-        let relevant =
-            doc! { "$or": [{ "user": user.as_str() }, { "kind": EntryKind::Delete.name() }] };
-        let entries = self.settle(relevant);
-        let rooms = self.settle_rooms(doc! { "entering": user.as_str() });
-        future::try_join(entries, rooms).await?;
+        // A deleted message is not unread; an edited one is as it was.
+        let edits = EntryKind::Edit.name();
+        self.settle_rooms_of(&[user.as_str()], doc! { "kind": { "$ne": edits } })
+            .await?;
         let after = after.map_or("", RoomId::as_str);
-        let chosen = [
+        let pipeline = [
             doc! { "$match": {
                 "user": user.as_str(), "member": true, "roomId": { "$gt": after },
             } },
             doc! { "$sort": { "roomId": 1 } },
             doc! { "$limit": at_most(limit) },
-            doc! { "$lookup": {
-                "from": ROOMS, "localField": "roomId", "foreignField": "_id", "as": "room",
-            } },
+            with_room(),
+            with_unread(user),
         ];
-        let unread = doc! { "$lookup": {
-            "from": MESSAGES,
-            "localField": "roomId",
-            "foreignField": "roomId",
-            "let": { "read": { "$ifNull": ["$read", 0] } },
-            "pipeline": [
-                { "$match": {
-                    "seq": { "$gt": 0 },
-                    "$expr": { "$gt": ["$seq", "$$read"] },
-                    "kind": EntryKind::Message.name(),
-                    "from": { "$ne": user.as_str() },
-                } },
-                { "$limit": at_most(usize::try_from(UNREAD_CAP).unwrap_or(usize::MAX)) },
-                { "$count": "count" },
-            ],
-            "as": "unread",
-        } };
-        let pipeline = chosen
-            .into_iter()
-            .chain(with_head("roomId"))
-            .chain([unread]);
-        let listed: Vec<Listed> = self
-            .members
-            .aggregate(pipeline)
-            .with_type()
-            .await?
-            .try_collect()
-            .await?;
-        Ok(listed.into_iter().map(Listed::membership).collect())
+        let listed = self.listed(pipeline.into_iter().chain(with_head("roomId")));
+        let listed = listed.await?.into_iter();
+        Ok(listed.map(Listed::membership).collect())
+    }
+
+    /// Runs a pipeline on members.
+    pub(crate) async fn listed(
+        &self,
+        pipeline: impl IntoIterator<Item = Document>,
+    ) -> MongoResult<Vec<Listed>> {
+        let found = self.members.aggregate(pipeline).with_type::<Listed>();
+        found.await?.try_collect().await
     }
 
     async fn rooms_with(
@@ -196,9 +175,10 @@ impl Collections {
         after: Option<&RoomId>,
         limit: usize,
     ) -> MongoResult<Vec<Room>> {
-        let entries = self.settle(doc! { "user": { "$in": &users } });
-        let rooms = self.settle_rooms(doc! { "entering": { "$in": &users } });
-        future::try_join(entries, rooms).await?;
+        let names: Vec<&str> = users.iter().map(String::as_str).collect();
+        let texts = [EntryKind::Edit.name(), EntryKind::Delete.name()];
+        self.settle_rooms_of(&names, doc! { "kind": { "$nin": texts.as_slice() } })
+            .await?;
         let after = after.map_or("", RoomId::as_str);
         let pipeline = [
             doc! { "$match": {
@@ -217,17 +197,65 @@ impl Collections {
         let found: Vec<RoomDoc> = found.await?.try_collect().await?;
         Ok(found.into_iter().map(RoomDoc::room).collect())
     }
+
+    async fn directory(
+        &self,
+        query: String,
+        after: Option<&RoomId>,
+        limit: usize,
+    ) -> MongoResult<Vec<Room>> {
+        let texts = [EntryKind::Edit.name(), EntryKind::Delete.name()];
+        self.settle(doc! { "kind": { "$nin": texts.as_slice() } })
+            .await?;
+        let after = after.map_or("", RoomId::as_str);
+        // A channel without details has no name.
+        let name = doc! { "$ifNull": ["$details.folded", ""] };
+        let place = doc! { "$indexOfBytes": [name, { "$literal": query }] };
+        let pipeline = [
+            doc! { "$match": {
+                "kind": RoomKind::Channel.name(),
+                "_id": { "$gt": after },
+                "details.archived": { "$ne": true },
+                "$expr": { "$gte": [place, 0] },
+            } },
+            doc! { "$sort": { "_id": 1 } },
+            doc! { "$limit": at_most(limit) },
+        ];
+        let pipeline = pipeline.into_iter().chain(with_head("_id"));
+        let found = self.rooms.aggregate(pipeline).with_type::<RoomDoc>();
+        let found: Vec<RoomDoc> = found.await?.try_collect().await?;
+        Ok(found.into_iter().map(RoomDoc::room).collect())
+    }
 }
 
-impl Listed {
-    fn membership(self) -> Membership {
-        let [mut room] = self.room;
-        room.newest = self.newest;
-        let unread = self.unread.first().map_or(0, |it| it.count);
-        Membership {
-            room: room.room(),
-            watermarks: self.member.watermarks(),
-            unread: u64::try_from(unread).unwrap_or(0),
-        }
-    }
+/// The stage that joins the room of a membership, as `room`.
+pub(crate) fn with_room() -> Document {
+    doc! { "$lookup": {
+        "from": ROOMS, "localField": "roomId", "foreignField": "_id", "as": "room",
+    } }
+}
+
+/// The stage that counts the unread messages of a membership with its room, as `unread`.
+pub(crate) fn with_unread(user: &UserId) -> Document {
+    let history = doc! { "$first": "$room.details.settings.history" };
+    let first = doc! { "$cond": [
+        { "$eq": [history, "joined"] }, { "$ifNull": ["$joinedSeq", 0] }, 0,
+    ] };
+    doc! { "$lookup": {
+        "from": MESSAGES,
+        "localField": "roomId",
+        "foreignField": "roomId",
+        "let": { "read": { "$max": [{ "$ifNull": ["$read", 0] }, first] } },
+        "pipeline": [
+            { "$match": {
+                "seq": { "$gt": 0 },
+                "$expr": { "$gt": ["$seq", "$$read"] },
+                "kind": EntryKind::Message.name(),
+                "from": { "$ne": user.as_str() },
+            } },
+            { "$limit": at_most(usize::try_from(UNREAD_CAP).unwrap_or(usize::MAX)) },
+            { "$count": "count" },
+        ],
+        "as": "unread",
+    } }
 }

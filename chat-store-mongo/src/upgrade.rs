@@ -6,6 +6,9 @@
 //!
 //! Version 4: blocks. A program of version 3 would store messages between users one of whom has blocked the
 //! other.
+//!
+//! Version 5: rooms have kinds, details and invitations, and know their newest message and how many members
+//! they have. A program of version 4 would not count members.
 
 use mongodb::{
     Database,
@@ -16,6 +19,7 @@ use mongodb::{
 use crate::{
     connect::{VERSION, version_in},
     doc::{MEMBERS, META},
+    upgrade_rooms,
 };
 
 /// Brings the data to [`VERSION`]. Several nodes may do so at once, and an interrupted upgrade is done again
@@ -24,17 +28,26 @@ pub(crate) async fn upgrade(database: &Database) -> Result<()> {
     let meta = database.collection::<Document>(META);
     let schema = doc! { "_id": "schema" };
     let found = meta.find_one(schema.clone()).await?;
-    let from = found.map_or(VERSION, |schema| version_in(&schema));
-    if from >= VERSION {
-        return Ok(());
-    }
+    let Some(found) = found else { return Ok(()) };
+    let from = version_in(&found);
     if from < 2 {
         tracing::info!("giving each group its owner");
         give_owners(database).await?;
     }
-    meta.update_one(schema, doc! { "$max": { "version": VERSION } })
-        .await
-        .map(drop)
+    let mut now = doc! { "$max": { "version": VERSION } };
+    if from < 5 {
+        now.insert("$set", doc! { upgrade_rooms::OPEN: true });
+    }
+    if from < VERSION {
+        // Programs of the version before don't start from here on.
+        meta.update_one(schema.clone(), now).await?;
+    }
+    if from < 5 || found.contains_key(upgrade_rooms::OPEN) {
+        upgrade_rooms::upgrade(database).await?;
+        meta.update_one(schema, doc! { "$unset": { upgrade_rooms::OPEN: "" } })
+            .await?;
+    }
+    Ok(())
 }
 
 /// Makes the member who has been in it for longest the owner of each group that has none; of its first

@@ -31,7 +31,7 @@ const RESTORE: &str = "restore a backup";
 const MOST: i64 = 20;
 
 /// The checks: a query that returns no row for a sound store, and the remedy for what it finds.
-const QUESTIONS: [(&str, &str); 7] = [
+const QUESTIONS: [(&str, &str); 8] = [
     (
         "SELECT format('the log of %s has %d entries, from %d to %d, and should end at %d', room.id, \
          count(entry.seq), ifnull(min(entry.seq), 0), ifnull(max(entry.seq), 0), room.head) \
@@ -62,6 +62,12 @@ const QUESTIONS: [(&str, &str); 7] = [
         "SELECT format('%d members are in %s, which is not there', count(*), member.room) \
          FROM member LEFT JOIN room ON room.id = member.room WHERE room.id IS NULL \
          GROUP BY member.room LIMIT ?1",
+        RESTORE,
+    ),
+    (
+        "SELECT format('%s has %d members, and counts %d', room.id, count(member.user), \
+         room.members) FROM room LEFT JOIN member ON member.room = room.id GROUP BY room.number \
+         HAVING count(member.user) <> room.members LIMIT ?1",
         RESTORE,
     ),
     (

@@ -6,6 +6,8 @@ mod copy;
 mod decisions;
 mod doctor;
 mod error;
+mod inbox;
+mod invites;
 mod lock;
 mod log;
 mod log_mark;

@@ -71,8 +71,16 @@ fn append_one(
     };
     let role = |user: &UserId| rooms::stored_role(sql, &new.room, user);
     let owns_beside = |user: &UserId| rooms::has_owner_beside(sql, &new.room, user);
-    if !new.is_allowed(target.as_ref(), role, owns_beside)? {
+    if !new.is_allowed(&open.room, target.as_ref(), role, owns_beside)? {
         return Ok(first(sql, number, &new)?.ok_or(AppendError::NotAllowed));
+    }
+    let about = new.body.effect().membership();
+    let was_member = match about {
+        Some((user, _)) => role(user)?.is_some(),
+        None => false,
+    };
+    if new.overfills(&open.room, was_member) {
+        return Ok(first(sql, number, &new)?.ok_or(AppendError::Full));
     }
     let replaced = match new.body.effect().target() {
         Some(seq) => match target.and_then(|target| what_becomes_of(&target, &new)) {
@@ -107,19 +115,33 @@ fn append_one(
     if let Some((target, body)) = replaced {
         rewrite(sql, "seq = ?2", number, target, &body)?;
     }
-    match new.body.effect() {
-        Effect::None | Effect::Replace { .. } => {}
+    let effect = new.body.effect();
+    match effect {
+        Effect::None | Effect::Replace { .. } | Effect::Describe { .. } => {}
         Effect::Erase { target } => {
             // The condition has the form of the index, so that `SQLite` uses it.
             let replacements = format!("target = ?2 AND kind = {}", EntryKind::Edit.number());
             rewrite(sql, &replacements, number, target, &EntryBody::Deleted)?;
         }
         Effect::Admit { user, role } | Effect::Assign { user, role } => {
-            rooms::admit(sql, &new.room, user, role)?;
+            rooms::admit(sql, &new.room, user, role, new.at, seq)?;
         }
         Effect::Dismiss { user } => rooms::dismiss(sql, &new.room, user)?,
     }
+    if about.is_some() || matches!(effect, Effect::Describe { .. }) {
+        let Room {
+            details, members, ..
+        } = &open.room;
+        let after = effect.room_after(details, *members, was_member);
+        if after != (details.clone(), *members) {
+            (open.room.details, open.room.members) = after;
+            rooms::describe(sql, number, &open.room)?;
+        }
+    }
     open.room.head = seq;
+    if let EntryBody::Message { .. } = new.body {
+        open.last_message = Some((seq, new.at));
+    }
     Ok(Ok(Appended {
         entry: Arc::new(new.numbered(seq)),
         outcome: Outcome::Stored,

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use chat_core::{
-    Mark, ReceiptTimes, RoomId, RoomKind, Seq, UserId, Watermarks,
+    Mark, ReceiptTimes, RoomId, Seq, UserId, Watermarks,
     port::{BackendError, Change, ReceiptStore},
 };
 use chrono::{DateTime, Utc};
@@ -41,7 +41,7 @@ impl Transaction<'_> {
                 row::number(to.delivered),
                 row::number(to.read),
             ))?;
-        if room.kind() == RoomKind::Direct {
+        if room.is_direct() {
             let mut moved = self.sql.prepare_cached(
                 "INSERT INTO receipt_time (room, user, mark, upto, at) \
                  VALUES (?1, ?2, ?3, ?4, CAST(unixepoch('subsec') * 1000000 AS INTEGER))",

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use chat_core::{
-    EntryKind, Member, Membership, NewRoom, Role, Room, RoomId, Seq, UNREAD_CAP, UserId,
-    Watermarks,
+    Details, EntryKind, History, Member, Membership, NewRoom, Role, Room, RoomId, RoomKind, Seq,
+    UNREAD_CAP, UserId,
     port::{BackendError, Created, RoomStore},
 };
+use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
 use crate::{
@@ -16,47 +17,114 @@ use crate::{
     transaction::{Transaction, stored_room},
 };
 
+/// The number of unread messages of user `:user`, where tables `room`, `member` and `receipt` are joined.
+macro_rules! unread {
+    () => {
+        "(SELECT count(*) FROM (SELECT 1 FROM entry WHERE entry.room = room.number \
+         AND entry.seq > max(ifnull(receipt.read, 0), iif(room.from_joining, member.joined_seq, 0)) \
+         AND entry.kind = :message AND entry.author <> :user LIMIT :cap))"
+    };
+}
+pub(crate) use unread;
+
 impl Transaction<'_> {
     fn create_room(&mut self, new: NewRoom) -> rusqlite::Result<Created> {
         if let Some(existing) = self.rooms.open(&self.sql, &new.id)? {
             return Ok(Created::Existing(existing.room.clone()));
         }
         let first_members = new.first_members();
-        let new = new.in_micros();
-        let room = Room {
-            id: new.id,
-            epoch: new.epoch,
-            head: Seq::ZERO,
-            created_at: new.created_at,
-        };
+        let room = new.made();
         self.sql
             .prepare_cached(
-                "INSERT INTO room (id, epoch, head, created_at) VALUES (:id, :epoch, 0, :at)",
+                "INSERT INTO room (id, epoch, head, created_at, kind, created_by, details, members, \
+                 active_at, listed_as, from_joining) \
+                 VALUES (:id, :epoch, 0, :at, :kind, :by, :details, :members, :at, :listed_as, \
+                 :from_joining)",
             )?
             .execute(named_params! {
                 ":id": room.id.as_str(),
                 ":epoch": room.epoch.0.as_bytes(),
                 ":at": room.created_at.timestamp_micros(),
+                ":kind": room.kind.number(),
+                ":by": room.created_by.as_ref().map(UserId::as_str),
+                ":details": json(&room.details)?,
+                ":members": at_most_members(&room),
+                ":listed_as": listed_as(&room),
+                ":from_joining": begins_with_joining(&room),
             })?;
-        for Member { user, role } in first_members {
-            admit(&self.sql, &room.id, &user, role)?;
+        for Member {
+            user,
+            role,
+            joined_at,
+            joined_seq,
+            ..
+        } in first_members
+        {
+            admit(&self.sql, &room.id, &user, role, joined_at, joined_seq)?;
         }
         Ok(Created::New(room))
     }
 }
 
+/// The name under which the directory lists a room; `None` for a room that it doesn't list.
+fn listed_as(room: &Room) -> Option<String> {
+    let listed = room.kind == RoomKind::Channel && !room.details.archived;
+    listed.then(|| room.details.name.folded())
+}
+
+/// Whether members read nothing from before they joined.
+fn begins_with_joining(room: &Room) -> bool {
+    let settings = room.details.settings;
+    settings.is_some_and(|settings| settings.history == History::Joined)
+}
+
+fn at_most_members(room: &Room) -> i64 {
+    i64::try_from(room.members).unwrap_or(i64::MAX)
+}
+
+fn json(details: &Details) -> rusqlite::Result<String> {
+    let json = serde_json::to_string(details);
+    json.map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+}
+
+/// Writes what the room with this number says about itself, and how many members it has.
+pub(crate) fn describe(connection: &Connection, number: i64, room: &Room) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "UPDATE room SET details = ?2, members = ?3, listed_as = ?4, from_joining = ?5 \
+             WHERE number = ?1",
+        )?
+        .execute((
+            number,
+            json(&room.details)?,
+            at_most_members(room),
+            listed_as(room),
+            begins_with_joining(room),
+        ))
+        .map(drop)
+}
+
+/// Makes a user a member who has joined by this entry, or gives a member another role.
 pub(crate) fn admit(
     connection: &Connection,
     room: &RoomId,
     user: &UserId,
     role: Role,
+    at: DateTime<Utc>,
+    seq: Seq,
 ) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
-            "INSERT INTO member (user, room, role) VALUES (?1, ?2, ?3) \
-             ON CONFLICT DO UPDATE SET role = ?3",
+            "INSERT INTO member (user, room, role, joined_at, joined_seq) \
+             VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE SET role = ?3",
         )?
-        .execute((user.as_str(), room.as_str(), role.number()))
+        .execute((
+            user.as_str(),
+            room.as_str(),
+            role.number(),
+            at.timestamp_micros(),
+            row::number(seq),
+        ))
         .map(drop)
 }
 
@@ -108,10 +176,21 @@ impl RoomStore for SqliteStore {
         self.readers.read("room", query).await
     }
 
-    async fn role(&self, id: &RoomId, user: &UserId) -> Result<Option<Role>, BackendError> {
+    async fn member(&self, id: &RoomId, user: &UserId) -> Result<Option<Member>, BackendError> {
         let (id, user) = (id.clone(), user.clone());
-        let query = move |snapshot: &Connection| stored_role(snapshot, &id, &user);
-        self.readers.read("role", query).await
+        let query = move |snapshot: &Connection| {
+            snapshot
+                .prepare_cached(concat!(
+                    "SELECT ",
+                    row::member_columns!(),
+                    " FROM member JOIN room ON room.id = member.room \
+                     LEFT JOIN receipt ON receipt.room = room.number AND receipt.user = member.user \
+                     WHERE member.user = ?1 AND member.room = ?2"
+                ))?
+                .query_row((user.as_str(), id.as_str()), row::member)
+                .optional()
+        };
+        self.readers.read("member", query).await
     }
 
     async fn members(
@@ -124,16 +203,14 @@ impl RoomStore for SqliteStore {
         let query = move |snapshot: &Connection| {
             let after = after.as_ref().map_or("", UserId::as_str);
             snapshot
-                .prepare_cached(
-                    "SELECT user, role FROM member WHERE room = ?1 AND user > ?2 \
-                     ORDER BY user LIMIT ?3",
-                )?
-                .query_map((id.as_str(), after, at_most(limit)), |found| {
-                    Ok(Member {
-                        user: row::id(found, 0)?,
-                        role: row::role(found, 1)?,
-                    })
-                })?
+                .prepare_cached(concat!(
+                    "SELECT ",
+                    row::member_columns!(),
+                    " FROM member JOIN room ON room.id = member.room \
+                     LEFT JOIN receipt ON receipt.room = room.number AND receipt.user = member.user \
+                     WHERE member.room = ?1 AND member.user > ?2 ORDER BY member.user LIMIT ?3"
+                ))?
+                .query_map((id.as_str(), after, at_most(limit)), row::member)?
                 .collect()
         };
         self.readers.read("members", query).await
@@ -148,17 +225,16 @@ impl RoomStore for SqliteStore {
         let (user, after) = (user.clone(), after.cloned());
         let query = move |snapshot: &Connection| {
             snapshot
-                .prepare_cached(
-                    "SELECT room.id, room.epoch, room.head, room.created_at, \
-                     ifnull(receipt.delivered, 0), ifnull(receipt.read, 0), \
-                     (SELECT count(*) FROM (SELECT 1 FROM entry WHERE entry.room = room.number \
-                      AND entry.seq > ifnull(receipt.read, 0) AND entry.kind = :message \
-                      AND entry.author <> :user LIMIT :cap)) \
-                     FROM member JOIN room ON room.id = member.room \
+                .prepare_cached(concat!(
+                    "SELECT ",
+                    row::room_columns!(),
+                    ", ifnull(receipt.delivered, 0), ifnull(receipt.read, 0), ",
+                    unread!(),
+                    " FROM member JOIN room ON room.id = member.room \
                      LEFT JOIN receipt ON receipt.room = room.number AND receipt.user = :user \
                      WHERE member.user = :user AND member.room > :after \
-                     ORDER BY member.room LIMIT :limit",
-                )?
+                     ORDER BY member.room LIMIT :limit"
+                ))?
                 .query_map(
                     named_params! {
                         ":user": user.as_str(),
@@ -183,11 +259,12 @@ impl RoomStore for SqliteStore {
         let (users, after) = (users.to_vec(), after.cloned());
         let query = move |snapshot: &Connection| {
             let after = after.as_ref().map_or("", RoomId::as_str);
-            let mut statement = snapshot.prepare_cached(
-                "SELECT room.id, room.epoch, room.head, room.created_at \
-                 FROM member JOIN room ON room.id = member.room \
-                 WHERE member.user = ?1 AND member.room > ?2 ORDER BY member.room LIMIT ?3",
-            )?;
+            let mut statement = snapshot.prepare_cached(concat!(
+                "SELECT ",
+                row::room_columns!(),
+                " FROM member JOIN room ON room.id = member.room \
+                 WHERE member.user = ?1 AND member.room > ?2 ORDER BY member.room LIMIT ?3"
+            ))?;
             let mut rooms = BTreeMap::new();
             for user in users {
                 let found =
@@ -201,15 +278,34 @@ impl RoomStore for SqliteStore {
         };
         self.readers.read("rooms_with", query).await
     }
+
+    async fn directory(
+        &self,
+        query: &str,
+        after: Option<&RoomId>,
+        limit: usize,
+    ) -> Result<Vec<Room>, BackendError> {
+        let (query, after) = (query.to_owned(), after.cloned());
+        let query = move |snapshot: &Connection| {
+            let after = after.as_ref().map_or("", RoomId::as_str);
+            snapshot
+                .prepare_cached(concat!(
+                    "SELECT ",
+                    row::room_columns!(),
+                    " FROM room WHERE listed_as IS NOT NULL AND id > ?1 \
+                     AND (?2 = '' OR instr(listed_as, ?2) > 0) ORDER BY id LIMIT ?3"
+                ))?
+                .query_map((after, &query, at_most(limit)), row::room)?
+                .collect()
+        };
+        self.readers.read("directory", query).await
+    }
 }
 
 fn membership(found: &Row<'_>) -> rusqlite::Result<Membership> {
     Ok(Membership {
         room: row::room(found)?,
-        watermarks: Watermarks {
-            delivered: row::seq(found, 4)?,
-            read: row::seq(found, 5)?,
-        },
-        unread: row::seq(found, 6)?.0,
+        watermarks: row::watermarks(found, 8)?,
+        unread: row::seq(found, 10)?.0,
     })
 }

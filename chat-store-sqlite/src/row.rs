@@ -1,8 +1,8 @@
 //! Conversion of values from and to columns.
 
 use chat_core::{
-    ClientMessageId, Entry, EntryBody, EntryKind, Epoch, FlatBody, MessageId, Role, Room, RoomId,
-    Seq, UserId,
+    ClientMessageId, Entry, EntryBody, EntryKind, Epoch, FlatBody, Member, MessageId, Role, Room,
+    RoomId, RoomKind, Seq, UserId, Watermarks,
 };
 use chrono::{DateTime, Utc};
 use rusqlite::{
@@ -44,13 +44,58 @@ impl<'a> BodyColumns<'a> {
     }
 }
 
-/// Reads a room from the columns `id, epoch, head, created_at`, which begin the row.
+/// The columns of a room, in the order in which [`room`] reads them.
+macro_rules! room_columns {
+    () => {
+        "room.id, room.epoch, room.head, room.created_at, room.kind, room.created_by, room.details, \
+         room.members"
+    };
+}
+pub(crate) use room_columns;
+
+/// Reads a room from [`room_columns`], which begin the row.
 pub(crate) fn room(found: &Row<'_>) -> rusqlite::Result<Room> {
+    let details: String = found.get(6)?;
     Ok(Room {
         id: id(found, 0)?,
+        kind: RoomKind::numbered(found.get(4)?)
+            .ok_or("a kind of room that is not known")
+            .map_err(damaged(4, Type::Integer))?,
         epoch: epoch(found, 1)?,
         head: seq(found, 2)?,
         created_at: time(found, 3)?,
+        created_by: optional(found, 5, id)?,
+        details: serde_json::from_str(&details).map_err(damaged(6, Type::Text))?,
+        members: seq(found, 7)?.0,
+    })
+}
+
+/// The columns of a member with the watermarks of table `receipt`, in the order in which [`member`] reads
+/// them.
+macro_rules! member_columns {
+    () => {
+        "member.user, member.role, member.joined_at, member.joined_seq, \
+         ifnull(receipt.delivered, 0), ifnull(receipt.read, 0)"
+    };
+}
+pub(crate) use member_columns;
+
+/// Reads a member from [`member_columns`], which begin the row.
+pub(crate) fn member(found: &Row<'_>) -> rusqlite::Result<Member> {
+    Ok(Member {
+        user: id(found, 0)?,
+        role: role(found, 1)?,
+        joined_at: time(found, 2)?,
+        joined_seq: seq(found, 3)?,
+        watermarks: watermarks(found, 4)?,
+    })
+}
+
+/// Reads watermarks from two columns in a row.
+pub(crate) fn watermarks(found: &Row<'_>, column: usize) -> rusqlite::Result<Watermarks> {
+    Ok(Watermarks {
+        delivered: seq(found, column)?,
+        read: seq(found, column + 1)?,
     })
 }
 

@@ -15,6 +15,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema_4.sql"),
     include_str!("schema_5.sql"),
     include_str!("schema_6.sql"),
+    include_str!("schema_7.sql"),
 ];
 
 /// The schema version that this code reads and writes.
@@ -24,6 +25,10 @@ pub(crate) const VERSION: usize = MIGRATIONS.len();
 pub(crate) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
     let from = usize::try_from(number(connection, "user_version")?).unwrap_or(0);
     for (version, script) in (1..).zip(MIGRATIONS).skip(from) {
+        if from > 0 {
+            // With very many entries it takes seconds; ended in the middle, it begins anew.
+            tracing::info!(version, "bringing the schema up to date");
+        }
         let step = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         step.execute_batch(script)?;
         step.pragma_update(None, "application_id", APPLICATION_ID)?;

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, hash_map::Entry as Slot};
 
 use chat_core::{Room, RoomId, Seq, UserId};
+use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 
 use crate::row;
@@ -14,6 +15,8 @@ pub(crate) struct OpenRoom {
     pub(crate) room: Room,
     /// True if one of the two users of a direct room has blocked the other; `None` until that was looked for.
     pub(crate) blocked: Option<bool>,
+    /// The newest message, if the jobs of the transaction appended one.
+    pub(crate) last_message: Option<(Seq, DateTime<Utc>)>,
     stored_head: Seq,
 }
 
@@ -54,6 +57,7 @@ impl OpenRooms {
                 number,
                 blocked: None,
                 stored_head: room.head,
+                last_message: None,
                 room,
             })
         }))
@@ -82,12 +86,16 @@ impl<'a> Transaction<'a> {
     /// Returns the transaction to commit. Writes each head once, however many entries a room got.
     pub(crate) fn finish(self) -> rusqlite::Result<rusqlite::Transaction<'a>> {
         {
-            let mut update = self
-                .sql
-                .prepare_cached("UPDATE room SET head = ?2 WHERE number = ?1")?;
+            let mut update = self.sql.prepare_cached(
+                "UPDATE room SET head = ?2, last_seq = ifnull(?3, last_seq), \
+                 active_at = ifnull(?4, active_at) WHERE number = ?1",
+            )?;
             for open in self.rooms.0.values_mut() {
                 if open.room.head != open.stored_head {
-                    update.execute((open.number, row::number(open.room.head)))?;
+                    let (seq, at) = open.last_message.take().unzip();
+                    let at = at.map(|at| at.timestamp_micros());
+                    let head = row::number(open.room.head);
+                    update.execute((open.number, head, seq.map(row::number), at))?;
                     open.stored_head = open.room.head;
                 }
             }
@@ -102,15 +110,13 @@ pub(crate) fn stored_room(
     id: &RoomId,
 ) -> rusqlite::Result<Option<(i64, Room)>> {
     connection
-        .prepare_cached("SELECT number, epoch, head, created_at FROM room WHERE id = ?1")?
+        .prepare_cached(concat!(
+            "SELECT ",
+            row::room_columns!(),
+            ", room.number FROM room WHERE id = ?1"
+        ))?
         .query_row([id.as_str()], |found| {
-            let room = Room {
-                id: id.clone(),
-                epoch: row::epoch(found, 1)?,
-                head: row::seq(found, 2)?,
-                created_at: row::time(found, 3)?,
-            };
-            Ok((found.get(0)?, room))
+            Ok((found.get(8)?, row::room(found)?))
         })
         .optional()
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use chat_core::{
-    ClientMessageId, Entry, EntryBody, Epoch, MessageId, NewEntry, NewRoom, Page, RoomId, Seq,
-    UserId,
+    ClientMessageId, Details, Entry, EntryBody, Epoch, MessageId, NewEntry, NewRoom, Page, RoomId,
+    RoomKind, Seq, UserId,
     port::{AppendError, Appended, LogStore, RoomStore},
 };
 use chrono::DateTime;
@@ -22,11 +22,18 @@ pub fn room() -> RoomId {
 
 /// The steps that make a room of alice and bob.
 pub fn new_room(id: RoomId) -> NewRoom {
+    let kind = if id.is_direct() {
+        RoomKind::Direct
+    } else {
+        RoomKind::Group
+    };
     NewRoom {
         id,
         epoch: Epoch(Uuid::from_u128(7)),
         members: vec![user("alice"), user("bob")],
-        owner: None,
+        kind,
+        created_by: None,
+        details: Details::default(),
         created_at: DateTime::from_timestamp_millis(1_600_000_000_000).unwrap(),
     }
 }
@@ -41,6 +48,7 @@ pub fn entry(number: u64, body: EntryBody) -> NewEntry {
         at: DateTime::from_timestamp_millis(1_700_000_000_123).unwrap(),
         body,
         require: None,
+        max_members: None,
     }
 }
 

@@ -91,7 +91,7 @@ async fn heard(
 }
 
 async fn acquire(cache: &RedisCache, number: usize) -> Result<Decision, BackendError> {
-    let (action, user) = ("send", user(number));
+    let (action, user) = ("send".into(), user(number));
     let interval = Duration::from_mins(1);
     let policy = RatePolicy::Steady { interval, burst: 9 };
     cache.acquire(&RateKey { action, user }, &policy).await

@@ -50,7 +50,7 @@ async fn touch(cache: &RedisCache) -> Result<Transition, BackendError> {
 }
 
 async fn acquire(cache: &RedisCache) -> Result<Decision, BackendError> {
-    let (action, user) = ("send", alice());
+    let (action, user) = ("send".into(), alice());
     cache.acquire(&RateKey { action, user }, &POLICY).await
 }
 
@@ -383,7 +383,7 @@ async fn what_a_clock_that_was_an_hour_ahead_left_behind_lasts_no_longer_than_it
         window,
         mute,
     };
-    let (action, user) = ("send", alice());
+    let (action, user) = ("send".into(), alice());
     let key = RateKey { action, user };
     let mut waits = Vec::new();
     for _ in 0..2 {

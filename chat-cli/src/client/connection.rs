@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use chat_core::{
     Answer, Command, ErrorBody, ErrorCode, Event, Outgoing, Page, Reply, Request, RoomId, RoomList,
-    Welcome, command,
+    RoomNews, Welcome, command,
 };
 use tokio::time::Instant;
 
@@ -234,7 +234,11 @@ impl<'a> Connection<'a> {
             Awaited::Question(question) => Some(question),
             _ => None,
         });
-        self.lasting.queue.put_back(questions.collect());
+        let (again, once): (Vec<_>, Vec<_>) = questions.partition(Question::may_repeat);
+        self.lasting.queue.put_back(again);
+        for question in once {
+            question.leave_unanswered();
+        }
     }
 
     fn emit(&mut self, event: ClientEvent) {
@@ -373,8 +377,20 @@ impl<'a> Connection<'a> {
             }
             Event::Expiring { .. } if self.lasting.renewable => self.actions.push(Action::Renew),
             event => {
-                if let Event::Closed { room } = &event {
-                    self.lasting.rooms.forget(room);
+                match &event {
+                    Event::Closed { room } => self.lasting.rooms.forget(room),
+                    Event::Room {
+                        why: RoomNews::Added,
+                        room,
+                    } => {
+                        let notice = self.lasting.rooms.opened(&room.room);
+                        self.notify(notice);
+                    }
+                    Event::Room {
+                        why: RoomNews::Removed,
+                        room,
+                    } => self.lasting.rooms.removed(&room.room),
+                    _ => {}
                 }
                 // These are soon stale, and leave the room to what can't be read again.
                 if self.space > 0 {
@@ -412,6 +428,7 @@ impl<'a> Connection<'a> {
                 self.listing = Some(listing(None));
                 self.lasting.was_connected = true;
                 self.lasting.backoff.reset();
+                self.lasting.rooms.welcomed(&user);
                 self.emit(ClientEvent::Connected { user, session });
             }
             (Awaited::Hello, Ok(_)) => return Err(End::lost("no welcome")),

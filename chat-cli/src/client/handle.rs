@@ -10,8 +10,8 @@ use std::{
 };
 
 use chat_core::{
-    Ask, ClientMessageId, Command, ErrorBody, ErrorCode, HistoryPage, IdGen, Mark, Page, Presence,
-    RoomId, RoomList, RoomView, Sent, Seq, UserId, command,
+    Ask, ClientMessageId, Command, ErrorBody, ErrorCode, IdGen, Mark, Reply, RoomId, Sent, Seq,
+    command,
 };
 use tokio::{
     sync::{Semaphore, mpsc, oneshot, watch},
@@ -154,7 +154,7 @@ impl Client {
         command: impl FnOnce(Option<ClientMessageId>) -> C,
     ) -> Sending {
         let (done, answer) = oneshot::channel();
-        let client_id = ClientMessageId::new(self.ids.next().to_string()).ok();
+        let client_id = self.client_id();
         let command = command(client_id.clone()).into();
         if let Some(error) = too_large(&command, ErrorCode::TextTooLong) {
             let _ = done.send(Err(error));
@@ -177,81 +177,38 @@ impl Client {
         }
     }
 
-    /// Opens the direct room with a user, and creates it if it does not exist.
-    ///
-    /// # Errors
-    ///
-    /// [`RequestError`]; [`TimedOut`](RequestError::TimedOut) after 15 s, connected or not.
-    /// The same holds for every question below.
-    ///
-    /// Cancel safe, as is every question: dropped, its answer is thrown away.
-    pub async fn open(&self, user: &UserId) -> Result<RoomView, RequestError> {
-        self.ask(command::Open { user: user.clone() }).await
-    }
-
-    /// One page of the user's rooms in ascending order, and whether there are more.
-    ///
-    /// # Errors
-    ///
-    /// [`RequestError`].
-    pub async fn rooms(
-        &self,
-        after: Option<&RoomId>,
-        limit: Option<usize>,
-    ) -> Result<RoomList, RequestError> {
-        let after = after.cloned();
-        self.ask(command::Rooms { after, limit }).await
-    }
-
-    /// A page of a room's log; 50 entries by default, at most 200.
-    ///
-    /// # Errors
-    ///
-    /// [`RequestError`].
-    pub async fn history(
-        &self,
-        room: &RoomId,
-        page: Page,
-        limit: Option<usize>,
-    ) -> Result<HistoryPage, RequestError> {
-        let room = room.clone();
-        self.ask(command::History { room, page, limit }).await
-    }
-
-    /// Whether users are online; at most 100, answered in the order asked.
-    ///
-    /// # Errors
-    ///
-    /// [`RequestError`].
-    pub async fn presence(&self, users: &[UserId]) -> Result<Vec<Presence>, RequestError> {
-        let users = users.to_vec();
-        Ok(self.ask(command::Presence { users }).await?.users)
-    }
-
-    /// All users who are online, in ascending order.
-    ///
-    /// # Errors
-    ///
-    /// [`RequestError`].
-    pub async fn online(&self) -> Result<Vec<UserId>, RequestError> {
-        Ok(self.ask(command::Online {}).await?.users)
-    }
-
     /// Sends any command, and waits for the reply that it has.
     ///
     /// It is sent again when the connection is lost before the reply, so it should be one that may
-    /// be carried out twice; [`queue`](Self::queue) is for those that store something. The client
-    /// itself says `hello`, pages what was missed, and sends receipts and typing notices.
+    /// be carried out twice; [`queue`](Self::queue) is for those that store a message. `create` and
+    /// `invite` would make a second one, and are not sent again. The client itself says `hello`, pages
+    /// what was missed, and sends receipts and typing notices.
     ///
     /// # Errors
     ///
-    /// [`RequestError`]; [`TimedOut`](RequestError::TimedOut) after 15 s, connected or not.
+    /// [`RequestError`]; [`TimedOut`](RequestError::TimedOut) after 15 s, connected or not, and
+    /// [`Unanswered`](RequestError::Unanswered) where the connection was lost and nothing is sent again.
     ///
     /// # Cancel safety
     ///
     /// Dropped, it throws the reply away; the command may have been carried out.
     pub async fn ask<C: Ask>(&self, command: C) -> Result<C::Reply, RequestError> {
-        let command = command.into();
+        let reply = self.request(command).await?;
+        C::reply(reply).ok_or(RequestError::Mismatch)
+    }
+
+    /// Sends a command that is not known before the program runs, as [`ask`](Self::ask) does.
+    ///
+    /// # Errors
+    ///
+    /// As [`ask`](Self::ask).
+    pub async fn request(&self, command: impl Into<Command>) -> Result<Reply, RequestError> {
+        let mut command = command.into();
+        if let Command::Update(update) = &mut command
+            && update.client_id.is_none()
+        {
+            update.client_id = self.client_id();
+        }
         if let Some(error) = too_large(&command, ErrorCode::BadRequest) {
             return Err(error);
         }
@@ -265,8 +222,12 @@ impl Client {
             deadline: Instant::now() + ANSWER,
             _permit: permit,
         }));
-        let reply = answer.await.unwrap_or_else(|_| Err(ended(&self.end)))?;
-        C::reply(reply).ok_or(RequestError::Mismatch)
+        answer.await.unwrap_or_else(|_| Err(ended(&self.end)))
+    }
+
+    /// A new id, which makes the retry of a command safe.
+    fn client_id(&self) -> Option<ClientMessageId> {
+        ClientMessageId::new(self.ids.next().to_string()).ok()
     }
 
     /// States that everything in a room up to `seq` has been received, or read.

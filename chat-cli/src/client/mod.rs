@@ -1,6 +1,6 @@
 //! The reconnecting client: a handle, a task that owns the socket, and the state machine between.
 //!
-//! [`handle`] takes the program's requests and [`task`] carries them to the server.
+//! [`handle`] and [`questions`] take the program's requests and [`task`] carries them to the server.
 //! [`connection`] decides everything in between, from `queue`, `rooms`, `marks` and `pace`, and
 //! does no input or output: its tests need no socket and no clock.
 
@@ -12,6 +12,7 @@ mod events;
 mod handle;
 mod marks;
 mod pace;
+mod questions;
 mod queue;
 mod request;
 mod rooms;

@@ -29,7 +29,7 @@ pub(super) struct Message {
     pub(super) _permit: OwnedSemaphorePermit,
 }
 
-/// A command that only reads, so it may be sent again on another connection.
+/// A command that stores no message.
 #[derive(Debug)]
 pub(super) struct Question {
     pub(super) command: Command,
@@ -39,6 +39,16 @@ pub(super) struct Question {
 }
 
 impl Question {
+    /// Whether it may be sent again on another connection: it reads, or it changes nothing more when it is
+    /// carried out a second time.
+    pub(super) fn may_repeat(&self) -> bool {
+        !matches!(self.command, Command::Create(_) | Command::MakeInvite(_))
+    }
+
+    pub(super) fn leave_unanswered(self) {
+        let _ = self.done.send(Err(RequestError::Unanswered));
+    }
+
     pub(super) fn answer(self, result: Result<Reply, ErrorBody>) {
         // Nobody listens when the caller has dropped its future.
         let _ = self.done.send(result.map_err(RequestError::Refused));

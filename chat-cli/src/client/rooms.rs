@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use chat_core::{Cursor, Entry, Epoch, GapReason, HistoryPage, Room, RoomCursor, RoomId, Seq};
+use chat_core::{
+    Cursor, Entry, EntryBody, Epoch, GapReason, HistoryPage, Room, RoomCursor, RoomId, Seq, UserId,
+};
 
 /// Missing entries that are read from the history; more are skipped, with a notice.
 const CATCH_UP: u64 = 10_000;
@@ -13,6 +15,8 @@ const HELLO_BYTES: usize = 32 * 1024;
 /// All rooms that the client knows.
 #[derive(Debug, Default)]
 pub(crate) struct Rooms {
+    /// The user, once a server has said who that is.
+    me: Option<UserId>,
     feeds: BTreeMap<RoomId, Feed>,
     /// Whether a listing was complete: a room that appears after it is new, and starts at 0.
     listed: bool,
@@ -77,6 +81,11 @@ impl Feed {
 }
 
 impl Rooms {
+    /// The server takes the client for this user.
+    pub(crate) fn welcomed(&mut self, me: &UserId) {
+        self.me = Some(me.clone());
+    }
+
     /// The connection is lost.
     pub(crate) fn disconnected(&mut self) {
         for feed in self.feeds.values_mut() {
@@ -125,7 +134,7 @@ impl Rooms {
             .then(|| Notice::Reset(room.id.clone(), room.epoch))
     }
 
-    /// Takes a room that the user opens. The entries in it already are read as history.
+    /// Takes a room that the user opens or has come into. The entries in it already are read as history.
     pub(crate) fn opened(&mut self, room: &Room) -> Option<Notice> {
         self.feeds.entry(room.id.clone()).or_insert_with(|| Feed {
             epoch: Some(room.epoch),
@@ -147,15 +156,35 @@ impl Rooms {
         self.feeds.remove(room);
     }
 
+    /// The user was no member of this room when it looked like this. One who has come back since has
+    /// entries above its head.
+    pub(crate) fn removed(&mut self, room: &Room) {
+        let feed = self.feeds.get(&room.id);
+        if feed.is_some_and(|feed| feed.head <= room.head) {
+            self.forget(&room.id);
+        }
+    }
+
     /// Takes an entry that came live. `true` when it is the next one, for the consumer.
     ///
-    /// Without `space` for it, it counts as missed and is read from the history later.
+    /// Without `space` for it, it counts as missed and is read from the history later. The entry by which
+    /// the user leaves a room is the last one, also when others are missing: they can't be read any more.
     pub(crate) fn entry(&mut self, entry: &Entry, space: bool) -> bool {
         let before = Seq(entry.seq.0.saturating_sub(1));
         let listed = self.listed;
+        let me = self.me.as_ref();
+        let (joins, leaves) = match &entry.body {
+            EntryBody::Joined { user, .. } => (Some(user) == me, false),
+            EntryBody::Left { user, .. } => (false, Some(user) == me),
+            _ => (false, false),
+        };
+        if leaves && !self.feeds.contains_key(&entry.room) {
+            return false;
+        }
         let feed = self.feeds.entry(entry.room.clone()).or_insert(Feed {
             epoch: None,
-            seq: if listed { Seq::ZERO } else { before },
+            // What was before the user came in is history.
+            seq: if listed && !joins { Seq::ZERO } else { before },
             head: entry.seq,
             // Before the first listing its epoch is on its way; after it, a page has it.
             standing: if listed {
@@ -173,11 +202,15 @@ impl Rooms {
         let next = feed.standing != Standing::Unsure
             && feed.epoch.is_some()
             && entry.seq == feed.seq.next();
-        if next && space {
+        let given = space && (next || leaves && entry.seq > feed.seq);
+        if given {
             feed.seq = entry.seq;
             feed.exact = true;
         }
-        next && space
+        if leaves {
+            self.forget(&entry.room);
+        }
+        given
     }
 
     /// The server skipped entries up to `to`, or began the log anew.
@@ -255,7 +288,7 @@ impl Rooms {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use chat_core::{ClientMessageId, EntryBody, IdGen as _, MessageId, RandomIds, UserId};
+    use chat_core::{ClientMessageId, Details, IdGen as _, MessageId, RandomIds, Role, RoomKind};
     use chrono::DateTime;
 
     fn id() -> RoomId {
@@ -268,10 +301,18 @@ mod tests {
             epoch,
             head: Seq(head),
             created_at: DateTime::UNIX_EPOCH,
+            kind: RoomKind::Direct,
+            created_by: None,
+            details: Details::default(),
+            members: 2,
         }
     }
 
     fn entry(seq: u64) -> Arc<Entry> {
+        saying(seq, EntryBody::message("hi"))
+    }
+
+    fn saying(seq: u64, body: EntryBody) -> Arc<Entry> {
         Arc::new(Entry {
             room: id(),
             seq: Seq(seq),
@@ -279,7 +320,7 @@ mod tests {
             author: UserId::new("bob").unwrap(),
             client_id: ClientMessageId::new("x").unwrap(),
             at: DateTime::UNIX_EPOCH,
-            body: EntryBody::message("hi"),
+            body,
         })
     }
 
@@ -355,6 +396,68 @@ mod tests {
         );
         assert_eq!(rooms.skip(), None);
         assert_eq!(rooms.behind(), Some((id(), Seq(10_000))));
+    }
+
+    /// The rooms of Alice, who is in none and hears of all of them.
+    fn alone() -> (Rooms, UserId) {
+        let alice = UserId::new("alice").unwrap();
+        let mut rooms = Rooms::default();
+        rooms.welcomed(&alice);
+        rooms.all_listed();
+        (rooms, alice)
+    }
+
+    #[test]
+    fn a_room_that_the_user_comes_into_is_followed_from_there_whichever_news_is_first() {
+        let epoch = Epoch(RandomIds.next());
+        let joined = |user| EntryBody::Joined {
+            user,
+            role: Role::Member,
+        };
+        let (mut rooms, alice) = alone();
+        let entry_first = saying(7, joined(alice.clone()));
+        assert!(!rooms.entry(&entry_first, true), "the epoch is not known");
+        assert_eq!(rooms.behind(), Some((id(), Seq(6))));
+        rooms.opened(&room(epoch, 7));
+        let (_, entries) = rooms.page(&id(), page(epoch, 7..=7, false), 9);
+        assert_eq!(entries.len(), 1);
+        let (mut rooms, alice) = alone();
+        rooms.opened(&room(epoch, 8));
+        assert!(rooms.entry(&saying(7, joined(alice)), true));
+        assert!(rooms.entry(&entry(8), true));
+        // A room that somebody else makes has no such entry.
+        let (mut rooms, _) = alone();
+        rooms.entry(&entry(2), true);
+        assert_eq!(rooms.behind(), Some((id(), Seq::ZERO)));
+    }
+
+    #[test]
+    fn a_room_that_the_user_leaves_is_forgotten_after_its_last_entry() {
+        let epoch = Epoch(RandomIds.next());
+        let left = |user| EntryBody::Left {
+            user,
+            why: chat_core::LeftWhy::Removed,
+        };
+        let (mut rooms, alice) = alone();
+        rooms.opened(&room(epoch, 0));
+        rooms.entry(&entry(3), true);
+        assert!(
+            rooms.entry(&saying(4, left(alice.clone())), true),
+            "1 to 3 can't be read any more"
+        );
+        assert_eq!((rooms.behind(), rooms.resume().len()), (None, 0));
+        assert!(!rooms.entry(&saying(4, left(alice)), true), "given once");
+        assert_eq!(rooms.resume().len(), 0);
+    }
+
+    #[test]
+    fn a_removal_that_is_older_than_the_return_is_ignored() {
+        let epoch = Epoch(RandomIds.next());
+        let mut rooms = known(epoch, 5);
+        rooms.removed(&room(epoch, 4));
+        assert_eq!(rooms.resume().len(), 1);
+        rooms.removed(&room(epoch, 5));
+        assert_eq!(rooms.resume().len(), 0);
     }
 
     #[test]

@@ -14,8 +14,8 @@ pub(crate) struct Args {
     /// Your name
     pub(crate) me: UserId,
 
-    /// The name of the user you chat with
-    pub(crate) peer: UserId,
+    /// The name of the user you chat with; without it, your rooms are listed
+    pub(crate) peer: Option<UserId>,
 
     /// The server's address: http://, or https:// for TLS
     #[arg(
@@ -66,9 +66,12 @@ fn help() -> String {
   [SENT] stored by the server, [DELIVERED] reached the other, [READ] was shown to the other.
   Only what was shown counts as read: /more shows what was missed beyond the last messages.
   NO_COLOR=1 turns colours off.
+  With your name alone, your rooms are listed: /open NAME enters one, /new NAME MEMBER... makes a
+  group. Times are written as 30s, 5m, 1h, 7d.
 
 From a script:
-  Without a terminal, each line of the input is a message. At its end the program waits until
+  Without a terminal, each line of the input is a message; with your name alone, commands are
+  read as on a terminal. At its end the program waits until
   all messages are answered, then leaves (--follow: it stays). When the server says that there
   are too many messages, a line waits as long as the server says and is sent then; with --json
   it is refused, and the script decides.
@@ -76,18 +79,23 @@ From a script:
   --json: a line that begins with {{ is a command, any other line is a message.
     {JSON}
   Output, one object per line; "type" says which:
-    connected     user, peer, room, online: after each (re)connect
+    connected     user, peer, room, online: after each (re)connect; without an open room, user
+    inbox         rooms, next: after the first connect, with your name alone
+    opened        room, me, members: the room that was opened; its past entries follow
     disconnected  reason, retry_in_ms
     entry         room, seq, id, author, client_id, at, body, past (true: from the history)
     sent          room, id, seq, at, duplicate, client_id: your message is stored for good
     receipt       room, user, delivered, read: everything up to these has been received, read
     typing        room, user, active
     presence      user, online, last_seen
-    block         user, blocked: the answer to a block or its end
-    blocks        users: those whom you have blocked
     skipped       from, to: too many entries were missed; the history has them
     reset         the room's log began anew on the server
-    error         code, name, message, retry_after_ms, text, client_id: what was refused, and why
+    answer        to, result: the reply to a command, which is named as in the protocol
+    room          why (added, removed), room, me, unread and more: a room has come or gone
+    me            room, role, notify, pinned, hidden, muted_until: set on another device
+    closed        room: the user is in it no longer
+    error         code, name, message, retry_after_ms, text, client_id, to: what was refused, and why
+  With your name alone, entry comes from all your rooms, the others from the open one.
   Control characters are escaped as \uXXXX.
 
 Exit codes: 0 left in order; 1 the server was lost or closed for good, or a message was not

@@ -1,21 +1,28 @@
 //! The commands of users and scripts: how each is written, what it sends, and what people see of
 //! it.
 //!
-//! A command that stores a new kind of entry is a change of this file alone: an arm in
+//! A command that stores a new kind of entry is a change of this file: an arm in
 //! [`Command::typed`] and a line in [`HELP`], the same for scripts in [`Script`] and [`JSON`], a
-//! variant of [`Change`] or [`Write`], and the arms that the compiler then asks for, and an arm in
-//! [`describe`].
+//! variant of [`Change`] or [`Write`], and the arms that the compiler then asks for; beside it, `sentences`
+//! says what people see of the entry. A command that asks the server something needs nothing for scripts,
+//! which may send any: how it is typed stands in [`rooms`], and what people see of its reply in `answers`.
 
-use chat_cli::{Client, Sending, clean};
-use chat_core::{EntryBody, RoomId, Seq, UserId};
+mod length;
+mod request;
+mod rooms;
+
+use chat_cli::{Client, Sending};
+use chat_core::{RoomId, Seq};
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
-/// The lines that `/help` shows.
-pub(crate) const HELP: [&str; 10] = [
+use request::Request;
+pub(crate) use rooms::{HELP as ROOMS_HELP, Rooms, Which};
+
+/// The lines that `/help` shows, before those of rooms.
+pub(crate) const HELP: [&str; 8] = [
     "/who          who is online",
-    "/block NAME   you and NAME write to each other no more; NAME is not told",
-    "/unblock NAME ends that",
-    "/blocks       the users whom you have blocked",
+    "/block NAME   you and NAME write to each other no more; /unblock NAME, /blocks",
     "/more         earlier messages",
     "/edit TEXT    gives your last message another text, also while it waits",
     "/delete       takes your last message back, also while it waits",
@@ -24,15 +31,20 @@ pub(crate) const HELP: [&str; 10] = [
     "Pasted text is a message, also when it begins with a slash.",
 ];
 
-/// The examples of [`Script`] in `--help`.
+/// The examples of [`Script`] and [`Request`] in `--help`.
 pub(crate) const JSON: &str = r#"{"send":"hi"}   {"edit":{"seq":7,"text":"hello"}}   {"delete":{"seq":7}}   {"more":50}
-    {"block":"bob"}   {"unblock":"bob"}   {"blocks":{}}"#;
+    {"open":{"user":"bob"}}   {"open":{"room":"ID"}}   {"open":{"name":"Team"}}
+  Any other command of the protocol (docs/PROTOCOL.md) is written in the same way; its room is
+  the open one unless it names another. create, join and accept open the room:
+    {"create":{"kind":"group","name":"Team","members":["bob"]}}   {"accept":{"token":"..."}}
+    {"inbox":{}}   {"members":{}}   {"role":{"user":"bob","role":"moderator"}}   {"leave":{}}
+    {"invite":{"uses":5,"ttl":604800}}   {"ban":{"user":"eve","for":3600}}   {"me":{"pinned":true}}"#;
 
 /// One thing that a line asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Command {
     Write(Write),
-    Ask(Question),
+    Rooms(Rooms),
     /// Show entries before those shown; without a number, a page.
     More(Option<usize>),
     Help,
@@ -47,9 +59,7 @@ enum Script {
     Edit { seq: Seq, text: String },
     Delete { seq: Seq },
     More(usize),
-    Block(UserId),
-    Unblock(UserId),
-    Blocks {},
+    Open(Which),
 }
 
 impl Command {
@@ -66,17 +76,13 @@ impl Command {
     pub(crate) fn typed(name: &str, rest: &str) -> Option<Self> {
         Some(match (name, rest) {
             ("/quit" | "/exit" | "/q", "") => Self::Quit,
-            ("/who", "") => Self::Ask(Question::Online),
-            ("/block", name) => Self::Ask(Question::Block(UserId::new(name).ok()?)),
-            ("/unblock", name) => Self::Ask(Question::Unblock(UserId::new(name).ok()?)),
-            ("/blocks", "") => Self::Ask(Question::Blocks),
             ("/more", "") => Self::More(None),
             ("/help", _) => Self::Help,
             ("/delete", "") => Self::change(Target::Last, Change::Delete),
             ("/edit", text) if !text.is_empty() => {
                 Self::change(Target::Last, Change::Edit(text.to_owned()))
             }
-            _ => return None,
+            _ => return rooms::typed(name, rest).map(Self::Rooms),
         })
     }
 
@@ -86,14 +92,20 @@ impl Command {
     ///
     /// The fault of the JSON.
     pub(crate) fn from_json(line: &str) -> serde_json::Result<Self> {
+        let json: Map<String, Value> = serde_json::from_str(line)?;
+        if let [(name, fields)] = &json.iter().collect::<Vec<_>>()[..]
+            && fields.is_object()
+            && Request::is_known(name)
+        {
+            let request = Request::new(name, (*fields).clone());
+            return Ok(Self::Rooms(Rooms::Request(request)));
+        }
         Ok(match serde_json::from_str(line)? {
             Script::Send(text) => Self::send(text),
             Script::Edit { seq, text } => Self::change(Target::Stored(seq), Change::Edit(text)),
             Script::Delete { seq } => Self::change(Target::Stored(seq), Change::Delete),
             Script::More(count) => Self::More(Some(count)),
-            Script::Block(user) => Self::Ask(Question::Block(user)),
-            Script::Unblock(user) => Self::Ask(Question::Unblock(user)),
-            Script::Blocks {} => Self::Ask(Question::Blocks),
+            Script::Open(which) => Self::Rooms(Rooms::Open(which)),
         })
     }
 }
@@ -167,30 +179,5 @@ impl Target {
             Self::Stored(seq) => Some(seq),
             Self::Last | Self::Waiting(_) => None,
         }
-    }
-}
-
-/// A command about anything but the room's log, whose answer is one line.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Question {
-    Online,
-    Block(UserId),
-    Unblock(UserId),
-    Blocks,
-}
-
-/// What the author of an entry did, as people read it after the author's name; `None` for an entry
-/// that they are not shown. `was` is the text that the entry's target had before.
-pub(crate) fn describe(body: &EntryBody, was: Option<&str>) -> Option<String> {
-    match body {
-        EntryBody::Edit { text, .. } => {
-            let was = was.map_or_else(String::new, |was| format!(" (was: {was})"));
-            Some(format!("corrected: {}{was}", clean(text)))
-        }
-        EntryBody::Delete { .. } => {
-            let was = was.map_or_else(String::new, |was| format!(": {was}"));
-            Some(format!("took a message back{was}"))
-        }
-        _ => None,
     }
 }

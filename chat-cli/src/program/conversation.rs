@@ -3,7 +3,7 @@
 use std::{io, pin::pin, time::Duration};
 
 use chat_cli::{Client, ClientError, ClientEvent, Events};
-use chat_core::{Page, RoomId, RoomView, UserId};
+use chat_core::{Page, RoomId, RoomView, Seq, UserId};
 use tokio::{
     sync::mpsc,
     task::JoinSet,
@@ -12,7 +12,7 @@ use tokio::{
 
 use super::{
     command::{Command, Write},
-    happened::{Act, Answered, Greeting, Happened, Outcome, Topic},
+    happened::{Act, Answered, Greeting, Happened, Outcome, Spot, Topic},
     input::Input,
     output::Output,
     view::View,
@@ -32,8 +32,6 @@ pub(crate) struct Conversation {
     inputs: mpsc::Receiver<Input>,
     output: Output,
     me: UserId,
-    peer: UserId,
-    room: RoomId,
     view: View,
     /// The questions to the server, whose answers come back as something that happened.
     asked: JoinSet<Happened>,
@@ -52,8 +50,6 @@ impl Conversation {
             inputs,
             output,
             me: topic.me.clone(),
-            peer: topic.peer.clone(),
-            room: topic.room.clone(),
             view: View::new(topic, Instant::now()),
             asked: JoinSet::new(),
         }
@@ -105,29 +101,30 @@ impl Conversation {
         match act {
             Act::Show(shown) => self.output.show(&shown, &self.me)?,
             Act::Status(status) => self.output.set_status(status),
-            Act::Greet(last) => self.greet(last),
-            Act::Ask(question) => {
-                let answer = question.ask(self.client.clone());
-                self.asked.spawn(async { Happened::Told(answer.await) });
+            Act::Greet(spot, last, read) => self.greet(spot, last, read),
+            Act::Ask(asked) => {
+                let (client, command) = (self.client.clone(), asked.command.clone());
+                self.asked
+                    .spawn(async move { Happened::Replied(asked, client.request(command).await) });
             }
-            Act::AskEarlier(before, count) => {
-                let (client, room) = (self.client.clone(), self.room.clone());
+            Act::AskEarlier(room, before, count) => {
+                let client = self.client.clone();
                 let limit = Some(count.clamp(1, PAGE));
                 self.asked.spawn(async move {
                     let page = client.history(&room, Page::Before(before), limit).await;
-                    Happened::Earlier(page)
+                    Happened::Earlier(room, page)
                 });
             }
-            Act::Write(write) => self.write(write),
+            Act::Write(room, write) => self.write(&room, write),
             Act::Mark(room, mark, seq) => self.client.mark(&room, mark, seq),
-            Act::Typing => self.client.typing(&self.room),
+            Act::Typing(room) => self.client.typing(&room),
         }
         Ok(())
     }
 
-    fn write(&mut self, write: Write) {
+    fn write(&mut self, room: &RoomId, write: Write) {
         // The message that it is about was before it in the outbox, and gave it its number.
-        let Some(sending) = write.queue(&self.client, &self.room) else {
+        let Some(sending) = write.queue(&self.client, room) else {
             return;
         };
         let client_id = sending.client_id().cloned();
@@ -139,33 +136,40 @@ impl Conversation {
         });
     }
 
-    fn greet(&mut self, last: Option<usize>) {
+    fn greet(&mut self, spot: Spot, last: Option<usize>, read: Seq) {
         let (client, me) = (self.client.clone(), self.me.clone());
-        let (peer, room) = (self.peer.clone(), self.room.clone());
         self.asked.spawn(async move {
+            let Spot { room, peer } = spot;
             let greeting = async {
-                let view = client.open(&peer).await?;
+                let view = match &peer {
+                    Some(peer) => client.open(peer).await?,
+                    None => client.room(&room).await?,
+                };
                 let past = match last {
                     Some(last) => {
-                        let limit = Some(last.max(unread(&view, &me)).clamp(1, PAGE));
-                        Some(client.history(&room, Page::Newest, limit).await?)
+                        let limit = last.max(unread(&view, &me, read)).clamp(1, PAGE);
+                        Some(client.history(&room, Page::Newest, Some(limit)).await?)
                     }
                     None => None,
                 };
-                let online = client.online().await?;
+                let online = match peer {
+                    Some(_) => client.online().await?,
+                    None => Vec::new(),
+                };
                 Ok(Box::new(Greeting { view, online, past }))
             };
-            Happened::Greeted(greeting.await)
+            let greeting = greeting.await;
+            Happened::Greeted(room, greeting)
         });
     }
 }
 
-/// The number of entries that a member has not read.
-fn unread(view: &RoomView, me: &UserId) -> usize {
+/// The number of entries that a member has not read; `read` counts in a room that lists no members.
+fn unread(view: &RoomView, me: &UserId, read: Seq) -> usize {
     let mut members = view.members.iter();
     let me = members.find(|member| member.presence.user == *me);
-    let read = me.map_or(0, |me| me.watermarks.read.0);
-    usize::try_from(view.room.head.0.saturating_sub(read)).unwrap_or(usize::MAX)
+    let read = me.map_or(read, |me| me.watermarks.read);
+    usize::try_from(view.room.head.0.saturating_sub(read.0)).unwrap_or(usize::MAX)
 }
 
 /// Waits until then; for ever when there is no time given.

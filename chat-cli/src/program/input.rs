@@ -55,7 +55,7 @@ pub(crate) fn read(line: &str, syntax: Syntax) -> Option<Input> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::command::{Change, Question, Target, Write};
+    use super::super::command::{Change, Rooms, Target, Which, Write};
     use super::*;
     use chat_core::Seq;
 
@@ -65,30 +65,6 @@ mod tests {
 
     fn change(target: Target, change: Change) -> Input {
         Input::Command(Command::Write(Write::Change(target, change)))
-    }
-
-    #[test]
-    fn users_are_named_as_they_are_written() {
-        let ask = |question| Some(Input::Command(Command::Ask(question)));
-        let bob = || chat_core::UserId::new("bob").unwrap();
-        for (line, syntax, question) in [
-            ("/block bob", Syntax::Slash, Question::Block(bob())),
-            ("/unblock  bob ", Syntax::Slash, Question::Unblock(bob())),
-            ("/blocks", Syntax::Slash, Question::Blocks),
-            (r#"{"block":"bob"}"#, Syntax::Json, Question::Block(bob())),
-            (
-                r#"{"unblock":"bob"}"#,
-                Syntax::Json,
-                Question::Unblock(bob()),
-            ),
-            (r#"{"blocks":{}}"#, Syntax::Json, Question::Blocks),
-        ] {
-            assert_eq!(read(line, syntax), ask(question), "{line}");
-        }
-        for line in ["/block", "/block a,b", "/unblock", "/blocks bob"] {
-            let found = read(line, Syntax::Slash);
-            assert!(matches!(found, Some(Input::Wrong(_))), "{line}: {found:?}");
-        }
     }
 
     #[test]
@@ -131,11 +107,24 @@ mod tests {
             read(r#"{"more":30}"#, Syntax::Json),
             Some(Input::Command(Command::More(Some(30))))
         );
+        assert_eq!(
+            read(r#"{"open":{"user":"bob"}}"#, Syntax::Json),
+            Some(Input::Command(Command::Rooms(Rooms::Open(Which::User(
+                "bob".parse().unwrap()
+            )))))
+        );
+        assert!(matches!(
+            read(r#"{"leave":{}}"#, Syntax::Json),
+            Some(Input::Command(Command::Rooms(Rooms::Request(_))))
+        ));
         for wrong in [
             "{",
             r#"{"shout":"hi"}"#,
             r#"{"send":1}"#,
             r#"{"edit":{"seq":1}}"#,
+            r#"{"hello":{"token":"bob"}}"#,
+            r#"{"open":{"users":"bob"}}"#,
+            r#"{"leave":{},"invites":{}}"#,
         ] {
             assert!(
                 matches!(read(wrong, Syntax::Json), Some(Input::Wrong(_))),

@@ -55,6 +55,14 @@ impl Messages {
         last.map(|(seq, _)| *seq)
     }
 
+    /// The last own message up to an entry.
+    pub(crate) fn last_own_upto(&self, upto: Seq) -> Option<Seq> {
+        let mut messages = self.known.range(..=upto).rev();
+        messages
+            .find(|(_, message)| message.own)
+            .map(|(seq, _)| *seq)
+    }
+
     /// The text of a message, if it is known.
     pub(crate) fn text(&self, seq: Seq) -> Option<Arc<str>> {
         self.known

@@ -1,7 +1,9 @@
 //! The terminal program.
 
-mod answer;
+mod answers;
 mod args;
+mod arrivals;
+mod chats;
 mod command;
 mod conversation;
 mod happened;
@@ -13,7 +15,9 @@ mod outbox;
 mod output;
 mod past;
 mod peer;
+mod readers;
 mod screen;
+mod sentences;
 mod shown;
 mod terminal;
 #[cfg(test)]
@@ -33,7 +37,7 @@ use tokio::sync::mpsc;
 
 use args::Args;
 use conversation::Conversation;
-use happened::{Outcome, Reader, Topic};
+use happened::{Outcome, Reader, Spot, Topic};
 use input::{Input, Syntax};
 use output::Output;
 use shown::Style;
@@ -45,12 +49,18 @@ const INPUTS: usize = 64;
 /// Runs the program to its end.
 pub(crate) fn run() -> ExitCode {
     let args = Args::parse();
-    let Ok(room) = RoomId::direct(&args.me, &args.peer) else {
-        let me = clean(args.me.as_str());
-        let message = format!("you can't chat with yourself: {me} is named twice");
-        Args::command()
-            .error(ErrorKind::ValueValidation, message)
-            .exit()
+    let start = match &args.peer {
+        None => None,
+        Some(peer) => {
+            let Ok(room) = RoomId::direct(&args.me, peer) else {
+                let me = clean(args.me.as_str());
+                let message = format!("you can't chat with yourself: {me} is named twice");
+                Args::command()
+                    .error(ErrorKind::ValueValidation, message)
+                    .exit()
+            };
+            Some(Spot::of(room, &args.me))
+        }
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -60,13 +70,13 @@ pub(crate) fn run() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error.to_string()),
     };
-    let code = runtime.block_on(chat(args, room));
+    let code = runtime.block_on(chat(args, start));
     // A thread may still wait for a key or a line.
     runtime.shutdown_background();
     code
 }
 
-async fn chat(args: Args, room: RoomId) -> ExitCode {
+async fn chat(args: Args, start: Option<Spot>) -> ExitCode {
     let client = match connect(&args) {
         Ok(client) => client,
         Err(error) => {
@@ -89,8 +99,7 @@ async fn chat(args: Args, room: RoomId) -> ExitCode {
     let topic = Topic {
         patience: (reader != Reader::Person).then(|| args.patience()),
         me: args.me,
-        peer: args.peer,
-        room,
+        start,
         reader,
         last: usize::from(args.last),
         follow: args.follow,
@@ -146,16 +155,19 @@ fn open(args: &Args, reader: Reader, inputs: mpsc::Sender<Input>) -> io::Result<
         // A terminal that can't move its cursor shows plain lines.
         Reader::Person if is_dumb() => (Syntax::Slash, Output::Plain(style)),
         Reader::Person => {
+            let peer = args.peer.as_ref();
             let about = format!(
-                "{} and {} at {} (/help shows the commands)",
+                "{}{} at {} (/help shows the commands)",
                 args.me,
-                args.peer,
+                peer.map_or_else(String::new, |peer| format!(" and {peer}")),
                 clean(&args.server)
             );
             let _ = writeln!(io::stdout(), "{}", style.dim(&about));
-            let terminal = Terminal::open(&clean(args.peer.as_str()), style, inputs)?;
+            let terminal = Terminal::open(style, inputs)?;
             return Ok(Output::Terminal(terminal, style));
         }
+        // Without commands no room could be opened.
+        Reader::Pipe if args.peer.is_none() => (Syntax::Slash, Output::Plain(style)),
         Reader::Pipe => (Syntax::Plain, Output::Plain(style)),
         Reader::Script => (Syntax::Json, Output::Json),
     };

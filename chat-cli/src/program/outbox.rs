@@ -3,7 +3,7 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use chat_core::Seq;
+use chat_core::{RoomId, Seq};
 use tokio::time::Instant;
 
 use super::command::{Change, Target, Ticket, Write};
@@ -14,6 +14,7 @@ const SLOW: Duration = Duration::from_millis(1_500);
 #[derive(Debug)]
 struct Item {
     ticket: Ticket,
+    room: RoomId,
     write: Write,
     /// The time at which it counts as slow; `None` when it was shown already as waiting.
     slow_at: Option<Instant>,
@@ -36,42 +37,48 @@ impl Outbox {
     }
 
     /// Adds a command at the end; `known` when it was shown already as waiting.
-    pub(crate) fn push(&mut self, now: Instant, write: Write, known: bool) {
+    pub(crate) fn push(&mut self, now: Instant, room: &RoomId, write: Write, known: bool) {
         self.last += 1;
         self.items.push_back(Item {
             ticket: Ticket(self.last),
+            room: room.clone(),
             write,
             slow_at: (!known).then_some(now + SLOW),
         });
     }
 
     /// The command to send now, if there is one; it is under way from then on.
-    pub(crate) fn next(&mut self, now: Instant) -> Option<Write> {
+    pub(crate) fn next(&mut self, now: Instant) -> Option<(RoomId, Write)> {
         if self.under_way || self.not_before.is_some_and(|at| now < at) {
             return None;
         }
         let first = self.items.front()?;
         self.under_way = true;
         self.not_before = None;
-        Some(first.write.clone())
+        Some((first.room.clone(), first.write.clone()))
     }
 
-    /// The last message that waits and is not to be deleted, and whether it is under way.
-    pub(crate) fn last_message(&self) -> Option<(Ticket, &str, bool)> {
-        let leaving = |ticket| self.deletes(Target::Waiting(ticket));
+    /// The last message to a room that waits and is not to be deleted, and whether it is under way.
+    pub(crate) fn last_message(&self, room: &RoomId) -> Option<(Ticket, &str, bool)> {
+        let leaving = |ticket| self.deletes(room, Target::Waiting(ticket));
         self.items.iter().enumerate().rev().find_map(|(at, item)| {
             let Write::Send(text) = &item.write else {
                 return None;
             };
             let under_way = at == 0 && self.under_way;
-            (!leaving(item.ticket)).then_some((item.ticket, text.as_str(), under_way))
+            (item.room == *room && !leaving(item.ticket)).then_some((
+                item.ticket,
+                text.as_str(),
+                under_way,
+            ))
         })
     }
 
-    /// Whether the deletion of a message waits or is under way.
-    pub(crate) fn deletes(&self, target: Target) -> bool {
+    /// Whether the deletion of a message to this room waits or is under way.
+    pub(crate) fn deletes(&self, room: &RoomId, target: Target) -> bool {
         let delete = Write::Change(target, Change::Delete);
-        self.items.iter().any(|item| item.write == delete)
+        let mut items = self.items.iter();
+        items.any(|item| item.room == *room && item.write == delete)
     }
 
     /// The text of a message that waits.
@@ -154,16 +161,20 @@ mod tests {
         Write::Send(text.to_owned())
     }
 
+    fn room() -> RoomId {
+        RoomId::new("alice,bob").unwrap()
+    }
+
     #[test]
     fn commands_are_sent_one_at_a_time_in_order() {
         let now = Instant::now();
         let mut outbox = Outbox::default();
-        outbox.push(now, say("one"), false);
-        outbox.push(now, say("two"), false);
-        assert_eq!(outbox.next(now), Some(say("one")));
+        outbox.push(now, &room(), say("one"), false);
+        outbox.push(now, &room(), say("two"), false);
+        assert_eq!(outbox.next(now), Some((room(), say("one"))));
         assert_eq!(outbox.next(now), None);
         assert_eq!(outbox.stored(Seq(1)), Some(say("one")));
-        assert_eq!(outbox.next(now), Some(say("two")));
+        assert_eq!(outbox.next(now), Some((room(), say("two"))));
         assert_eq!(outbox.refused(), Some(say("two")));
         assert_eq!(outbox.next(now), None);
     }
@@ -173,13 +184,13 @@ mod tests {
         let now = Instant::now();
         let later = now + Duration::from_secs(5);
         let mut outbox = Outbox::default();
-        outbox.push(now, say("one"), true);
-        outbox.push(now, say("two"), true);
+        outbox.push(now, &room(), say("one"), true);
+        outbox.push(now, &room(), say("two"), true);
         outbox.next(now);
         outbox.put_off(later);
         assert_eq!(outbox.next(now), None);
         assert_eq!(outbox.alarm(), Some(later));
-        assert_eq!(outbox.next(later), Some(say("one")));
+        assert_eq!(outbox.next(later), Some((room(), say("one"))));
         assert_eq!(outbox.alarm(), None);
     }
 
@@ -188,17 +199,17 @@ mod tests {
         let now = Instant::now();
         for stored in [true, false] {
             let mut outbox = Outbox::default();
-            outbox.push(now, say("oops"), false);
+            outbox.push(now, &room(), say("oops"), false);
             outbox.next(now);
-            let (ticket, text, under_way) = outbox.last_message().unwrap();
+            let (ticket, text, under_way) = outbox.last_message(&room()).unwrap();
             assert_eq!((text, under_way), ("oops", true));
             let delete = Write::Change(Target::Waiting(ticket), Change::Delete);
-            outbox.push(now, delete, false);
-            assert_eq!(outbox.last_message(), None, "it is on its way out");
+            outbox.push(now, &room(), delete, false);
+            assert_eq!(outbox.last_message(&room()), None, "it is on its way out");
             if stored {
                 outbox.stored(Seq(7));
                 let delete = Write::Change(Target::Stored(Seq(7)), Change::Delete);
-                assert_eq!(outbox.next(now), Some(delete));
+                assert_eq!(outbox.next(now), Some((room(), delete)));
             } else {
                 outbox.refused();
                 assert_eq!(outbox.len(), 0);
@@ -210,22 +221,22 @@ mod tests {
     fn a_message_that_waits_can_be_changed_and_withdrawn() {
         let now = Instant::now();
         let mut outbox = Outbox::default();
-        outbox.push(now, say("one"), true);
-        outbox.push(now, say("oops"), true);
-        let (ticket, _, under_way) = outbox.last_message().unwrap();
+        outbox.push(now, &room(), say("one"), true);
+        outbox.push(now, &room(), say("oops"), true);
+        let (ticket, _, under_way) = outbox.last_message(&room()).unwrap();
         assert!(!under_way);
         outbox.rewrite(ticket, "two".to_owned());
         assert_eq!(outbox.text(ticket), Some("two"));
         outbox.withdraw(ticket);
-        assert_eq!(outbox.last_message().unwrap().1, "one");
+        assert_eq!(outbox.last_message(&room()).unwrap().1, "one");
     }
 
     #[test]
     fn a_slow_command_is_reported_once_unless_it_was_shown_as_waiting() {
         let now = Instant::now();
         let mut outbox = Outbox::default();
-        outbox.push(now, say("known"), true);
-        outbox.push(now, say("new"), false);
+        outbox.push(now, &room(), say("known"), true);
+        outbox.push(now, &room(), say("new"), false);
         assert_eq!(outbox.alarm(), Some(now + SLOW));
         assert!(outbox.tick(now).is_empty());
         assert_eq!(outbox.tick(now + SLOW), [say("new")]);

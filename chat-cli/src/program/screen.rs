@@ -25,7 +25,6 @@ pub(crate) type Size = (usize, usize);
 /// The rows at the bottom, and how many of them are above the cursor.
 #[derive(Debug)]
 pub(crate) struct Screen {
-    peer: String,
     style: Style,
     status: Status,
     decoder: Decoder,
@@ -35,9 +34,8 @@ pub(crate) struct Screen {
 }
 
 impl Screen {
-    pub(crate) fn new(peer: String, style: Style) -> Self {
+    pub(crate) fn new(style: Style) -> Self {
         Self {
-            peer,
             style,
             status: Status::Nothing,
             decoder: Decoder::default(),
@@ -104,9 +102,9 @@ impl Screen {
     }
 
     fn paint(&mut self, out: &mut String, (columns, height): Size) {
-        let status = match self.status {
+        let status = match &self.status {
             Status::Nothing => String::new(),
-            Status::Typing => format!("{} is typing...", self.peer),
+            Status::Typing(status) => status.clone(),
             Status::Offline => "not connected, trying again...".to_owned(),
         };
         let status = if status.width() < columns {
@@ -192,7 +190,7 @@ mod tests {
     const SIZE: Size = (21, 10);
 
     fn screen() -> Screen {
-        Screen::new("bob".to_owned(), Style { colours: false })
+        Screen::new(Style { colours: false })
     }
 
     #[test]
@@ -237,7 +235,8 @@ mod tests {
         let (mut screen, mut tty) = (screen(), Tty::new(SIZE.0));
         tty.write(&screen.type_in(b"half a line", SIZE).0);
         tty.write(&screen.print("18:22 bob: hi", SIZE));
-        tty.write(&screen.set_status(Status::Typing, SIZE));
+        let typing = Status::Typing("bob is typing...".to_owned());
+        tty.write(&screen.set_status(typing, SIZE));
         assert_eq!(
             tty.lines(),
             ["18:22 bob: hi", "bob is typing...", "> half a line"]

@@ -8,13 +8,13 @@ use std::{
 
 use chat_cli::clean;
 use chat_core::{
-    ClientMessageId, Entry, EntryBody, Epoch, ErrorBody, Presence, RoomId, Sent, Seq, UserId,
-    Watermarks,
+    ClientMessageId, Entry, EntryBody, Epoch, ErrorBody, Event, InboxPage, Presence, Reply, RoomId,
+    RoomKind, RoomView, Sent, Seq, UserId, Watermarks,
 };
 use chrono::{DateTime, Local, Utc};
 use serde::Serialize;
 
-use super::command::describe;
+use super::sentences::sentence;
 
 /// One thing to show. Its JSON is documented in `--help`.
 #[derive(Debug, Serialize)]
@@ -22,9 +22,21 @@ use super::command::describe;
 pub(crate) enum Shown {
     Connected {
         user: UserId,
-        peer: UserId,
-        room: RoomId,
-        online: Vec<UserId>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        peer: Option<UserId>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        room: Option<RoomId>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        online: Option<Vec<UserId>>,
+    },
+    /// For scripts only: the rooms of the user.
+    Inbox(InboxPage),
+    /// For scripts only: a room was opened.
+    Opened(Box<RoomView>),
+    /// For scripts only: the reply to a command.
+    Answer {
+        to: &'static str,
+        result: Box<Reply>,
     },
     Disconnected {
         reason: String,
@@ -40,6 +52,9 @@ pub(crate) enum Shown {
         /// For people: the text that the message which this entry is about had before.
         #[serde(skip)]
         was: Option<Arc<str>>,
+        /// For people: the kind of the room.
+        #[serde(skip)]
+        kind: RoomKind,
     },
     Sent {
         #[serde(flatten)]
@@ -58,13 +73,6 @@ pub(crate) enum Shown {
         active: bool,
     },
     Presence(Presence),
-    Block {
-        user: UserId,
-        blocked: bool,
-    },
-    Blocks {
-        users: Vec<UserId>,
-    },
     Skipped {
         from: Seq,
         to: Seq,
@@ -79,6 +87,9 @@ pub(crate) enum Shown {
         text: Option<String>,
         #[serde(skip_serializing_if = "Option::is_none")]
         client_id: Option<ClientMessageId>,
+        /// The command that was refused, if it was no message.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        to: Option<&'static str>,
     },
     /// For people only: how far one's messages have got, shown when it settles.
     #[serde(skip)]
@@ -92,14 +103,19 @@ pub(crate) enum Shown {
     /// For people only: a day begins.
     #[serde(skip)]
     Day(DateTime<Utc>),
+    /// For scripts only: news of the inbox, as the server sends them.
+    #[serde(untagged)]
+    News(Box<Event>),
 }
 
 /// The state of an own message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum State {
     Sent,
     Delivered,
     Read,
+    /// Read by these members of a group.
+    ReadBy(String),
 }
 
 impl State {
@@ -113,20 +129,22 @@ impl State {
         }
     }
 
-    fn name(self) -> &'static str {
+    fn name(&self) -> String {
         match self {
-            Self::Sent => "[SENT]",
-            Self::Delivered => "[DELIVERED]",
-            Self::Read => "[READ]",
+            Self::Sent => "[SENT]".to_owned(),
+            Self::Delivered => "[DELIVERED]".to_owned(),
+            Self::Read => "[READ]".to_owned(),
+            Self::ReadBy(names) => format!("[READ by {names}]"),
         }
     }
 }
 
 /// The status line of a terminal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Status {
     Nothing,
-    Typing,
+    /// This line says which users are typing.
+    Typing(String),
     Offline,
 }
 
@@ -163,9 +181,17 @@ impl Shown {
     pub(crate) fn line(&self, me: &UserId, style: Style) -> Option<String> {
         Some(match self {
             Self::Entry {
-                entry, state, was, ..
-            } => return entry_line(entry, *state, was.as_deref(), me, style),
+                entry,
+                state,
+                was,
+                kind,
+                ..
+            } => {
+                let was = was.as_deref().map(shortened);
+                return entry_line(entry, state.as_ref(), was.as_deref(), *kind, me, style);
+            }
             Self::Connected { online, .. } => {
+                let online = online.as_deref()?;
                 let names: Vec<_> = online.iter().map(|user| clean(user.as_str())).collect();
                 style.dim(&format!("online: {}", names.join(", ")))
             }
@@ -173,14 +199,6 @@ impl Shown {
                 style.paint("33", &format!("-- not connected: {}", clean(reason)))
             }
             Self::Presence(presence) => style.dim(&presence_line(presence)),
-            Self::Block { user, blocked } => {
-                let is = if *blocked { "is" } else { "is not" };
-                style.dim(&format!("-- {} {is} blocked", clean(user.as_str())))
-            }
-            Self::Blocks { users } => {
-                let names: Vec<_> = users.iter().map(|user| clean(user.as_str())).collect();
-                style.dim(&format!("-- blocked: {}", names.join(", ")))
-            }
             Self::Skipped { from, to } => {
                 style.dim(&format!("-- entries {from} to {to} are left out"))
             }
@@ -206,7 +224,13 @@ impl Shown {
                 let day = day.with_timezone(&Local).format("%A, %-d %B %Y");
                 style.dim(&format!("-- {day}"))
             }
-            Self::Sent { .. } | Self::Receipt { .. } | Self::Typing { .. } => return None,
+            Self::Sent { .. }
+            | Self::Receipt { .. }
+            | Self::Typing { .. }
+            | Self::Inbox(_)
+            | Self::Opened(_)
+            | Self::Answer { .. }
+            | Self::News(_) => return None,
         })
     }
 
@@ -230,30 +254,27 @@ impl Shown {
 
 fn entry_line(
     entry: &Entry,
-    state: Option<State>,
+    state: Option<&State>,
     was: Option<&str>,
+    kind: RoomKind,
     me: &UserId,
     style: Style,
 ) -> Option<String> {
     let time = entry.at.with_timezone(&Local).format("%H:%M").to_string();
     let author = clean(entry.author.as_str());
-    Some(match &entry.body {
-        EntryBody::Message { text, edited_at } => {
-            let name = style.paint(if entry.author == *me { "1" } else { "1;36" }, &author);
-            let mut line = format!("{} {name}: {}", style.dim(&time), clean(text));
-            if edited_at.is_some() {
-                line += &style.dim(" (edited)");
-            }
-            if let Some(state) = state {
-                line += &style.dim(&format!(" {}", state.name()));
-            }
-            line
-        }
-        body => {
-            let what = describe(body, was.map(shortened).as_deref())?;
-            style.dim(&format!("{time} {author} {what}"))
-        }
-    })
+    let EntryBody::Message { text, edited_at } = &entry.body else {
+        let what = sentence(entry, was, kind)?;
+        return Some(style.dim(&format!("{time} {author} {what}")));
+    };
+    let name = style.paint(if entry.author == *me { "1" } else { "1;36" }, &author);
+    let mut line = format!("{} {name}: {}", style.dim(&time), clean(text));
+    if edited_at.is_some() {
+        line += &style.dim(" (edited)");
+    }
+    if let Some(state) = state {
+        line += &style.dim(&format!(" {}", state.name()));
+    }
+    Some(line)
 }
 
 /// A line that says whether a user is online, and if not, when they were last seen.
@@ -270,7 +291,7 @@ pub(crate) fn presence_line(presence: &Presence) -> String {
 }
 
 /// The beginning of a text, enough to recognise it.
-fn shortened(text: &str) -> String {
+pub(crate) fn shortened(text: &str) -> String {
     const CHARS: usize = 40;
     let text = clean(text);
     if text.chars().count() <= CHARS {

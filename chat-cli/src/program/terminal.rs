@@ -51,12 +51,12 @@ struct Shared {
 
 impl Terminal {
     /// Takes the terminal over. What the user does goes into `inputs`.
-    pub(crate) fn open(peer: &str, style: Style, inputs: mpsc::Sender<Input>) -> io::Result<Self> {
+    pub(crate) fn open(style: Style, inputs: mpsc::Sender<Input>) -> io::Result<Self> {
         let keyboard = File::from(io::stdin().as_fd().try_clone_to_owned()?);
         let mut resizes = signal(SignalKind::window_change())?;
         let shared = Arc::new(Shared {
             before: tcgetattr(&keyboard)?,
-            screen: Mutex::new(Some(Screen::new(peer.to_owned(), style))),
+            screen: Mutex::new(Some(Screen::new(style))),
         });
         shared.take_over()?;
         let reading = Arc::clone(&shared);

@@ -1,22 +1,32 @@
 //! The conversation as a state machine: what has happened goes in, what is to be done comes out.
 //! No input or output.
 //!
-//! `heard` handles what comes from the server, and `asked` what the user asks for.
+//! `heard` handles what comes from the server, `news` what of it is about other rooms or members, `greeting`
+//! the state of the open room, `asked` what the user asks for, and `rooms` which room is open.
 
 mod asked;
+mod greeting;
 mod heard;
+mod news;
+mod rooms;
+
+use std::collections::{BTreeSet, VecDeque};
 
 use chat_cli::RequestError;
-use chat_core::{ClientMessageId, ErrorBody, Seq};
+use chat_core::{ClientMessageId, ErrorBody, RoomId, Seq, UserId};
 use chrono::NaiveDate;
 use tokio::time::Instant;
 
 use super::{
-    happened::{Act, Happened, Outcome, Reader, Topic},
+    arrivals::Arrivals,
+    chats::Chats,
+    happened::{Act, Happened, Outcome, Reader, Spot, Topic},
+    input::Input,
     messages::Messages,
     outbox::Outbox,
     past::Past,
     peer::Peer,
+    readers::Readers,
     shown::{Shown, Status},
 };
 
@@ -30,14 +40,31 @@ pub(crate) struct View {
     /// The commands without an answer yet, and the number of those not sent.
     outbox: Outbox,
     failed: usize,
-    /// Whether a greeting came, and whether one is awaited.
-    greeted: bool,
-    greeting: bool,
-    /// The number of questions without an answer.
-    asking: usize,
     connection: Connection,
     ending: bool,
     outcome: Option<Outcome>,
+    /// The open room, and what is on the screen of it.
+    here: Option<Spot>,
+    scene: Scene,
+    chats: Chats,
+    arrivals: Arrivals,
+    /// Whether the rooms are known, so that names of rooms are understood; and whether nothing waits for that.
+    known: bool,
+    listed: bool,
+    /// The number of commands that were asked of the server, and of those among them that the user has asked.
+    /// What is typed meanwhile may be meant for what comes of them, and waits.
+    asking: usize,
+    asked: usize,
+    held: VecDeque<Input>,
+    acts: Vec<Act>,
+}
+
+/// What is on the screen of a room.
+#[derive(Debug, Default)]
+struct Scene {
+    /// Whether a greeting came, and whether one is awaited.
+    greeted: bool,
+    greeting: bool,
     /// The last entry shown, and the last one of one's own that is stored.
     shown: Seq,
     stored: Seq,
@@ -46,8 +73,9 @@ pub(crate) struct View {
     /// The number of earlier entries that were asked for before the first greeting.
     more: Option<usize>,
     messages: Messages,
+    readers: Readers,
     peer: Peer,
-    acts: Vec<Act>,
+    typists: BTreeSet<UserId>,
 }
 
 /// Whether there is a connection.
@@ -64,25 +92,25 @@ enum Connection {
 impl View {
     pub(crate) fn new(topic: Topic, now: Instant) -> Self {
         Self {
+            here: topic.start.clone(),
+            known: false,
+            // A program that begins in a room needs no list until a room is named.
+            listed: topic.start.is_some(),
             topic,
             outbox: Outbox::default(),
             failed: 0,
-            greeted: false,
-            greeting: false,
-            asking: 0,
             connection: Connection::Down {
                 since: now,
                 why: None,
             },
             ending: false,
             outcome: None,
-            shown: Seq::ZERO,
-            stored: Seq::ZERO,
-            day: None,
-            past: Past::default(),
-            more: None,
-            messages: Messages::default(),
-            peer: Peer::default(),
+            scene: Scene::default(),
+            chats: Chats::default(),
+            arrivals: Arrivals::default(),
+            asking: 0,
+            asked: 0,
+            held: VecDeque::new(),
             acts: Vec::new(),
         }
     }
@@ -92,34 +120,46 @@ impl View {
         match happened {
             Happened::Client(event) => self.event(now, event),
             Happened::Input(input) => self.input(now, input),
-            Happened::Greeted(Ok(greeting)) => self.greeted(now, *greeting),
-            Happened::Greeted(Err(error)) => self.not_greeted(&error),
-            Happened::Told(answer) => self.told(answer),
-            Happened::Earlier(Ok(page)) => match self.past.came(page) {
+            // What comes of a room that is not open any more is of no use.
+            Happened::Greeted(room, _) | Happened::Earlier(room, _) if !self.is_here(&room) => {}
+            Happened::Greeted(_, Ok(greeting)) => self.greeted(now, *greeting),
+            Happened::Greeted(_, Err(error)) => self.not_greeted(&error),
+            Happened::Replied(asked, result) => self.replied(*asked, result),
+            Happened::Earlier(_, Ok(page)) => match self.scene.past.came(page) {
                 Some(entries) => self.earlier(entries),
                 None => self.note("there are no earlier messages"),
             },
-            Happened::Earlier(Err(error)) => {
-                self.past.refused();
+            Happened::Earlier(_, Err(error)) => {
+                self.scene.past.refused();
                 self.refused(body(&error), None, None);
             }
             Happened::Answered(answered) => self.answered(now, answered),
             Happened::Alarm => self.alarmed(now),
         }
-        if self.connection == Connection::Up
-            && let Some(write) = self.outbox.next(now)
+        while self.held.front().is_some_and(|input| !self.waits(input))
+            && let Some(input) = self.held.pop_front()
         {
-            self.acts.push(Act::Write(write));
+            self.obey(now, input);
+        }
+        if self.connection == Connection::Up
+            && let Some((room, write)) = self.outbox.next(now)
+        {
+            self.acts.push(Act::Write(room, write));
         }
         std::mem::take(&mut self.acts)
     }
 
     /// The end of the conversation, once it has come.
     pub(crate) fn outcome(&mut self) -> Option<Outcome> {
-        let settled = self.messages.alarm().is_none();
-        let asks = self.outbox.len() > 0 || self.past.is_asked() || self.asking > 0;
-        let quiet = !asks && self.shown >= self.stored && settled;
-        if self.ending && self.greeted && quiet && !self.topic.follow {
+        let Scene {
+            messages, readers, ..
+        } = &self.scene;
+        let settled = messages.alarm().is_none() && readers.alarm().is_none();
+        let asks = self.outbox.len() > 0 || self.asking > 0 || self.scene.past.is_asked();
+        let waits = !self.listed || !self.held.is_empty();
+        let quiet = !asks && !waits && self.scene.shown >= self.scene.stored && settled;
+        let greeted = self.here.is_none() || self.scene.greeted;
+        if self.ending && greeted && quiet && !self.topic.follow {
             return Some(Outcome::Left);
         }
         self.outcome.take()
@@ -143,19 +183,24 @@ impl View {
 
     /// Whether events are to be taken. While the past is being read, new ones wait behind it.
     pub(crate) fn takes_events(&self) -> bool {
-        !self.greeting
+        !self.scene.greeting
     }
 
     /// Whether input is to be taken.
     pub(crate) fn takes_input(&self) -> bool {
-        !self.ending && self.outbox.len() < WAITING
+        !self.ending && self.outbox.len() + self.held.len() < WAITING
+    }
+
+    fn is_here(&self, room: &RoomId) -> bool {
+        self.here.as_ref().is_some_and(|here| here.room == *room)
     }
 
     /// The time at which [`Happened::Alarm`] is due.
     pub(crate) fn alarm(&self) -> Option<Instant> {
         let alarms = [
-            self.messages.alarm(),
-            self.peer.alarm(),
+            self.scene.messages.alarm(),
+            self.scene.readers.alarm(),
+            self.scene.peer.alarm(),
             self.outbox.alarm(),
             self.gives_up(),
         ];
@@ -175,13 +220,16 @@ impl View {
             let what = self.describe(&write);
             self.wait_note(&what);
         }
-        if due(self.messages.alarm()) {
-            for line in self.messages.settle() {
+        if due(self.scene.messages.alarm()) {
+            for line in self.scene.messages.settle() {
                 self.show(line);
             }
         }
-        if due(self.peer.alarm())
-            && let Some(presence) = self.peer.lasted()
+        if due(self.scene.readers.alarm()) {
+            self.settle_readers();
+        }
+        if due(self.scene.peer.alarm())
+            && let Some(presence) = self.scene.peer.lasted()
         {
             self.show_presence(presence);
         }
@@ -240,6 +288,7 @@ impl View {
             error,
             text,
             client_id,
+            to: None,
         });
     }
 }

@@ -9,10 +9,13 @@
 
 mod breaking;
 mod decoders;
+mod groups;
+mod person;
 mod pipes;
 mod program;
 mod reconnect;
 mod renewal;
 mod scenarios;
+mod script;
 mod terminal;
 mod tls;

@@ -8,11 +8,9 @@ use std::{
 
 use chat_testkit::{Node, free_port};
 use serde_json::Value;
-use tokio::{
-    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines},
-    process::{Child, ChildStdin, ChildStdout, Command},
-    time::timeout,
-};
+use tokio::{io::AsyncWriteExt as _, process::Command, time::timeout};
+
+use super::script::Script;
 
 const LONG: Duration = Duration::from_mins(1);
 
@@ -56,59 +54,6 @@ async fn run(mut command: Command, input: &str) -> Output {
         .await
         .unwrap()
         .unwrap()
-}
-
-/// The program under a script that reads and writes line by line.
-struct Script {
-    process: Child,
-    input: Option<ChildStdin>,
-    lines: Lines<BufReader<ChildStdout>>,
-}
-
-impl Script {
-    fn start(mut command: Command) -> Self {
-        let mut process = command.spawn().unwrap();
-        let input = process.stdin.take();
-        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        Self {
-            process,
-            input,
-            lines,
-        }
-    }
-
-    async fn say(&mut self, line: &str) {
-        let line = format!("{line}\n");
-        self.input
-            .as_mut()
-            .unwrap()
-            .write_all(line.as_bytes())
-            .await
-            .unwrap();
-    }
-
-    /// The next line of this type.
-    async fn next(&mut self, kind: &str) -> Value {
-        loop {
-            let line = timeout(LONG, self.lines.next_line()).await;
-            let line = line.unwrap_or_else(|_| panic!("no {kind}")).unwrap();
-            let value: Value = serde_json::from_str(&line.unwrap()).unwrap();
-            if value["type"] == kind {
-                return value;
-            }
-        }
-    }
-
-    async fn finish(mut self) -> i32 {
-        self.input = None;
-        while let Ok(Some(_)) = timeout(LONG, self.lines.next_line()).await.unwrap() {}
-        timeout(LONG, self.process.wait())
-            .await
-            .unwrap()
-            .unwrap()
-            .code()
-            .unwrap()
-    }
 }
 
 #[tokio::test]
@@ -156,39 +101,31 @@ async fn a_script_blocks_lists_and_unblocks() {
     bob.next("connected").await;
     let mut alice = Script::start(cli_of(&server, "alice bob --json"));
     alice.next("connected").await;
-    alice.say(r#"{"block":"bob"}"#).await;
-    let answer = alice.next("block").await;
-    assert_eq!(
-        (&answer["user"], &answer["blocked"]),
-        (&"bob".into(), &true.into())
-    );
+    alice.say(r#"{"block":{"user":"bob"}}"#).await;
+    assert_eq!(alice.next("answer").await["to"], "block");
     alice.say(r#"{"blocks":{}}"#).await;
-    assert_eq!(
-        alice.next("blocks").await["users"],
-        serde_json::json!(["bob"])
-    );
+    let blocks = &alice.next("answer").await["result"]["blocks"];
+    assert_eq!(blocks[0]["user"], "bob");
     bob.say("hello?").await;
     let refused = bob.next("error").await;
     assert_eq!(
         (&refused["code"], &refused["text"]),
         (&203.into(), &"hello?".into())
     );
-    alice.say(r#"{"block":"alice"}"#).await;
+    alice.say(r#"{"block":{"user":"alice"}}"#).await;
     assert_eq!(alice.next("error").await["code"], 102);
-    alice.say(r#"{"unblock":"bob"}"#).await;
-    assert_eq!(alice.next("block").await["blocked"], false);
+    alice.say(r#"{"unblock":{"user":"bob"}}"#).await;
+    assert_eq!(alice.next("answer").await["to"], "unblock");
     bob.say("hello").await;
     assert_eq!(bob.next("sent").await["seq"], 1);
 
     // A script whose input ends has its questions answered.
     let mut last = Script::start(cli_of(&server, "alice bob --json"));
-    last.say(r#"{"block":"bob"}"#).await;
+    last.say(r#"{"block":{"user":"bob"}}"#).await;
     assert_eq!(last.finish().await, 0);
     alice.say(r#"{"blocks":{}}"#).await;
-    assert_eq!(
-        alice.next("blocks").await["users"],
-        serde_json::json!(["bob"])
-    );
+    let blocks = &alice.next("answer").await["result"]["blocks"];
+    assert_eq!(blocks[0]["user"], "bob");
 }
 
 #[tokio::test]
@@ -265,7 +202,7 @@ async fn a_pipe_shows_plain_lines_without_control_characters() {
 async fn wrong_usage_is_explained_and_exits_with_2() {
     for (args, why) in [
         ("", "Usage: chat-cli"),
-        ("alice", "<PEER>"),
+        ("alice bob carol", "unexpected argument"),
         ("alice alice", "named twice"),
         ("alice a,b", "U+002C"),
         (

@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use super::{
     acts::{access::Access, limits::Limits, looks::Looks, review::Review},
     builder::ChatEngineBuilder,
-    deliver::{hub::Hub, typing::Typing},
+    deliver::{hub::Hub, news::News, typing::Typing},
     log::{
         follower::{Follower, Followers},
         lagging::{CatchUps, Lagging},
@@ -48,11 +48,13 @@ fn followers(
     typing: &Arc<Typing>,
     windows: Option<&WindowWrites>,
     hints: &Hints,
+    news: &News,
 ) -> Followers {
     let mut followers: Vec<Box<dyn Follower>> = vec![
         Box::new(Arc::clone(metrics)),
         Box::new(Arc::clone(typing)),
         Box::new(hints.clone()),
+        Box::new(news.clone()),
     ];
     if let Some(windows) = windows {
         followers.push(Box::new(windows.clone()));
@@ -126,6 +128,9 @@ pub(super) fn assemble(builder: ChatEngineBuilder) -> Arc<Parts> {
     });
     tasks.spawn_until_stop(Arc::clone(&typing));
 
+    let (news, news_task) = News::new(&hub, &store);
+    tasks.spawn_until_stop(news_task);
+
     let moved = Arc::<Moved>::default();
     let leases = Arc::new(Leases::new(
         Arc::clone(&cache),
@@ -150,7 +155,7 @@ pub(super) fn assemble(builder: ChatEngineBuilder) -> Arc<Parts> {
     let publisher = Publisher {
         store: Arc::clone(&store),
         hub: Arc::clone(&hub),
-        followers: followers(&metrics, &typing, windows.as_ref(), &hints),
+        followers: followers(&metrics, &typing, windows.as_ref(), &hints, &news),
     };
     let sequencer = Sequencer::new(
         waiting,
@@ -183,6 +188,7 @@ pub(super) fn assemble(builder: ChatEngineBuilder) -> Arc<Parts> {
             hub: Arc::clone(&hub),
             directory: Arc::clone(&directory),
             catch_ups,
+            news: news.clone(),
             leases: Arc::clone(&leases),
             presence: Arc::clone(&presence),
             policy: Arc::clone(&policy),
@@ -242,6 +248,7 @@ pub(super) fn assemble(builder: ChatEngineBuilder) -> Arc<Parts> {
         presence,
         departures,
         hints,
+        news,
         policy,
         listening,
         tasks,

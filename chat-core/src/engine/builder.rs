@@ -119,6 +119,7 @@ fn check(config: &Config) -> Result<(), BuildError> {
     let positive = [
         ("text_chars", config.text_chars),
         ("text_bytes", config.text_bytes),
+        ("room_members", config.room_members),
         ("outbox.frames", config.outbox.frames),
         ("outbox.bytes", config.outbox.bytes),
         ("sessions_per_user", config.sessions_per_user),

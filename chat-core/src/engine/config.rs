@@ -21,9 +21,11 @@ pub struct Config {
     pub text_bytes: usize,
     /// How often a user may send or edit. Default 5 in 60 s, then muted for 5 s.
     pub send_limit: Option<RatePolicy>,
-    /// How often a user may make a direct room, by opening it or by a first message. Default one a
-    /// second, 30 at once.
+    /// How often a user may make a room: a group, a channel, or a direct room by opening it or by a first
+    /// message. Default one a second, 30 at once.
     pub room_limit: Option<RatePolicy>,
+    /// How many members a room may have. Default 10,000.
+    pub room_members: usize,
     /// How often the other members are notified that a user types. Default every 3 s.
     pub typing_throttle: Duration,
     /// The time after which typing that isn't renewed ends. Default 6 s.
@@ -94,6 +96,7 @@ impl Default for Config {
                 interval: Duration::from_secs(1),
                 burst: 30,
             }),
+            room_members: 10_000,
             typing_throttle: Duration::from_secs(3),
             typing_expiry: Duration::from_secs(6),
             outbox: OutboxLimits::default(),

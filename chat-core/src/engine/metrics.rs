@@ -135,7 +135,8 @@ impl From<&Result<Appended, AppendError>> for Append {
                 AppendError::NoRoom
                 | AppendError::NoTarget
                 | AppendError::NotAllowed
-                | AppendError::Blocked,
+                | AppendError::Blocked
+                | AppendError::Full,
             ) => Self::Refused,
             Err(AppendError::Backend(_)) => Self::Failed,
         }

@@ -45,11 +45,11 @@ use crate::{
     metrics::Family,
     model::{
         Block, ClientMessageId, Decision, NewDecision, Page, Principal, Role, RoomId, SessionId,
-        Standing, UserId, Version,
+        Standing, UserId, Version, Via,
     },
     port::{BackendError, Created},
     time::Clock,
-    wire::{CloseReason, Error, RoomList, Sent},
+    wire::{CloseReason, Error, RoomList, Sent, command::Create},
 };
 
 /// The answers of the backends when they are asked for a sign of life.
@@ -168,6 +168,7 @@ impl ChatEngine {
         Actor {
             parts: Arc::clone(&self.parts),
             principal,
+            via: Via::Host,
         }
     }
 
@@ -298,7 +299,8 @@ impl ChatEngine {
     ///
     /// A backend's failure.
     pub async fn role(&self, room: &RoomId, user: &UserId) -> Result<Option<Role>, Error> {
-        Ok(self.parts.store.role(room, user).await?)
+        let member = self.parts.store.member(room, user).await?;
+        Ok(member.map(|member| member.role))
     }
 
     /// Gives a member of a group another role, whatever the role of `by`, who is the author of the entry that
@@ -319,23 +321,39 @@ impl ChatEngine {
         acts::assign::assign(&self.parts, by, room, user, role, client_id).await
     }
 
-    /// Makes a group room with its owner and its first members; the owner is one of them, whether or not
-    /// `members` says so.
+    /// Makes a group or channel under an id of your choice, with its owner and its first members; the owner is
+    /// one of them, whether or not `members` says so.
     ///
     /// A room that has this id already stays as it is: after [`Created::Existing`] these members are not in it
-    /// unless they were before. A group that its last member has left has its id for good, and no user can be
-    /// added to it any more, because only a member adds others.
+    /// unless they were before. A room that its last member has left is archived, and has its id for good.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidId`] for the id of a direct room, or a backend's failure.
+    /// [`Error::InvalidId`] for the id of a direct room, [`Error::BadRequest`] for the kind
+    /// [`Direct`](crate::RoomKind::Direct), [`Error::Full`] for more members than a room may have, or a
+    /// backend's failure.
+    pub async fn create_room(
+        &self,
+        id: RoomId,
+        owner: UserId,
+        room: Create,
+    ) -> Result<Created, Error> {
+        let new = acts::create::new_room(&self.parts, id, owner, room)?;
+        Ok(acts::create::make(&self.parts, new).await?.1)
+    }
+
+    /// Makes a group as [`create_room`](Self::create_room) does, without a name and with the default settings.
+    ///
+    /// # Errors
+    ///
+    /// As [`create_room`](Self::create_room).
     pub async fn create_group(
         &self,
         id: RoomId,
         owner: UserId,
         members: Vec<UserId>,
     ) -> Result<Created, Error> {
-        acts::members::create_group(&self.parts, id, owner, members).await
+        self.create_room(id, owner, Create::group(members)).await
     }
 
     /// The users who are online, each once, in ascending order; at most 10,000.

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use super::{
     acts::{access::Access, review::Review},
     config::Config,
-    deliver::{hub::Hub, typing::Typing},
+    deliver::{hub::Hub, news::News, typing::Typing},
     log::queue::AppendQueue,
     metrics::Metrics,
     nodes::{listen::Listening, policy::Policy},
@@ -52,6 +52,7 @@ pub(crate) struct Parts {
     pub(crate) presence: Arc<PresenceChanges>,
     pub(crate) departures: mpsc::Sender<Departure>,
     pub(crate) hints: Hints,
+    pub(crate) news: News,
     pub(crate) policy: Arc<Policy>,
     /// With other nodes only.
     pub(crate) listening: Option<Arc<Listening>>,

@@ -10,18 +10,20 @@ use std::{
 };
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 
 use super::state::outage::Outage;
 use crate::{
     model::{
-        Block, Cursor, Decision, Ends, Entry, Epoch, Look, Mark, Member, Membership, MessageId,
-        NewDecision, NewEntry, NewRoom, Page, Presence, ReceiptTimes, Role, Room, RoomId, Seq,
-        SessionId, UserId, Version, Watermarks,
+        Block, Cursor, Decision, Ends, Entry, Epoch, InboxFilter, InboxPlace, InboxRoom, Invite,
+        InviteId, InviteToken, Look, Mark, Me, MeChange, Member, Membership, MessageId,
+        NewDecision, NewEntry, NewRoom, Page, Presence, ReceiptTimes, Room, RoomId, Seq, SessionId,
+        UserId, Version, Watermarks,
     },
     port::{
         AppendError, Appended, BackendError, BackendErrorKind, BlockStore, Cache, Change, Created,
-        HistoryCache, LogStore, LookStore, PolicyStore, PresenceCache, RateCache, RateKey,
-        ReceiptStore, Retry, RoomStore, Store, Transition,
+        HistoryCache, InboxStore, InviteStore, LogStore, LookStore, PolicyStore, PresenceCache,
+        RateCache, RateKey, ReceiptStore, Retry, RoomStore, Store, Transition,
         panics::{Panicked, caught_async},
     },
     rate::{self, RatePolicy},
@@ -122,8 +124,8 @@ impl RoomStore for Watched<dyn Store> {
         watch!(self.room(id), Safe)
     }
 
-    async fn role(&self, id: &RoomId, user: &UserId) -> Result<Option<Role>, BackendError> {
-        watch!(self.role(id, user), Safe)
+    async fn member(&self, id: &RoomId, user: &UserId) -> Result<Option<Member>, BackendError> {
+        watch!(self.member(id, user), Safe)
     }
 
     async fn members(
@@ -151,6 +153,81 @@ impl RoomStore for Watched<dyn Store> {
         limit: usize,
     ) -> Result<Vec<Room>, BackendError> {
         watch!(self.rooms_with(users, after, limit), Safe)
+    }
+
+    async fn directory(
+        &self,
+        query: &str,
+        after: Option<&RoomId>,
+        limit: usize,
+    ) -> Result<Vec<Room>, BackendError> {
+        watch!(self.directory(query, after, limit), Safe)
+    }
+}
+
+#[async_trait]
+impl InboxStore for Watched<dyn Store> {
+    async fn inbox(
+        &self,
+        user: &UserId,
+        filter: InboxFilter,
+        after: Option<&InboxPlace>,
+        limit: usize,
+    ) -> Result<Vec<InboxRoom>, BackendError> {
+        watch!(self.inbox(user, filter, after, limit), Safe)
+    }
+
+    async fn inbox_room(
+        &self,
+        room: &RoomId,
+        user: &UserId,
+    ) -> Result<Option<InboxRoom>, BackendError> {
+        watch!(self.inbox_room(room, user), Safe)
+    }
+
+    async fn set_me(
+        &self,
+        room: &RoomId,
+        user: &UserId,
+        change: MeChange,
+    ) -> Result<Option<Me>, BackendError> {
+        watch!(self.set_me(room, user, change), IfIdempotent)
+    }
+}
+
+#[async_trait]
+impl InviteStore for Watched<dyn Store> {
+    async fn add_invite(&self, invite: Invite) -> Result<(), BackendError> {
+        watch!(self.add_invite(invite), IfIdempotent)
+    }
+
+    async fn invite(&self, token: &InviteToken) -> Result<Option<Invite>, BackendError> {
+        watch!(self.invite(token), Safe)
+    }
+
+    async fn invites(
+        &self,
+        room: &RoomId,
+        after: Option<InviteId>,
+        limit: usize,
+    ) -> Result<Vec<Invite>, BackendError> {
+        watch!(self.invites(room, after, limit), Safe)
+    }
+
+    async fn remove_invite(&self, room: &RoomId, id: InviteId) -> Result<bool, BackendError> {
+        watch!(self.remove_invite(room, id), IfIdempotent)
+    }
+
+    async fn use_invite(
+        &self,
+        token: &InviteToken,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Invite>, BackendError> {
+        watch!(self.use_invite(token, now), IfIdempotent)
+    }
+
+    async fn unuse_invite(&self, id: InviteId) -> Result<(), BackendError> {
+        watch!(self.unuse_invite(id), IfIdempotent)
     }
 }
 

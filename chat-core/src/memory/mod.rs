@@ -5,6 +5,8 @@ mod blocks;
 mod broker;
 mod cache;
 mod decisions;
+mod inbox;
+mod invites;
 mod looks;
 mod people;
 mod store;

@@ -13,9 +13,9 @@ use chrono::{DateTime, Utc};
 use super::{blocks::Blocks, decisions::Decisions};
 use crate::{
     model::{
-        ClientMessageId, Decision, Effect, Ends, Entry, EntryBody, Look, Mark, Member, Membership,
-        MessageId, NewDecision, NewEntry, NewRoom, Page, ReceiptTimes, Role, Room, RoomId,
-        RoomKind, Seq, UNREAD_CAP, UserId, Version, Watermarks,
+        ClientMessageId, Decision, Effect, Ends, Entry, EntryBody, History, Invite, InviteId, Look,
+        Mark, Me, Member, Membership, MessageId, NewDecision, NewEntry, NewRoom, Page,
+        ReceiptTimes, Role, Room, RoomId, RoomKind, Seq, UNREAD_CAP, UserId, Version, Watermarks,
     },
     port::{
         AppendError, Appended, BackendError, Change, Created, LogStore, Outcome, PolicyStore,
@@ -45,23 +45,36 @@ pub struct MemoryStore {
     decisions: Arc<Mutex<Decisions>>,
     /// The user to whom each look belongs.
     pub(super) looks: Arc<Mutex<HashMap<Look, UserId>>>,
+    pub(super) invites: Arc<Mutex<BTreeMap<InviteId, Invite>>>,
 }
 
 #[derive(Debug, Default, Clone)]
 pub(super) struct Rooms {
-    all: HashMap<RoomId, Log>,
+    pub(super) all: HashMap<RoomId, Log>,
     /// The same memberships as in `all`, by user.
-    of: HashMap<UserId, BTreeSet<RoomId>>,
+    pub(super) of: HashMap<UserId, BTreeSet<RoomId>>,
     /// Under the same lock, for no entry may follow a block that forbids it.
     pub(super) blocks: Blocks,
 }
 
+/// A member as the room keeps them.
 #[derive(Debug, Clone)]
-struct Log {
-    room: Room,
-    members: BTreeMap<UserId, Role>,
+pub(super) struct Seat {
+    pub(super) me: Me,
+    pub(super) joined_at: DateTime<Utc>,
+    pub(super) joined_seq: Seq,
+    /// The newest entry when the member hid the room.
+    pub(super) hidden_at: Option<Seq>,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Log {
+    pub(super) room: Room,
+    pub(super) members: BTreeMap<UserId, Seat>,
+    /// The newest message, or what is left of it.
+    pub(super) last_message: Option<Seq>,
     /// The entry `seq` is at the index `seq - 1`.
-    entries: Vec<Arc<Entry>>,
+    pub(super) entries: Vec<Arc<Entry>>,
     by_id: HashMap<MessageId, usize>,
     by_client_id: HashMap<(UserId, ClientMessageId), usize>,
     /// Kept when a member leaves, so that watermarks don't go back when the member returns.
@@ -76,10 +89,12 @@ impl MemoryStore {
     pub(crate) fn snapshot(&self) -> Self {
         let rooms = Mutex::new(self.lock().clone());
         let decisions = Mutex::new(self.decisions().clone());
+        let invites = self.invites.lock().unwrap_or_else(PoisonError::into_inner);
         Self {
             rooms: Arc::new(rooms),
             decisions: Arc::new(decisions),
             looks: Arc::clone(&self.looks),
+            invites: Arc::new(Mutex::new(invites.clone())),
         }
     }
 
@@ -95,9 +110,16 @@ impl MemoryStore {
 }
 
 impl Rooms {
-    fn join(&mut self, room: &RoomId, user: &UserId, role: Role) {
+    /// Makes a user a member, or gives a member another role.
+    fn join(&mut self, room: &RoomId, user: &UserId, role: Role, at: DateTime<Utc>, seq: Seq) {
         if let Some(log) = self.all.get_mut(room) {
-            log.members.insert(user.clone(), role);
+            let seat = log.members.entry(user.clone()).or_insert_with(|| Seat {
+                me: Me::default(),
+                joined_at: at,
+                joined_seq: seq,
+                hidden_at: None,
+            });
+            seat.me.role = role;
             self.of
                 .entry(user.clone())
                 .or_default()
@@ -134,15 +156,21 @@ impl Rooms {
         let target = effect.target();
         let at_target = target.and_then(|seq| log.from(seq).first().cloned());
         let Ok(allowed) = new.is_allowed(
+            &log.room,
             at_target.as_deref(),
-            |user| Ok::<_, Infallible>(log.members.get(user).copied()),
+            |user| Ok::<_, Infallible>(log.members.get(user).map(|seat| seat.me.role)),
             |user| {
                 let mut members = log.members.iter();
-                Ok(members.any(|(other, role)| other != user && *role == Role::Owner))
+                Ok(members.any(|(other, seat)| other != user && seat.me.role == Role::Owner))
             },
         );
         if !allowed {
             return Err(AppendError::NotAllowed);
+        }
+        let about = effect.membership();
+        let was_member = about.is_some_and(|(user, _)| log.members.contains_key(user));
+        if new.overfills(&log.room, was_member) {
+            return Err(AppendError::Full);
         }
         if let Some(target) = target
             && !(at_target.is_some_and(|it| new.reaches(&it))
@@ -150,19 +178,29 @@ impl Rooms {
         {
             return Err(AppendError::NoTarget);
         }
+        let Room {
+            details, members, ..
+        } = &log.room;
+        (log.room.details, log.room.members) = effect.room_after(details, *members, was_member);
         let at = log.entries.len();
         log.room.head = log.room.head.next();
+        if matches!(new.body, EntryBody::Message { .. }) {
+            log.last_message = Some(log.room.head);
+        }
         log.by_id.insert(new.id, at);
         log.by_client_id.insert(key, at);
         let entry = Arc::new(new.numbered(log.room.head));
         log.entries.push(Arc::clone(&entry));
         match entry.body.effect() {
             Effect::Admit { user, role } | Effect::Assign { user, role } => {
-                self.join(&entry.room, user, role);
+                self.join(&entry.room, user, role, entry.at, entry.seq);
             }
             Effect::Dismiss { user } => self.leave(&entry.room, user),
             // The effect was carried out above.
-            Effect::None | Effect::Replace { .. } | Effect::Erase { .. } => {}
+            Effect::None
+            | Effect::Replace { .. }
+            | Effect::Erase { .. }
+            | Effect::Describe { .. } => {}
         }
         Ok(Appended {
             entry,
@@ -179,14 +217,34 @@ impl Log {
         entries.unwrap_or_default()
     }
 
-    fn page(&self, page: Page, limit: usize) -> &[Arc<Entry>] {
+    pub(super) fn page(&self, page: Page, limit: usize) -> &[Arc<Entry>] {
         let range = page.range(self.room.head, limit);
         let index = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
         let (first, after) = (index(range.start().0 - 1), index(range.end().0));
         self.entries.get(first..after).unwrap_or_default()
     }
 
-    fn unread(&self, user: &UserId, read: Seq) -> u64 {
+    /// The number before which a member reads nothing.
+    pub(super) fn first_of(&self, seat: &Seat) -> Seq {
+        match self.room.details.settings {
+            Some(settings) if settings.history == History::Joined => seat.joined_seq,
+            _ => Seq::ZERO,
+        }
+    }
+
+    /// The member that a user is.
+    fn member(&self, user: &UserId, seat: &Seat) -> Member {
+        Member {
+            user: user.clone(),
+            role: seat.me.role,
+            joined_at: seat.joined_at,
+            joined_seq: seat.joined_seq,
+            watermarks: self.watermarks(user),
+        }
+    }
+
+    pub(super) fn unread(&self, user: &UserId, seat: &Seat) -> u64 {
+        let read = self.watermarks(user).read.max(self.first_of(seat));
         let cap = usize::try_from(UNREAD_CAP).unwrap_or(usize::MAX);
         let counts = |entry: &&Arc<Entry>| {
             entry.author != *user && matches!(entry.body, EntryBody::Message { .. })
@@ -199,7 +257,7 @@ impl Log {
             .sum()
     }
 
-    fn watermarks(&self, user: &UserId) -> Watermarks {
+    pub(super) fn watermarks(&self, user: &UserId) -> Watermarks {
         self.watermarks.get(user).copied().unwrap_or_default()
     }
 }
@@ -217,24 +275,21 @@ impl RoomStore for MemoryStore {
         if let Some(log) = rooms.all.get(&new.id) {
             return Ok(Created::Existing(log.room.clone()));
         }
-        let room = Room {
-            id: new.id.clone(),
-            epoch: new.epoch,
-            head: Seq::ZERO,
-            created_at: new.created_at,
-        };
+        let first_members = new.first_members();
+        let room = new.made();
         let log = Log {
             room: room.clone(),
             members: BTreeMap::new(),
+            last_message: None,
             entries: Vec::new(),
             by_id: HashMap::new(),
             by_client_id: HashMap::new(),
             watermarks: HashMap::new(),
             moves: HashMap::new(),
         };
-        rooms.all.insert(new.id.clone(), log);
-        for Member { user, role } in new.first_members() {
-            rooms.join(&new.id, &user, role);
+        rooms.all.insert(room.id.clone(), log);
+        for Member { user, role, .. } in first_members {
+            rooms.join(&room.id, &user, role, room.created_at, Seq::ZERO);
         }
         Ok(Created::New(room))
     }
@@ -243,10 +298,10 @@ impl RoomStore for MemoryStore {
         Ok(self.lock().all.get(id).map(|log| log.room.clone()))
     }
 
-    async fn role(&self, id: &RoomId, user: &UserId) -> Result<Option<Role>, BackendError> {
+    async fn member(&self, id: &RoomId, user: &UserId) -> Result<Option<Member>, BackendError> {
         let rooms = self.lock();
-        let members = rooms.all.get(id).map(|log| &log.members);
-        Ok(members.and_then(|members| members.get(user).copied()))
+        let log = rooms.all.get(id);
+        Ok(log.and_then(|log| Some(log.member(user, log.members.get(user)?))))
     }
 
     async fn members(
@@ -256,13 +311,11 @@ impl RoomStore for MemoryStore {
         limit: usize,
     ) -> Result<Vec<Member>, BackendError> {
         let rooms = self.lock();
-        let members = rooms.all.get(id).map(|log| &log.members).into_iter();
-        let page = members.flat_map(|members| members.range::<UserId, _>(beyond(after)));
-        let member = |(user, role): (&UserId, &Role)| Member {
-            user: user.clone(),
-            role: *role,
+        let Some(log) = rooms.all.get(id) else {
+            return Ok(Vec::new());
         };
-        Ok(page.take(limit).map(member).collect())
+        let page = log.members.range::<UserId, _>(beyond(after)).take(limit);
+        Ok(page.map(|(user, seat)| log.member(user, seat)).collect())
     }
 
     async fn rooms_of(
@@ -277,16 +330,15 @@ impl RoomStore for MemoryStore {
             .flat_map(|ids| ids.range::<RoomId, _>(beyond(after)))
             .take(limit);
         let membership = |log: &Log| {
-            let watermarks = log.watermarks(user);
-            Membership {
+            Some(Membership {
                 room: log.room.clone(),
-                watermarks,
-                unread: log.unread(user, watermarks.read),
-            }
+                watermarks: log.watermarks(user),
+                unread: log.unread(user, log.members.get(user)?),
+            })
         };
         Ok(page
             .filter_map(|id| rooms.all.get(id))
-            .map(membership)
+            .filter_map(membership)
             .collect())
     }
 
@@ -306,6 +358,22 @@ impl RoomStore for MemoryStore {
             .filter_map(|id| rooms.all.get(id))
             .map(|log| log.room.clone())
             .collect())
+    }
+
+    async fn directory(
+        &self,
+        query: &str,
+        after: Option<&RoomId>,
+        limit: usize,
+    ) -> Result<Vec<Room>, BackendError> {
+        let rooms = self.lock();
+        let found = rooms.all.values().map(|log| &log.room).filter(|room| {
+            let listed = room.kind == RoomKind::Channel && !room.details.archived;
+            listed && room.details.name.folded().contains(query)
+        });
+        let found: BTreeMap<&RoomId, &Room> = found.map(|room| (&room.id, room)).collect();
+        let page = found.range::<RoomId, _>(beyond(after)).take(limit);
+        Ok(page.map(|(_, room)| (*room).clone()).collect())
     }
 }
 
@@ -355,7 +423,7 @@ impl ReceiptStore for MemoryStore {
             return Ok(Change::Unchanged(from));
         }
         log.watermarks.insert(user.clone(), to);
-        if room.kind() == RoomKind::Direct {
+        if room.is_direct() {
             let now = SystemClock::default().now();
             log.moves.entry(user.clone()).or_default().push((to, now));
         }

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     model::precision::whole_micros,
-    model::{Role, Seq, UserId},
+    model::{Details, Role, RoomChange, Seq, UserId},
 };
 
 /// The body of an entry: what it says.
@@ -63,6 +63,9 @@ pub enum EntryBody {
     Left {
         /// The former member.
         user: UserId,
+        /// How it came to that. Entries from before it was said have [`LeftWhy::Left`].
+        #[serde(default)]
+        why: LeftWhy,
     },
     /// `user`, a member of the group, has another role.
     Role {
@@ -71,6 +74,23 @@ pub enum EntryBody {
         /// The new role.
         role: Role,
     },
+    /// What the room says about itself has changed: its name, topic, data or settings, or it was archived or
+    /// opened again.
+    Room(Arc<RoomChange>),
+}
+
+/// How a membership ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum LeftWhy {
+    /// The member has left.
+    #[default]
+    Left,
+    /// Somebody else has removed the member.
+    Removed,
+    /// The member was banned from the room.
+    Banned,
 }
 
 /// The effect of an entry on its room beside standing in the log. A store carries it out in one step
@@ -108,10 +128,15 @@ pub enum Effect<'a> {
         /// The role.
         role: Role,
     },
-    /// `user` is a member no longer, if they were one.
+    /// `user` is a member no longer, if they were one. A room that this leaves without members is archived.
     Dismiss {
         /// The former member.
         user: &'a UserId,
+    },
+    /// The room says something else about itself: its details are [changed](crate::Details::changed).
+    Describe {
+        /// The change.
+        change: &'a RoomChange,
     },
 }
 
@@ -122,7 +147,11 @@ impl<'a> Effect<'a> {
     pub fn target(self) -> Option<Seq> {
         match self {
             Self::Replace { target, .. } | Self::Erase { target } => Some(target),
-            Self::None | Self::Admit { .. } | Self::Assign { .. } | Self::Dismiss { .. } => None,
+            Self::None
+            | Self::Admit { .. }
+            | Self::Assign { .. }
+            | Self::Dismiss { .. }
+            | Self::Describe { .. } => None,
         }
     }
 
@@ -131,7 +160,30 @@ impl<'a> Effect<'a> {
         match self {
             Self::Admit { user, role } | Self::Assign { user, role } => Some((user, Some(role))),
             Self::Dismiss { user } => Some((user, None)),
-            Self::None | Self::Replace { .. } | Self::Erase { .. } => None,
+            Self::None | Self::Replace { .. } | Self::Erase { .. } | Self::Describe { .. } => None,
+        }
+    }
+
+    /// What a room with these details and members says about itself after the effect, and how many members it
+    /// has then. `was_member` tells whether the user whose membership changes was a member before.
+    ///
+    /// This is the one place that says what becomes of a room; stores keep the answer.
+    pub fn room_after(self, details: &Details, members: u64, was_member: bool) -> (Details, u64) {
+        match self {
+            Self::Describe { change } => (details.changed(change), members),
+            Self::Admit { .. } => (details.clone(), members + u64::from(!was_member)),
+            Self::Dismiss { .. } => {
+                let left = members.saturating_sub(u64::from(was_member));
+                let archived = details.archived || left == 0;
+                let details = Details {
+                    archived,
+                    ..details.clone()
+                };
+                (details, left)
+            }
+            Self::None | Self::Replace { .. } | Self::Erase { .. } | Self::Assign { .. } => {
+                (details.clone(), members)
+            }
         }
     }
 }
@@ -153,7 +205,8 @@ impl EntryBody {
             | Self::Deleted
             | Self::Joined { .. }
             | Self::Left { .. }
-            | Self::Role { .. } => None,
+            | Self::Role { .. }
+            | Self::Room(_) => None,
         }
     }
 
@@ -166,8 +219,9 @@ impl EntryBody {
             },
             Self::Delete { target } => Effect::Erase { target: *target },
             Self::Joined { user, role } => Effect::Admit { user, role: *role },
-            Self::Left { user } => Effect::Dismiss { user },
+            Self::Left { user, .. } => Effect::Dismiss { user },
             Self::Role { user, role } => Effect::Assign { user, role: *role },
+            Self::Room(change) => Effect::Describe { change },
             Self::Message { .. } | Self::Deleted => Effect::None,
         }
     }
@@ -209,14 +263,23 @@ impl EntryBody {
                 role: Some(*role),
                 ..flat(EntryKind::Joined)
             },
-            Self::Left { user } => FlatBody {
+            Self::Left { user, why } => FlatBody {
                 user: Some(user.clone()),
-                ..flat(EntryKind::Left)
+                ..flat(match why {
+                    LeftWhy::Left => EntryKind::Left,
+                    LeftWhy::Removed => EntryKind::Removed,
+                    LeftWhy::Banned => EntryKind::Banned,
+                })
             },
             Self::Role { user, role } => FlatBody {
                 user: Some(user.clone()),
                 role: Some(*role),
                 ..flat(EntryKind::Role)
+            },
+            Self::Room(change) => FlatBody {
+                // A change always has a JSON; its reader would report what has none.
+                text: Some(serde_json::to_string(change).unwrap_or_default().into()),
+                ..flat(EntryKind::Room)
             },
         }
     }
@@ -238,7 +301,7 @@ impl EntryBody {
 pub struct FlatBody {
     /// The kind, which gives the fields their meaning.
     pub kind: EntryKind,
-    /// A text.
+    /// A text, or the JSON of a change of the room.
     pub text: Option<Arc<str>>,
     /// Another entry of the room.
     pub target: Option<Seq>,
@@ -276,11 +339,23 @@ impl FlatBody {
                 user: user?,
                 role: role.unwrap_or_default(),
             },
-            EntryKind::Left => EntryBody::Left { user: user? },
+            EntryKind::Left => EntryBody::Left {
+                user: user?,
+                why: LeftWhy::Left,
+            },
+            EntryKind::Removed => EntryBody::Left {
+                user: user?,
+                why: LeftWhy::Removed,
+            },
+            EntryKind::Banned => EntryBody::Left {
+                user: user?,
+                why: LeftWhy::Banned,
+            },
             EntryKind::Role => EntryBody::Role {
                 user: user?,
                 role: role?,
             },
+            EntryKind::Room => EntryBody::Room(serde_json::from_str(&text?).ok()?),
         })
     }
 }
@@ -305,6 +380,12 @@ pub enum EntryKind {
     Left = 5,
     /// [`EntryBody::Role`].
     Role = 6,
+    /// [`EntryBody::Room`].
+    Room = 7,
+    /// [`EntryBody::Left`], of a member whom somebody else has removed.
+    Removed = 8,
+    /// [`EntryBody::Left`], of a member who was banned.
+    Banned = 9,
 }
 
 impl EntryKind {
@@ -317,6 +398,9 @@ impl EntryKind {
         Self::Joined,
         Self::Left,
         Self::Role,
+        Self::Room,
+        Self::Removed,
+        Self::Banned,
     ];
 
     /// Its number, for stores that keep numbers.
@@ -334,6 +418,9 @@ impl EntryKind {
             Self::Joined => "joined",
             Self::Left => "left",
             Self::Role => "role",
+            Self::Room => "room",
+            Self::Removed => "removed",
+            Self::Banned => "banned",
         }
     }
 
@@ -360,11 +447,22 @@ impl EntryKind {
                 user,
                 role: Role::Reader,
             },
-            Self::Left => EntryBody::Left { user },
+            Self::Left | Self::Removed | Self::Banned => EntryBody::Left {
+                user,
+                why: match self {
+                    Self::Removed => LeftWhy::Removed,
+                    Self::Banned => LeftWhy::Banned,
+                    _ => LeftWhy::Left,
+                },
+            },
             Self::Role => EntryBody::Role {
                 user,
                 role: Role::Owner,
             },
+            Self::Room => EntryBody::Room(Arc::new(RoomChange {
+                name: crate::RoomName::new("an example").ok(),
+                ..RoomChange::default()
+            })),
         }
     }
 }
@@ -396,7 +494,8 @@ mod tests {
     fn numbers_and_names_of_kinds_stay() {
         let names: Vec<_> = EntryKind::ALL.iter().map(|kind| kind.name()).collect();
         let first = [
-            "message", "edit", "delete", "deleted", "joined", "left", "role",
+            "message", "edit", "delete", "deleted", "joined", "left", "role", "room", "removed",
+            "banned",
         ];
         assert_eq!(names[..first.len()], first);
     }

@@ -11,7 +11,7 @@
 //! Stores know when a ruling ends and what it lifts, so a new kind needs no change in them. No ruling holds
 //! the text of a message, or a token; the text of an announcement is public.
 
-use std::{fmt, net::IpAddr, sync::Arc};
+use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -193,6 +193,8 @@ pub enum Scope {
     /// On the whole server.
     #[default]
     Server,
+    /// In one group or channel.
+    Room(RoomId),
 }
 
 /// The end of a ruling that only a [`Lift`](Ruling::Lift) ends: the last moment of the year 9999, which every
@@ -281,6 +283,9 @@ pub enum Ruling {
 }
 
 impl Ruling {
+    /// The longest ban or mute that has an end: a hundred years.
+    pub const LONGEST: Duration = Duration::from_hours(876_600);
+
     /// The end of a ruling that is in force for some time, in whole microseconds: [`NO_END`] when only a
     /// [`Lift`](Self::Lift) ends it. `None` for a ruling that is carried out once, or is only a record.
     pub fn end(&self) -> Option<DateTime<Utc>> {
@@ -332,8 +337,8 @@ impl Ruling {
     #[cfg(any(test, feature = "testing"))]
     pub fn examples(user: &UserId) -> Vec<Self> {
         let (user, scope) = (|| user.clone(), Scope::Server);
-        let issued_before = DateTime::UNIX_EPOCH + std::time::Duration::from_micros(1_234_567_890);
-        let until = issued_before + std::time::Duration::from_mins(1);
+        let issued_before = DateTime::UNIX_EPOCH + Duration::from_micros(1_234_567_890);
+        let until = issued_before + Duration::from_mins(1);
         let jti = TokenId::new("an-example").into_iter();
         let mut all: Vec<Self> = jti.map(|jti| Self::RevokeToken { jti, until }).collect();
         all.extend([
@@ -361,6 +366,11 @@ impl Ruling {
         all.extend(Announcement::new("Back\nat \"noon\"").map(|text| Self::Announce { text }));
         let room = RoomId::new("a group");
         all.extend(room.clone().map(|room| Self::Inspect { room }));
+        all.extend(room.clone().map(|room| Self::Ban {
+            user: user(),
+            scope: Scope::Room(room),
+            until: Some(until),
+        }));
         all.extend(room.map(|room| Self::Assign {
             room,
             user: user(),
@@ -490,6 +500,7 @@ mod tests {
             "failed_logins",
             "announce",
             "inspect",
+            "ban",
             "assign",
         ];
         let examples = Ruling::examples(&bob);

@@ -35,7 +35,11 @@ impl Effect<'_> {
                 let erased = replaces || earlier.seq == target && is_message();
                 erased.then_some(EntryBody::Deleted)
             }
-            Self::None | Self::Admit { .. } | Self::Assign { .. } | Self::Dismiss { .. } => None,
+            Self::None
+            | Self::Admit { .. }
+            | Self::Assign { .. }
+            | Self::Dismiss { .. }
+            | Self::Describe { .. } => None,
         }
     }
 

@@ -90,17 +90,7 @@ impl UserId {
 
 string_id!(UserId, UserId::new, UserId::known);
 
-/// What kind of room an id names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RoomKind {
-    /// Two users, for ever the same two.
-    Direct,
-    /// Members who come and go.
-    Group,
-}
-
-/// A room: `alice,bob` for the direct room of two users, a name without a comma for a group.
+/// A room: `alice,bob` for the direct room of two users, anything without a comma for a group or channel.
 ///
 /// Because no name holds a comma, two pairs of users never share an id and no group takes the id
 /// of a direct room.
@@ -173,13 +163,9 @@ impl RoomId {
         }
     }
 
-    /// Whether it is a direct room or a group.
-    pub fn kind(&self) -> RoomKind {
-        if self.0.contains(',') {
-            RoomKind::Direct
-        } else {
-            RoomKind::Group
-        }
+    /// Whether it is the id of a direct room.
+    pub fn is_direct(&self) -> bool {
+        self.0.contains(',')
     }
 
     /// The two users of a direct room, sorted; `None` for a group.
@@ -322,8 +308,8 @@ mod tests {
         assert_eq!(RoomId::new("a,b,c"), Err(InvalidId::NotAPair));
         assert_eq!(RoomId::new("a,a"), Err(InvalidId::SameUser));
         assert_eq!(
-            RoomId::new("general").map(|room| room.kind()),
-            Ok(RoomKind::Group)
+            RoomId::new("general").map(|room| room.is_direct()),
+            Ok(false)
         );
     }
 

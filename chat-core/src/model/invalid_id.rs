@@ -18,6 +18,14 @@ pub enum InvalidId {
         /// The limit, in characters.
         max: usize,
     },
+    /// Takes more bytes than allowed.
+    #[error("{what} takes more than {max} bytes")]
+    TooLarge {
+        /// The kind of value.
+        what: &'static str,
+        /// The limit, in bytes.
+        max: usize,
+    },
     /// Holds a character that it may not hold.
     #[error("{what} may not hold the character U+{:04X}", u32::from(*.found))]
     Character {
@@ -49,6 +57,9 @@ pub enum InvalidId {
     /// A direct room with one user only.
     #[error("a direct room needs two different users")]
     SameUser,
+    /// Is no place in an inbox.
+    #[error("this is no place in an inbox; take `next` from the page before")]
+    NoPlace,
     /// The two names of a direct room stand in the wrong order, or there are more than two.
     #[error("a direct room is named by its two users, sorted and joined by one comma")]
     NotAPair,

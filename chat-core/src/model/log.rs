@@ -33,7 +33,11 @@ impl Entry {
     pub(crate) fn size(&self) -> usize {
         /// Of its JSON beside the text.
         const REST: usize = 300;
-        REST + self.body.text().map_or(0, |text| text.len())
+        let said = match &self.body {
+            EntryBody::Room(_) => self.body.flatten().text,
+            body => body.text().cloned(),
+        };
+        REST + said.map_or(0, |text| text.len())
     }
 }
 
@@ -57,6 +61,9 @@ pub struct NewEntry {
     /// none either.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub require: Option<Role>,
+    /// The most members that the room may have when the entry has made its user a member. `None` for no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_members: Option<u64>,
 }
 
 impl NewEntry {
@@ -80,6 +87,7 @@ impl NewEntry {
             at,
             body,
             require: _,
+            max_members: _,
         } = self;
         Entry {
             room,

@@ -3,11 +3,15 @@
 mod block;
 mod body;
 mod decision;
+mod details;
 mod effects;
 mod ids;
+mod inbox;
 mod invalid_id;
+mod invite;
 mod log;
 mod look;
+mod member;
 mod name;
 mod permission;
 mod position;
@@ -22,19 +26,25 @@ mod standing;
 pub(crate) mod text;
 
 pub use block::Block;
-pub use body::{Effect, EntryBody, EntryKind, FlatBody};
+pub use body::{Effect, EntryBody, EntryKind, FlatBody, LeftWhy};
 pub use decision::{
     Announcement, Decision, Ends, NO_END, NewDecision, Reason, Ruling, Scope, Version, Via,
 };
-pub use ids::{ClientMessageId, Epoch, MessageId, RoomId, RoomKind, SessionId, UserId};
+pub use details::{
+    Data, Details, History, OpenTo, RoomChange, RoomKind, RoomName, Settings, SettingsChange, Topic,
+};
+pub use ids::{ClientMessageId, Epoch, MessageId, RoomId, SessionId, UserId};
+pub use inbox::{InboxFilter, InboxPlace, InboxRoom};
 pub use invalid_id::InvalidId;
+pub use invite::{Invite, InviteId, InviteToken};
 pub use log::{Entry, NewEntry};
 pub use look::Look;
+pub use member::{Me, MeChange, Member, Notify};
 pub use permission::{Action, Permission, may};
 pub use position::{Cursor, Page, Seq};
 pub use presence::Presence;
 pub use principal::{Principal, Rank, Scopes, TokenId};
 pub use receipt::{Mark, ReceiptTimes, Watermarks};
-pub use role::{Member, Role};
+pub use role::Role;
 pub use room::{Membership, NewRoom, Room, UNREAD_CAP};
 pub use standing::{Sanction, Standing};

@@ -26,6 +26,14 @@ actions! {
     Connect = "connect",
     /// To list one's own rooms.
     Rooms = "rooms",
+    /// To see one's inbox, and to set how one has a room.
+    Inbox = "inbox",
+    /// To search the directory of channels.
+    Directory = "directory",
+    /// To make a group or channel.
+    Create = "create",
+    /// To come into a channel, or by an invitation.
+    Join = "join",
     /// To open the direct room with a user.
     Open = "open",
     /// To block a user, to unblock one, and to list whom one has blocked.
@@ -44,7 +52,7 @@ actions! {
     Edit = "edit",
     /// To delete a message: one's own, or as a moderator of others.
     Delete = "delete",
-    /// To add a member.
+    /// To add a member, or to invite.
     Add = "add",
     /// To leave a group, or to take a lower role in it.
     Leave = "leave",
@@ -52,16 +60,33 @@ actions! {
     Remove = "remove",
     /// To change the role of another member.
     ChangeRole = "change role",
+    /// To see invitations and to take them back.
+    Invites = "invites",
+    /// To ban or mute in a room, to lift that, and to see who is banned or muted.
+    Sanction = "ban or mute",
+    /// To change what a room says about itself, its settings among it, and to archive it.
+    Update = "update",
 }
 
 impl Action {
     /// The least role in the room that it needs; `None` for what happens in no room.
     pub const fn least_role(self) -> Option<Role> {
         match self {
-            Self::Connect | Self::Rooms | Self::Open | Self::Block | Self::Presence => None,
+            Self::Connect
+            | Self::Rooms
+            | Self::Inbox
+            | Self::Directory
+            | Self::Create
+            | Self::Join
+            | Self::Open
+            | Self::Block
+            | Self::Presence => None,
             Self::Read | Self::Receipt | Self::Leave => Some(Role::Reader),
             Self::Typing | Self::Send | Self::Edit | Self::Delete | Self::Add => Some(Role::Member),
-            Self::Remove | Self::ChangeRole => Some(Role::Moderator),
+            Self::Remove | Self::ChangeRole | Self::Invites | Self::Sanction => {
+                Some(Role::Moderator)
+            }
+            Self::Update => Some(Role::Owner),
         }
     }
 }
@@ -95,15 +120,27 @@ pub const fn may(
     }
     let scopes = &by.scopes;
     let in_scope = match action {
-        Action::Connect | Action::Rooms | Action::Presence | Action::Read | Action::Receipt => {
-            scopes.read
-        }
+        Action::Connect
+        | Action::Rooms
+        | Action::Inbox
+        | Action::Directory
+        | Action::Presence
+        | Action::Read
+        | Action::Receipt => scopes.read,
         // The answer shows the room.
         Action::Open => scopes.read && scopes.send,
         // It is about writing to somebody, and changes what both may do.
         Action::Block => scopes.send || scopes.manage,
         Action::Typing | Action::Send | Action::Edit | Action::Delete => scopes.send,
-        Action::Add | Action::Leave | Action::Remove | Action::ChangeRole => scopes.manage,
+        Action::Create
+        | Action::Join
+        | Action::Add
+        | Action::Leave
+        | Action::Remove
+        | Action::ChangeRole
+        | Action::Invites
+        | Action::Sanction
+        | Action::Update => scopes.manage,
     };
     if !in_scope {
         return Permission::Forbidden;
@@ -113,7 +150,15 @@ pub const fn may(
     };
     let Some(role) = role else {
         return match (action, by.rank) {
-            (Action::Add | Action::Remove | Action::ChangeRole, Rank::Admin) => Permission::Allowed,
+            (
+                Action::Add
+                | Action::Remove
+                | Action::ChangeRole
+                | Action::Invites
+                | Action::Sanction
+                | Action::Update,
+                Rank::Admin,
+            ) => Permission::Allowed,
             // An admin speaks to users by an announcement.
             (Action::Send, Rank::Admin) => Permission::Forbidden,
             _ => Permission::NoRoom,

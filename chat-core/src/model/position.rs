@@ -60,6 +60,18 @@ pub enum Page {
 }
 
 impl Page {
+    /// The same page of a log of which a reader sees the entries from `first` on: a page around an earlier
+    /// entry, or after one, begins there.
+    #[must_use]
+    pub(crate) fn from(self, first: Seq) -> Self {
+        let before = Seq(first.0.saturating_sub(1));
+        match self {
+            Self::After(seq) => Self::After(seq.max(before)),
+            Self::Around(seq) if seq < first => Self::After(before),
+            page => page,
+        }
+    }
+
     /// Which numbers the page has in a log whose newest entry is `head`: at most `limit`, as
     /// [`LogStore::page`](crate::port::LogStore::page) says. A log has no holes, so each form of a page
     /// is a range; it is empty where there are no entries.

@@ -2,8 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::UserId;
-
 /// The role of a member in a group, from the least to the highest. In a direct room both are
 /// [`Member`](Role::Member)s.
 ///
@@ -59,16 +57,6 @@ impl Role {
     pub fn numbered(number: i64) -> Option<Self> {
         Self::ALL.into_iter().find(|role| role.number() == number)
     }
-}
-
-/// A member of a room.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct Member {
-    /// The user.
-    pub user: UserId,
-    /// The role in the room.
-    pub role: Role,
 }
 
 #[cfg(test)]

@@ -18,6 +18,9 @@ pub enum Topic {
     Online,
     /// Decisions about users, to which every node listens.
     Policy,
+    /// Groups and channels, to which every node listens: one hint for each entry, however many members a room
+    /// has.
+    Rooms,
 }
 
 /// What one node tells another. It carries no content: the other reads the store, so what comes
@@ -51,6 +54,16 @@ pub enum Hint {
         user: UserId,
         /// Typing, or stopped.
         active: bool,
+    },
+    /// A group or channel was made, of which the user whose topic it is is a first member.
+    Made {
+        /// The room.
+        room: RoomId,
+    },
+    /// The user whose topic it is has set a room otherwise.
+    Me {
+        /// The room.
+        room: RoomId,
     },
     /// Somebody came online or went.
     Presence {

@@ -1,6 +1,6 @@
 //! The cache: what all nodes share for a short time. It may forget; it never lies.
 
-use std::{fmt, ops::RangeInclusive, sync::Arc, time::Duration};
+use std::{borrow::Cow, fmt, ops::RangeInclusive, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
@@ -64,7 +64,7 @@ pub trait PresenceCache: fmt::Debug + Send + Sync + 'static {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct RateKey {
     /// The action that is limited, such as `send`.
-    pub action: &'static str,
+    pub action: Cow<'static, str>,
     /// The user.
     pub user: UserId,
 }

@@ -5,18 +5,20 @@
 use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 
 use super::{
     AppendError, Appended, AuthError, Authenticator, BackendError, BlockStore, Broker, Change,
-    Created, Credential, Delivery, Draft, Hint, HistoryCache, LogStore, LookStore, Moderator,
-    PolicyStore, PresenceCache, RateCache, RateKey, ReceiptStore, RoomStore, Topic, Transition,
-    Verdict,
+    Created, Credential, Delivery, Draft, Hint, HistoryCache, InboxStore, InviteStore, LogStore,
+    LookStore, Moderator, PolicyStore, PresenceCache, RateCache, RateKey, ReceiptStore, RoomStore,
+    Topic, Transition, Verdict,
 };
 use crate::{
     model::{
-        Block, Cursor, Decision, Ends, Entry, Epoch, Look, Mark, Member, Membership, MessageId,
-        NewDecision, NewEntry, NewRoom, Page, Presence, Principal, ReceiptTimes, Role, Room,
-        RoomId, Seq, SessionId, UserId, Version, Watermarks,
+        Block, Cursor, Decision, Ends, Entry, Epoch, InboxFilter, InboxPlace, InboxRoom, Invite,
+        InviteId, InviteToken, Look, Mark, Me, MeChange, Member, Membership, MessageId,
+        NewDecision, NewEntry, NewRoom, Page, Presence, Principal, ReceiptTimes, Room, RoomId, Seq,
+        SessionId, UserId, Version, Watermarks,
     },
     rate::{self, RatePolicy},
 };
@@ -33,8 +35,12 @@ macro_rules! ports_through {
                 (**self).room(id).await
             }
 
-            async fn role(&self, id: &RoomId, user: &UserId) -> Result<Option<Role>, BackendError> {
-                (**self).role(id, user).await
+            async fn member(
+                &self,
+                id: &RoomId,
+                user: &UserId,
+            ) -> Result<Option<Member>, BackendError> {
+                (**self).member(id, user).await
             }
 
             async fn members(
@@ -62,6 +68,85 @@ macro_rules! ports_through {
                 limit: usize,
             ) -> Result<Vec<Room>, BackendError> {
                 (**self).rooms_with(users, after, limit).await
+            }
+
+            async fn directory(
+                &self,
+                query: &str,
+                after: Option<&RoomId>,
+                limit: usize,
+            ) -> Result<Vec<Room>, BackendError> {
+                (**self).directory(query, after, limit).await
+            }
+        }
+
+        #[async_trait]
+        impl<T: InboxStore + ?Sized> InboxStore for $pointer<T> {
+            async fn inbox(
+                &self,
+                user: &UserId,
+                filter: InboxFilter,
+                after: Option<&InboxPlace>,
+                limit: usize,
+            ) -> Result<Vec<InboxRoom>, BackendError> {
+                (**self).inbox(user, filter, after, limit).await
+            }
+
+            async fn inbox_room(
+                &self,
+                room: &RoomId,
+                user: &UserId,
+            ) -> Result<Option<InboxRoom>, BackendError> {
+                (**self).inbox_room(room, user).await
+            }
+
+            async fn set_me(
+                &self,
+                room: &RoomId,
+                user: &UserId,
+                change: MeChange,
+            ) -> Result<Option<Me>, BackendError> {
+                (**self).set_me(room, user, change).await
+            }
+        }
+
+        #[async_trait]
+        impl<T: InviteStore + ?Sized> InviteStore for $pointer<T> {
+            async fn add_invite(&self, invite: Invite) -> Result<(), BackendError> {
+                (**self).add_invite(invite).await
+            }
+
+            async fn invite(&self, token: &InviteToken) -> Result<Option<Invite>, BackendError> {
+                (**self).invite(token).await
+            }
+
+            async fn invites(
+                &self,
+                room: &RoomId,
+                after: Option<InviteId>,
+                limit: usize,
+            ) -> Result<Vec<Invite>, BackendError> {
+                (**self).invites(room, after, limit).await
+            }
+
+            async fn remove_invite(
+                &self,
+                room: &RoomId,
+                id: InviteId,
+            ) -> Result<bool, BackendError> {
+                (**self).remove_invite(room, id).await
+            }
+
+            async fn use_invite(
+                &self,
+                token: &InviteToken,
+                now: DateTime<Utc>,
+            ) -> Result<Option<Invite>, BackendError> {
+                (**self).use_invite(token, now).await
+            }
+
+            async fn unuse_invite(&self, id: InviteId) -> Result<(), BackendError> {
+                (**self).unuse_invite(id).await
             }
         }
 

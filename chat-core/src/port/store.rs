@@ -5,19 +5,36 @@ use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 
-use super::{BackendError, BlockStore, LookStore, PolicyStore};
+use super::{BackendError, BlockStore, InboxStore, InviteStore, LookStore, PolicyStore};
 use crate::model::{
-    Entry, Mark, Member, Membership, MessageId, NewEntry, NewRoom, Page, ReceiptTimes, Role, Room,
+    Entry, Mark, Member, Membership, MessageId, NewEntry, NewRoom, Page, ReceiptTimes, Room,
     RoomId, Seq, UserId, Watermarks,
 };
 
-/// Everything durable. Implemented by having all parts.
+/// Everything durable. Implemented by having all of its parts.
 pub trait Store:
-    RoomStore + LogStore + ReceiptStore + PolicyStore + LookStore + BlockStore
+    RoomStore
+    + LogStore
+    + ReceiptStore
+    + InboxStore
+    + InviteStore
+    + PolicyStore
+    + LookStore
+    + BlockStore
 {
 }
 
-impl<T: RoomStore + LogStore + ReceiptStore + PolicyStore + LookStore + BlockStore> Store for T {}
+impl<T> Store for T where
+    T: RoomStore
+        + LogStore
+        + ReceiptStore
+        + InboxStore
+        + InviteStore
+        + PolicyStore
+        + LookStore
+        + BlockStore
+{
+}
 
 /// The result of [`RoomStore::create_room`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,15 +63,20 @@ pub trait RoomStore: fmt::Debug + Send + Sync + 'static {
     /// Makes a room with its first members, in the roles that [`NewRoom::first_members`] says.
     ///
     /// - A new room has the given epoch and head 0.
+    /// - It has the kind, the details and the maker that were given, and as many members as were let in.
     /// - The same id again gives the existing room, its epoch, head and members untouched.
     /// - Of several calls at once with one id, exactly one makes it.
     async fn create_room(&self, room: NewRoom) -> Result<Created, BackendError>;
 
-    /// The room with this id, with its newest number as `head`; `None` if there is none.
+    /// The room with this id, with its newest number as `head`, and as its entries have
+    /// [left](crate::Effect::room_after) it; `None` if there is none.
     async fn room(&self, id: &RoomId) -> Result<Option<Room>, BackendError>;
 
-    /// The role that `user` has now; `None` for one who is no member, and in a room that doesn't exist.
-    async fn role(&self, id: &RoomId, user: &UserId) -> Result<Option<Role>, BackendError>;
+    /// The member that `user` is now; `None` for one who is no member, and in a room that doesn't exist.
+    ///
+    /// - `joined_at` and `joined_seq` are those of the last entry that made the user a member; of the room, and
+    ///   0, for a first member. Entries about a user who is a member already leave them as they are.
+    async fn member(&self, id: &RoomId, user: &UserId) -> Result<Option<Member>, BackendError>;
 
     /// Members in ascending order of their names, from the first one after `after`, at most `limit`.
     ///
@@ -72,7 +94,8 @@ pub trait RoomStore: fmt::Debug + Send + Sync + 'static {
     /// - Each comes with its head, and with this user's watermarks.
     /// - `unread` counts the [`Message`](crate::EntryBody::Message) entries by others after the
     ///   `read` watermark, up to [`UNREAD_CAP`](crate::UNREAD_CAP); edits, deletions and deleted
-    ///   messages don't count.
+    ///   messages don't count, nor do those before joining where the room's
+    ///   [history](crate::History) begins with it.
     async fn rooms_of(
         &self,
         user: &UserId,
@@ -87,6 +110,18 @@ pub trait RoomStore: fmt::Debug + Send + Sync + 'static {
     async fn rooms_with(
         &self,
         users: &[UserId],
+        after: Option<&RoomId>,
+        limit: usize,
+    ) -> Result<Vec<Room>, BackendError>;
+
+    /// The channels whose [folded](crate::RoomName::folded) name holds `query`, a folded text, in ascending
+    /// order of id, from the first one after `after`, at most `limit`.
+    ///
+    /// - An empty `query` stands in every name, also in an empty one.
+    /// - Archived channels are not among them, nor are groups and direct rooms.
+    async fn directory(
+        &self,
+        query: &str,
         after: Option<&RoomId>,
         limit: usize,
     ) -> Result<Vec<Room>, BackendError>;
@@ -125,6 +160,9 @@ pub enum AppendError {
     /// The author has blocked [the other user](NewEntry::unblocked_with) of the direct room, or is blocked.
     #[error("one of the two has blocked the other")]
     Blocked,
+    /// The room [has](NewEntry::overfills) as many members as it may have.
+    #[error("the room is full")]
+    Full,
     /// The store failed.
     #[error(transparent)]
     Backend(#[from] BackendError),
@@ -159,6 +197,9 @@ pub trait LogStore: fmt::Debug + Send + Sync + 'static {
     /// - A [`Joined`](crate::EntryBody::Joined) makes its user a member with its role, a
     ///   [`Left`](crate::EntryBody::Left) ends it, both also when nothing changes.
     /// - A [`Role`](crate::EntryBody::Role) gives its user another role.
+    /// - An entry that would [overfill](NewEntry::overfills) its room is [`AppendError::Full`].
+    /// - A [`Room`](crate::EntryBody::Room) changes what the room says about itself, and the end of the last
+    ///   membership archives the room, as [`Effect::room_after`](crate::Effect::room_after) says.
     /// - An entry and its effects appear together or not at all.
     async fn append(&self, batch: Vec<NewEntry>) -> Vec<Result<Appended, AppendError>>;
 

@@ -22,8 +22,9 @@ use uuid::Uuid;
 
 use super::store::StoreHarness;
 use crate::{
-    ClientMessageId, EntryBody, Epoch, Mark, MessageId, NewEntry, NewRoom, Page, Role, RoomId, Seq,
-    UserId,
+    ClientMessageId, Details, EntryBody, Epoch, History, InboxFilter, InboxPlace, LeftWhy, Mark,
+    MeChange, MessageId, NewEntry, NewRoom, Notify, OpenTo, Page, Role, RoomChange, RoomId,
+    RoomKind, RoomName, Seq, SettingsChange, UserId,
     memory::MemoryStore,
     port::{LogStore, RoomStore, Store},
 };
@@ -141,11 +142,14 @@ enum Command {
     Page(RoomId, Page, usize),
     Find(RoomId, MessageId),
     Room(RoomId),
-    Role(RoomId, UserId),
+    Member(RoomId, UserId),
     Members(RoomId, Option<UserId>, usize),
     RoomsOf(UserId, Option<RoomId>, usize),
     Advance(RoomId, UserId, Mark, Seq),
     Watermarks(RoomId, Vec<UserId>),
+    Inbox(UserId, InboxFilter, Option<InboxPlace>, usize),
+    SetMe(RoomId, UserId, MeChange),
+    Directory(&'static str, Option<RoomId>, usize),
     ReadAll,
     Reopen,
 }
@@ -185,7 +189,10 @@ async fn answer(store: &dyn Store, command: &Command) -> String {
         Command::Page(room, page, limit) => text(store.page(&room, page, limit).await),
         Command::Find(room, id) => text(store.find(&room, id).await),
         Command::Room(room) => text(store.room(&room).await),
-        Command::Role(room, user) => text(store.role(&room, &user).await),
+        Command::Member(room, user) => text((
+            store.member(&room, &user).await,
+            store.inbox_room(&room, &user).await,
+        )),
         Command::Members(room, after, limit) => {
             text(store.members(&room, after.as_ref(), limit).await)
         }
@@ -198,6 +205,13 @@ async fn answer(store: &dyn Store, command: &Command) -> String {
             text(store.advance(&room, &user, mark, upto).await)
         }
         Command::Watermarks(room, users) => text(store.watermarks(&room, &users).await),
+        Command::Inbox(user, filter, after, limit) => {
+            text(store.inbox(&user, filter, after.as_ref(), limit).await)
+        }
+        Command::SetMe(room, user, change) => text(store.set_me(&room, &user, change).await),
+        Command::Directory(query, after, limit) => {
+            text(store.directory(query, after.as_ref(), limit).await)
+        }
         Command::ReadAll | Command::Reopen => String::new(),
     }
 }
@@ -216,7 +230,11 @@ async fn read_all(store: &dyn Store) -> String {
         }
     }
     for user in USERS.map(user) {
-        all += &answer(store, &Command::RoomsOf(user, None, 100)).await;
+        all += &answer(store, &Command::RoomsOf(user.clone(), None, 100)).await;
+        for filter in [InboxFilter::All, InboxFilter::Hidden] {
+            let inbox = Command::Inbox(user.clone(), filter, None, 100);
+            all += &answer(store, &inbox).await;
+        }
     }
     all
 }
@@ -281,7 +299,7 @@ impl ReferenceStateMachine for Reference {
             return true;
         };
         at_once(async {
-            state.store.role(room, user).await.unwrap().is_some()
+            state.store.member(room, user).await.unwrap().is_some()
                 || state.store.room(room).await.unwrap().is_none()
         })
     }
@@ -342,9 +360,34 @@ fn a_body() -> impl Strategy<Value = EntryBody> {
         1 => (a_seq(), a_text()).prop_map(|(target, text)| an_edit(target, text)),
         1 => a_seq().prop_map(|target| EntryBody::Delete { target }),
         1 => (a_user(), a_role()).prop_map(|(user, role)| EntryBody::Joined { user, role }),
-        1 => a_user().prop_map(|user| EntryBody::Left { user }),
+        1 => a_user().prop_map(|user| EntryBody::Left {
+            user,
+            why: LeftWhy::Removed,
+        }),
         1 => (a_user(), a_role()).prop_map(|(user, role)| EntryBody::Role { user, role }),
+        1 => a_change().prop_map(|change| EntryBody::Room(change.into())),
     ]
+}
+
+fn a_change() -> impl Strategy<Value = RoomChange> {
+    let name = select(&["", "Team", "Zoë"]);
+    let open_to = select(&[OpenTo::Everyone, OpenTo::Moderators]);
+    let history = select(&[History::All, History::Joined]);
+    let settings = (open_to.clone(), open_to, history);
+    let settings = settings.prop_map(|(post, add, history)| SettingsChange {
+        post: Some(post),
+        add: Some(add),
+        history: Some(history),
+        slow_mode: None,
+    });
+    let archived = prop_oneof![6 => Just(None), 1 => any::<bool>().prop_map(Some)];
+    let parts = (name, prop::option::of(settings), archived);
+    parts.prop_map(|(name, settings, archived)| RoomChange {
+        name: RoomName::new(name).ok(),
+        settings,
+        archived,
+        ..RoomChange::default()
+    })
 }
 
 fn a_role() -> impl Strategy<Value = Role> + Clone {
@@ -384,15 +427,45 @@ fn an_entry(messages: Vec<(RoomId, UserId, Seq)>) -> impl Strategy<Value = NewEn
     ]);
     let millis = (0..1_000_000_u64).prop_map(Duration::from_millis);
     let require = prop_oneof![2 => Just(None), 1 => a_role().prop_map(Some)];
-    let parts = (aim, id, millis, require);
-    parts.prop_map(|((room, author, body), id, millis, require)| NewEntry {
+    let max_members = prop_oneof![4 => Just(None), 1 => (1..4_u64).prop_map(Some)];
+    let parts = (aim, id, millis, require, max_members);
+    parts.prop_map(
+        |((room, author, body), id, millis, require, max_members)| NewEntry {
+            room,
+            id: MessageId(Uuid::nil()),
+            author,
+            client_id: ClientMessageId::new(id).expect("a valid client message id"),
+            at: DateTime::UNIX_EPOCH + millis,
+            body,
+            require,
+            max_members,
+        },
+    )
+}
+
+fn a_filter() -> impl Strategy<Value = InboxFilter> {
+    use InboxFilter::{All, Hidden, Mentions, Pinned, Unread};
+    select(&[All, Unread, Mentions, Pinned, Hidden])
+}
+
+fn a_place() -> impl Strategy<Value = InboxPlace> {
+    let millis = (0..1_000_000_u64).prop_map(Duration::from_millis);
+    (millis, a_room()).prop_map(|(millis, room)| InboxPlace {
+        active_at: DateTime::UNIX_EPOCH + millis,
         room,
-        id: MessageId(Uuid::nil()),
-        author,
-        client_id: ClientMessageId::new(id).expect("a valid client message id"),
-        at: DateTime::UNIX_EPOCH + millis,
-        body,
-        require,
+    })
+}
+
+fn a_me_change() -> impl Strategy<Value = MeChange> {
+    let flag = || prop::option::of(any::<bool>());
+    let notify = prop::option::of(select(&Notify::ALL));
+    let muted_until = select(&[None, Some(None), Some(Some(DateTime::UNIX_EPOCH))]);
+    let parts = (notify, flag(), flag(), muted_until);
+    parts.prop_map(|(notify, pinned, hidden, muted_until)| MeChange {
+        notify,
+        pinned,
+        hidden,
+        muted_until,
     })
 }
 
@@ -406,12 +479,22 @@ fn id_of(command: u128, at: usize) -> MessageId {
 /// The command with this number, when these messages can be edited and deleted.
 fn command(number: u128, messages: Vec<(RoomId, UserId, Seq)>) -> BoxedStrategy<Command> {
     let owner = prop::option::of(a_user());
-    let new_room = (a_room(), vec(a_user(), 0..4), owner);
-    let new_room = new_room.prop_map(move |(id, members, owner)| NewRoom {
-        owner: owner.filter(|_| id.pair().is_none()),
+    let new_room = (a_room(), vec(a_user(), 0..4), owner, a_change());
+    let new_room = new_room.prop_map(move |(id, members, created_by, change)| NewRoom {
+        kind: match id.as_str() {
+            "Group" => RoomKind::Channel,
+            _ if id.is_direct() => RoomKind::Direct,
+            _ => RoomKind::Group,
+        },
+        details: if id.is_direct() {
+            Details::default()
+        } else {
+            Details::default().changed(&change)
+        },
         id,
         epoch: Epoch(Uuid::from_u128(number)),
         members,
+        created_by,
         created_at: DateTime::UNIX_EPOCH,
     });
     let batch = vec(an_entry(messages), 0..=BATCH).prop_map(move |mut batch| {
@@ -429,7 +512,7 @@ fn command(number: u128, messages: Vec<(RoomId, UserId, Seq)>) -> BoxedStrategy<
         6 => (a_room(), a_page(), a_limit()).prop_map(|(a, b, c)| Command::Page(a, b, c)),
         2 => (a_room(), id).prop_map(|(a, b)| Command::Find(a, b)),
         1 => a_room().prop_map(Command::Room),
-        1 => (a_room(), a_user()).prop_map(|(a, b)| Command::Role(a, b)),
+        1 => (a_room(), a_user()).prop_map(|(a, b)| Command::Member(a, b)),
         2 => (a_room(), prop::option::of(a_user()), a_limit())
             .prop_map(|(a, b, c)| Command::Members(a, b, c)),
         3 => (a_user(), prop::option::of(a_room()), a_limit())
@@ -437,6 +520,11 @@ fn command(number: u128, messages: Vec<(RoomId, UserId, Seq)>) -> BoxedStrategy<
         5 => (a_room(), a_user(), mark, a_seq())
             .prop_map(|(a, b, c, d)| Command::Advance(a, b, c, d)),
         2 => (a_room(), vec(a_user(), 0..4)).prop_map(|(a, b)| Command::Watermarks(a, b)),
+        3 => (a_user(), a_filter(), prop::option::of(a_place()), a_limit())
+            .prop_map(|(a, b, c, d)| Command::Inbox(a, b, c, d)),
+        2 => (a_room(), a_user(), a_me_change()).prop_map(|(a, b, c)| Command::SetMe(a, b, c)),
+        1 => (select(&["", "e", "zoë"]), prop::option::of(a_room()), a_limit())
+            .prop_map(|(a, b, c)| Command::Directory(a, b, c)),
         1 => Just(Command::ReadAll),
         1 => Just(Command::Reopen),
     ]

@@ -8,11 +8,14 @@
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::reply::{
-    BlockList, Done, HistoryPage, MemberList, OnlineUsers, Pong, PresenceOfUsers, Renewed, Reply,
-    Resumed, RoomList, RoomView, Sent, Welcome,
+    BlockList, Directory, Done, HistoryPage, InboxPage, InviteList, MemberList, OnlineUsers, Pong,
+    PresenceOfUsers, Renewed, Reply, Resumed, RoomList, RoomView, SanctionList, Sanctioned, Sent,
+    Welcome,
 };
 use crate::model::{
-    Action, ClientMessageId, Cursor, Mark, Member, Page, Role, RoomId, Seq, UserId, Watermarks,
+    Action, ClientMessageId, Cursor, Data, InboxFilter, InboxPlace, Invite, InviteId, InviteToken,
+    Mark, Me, MeChange, Member, Page, Reason, Role, RoomChange, RoomId, RoomKind, RoomName, Seq,
+    SettingsChange, Topic, UserId, Watermarks,
 };
 
 /// A command that has one kind of reply.
@@ -155,6 +158,86 @@ commands! { ($)
         limit: Option<usize>,
     }
 
+    /// Lists the user's rooms in the order of their newest messages.
+    Inbox = "inbox", Inbox -> Inbox(InboxPage) {
+        /// The rooms to list. Default: all but the hidden ones.
+        #[serde(default)]
+        filter: InboxFilter,
+        /// Begin after this place: `next` of the page before.
+        #[serde(default)]
+        after: Option<InboxPlace>,
+        /// The most rooms to list. Default 50, at most 200.
+        #[serde(default)]
+        limit: Option<usize>,
+    }
+
+    /// Changes how the user has a room, on all of the user's devices.
+    SetMe = "me", Inbox -> Me(Me) {
+        /// The room.
+        room: RoomId,
+        /// What changes.
+        #[serde(flatten)]
+        change: MeChange,
+    }
+
+    /// Makes a group or channel that the user owns.
+    Create = "create", Create -> Room(RoomView) {
+        /// A group or a channel.
+        kind: RoomKind,
+        /// The name.
+        #[serde(default)]
+        name: RoomName,
+        /// The topic.
+        #[serde(default)]
+        topic: Topic,
+        /// The application's own data.
+        #[serde(default)]
+        data: Data,
+        /// The settings; those that are absent have their defaults.
+        #[serde(default)]
+        settings: SettingsChange,
+        /// The first members beside the user.
+        #[serde(default)]
+        members: Vec<UserId>,
+    }
+
+    /// Shows a room.
+    ViewRoom = "room", Read -> Room(RoomView) {
+        /// The room.
+        room: RoomId,
+    }
+
+    /// Changes what a group or channel says about itself, or archives it.
+    Update = "update", Update -> Room(RoomView) {
+        /// The room.
+        room: RoomId,
+        /// What changes.
+        #[serde(flatten)]
+        change: RoomChange,
+        /// Makes a retry safe.
+        #[serde(default)]
+        client_id: Option<ClientMessageId>,
+    }
+
+    /// Searches the channels by name.
+    FindChannels = "directory", Directory -> Directory(Directory) {
+        /// Stands in the name, in upper or lower case. Default: every channel.
+        #[serde(default)]
+        query: String,
+        /// Begin after this channel.
+        #[serde(default)]
+        after: Option<RoomId>,
+        /// The most channels to list. Default 50, at most 200.
+        #[serde(default)]
+        limit: Option<usize>,
+    }
+
+    /// Comes into a channel.
+    Join = "join", Join -> Room(RoomView) {
+        /// The channel.
+        room: RoomId,
+    }
+
     /// Sends a message.
     Send = "send", Send -> Sent(Sent) {
         /// The room to send it to.
@@ -274,6 +357,115 @@ commands! { ($)
         role: Role,
     }
 
+    /// Makes an invitation into a group or channel.
+    MakeInvite = "invite", Add -> Invite(Invite) {
+        /// The room.
+        room: RoomId,
+        /// How many users may come in by it. Default: any number.
+        #[serde(default)]
+        uses: Option<u32>,
+        /// The seconds until it ends. Default: it has no end.
+        #[serde(default)]
+        ttl: Option<u64>,
+        /// The role of those who come in. Default: `member`.
+        #[serde(default)]
+        role: Option<Role>,
+    }
+
+    /// Lists the invitations into a room, in ascending order of their ids.
+    Invites = "invites", Invites -> Invites(InviteList) {
+        /// The room.
+        room: RoomId,
+        /// Begin after this invitation.
+        #[serde(default)]
+        after: Option<InviteId>,
+        /// The most invitations to list. Default 50, at most 200.
+        #[serde(default)]
+        limit: Option<usize>,
+    }
+
+    /// Takes an invitation back.
+    Uninvite = "uninvite", Invites -> Ok(Done) {
+        /// The room.
+        room: RoomId,
+        /// The invitation.
+        invite: InviteId,
+    }
+
+    /// Comes into a room by an invitation.
+    Accept = "accept", Join -> Room(RoomView) {
+        /// The secret of the invitation.
+        token: InviteToken,
+    }
+
+    /// Bans a user from a room: a member is removed, and nobody can let the user in.
+    Ban = "ban", Sanction -> Sanctioned(Sanctioned) {
+        /// The room.
+        room: RoomId,
+        /// The user.
+        user: UserId,
+        /// The seconds until the ban ends. Default: it has no end.
+        #[serde(default, rename = "for")]
+        seconds: Option<u64>,
+        /// The reason, for the record.
+        #[serde(default)]
+        reason: Reason,
+    }
+
+    /// Lifts the bans of a user from a room.
+    Unban = "unban", Sanction -> Ok(Done) {
+        /// The room.
+        room: RoomId,
+        /// The user.
+        user: UserId,
+    }
+
+    /// Lists who is banned from a room, in ascending order of the names.
+    Bans = "bans", Sanction -> Sanctions(SanctionList) {
+        /// The room.
+        room: RoomId,
+        /// Begin after this user.
+        #[serde(default)]
+        after: Option<UserId>,
+        /// The most users to list. Default 50, at most 200.
+        #[serde(default)]
+        limit: Option<usize>,
+    }
+
+    /// Mutes a user in a room: the user reads, and says nothing.
+    Mute = "mute", Sanction -> Sanctioned(Sanctioned) {
+        /// The room.
+        room: RoomId,
+        /// The user.
+        user: UserId,
+        /// The seconds until the mute ends. Default: it has no end.
+        #[serde(default, rename = "for")]
+        seconds: Option<u64>,
+        /// The reason, for the record.
+        #[serde(default)]
+        reason: Reason,
+    }
+
+    /// Lifts the mutes of a user in a room.
+    Unmute = "unmute", Sanction -> Ok(Done) {
+        /// The room.
+        room: RoomId,
+        /// The user.
+        user: UserId,
+    }
+
+    /// Lists who is muted in a room, in ascending order of the names.
+    Mutes = "mutes", Sanction -> Sanctions(SanctionList) {
+        /// The room.
+        room: RoomId,
+        /// Begin after this user.
+        #[serde(default)]
+        after: Option<UserId>,
+        /// The most users to list. Default 50, at most 200.
+        #[serde(default)]
+        limit: Option<usize>,
+    }
+
     /// Asks whether users are online.
     Presence = "presence", Presence -> Presence(PresenceOfUsers) {
         /// The users, at most 100.
@@ -315,6 +507,20 @@ pub struct RoomCursor {
     /// How far its log has been received.
     #[serde(flatten)]
     pub cursor: Cursor,
+}
+
+impl Create {
+    /// A group without a name, with the default settings and these members.
+    pub fn group(members: Vec<UserId>) -> Self {
+        Self {
+            kind: RoomKind::Group,
+            name: RoomName::default(),
+            topic: Topic::default(),
+            data: Data::default(),
+            settings: SettingsChange::default(),
+            members,
+        }
+    }
 }
 
 fn newest() -> Page {

@@ -1,5 +1,7 @@
 //! Reads a command of the native protocol from a frame, and says what is wrong with one that is none.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -26,7 +28,16 @@ use crate::model::{ClientMessageId, InvalidId, RoomId, UserId};
 /// The command's number, where it can be read, and [`Error::UnknownCommand`],
 /// [`Error::InvalidId`] or [`Error::BadRequest`], which says what is wrong.
 pub fn decode(frame: &str) -> Result<Request, (Option<u64>, Error)> {
-    serde_json::from_str(frame).map_err(|error| diagnose(frame, &error))
+    serde_json::from_str(frame)
+        .and_then(|Named { .. }| serde_json::from_str(frame))
+        .map_err(|error| diagnose(frame, &error))
+}
+
+/// A frame whose type is text. The derived reader of a command would also take the number of its row.
+#[derive(Deserialize)]
+struct Named<'a> {
+    #[serde(rename = "type", borrow)]
+    _name: Cow<'a, str>,
 }
 
 /// Finds out what is wrong with a frame that can't be read; slow.

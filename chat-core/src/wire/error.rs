@@ -67,6 +67,8 @@ codes! {
         Forbidden = 202 "forbidden",
         /// One of the two users of a direct room has blocked the other.
         Blocked = 203 "blocked",
+        /// The room has as many members as it may have.
+        Full = 205 "full",
         /// Too many requests; wait.
         RateLimited = 210 "rate_limited",
         /// Too many requests before; wait.
@@ -201,6 +203,9 @@ pub enum Error {
     /// No such message of this user.
     #[error("there is no such message of yours")]
     NoMessage,
+    /// The room has as many members as it may have.
+    #[error("the room is full")]
+    Full,
     /// The budget is used up, and the user is muted from now on.
     #[error("too many requests; wait {} s", retry_after.as_secs_f32().ceil())]
     RateLimited {
@@ -268,6 +273,7 @@ impl Error {
             Self::Blocked => ErrorCode::Blocked,
             Self::NoRoom => ErrorCode::NoRoom,
             Self::NoMessage => ErrorCode::NoMessage,
+            Self::Full => ErrorCode::Full,
             Self::RateLimited { .. } => ErrorCode::RateLimited,
             Self::Muted { .. } => ErrorCode::Muted,
             Self::Banned { .. } => ErrorCode::Banned,
@@ -330,6 +336,7 @@ impl From<AppendError> for Error {
             AppendError::NoTarget => Self::NoMessage,
             AppendError::NotAllowed => Self::Forbidden("you may not do this in this room"),
             AppendError::Blocked => Self::Blocked,
+            AppendError::Full => Self::Full,
             AppendError::Backend(error) => Self::Backend(error),
         }
     }

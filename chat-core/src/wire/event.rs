@@ -5,7 +5,9 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Announcement, Cursor, Entry, Epoch, Presence, RoomId, Seq, UserId, Watermarks};
+use crate::model::{
+    Announcement, Cursor, Entry, Epoch, InboxRoom, Me, Presence, RoomId, Seq, UserId, Watermarks,
+};
 
 /// The reason why entries were skipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +18,17 @@ pub enum GapReason {
     TooMany,
     /// The log began anew; drop what is known of the room.
     NewEpoch,
+}
+
+/// What has become of a room in a user's inbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum RoomNews {
+    /// The user has become a member.
+    Added,
+    /// The user is a member no longer, and has nothing unread or set in it.
+    Removed,
 }
 
 /// Something that happened.
@@ -50,6 +63,23 @@ pub enum Event {
     Closed {
         /// The room.
         room: RoomId,
+    },
+    /// The user's inbox has changed otherwise than by an entry that the user is sent: a room has come in, or
+    /// has gone.
+    Room {
+        /// What has become of the room.
+        why: RoomNews,
+        /// The room.
+        #[serde(flatten)]
+        room: Box<InboxRoom>,
+    },
+    /// The user has changed on another device how a room is set.
+    Me {
+        /// The room.
+        room: RoomId,
+        /// All that the user has set for it.
+        #[serde(flatten)]
+        me: Me,
     },
     /// A member has received or read more.
     Receipt {

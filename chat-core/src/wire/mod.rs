@@ -10,9 +10,10 @@ mod reply;
 pub use command::{Ask, Command, Request, RoomCursor};
 pub use decode::decode;
 pub use error::{CloseReason, Error, ErrorBody, ErrorCode};
-pub use event::{Event, GapReason};
+pub use event::{Event, GapReason, RoomNews};
 pub use frame::{Frame, Outgoing};
 pub use reply::{
-    Answer, BlockList, BlockView, Done, HistoryPage, MemberList, MemberView, OnlineUsers, Pong,
-    PresenceOfUsers, Renewed, Reply, Resumed, RoomList, RoomView, Sent, Welcome,
+    Answer, BlockList, BlockView, Directory, Done, HistoryPage, InboxPage, InviteList, MemberList,
+    MemberView, OnlineUsers, Pong, PresenceOfUsers, Renewed, Reply, Resumed, RoomList, RoomView,
+    SanctionList, Sanctioned, Sent, Welcome,
 };

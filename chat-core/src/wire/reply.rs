@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::error::{Error, ErrorBody};
 use crate::model::{
-    Cursor, Entry, Epoch, Member, Membership, MessageId, Presence, Room, RoomId, Seq, SessionId,
-    UserId, Watermarks,
+    Cursor, Entry, Epoch, InboxPlace, InboxRoom, Invite, Me, Member, Membership, MessageId,
+    Presence, Reason, Role, Room, RoomId, Seq, SessionId, UserId, Watermarks,
 };
 
 /// The answer to one command.
@@ -68,8 +68,22 @@ replies! {
     Welcome(Welcome),
     /// To `renew`.
     Renewed(Renewed),
-    /// To `open`.
+    /// To `open`, `room`, `create`, `update`, `join` and `accept`.
     Room(RoomView),
+    /// To `inbox`.
+    Inbox(InboxPage),
+    /// To `me`: all that the user has set for the room.
+    Me(Me),
+    /// To `directory`.
+    Directory(Directory),
+    /// To `invite`.
+    Invite(Invite),
+    /// To `invites`.
+    Invites(InviteList),
+    /// To `ban` and `mute`.
+    Sanctioned(Sanctioned),
+    /// To `bans` and `mutes`.
+    Sanctions(SanctionList),
     /// To `rooms`.
     Rooms(RoomList),
     /// To `send`, `edit` and `delete`: the entry is stored for good.
@@ -90,7 +104,7 @@ replies! {
     Online(OnlineUsers),
     /// To `blocks`.
     Blocks(BlockList),
-    /// To `typing`, `remove`, `leave`, `block` and `unblock`.
+    /// To `typing`, `remove`, `leave`, `uninvite`, `unban`, `unmute`, `block` and `unblock`.
     Ok(Done),
     /// To `ping`.
     Pong(Pong),
@@ -124,6 +138,64 @@ pub struct Renewed {
 pub struct RoomList {
     /// The rooms, in ascending order of id.
     pub rooms: Vec<Membership>,
+    /// Whether there are more after the last one.
+    pub more: bool,
+}
+
+/// One page of a user's inbox.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct InboxPage {
+    /// The rooms, the one with the newest message first.
+    pub rooms: Vec<InboxRoom>,
+    /// Where the next page begins; absent after the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<InboxPlace>,
+}
+
+/// One page of the directory of channels.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Directory {
+    /// The channels, in ascending order of id.
+    pub rooms: Vec<Room>,
+    /// Whether there are more after the last one.
+    pub more: bool,
+}
+
+/// One page of the invitations into a room.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct InviteList {
+    /// The invitations, in ascending order of id.
+    pub invites: Vec<Invite>,
+    /// Whether there are more after the last one.
+    pub more: bool,
+}
+
+/// A user who is banned from a room, or muted in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Sanctioned {
+    /// The user.
+    pub user: UserId,
+    /// The user who decided.
+    pub by: UserId,
+    /// The server's clock at the time.
+    pub at: DateTime<Utc>,
+    /// The end; absent when only lifting it ends it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<DateTime<Utc>>,
+    /// The reason.
+    pub reason: Reason,
+}
+
+/// One page of the users who are banned from a room, or muted in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SanctionList {
+    /// The users, in ascending order of their names; of several sanctions against one the one that ends last.
+    pub users: Vec<Sanctioned>,
     /// Whether there are more after the last one.
     pub more: bool,
 }
@@ -198,7 +270,10 @@ pub struct Pong {}
 pub struct RoomView {
     /// The room.
     pub room: Room,
-    /// Its members, at most 200, and how far each has received and read.
+    /// How the user has it set.
+    pub me: Me,
+    /// Its members, and how far each has received and read. Empty for a room of more than 100 members, whose
+    /// members `members` lists.
     pub members: Vec<MemberView>,
 }
 
@@ -209,6 +284,8 @@ pub struct MemberView {
     /// The user, and whether they are online.
     #[serde(flatten)]
     pub presence: Presence,
+    /// The role in the room.
+    pub role: Role,
     /// How far they have received and read.
     #[serde(flatten)]
     pub watermarks: Watermarks,

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use chat_core::{
-    ChatEngine, Epoch, Event, IdGen as _, NewRoom, Presence, RandomIds, RoomId,
+    ChatEngine, Details, Epoch, Event, IdGen as _, NewRoom, Presence, RandomIds, RoomId, RoomKind,
     memory::MemoryStore, port::RoomStore as _,
 };
 use chrono::DateTime;
@@ -54,7 +54,9 @@ async fn a_user_in_very_many_rooms_is_seen_in_all_of_them() {
             id: RoomId::direct(&bob, &peer).unwrap(),
             epoch: Epoch(RandomIds.next()),
             members: vec![bob, peer],
-            owner: None,
+            kind: RoomKind::Direct,
+            created_by: None,
+            details: Details::default(),
             created_at: DateTime::UNIX_EPOCH,
         };
         store.create_room(room).await.unwrap();

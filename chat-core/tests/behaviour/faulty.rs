@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chat_core::{
-    EntryBody, Epoch, MessageId, NewEntry, NewRoom, Page, Room,
+    Details, EntryBody, Epoch, MessageId, NewEntry, NewRoom, Page, Room, RoomKind,
     memory::{MemoryBus, MemoryCache, MemoryStore},
     moderation::WordList,
     port::{
@@ -102,12 +102,15 @@ async fn a_lost_answer_is_that_of_a_call_that_was_carried_out() {
         at: chrono::DateTime::UNIX_EPOCH,
         body: EntryBody::message(text),
         require: None,
+        max_members: None,
     };
     let made = store.create_room(NewRoom {
         id: room.clone(),
         epoch: Epoch(uuid::Uuid::nil()),
         members: vec![user("alice"), user("bob")],
-        owner: None,
+        kind: RoomKind::Direct,
+        created_by: None,
+        details: Details::default(),
         created_at: chrono::DateTime::UNIX_EPOCH,
     });
     made.await.unwrap();

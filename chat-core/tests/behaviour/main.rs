@@ -25,6 +25,7 @@ mod plugged_in;
 mod receipts;
 mod resuming;
 mod rights;
+mod rooms;
 mod sending;
 mod stopping;
 mod trouble;

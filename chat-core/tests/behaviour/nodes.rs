@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chat_core::{
-    EntryBody, ErrorCode, Event, Mark, Presence, Role, RoomId, Seq,
+    EntryBody, ErrorCode, Event, LeftWhy, Mark, Presence, Role, RoomId, Seq,
     testing::{Fault, Faulty, Gate, Method},
 };
 
@@ -198,7 +198,13 @@ async fn who_is_removed_on_another_node_is_told_so_also_when_the_hint_is_lost() 
         alice.remove_member(&room, user("bob")).await.unwrap();
         let within = Duration::from_secs(if hint_is_lost { 31 } else { 1 });
         let entry = tokio::time::timeout(within, next_entry(&bob)).await;
-        assert_eq!(entry.unwrap().body, EntryBody::Left { user: user("bob") });
+        assert_eq!(
+            entry.unwrap().body,
+            EntryBody::Left {
+                user: user("bob"),
+                why: LeftWhy::Removed,
+            }
+        );
         let refused = bob.send(&room, "still here?").await.unwrap_err();
         assert_eq!(refused.code(), ErrorCode::NoRoom);
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chat_core::{
-    Actor, ChatEngine, EntryBody, ErrorCode, Page, RandomIds, RoomId, Seq,
+    Actor, ChatEngine, EntryBody, ErrorCode, LeftWhy, Page, RandomIds, RoomId, Seq,
     memory::MemoryStore,
     port::{BackendError, Draft, LogStore, Moderator, Verdict},
 };
@@ -56,7 +56,13 @@ async fn who_is_removed_while_a_moderator_thinks_stores_nothing() {
     assert_eq!(sent.unwrap_err().code(), ErrorCode::Forbidden);
     let log = store.page(&room, Page::Newest, 9).await.unwrap();
     let bodies: Vec<_> = log.iter().map(|entry| entry.body.clone()).collect();
-    assert_eq!(bodies, [EntryBody::Left { user: user("bob") }]);
+    assert_eq!(
+        bodies,
+        [EntryBody::Left {
+            user: user("bob"),
+            why: LeftWhy::Removed,
+        }]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -87,7 +93,10 @@ async fn of_a_removal_and_messages_at_once_nothing_stands_after_it() {
         removed.unwrap();
         let log = cluster.store.page(&room, Page::After(Seq::ZERO), 9).await;
         let log = log.unwrap();
-        let left = EntryBody::Left { user: user("bob") };
+        let left = EntryBody::Left {
+            user: user("bob"),
+            why: LeftWhy::Removed,
+        };
         assert_eq!(log.last().map(|entry| &entry.body), Some(&left));
     }
 }

@@ -10,5 +10,6 @@
 
 mod catches_broker;
 mod catches_cache;
+mod catches_rooms;
 mod catches_store;
 mod memory;

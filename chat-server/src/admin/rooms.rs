@@ -8,8 +8,8 @@ use axum::{
     http::StatusCode,
 };
 use chat_core::{
-    ClientMessageId, Decision, Entry, Error, Inspection, Page, Reason, Role, Room, RoomId, Ruling,
-    Seq, UserId, Watermarks,
+    ClientMessageId, Decision, Entry, Error, Inspection, Member, Page, Reason, Role, Room, RoomId,
+    Ruling, Seq, UserId,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -43,18 +43,6 @@ struct RoomReport {
     entries: Vec<Arc<Entry>>,
 }
 
-/// A member of a room.
-#[derive(Debug, Serialize, ToSchema)]
-struct Member {
-    /// The user.
-    user: UserId,
-    /// What they may do in the room.
-    role: Role,
-    /// How far they have received and read.
-    #[serde(flatten)]
-    watermarks: Watermarks,
-}
-
 impl From<Inspection> for RoomReport {
     fn from(inspection: Inspection) -> Self {
         let Inspection {
@@ -62,14 +50,9 @@ impl From<Inspection> for RoomReport {
             members,
             entries,
         } = inspection;
-        let members = members.into_iter().map(|(member, watermarks)| Member {
-            user: member.user,
-            role: member.role,
-            watermarks,
-        });
         Self {
             room,
-            members: members.collect(),
+            members,
             entries,
         }
     }

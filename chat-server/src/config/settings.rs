@@ -190,6 +190,8 @@ settings! {
     requests_per_user: Option<Rate> = "50/1s", "N/TIME|off";
     /// How many connections a user may have.
     connections_per_user: usize = "20", "N";
+    /// How many members a room may have.
+    room_members: usize = "10000", "N";
     /// How long a new WebSocket may take to say `hello`.
     auth_timeout: Duration = "5s", "TIME";
     /// The largest frame and message of a WebSocket.
@@ -242,6 +244,7 @@ impl Settings {
                 bytes: self.outbox_bytes.0,
             },
             sessions_per_user: self.connections_per_user,
+            room_members: self.room_members,
             presence_lease: self.presence_lease,
             presence_refresh: self.presence_refresh,
             history_page: self.history_page,

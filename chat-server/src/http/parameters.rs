@@ -1,12 +1,15 @@
-//! The parameters of a request: a name or id in its address, and its query.
+//! The parameters of a request: a name or id in its address, its query, and its body.
 
 use axum::{
-    extract::{FromRequestParts, Path, Query},
+    Json,
+    body::Bytes,
+    extract::{FromRequest, FromRequestParts, Path, Query, Request, rejection::JsonRejection},
     http::{StatusCode, request::Parts},
 };
 use chat_core::InvalidId;
 use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
 use super::{app::App, failure::Failure};
 
@@ -40,4 +43,41 @@ impl<T: DeserializeOwned> FromRequestParts<App> for Fields<T> {
         let Query(fields) = Query::try_from_uri(&parts.uri)?;
         Ok(Self(fields))
     }
+}
+
+/// The body: one JSON object. A derived reader alone would also take an array of its fields.
+pub(crate) struct Body<T>(pub(crate) T);
+
+impl<T: DeserializeOwned> FromRequest<App> for Body<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Failure> {
+        let Json(object) = Json::<Map<String, Value>>::from_request(request, app).await?;
+        read(object)
+    }
+}
+
+/// The body, which may be absent, of a request for which all fields have defaults.
+pub(crate) struct OptionalBody<T>(pub(crate) T);
+
+impl<T: DeserializeOwned> FromRequest<App> for OptionalBody<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Failure> {
+        let bytes = Bytes::from_request(request, app).await;
+        let bytes = bytes.map_err(JsonRejection::from)?;
+        let Json(object) = if bytes.is_empty() {
+            Json(Map::new())
+        } else {
+            Json::<Map<String, Value>>::from_bytes(&bytes)?
+        };
+        read(object).map(|Body(body)| Self(body))
+    }
+}
+
+fn read<T: DeserializeOwned>(object: Map<String, Value>) -> Result<Body<T>, Failure> {
+    // The name of the field at fault is a part of the error.
+    serde_path_to_error::deserialize(Value::Object(object))
+        .map(Body)
+        .map_err(|error| Failure::new(StatusCode::BAD_REQUEST, error.to_string()))
 }

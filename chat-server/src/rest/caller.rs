@@ -4,7 +4,7 @@ use axum::{
     extract::{FromRequestParts, Path},
     http::{StatusCode, request::Parts},
 };
-use chat_core::{Actor, RoomId, Seq, UserId, port::Via};
+use chat_core::{Actor, InviteId, RoomId, Seq, UserId, port::Via};
 
 use crate::http::{app::App, failure::Failure, peer::Address};
 
@@ -21,7 +21,7 @@ impl FromRequestParts<App> for Caller {
             .bearer(&app.engine, &parts.headers, Via::Rest, from)
             .await?;
         app.requests.of_user(&principal.user)?;
-        Ok(Self(app.engine.actor_of(principal)))
+        Ok(Self(app.engine.actor_of(principal).coming_by(Via::Rest)))
     }
 }
 
@@ -34,6 +34,18 @@ impl FromRequestParts<App> for Numbered {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
         let Path((room, seq)) = Path::<(String, u64)>::from_request_parts(parts, app).await?;
         Ok(Self(RoomId::new(room)?, Seq(seq)))
+    }
+}
+
+/// The room and the invitation in the address.
+pub(super) struct InviteInto(pub(super) RoomId, pub(super) InviteId);
+
+impl FromRequestParts<App> for InviteInto {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
+        let Path((room, id)) = Path::<(String, InviteId)>::from_request_parts(parts, app).await?;
+        Ok(Self(RoomId::new(room)?, id))
     }
 }
 

@@ -7,7 +7,9 @@ use axum::{
     http::header,
     response::{IntoResponse, Response as AxumResponse},
 };
-use chat_core::{ClientMessageId, Config, ErrorBody, UserId};
+use chat_core::{
+    ClientMessageId, Config, ErrorBody, InboxFilter, InboxPlace, RoomName, Topic, UserId,
+};
 use hyper::body::Bytes;
 use serde_json::{Value, json};
 use utoipa::{
@@ -29,7 +31,7 @@ use crate::http::app::App;
                        `/socket.io/` have protocols of their own.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
     ),
-    components(schemas(ErrorBody, Limit, Text)),
+    components(schemas(ErrorBody, InboxFilter, InboxPlace, Limit, Text)),
     security(("token" = [])),
     modifiers(&Token)
 )]
@@ -102,6 +104,18 @@ impl Served {
                 json!({
                     "minLength": 1, "maxLength": ClientMessageId::MAX_CHARS, "pattern": "^[!-~]+$"
                 }),
+            ),
+            ("RoomName", json!({ "maxLength": RoomName::MAX_CHARS })),
+            ("Topic", json!({ "maxLength": Topic::MAX_CHARS })),
+            (
+                "InviteToken",
+                json!({
+                    "minLength": 1, "maxLength": ClientMessageId::MAX_CHARS, "pattern": "^[!-~]+$"
+                }),
+            ),
+            (
+                "InboxPlace",
+                json!({ "pattern": "^-?[0-9]{1,16}:[^,]+(,[^,]+)?$" }),
             ),
             // Without the format `int64`, which would end at half of that.
             (

@@ -1,14 +1,6 @@
 //! The members of a room.
 
-use axum::{
-    Json,
-    body::Bytes,
-    extract::{
-        State,
-        rejection::{BytesRejection, JsonRejection},
-    },
-    http::StatusCode,
-};
+use axum::{Json, extract::State, http::StatusCode};
 use chat_core::{Member, MemberList, Role, RoomId, UserId};
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -21,7 +13,7 @@ use super::{
 use crate::http::{
     app::App,
     failure::Failure,
-    parameters::{Fields, Named},
+    parameters::{Body, Fields, Named, OptionalBody},
 };
 
 /// The routes of this group.
@@ -85,14 +77,8 @@ struct NewMember {
 async fn add(
     Caller(caller): Caller,
     MemberOf(room, user): MemberOf,
-    body: Result<Bytes, BytesRejection>,
+    OptionalBody(NewMember { role }): OptionalBody<NewMember>,
 ) -> Result<Json<Member>, Failure> {
-    let body = body.map_err(JsonRejection::from)?;
-    let role = if body.is_empty() {
-        None
-    } else {
-        Json::<NewMember>::from_bytes(&body)?.0.role
-    };
     Ok(Json(match role {
         Some(role) => caller.add_member_as(&room, user, role).await?,
         None => caller.add_member(&room, user).await?,
@@ -138,9 +124,8 @@ struct NewRole {
 async fn change(
     Caller(caller): Caller,
     MemberOf(room, user): MemberOf,
-    body: Result<Json<NewRole>, JsonRejection>,
+    Body(NewRole { role }): Body<NewRole>,
 ) -> Result<Json<Member>, Failure> {
-    let Json(NewRole { role }) = body?;
     Ok(Json(caller.set_role(&room, user, role).await?))
 }
 

@@ -1,11 +1,6 @@
 //! A room's log: reading it, and what a user may add to it.
 
-use axum::{
-    Json,
-    extract::{State, rejection::JsonRejection},
-    http::StatusCode,
-    response::IntoResponse,
-};
+use axum::{Json, extract::State, http::StatusCode, response::IntoResponse};
 use chat_core::{
     Actor, ClientMessageId, Error, HistoryPage, NewBody, Page, Responder, RoomId, Sent, Seq,
 };
@@ -21,7 +16,7 @@ use super::{
 use crate::http::{
     app::App,
     failure::Failure,
-    parameters::{Fields, Named},
+    parameters::{Body, Fields, Named},
 };
 
 /// The routes of this group.
@@ -100,9 +95,8 @@ struct NewMessage {
 async fn send(
     Caller(caller): Caller,
     Named(room): Named<RoomId>,
-    body: Result<Json<NewMessage>, JsonRejection>,
+    Body(NewMessage { text, client_id }): Body<NewMessage>,
 ) -> Result<impl IntoResponse, Failure> {
-    let Json(NewMessage { text, client_id }) = body?;
     let sent = submit(&caller, &room, NewBody::Message(text), client_id).await?;
     let status = if sent.duplicate {
         StatusCode::OK
@@ -125,9 +119,8 @@ async fn send(
 async fn edit(
     Caller(caller): Caller,
     Numbered(room, target): Numbered,
-    body: Result<Json<NewMessage>, JsonRejection>,
+    Body(NewMessage { text, client_id }): Body<NewMessage>,
 ) -> Result<Json<Sent>, Failure> {
-    let Json(NewMessage { text, client_id }) = body?;
     let edit = NewBody::Edit { target, text };
     Ok(Json(submit(&caller, &room, edit, client_id).await?))
 }

@@ -3,11 +3,14 @@
 mod blocks;
 mod caller;
 pub(crate) mod document;
+mod inbox;
+mod invites;
 mod members;
 mod messages;
 mod presence;
 mod receipts;
 mod rooms;
+mod sanctions;
 
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -19,8 +22,11 @@ use crate::http::app::App;
 pub(crate) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(Document::openapi())
         .merge(rooms::routes())
+        .merge(inbox::routes())
         .merge(members::routes())
         .merge(blocks::routes())
+        .merge(invites::routes())
+        .merge(sanctions::routes())
         .merge(messages::routes())
         .merge(receipts::routes())
         .merge(presence::routes())

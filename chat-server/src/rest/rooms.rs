@@ -1,8 +1,12 @@
-//! The caller's rooms.
+//! The caller's rooms: listing them, making and changing them, and coming into them.
 
-use axum::{Json, extract::State};
-use chat_core::{RoomId, RoomList, RoomView, UserId};
+use axum::{Json, extract::State, http::StatusCode};
+use chat_core::{
+    ClientMessageId, Data, Directory, RoomChange, RoomId, RoomKind, RoomList, RoomName, RoomView,
+    SettingsChange, Topic, UserId, command::Create,
+};
 use serde::Deserialize;
+use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
@@ -12,13 +16,16 @@ use super::{
 use crate::http::{
     app::App,
     failure::Failure,
-    parameters::{Fields, Named},
+    parameters::{Body, Fields, Named},
 };
 
 /// The routes of this group.
 pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
-        .routes(routes!(rooms))
+        .routes(routes!(rooms, create))
+        .routes(routes!(room, update))
+        .routes(routes!(join))
+        .routes(routes!(directory))
         .routes(routes!(open))
 }
 
@@ -50,6 +57,143 @@ async fn rooms(
     let limit = limit(&app, given)?;
     let after = after.map(RoomId::new).transpose()?;
     Ok(Json(caller.rooms(after.as_ref(), limit).await?))
+}
+
+/// A room to make.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewRoom {
+    /// `group` or `channel`.
+    kind: RoomKind,
+    /// The name.
+    #[serde(default)]
+    name: RoomName,
+    /// The topic.
+    #[serde(default)]
+    topic: Topic,
+    /// The application's own data.
+    #[serde(default)]
+    data: Data,
+    /// The settings; those that are absent have their defaults.
+    #[serde(default)]
+    settings: SettingsChange,
+    /// The first members beside the caller.
+    #[serde(default)]
+    members: Vec<UserId>,
+}
+
+/// Makes a group or channel that the caller owns.
+#[utoipa::path(post, path = "/v1/rooms", request_body = NewRoom, responses(
+    (status = CREATED, description = "The room, and its members.", body = RoomView),
+    Refusals,
+))]
+async fn create(
+    Caller(caller): Caller,
+    Body(new): Body<NewRoom>,
+) -> Result<(StatusCode, Json<RoomView>), Failure> {
+    let NewRoom {
+        kind,
+        name,
+        topic,
+        data,
+        settings,
+        members,
+    } = new;
+    let create = Create {
+        kind,
+        name,
+        topic,
+        data,
+        settings,
+        members,
+    };
+    Ok((StatusCode::CREATED, Json(caller.create(create).await?)))
+}
+
+/// Shows a room.
+#[utoipa::path(get, path = "/v1/rooms/{room}",
+    params(("room" = RoomId, Path, description = "The room.")), responses(
+    (status = OK, description = "The room, and its members.", body = RoomView),
+    Refusals,
+))]
+async fn room(
+    Caller(caller): Caller,
+    Named(room): Named<RoomId>,
+) -> Result<Json<RoomView>, Failure> {
+    Ok(Json(caller.view(&room).await?))
+}
+
+/// What changes of a room.
+#[derive(Debug, Deserialize, ToSchema)]
+struct Update {
+    #[serde(flatten)]
+    change: RoomChange,
+    /// Makes a retry safe.
+    client_id: Option<ClientMessageId>,
+}
+
+/// Changes what a group or channel says about itself, archives it, or opens it again.
+#[utoipa::path(patch, path = "/v1/rooms/{room}",
+    params(("room" = RoomId, Path, description = "The group or channel.")),
+    request_body = Update, responses(
+    (status = OK, description = "The room, and its members.", body = RoomView),
+    Refusals,
+))]
+async fn update(
+    Caller(caller): Caller,
+    Named(room): Named<RoomId>,
+    Body(Update { change, client_id }): Body<Update>,
+) -> Result<Json<RoomView>, Failure> {
+    Ok(Json(caller.update(&room, change, client_id).await?))
+}
+
+/// Comes into a channel.
+#[utoipa::path(post, path = "/v1/rooms/{room}/join",
+    params(("room" = RoomId, Path, description = "The channel.")), responses(
+    (status = OK, description = "The room, and its members.", body = RoomView),
+    Refusals,
+))]
+async fn join(
+    Caller(caller): Caller,
+    Named(room): Named<RoomId>,
+) -> Result<Json<RoomView>, Failure> {
+    Ok(Json(caller.join(&room).await?))
+}
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct DirectoryQuery {
+    /// Stands in the name, in upper or lower case.
+    #[param(value_type = Option<RoomName>)]
+    #[serde(default)]
+    query: String,
+    /// Begin after this channel.
+    #[param(value_type = Option<RoomId>)]
+    after: Option<String>,
+    /// The most channels to list.
+    #[param(value_type = Option<Limit>)]
+    limit: Option<usize>,
+}
+
+/// Searches the channels by name.
+#[utoipa::path(get, path = "/v1/directory", params(DirectoryQuery), responses(
+    (status = OK, description = "The channels, in ascending order of id.", body = Directory),
+    Refusals,
+))]
+async fn directory(
+    State(app): State<App>,
+    Caller(caller): Caller,
+    Fields(DirectoryQuery {
+        query,
+        after,
+        limit: given,
+    }): Fields<DirectoryQuery>,
+) -> Result<Json<Directory>, Failure> {
+    let limit = limit(&app, given)?;
+    let after = after.map(RoomId::new).transpose()?;
+    let found = caller.find_channels(&query, after.as_ref(), limit).await?;
+    Ok(Json(found))
 }
 
 /// Opens the direct room with a user, making it if need be.

@@ -110,6 +110,8 @@ fn example(path: &str) -> String {
         ("{user}", "bob"),
         ("{seq}", "1"),
         ("{jti}", "t-1"),
+        ("{token}", "an-invitation"),
+        ("{invite}", "01980000-0000-7000-8000-000000000001"),
     ];
     let fill = |path: String, (name, value): (&str, &str)| path.replace(name, value);
     let path = examples.into_iter().fold(path.to_owned(), fill);

@@ -7,14 +7,17 @@ use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 use chat_core::{
     Action, Announcement, Answer, BlockList, BlockView, ClientMessageId, CloseReason, Command,
-    Cursor, Done, Entry, EntryBody, Epoch, Error, ErrorBody, ErrorCode, Event, Frame, GapReason,
-    HistoryPage, Mark, Member, MemberList, MemberView, Membership, MessageId, OnlineUsers,
-    Outgoing, Page, Permission, Pong, Presence, PresenceOfUsers, Principal, Rank, Renewed, Reply,
-    Request, Resumed, Role, Room, RoomCursor, RoomId, RoomList, RoomView, Sanction, Sent, Seq,
-    SessionId, Standing, UserId, Version, Watermarks, Welcome, command, decode, may,
+    Cursor, Details, Directory, Done, Entry, EntryBody, Epoch, Error, ErrorBody, ErrorCode, Event,
+    Frame, GapReason, HistoryPage, InboxFilter, InboxPage, InboxRoom, Invite, InviteId, InviteList,
+    InviteToken, LeftWhy, Mark, Me, Member, MemberList, MemberView, Membership, MessageId, Notify,
+    OnlineUsers, Outgoing, Page, Permission, Pong, Presence, PresenceOfUsers, Principal, Rank,
+    Reason, Renewed, Reply, Request, Resumed, Role, Room, RoomCursor, RoomId, RoomKind, RoomList,
+    RoomNews, RoomView, Sanction, SanctionList, Sanctioned, Sent, Seq, SessionId, Standing, UserId,
+    Version, Watermarks, Welcome, command, decode, may,
 };
 use chrono::{DateTime, Utc};
-use serde_json::Value;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 
 const PROTOCOL: &str = include_str!("../../../docs/PROTOCOL.md");
 
@@ -31,8 +34,18 @@ fn group() -> RoomId {
 }
 
 fn member(name: &str, role: Role) -> Member {
-    let user = user(name);
-    Member { user, role }
+    Member {
+        user: user(name),
+        role,
+        joined_at: at(0),
+        joined_seq: Seq(3),
+        watermarks: marks(),
+    }
+}
+
+/// A value that is easier to write as JSON.
+fn of<T: DeserializeOwned>(json: Value) -> T {
+    serde_json::from_value(json).unwrap()
 }
 
 fn uuid(last: u8) -> uuid::Uuid {
@@ -71,6 +84,7 @@ fn blocks() -> command::Blocks {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "it is a list")]
 fn commands() -> Vec<Command> {
     let (room, text) = (room(), "hello".to_owned());
     let resume = RoomCursor {
@@ -101,6 +115,48 @@ fn commands() -> Vec<Command> {
             limit: Some(50),
         }
         .into(),
+        command::Inbox {
+            filter: InboxFilter::Unread,
+            after: Some("1763000000000000:team".parse().unwrap()),
+            limit: Some(50),
+        }
+        .into(),
+        command::SetMe {
+            room: group(),
+            change: of(json!({
+                "notify": "mentions", "pinned": true, "hidden": false, "muted_until": at(0),
+            })),
+        }
+        .into(),
+        command::SetMe {
+            room: group(),
+            change: of(json!({ "muted_until": null })),
+        }
+        .into(),
+        of::<command::Create>(json!({
+            "kind": "group", "name": "Team", "topic": "work", "data": { "colour": "red" },
+            "settings": { "slow_mode": 5 }, "members": ["bob"],
+        }))
+        .into(),
+        command::ViewRoom { room: group() }.into(),
+        command::Update {
+            room: group(),
+            change: of(json!({
+                "name": "Crew", "topic": "", "data": {}, "archived": false,
+                "settings": {
+                    "post": "everyone", "add": "moderators", "history": "all", "slow_mode": 0,
+                },
+            })),
+            client_id: Some(client_id()),
+        }
+        .into(),
+        command::FindChannels {
+            query: "news".to_owned(),
+            after: Some(group()),
+            limit: Some(50),
+        }
+        .into(),
+        command::Join { room: group() }.into(),
         command::Send {
             room: room.clone(),
             text: text.clone(),
@@ -161,6 +217,64 @@ fn commands() -> Vec<Command> {
             role: Role::Moderator,
         }
         .into(),
+        command::MakeInvite {
+            room: group(),
+            uses: Some(5),
+            ttl: Some(86_400),
+            role: Some(Role::Member),
+        }
+        .into(),
+        command::Invites {
+            room: group(),
+            after: Some(invite_id()),
+            limit: Some(50),
+        }
+        .into(),
+        command::Uninvite {
+            room: group(),
+            invite: invite_id(),
+        }
+        .into(),
+        command::Accept {
+            token: invite().token,
+        }
+        .into(),
+        command::Ban {
+            room: group(),
+            user: user("bob"),
+            seconds: Some(3_600),
+            reason: Reason::new("spam").unwrap(),
+        }
+        .into(),
+        command::Unban {
+            room: group(),
+            user: user("bob"),
+        }
+        .into(),
+        command::Bans {
+            room: group(),
+            after: Some(user("bob")),
+            limit: Some(50),
+        }
+        .into(),
+        command::Mute {
+            room: group(),
+            user: user("bob"),
+            seconds: Some(3_600),
+            reason: Reason::new("spam").unwrap(),
+        }
+        .into(),
+        command::Unmute {
+            room: group(),
+            user: user("bob"),
+        }
+        .into(),
+        command::Mutes {
+            room: group(),
+            after: Some(user("bob")),
+            limit: Some(50),
+        }
+        .into(),
         command::Presence {
             users: vec![user("bob"), user("carol")],
         }
@@ -197,13 +311,89 @@ fn online() -> Presence {
     }
 }
 
-fn replies() -> Vec<Reply> {
-    let log = || Room {
+fn direct_room() -> Room {
+    Room {
         id: room(),
+        kind: RoomKind::Direct,
         epoch: Epoch(uuid(0xe0)),
         head: Seq(7),
         created_at: at(0),
-    };
+        created_by: Some(user("alice")),
+        details: Details::default(),
+        members: 2,
+    }
+}
+
+fn group_room() -> Room {
+    Room {
+        id: group(),
+        kind: RoomKind::Group,
+        epoch: Epoch(uuid(0xe0)),
+        head: Seq(7),
+        created_at: at(0),
+        created_by: Some(user("alice")),
+        details: of(json!({
+            "name": "Team", "topic": "work", "data": { "colour": "red" }, "archived": false,
+            "settings": {
+                "post": "everyone", "add": "everyone", "history": "joined", "slow_mode": 5,
+            },
+        })),
+        members: 2,
+    }
+}
+
+fn me(role: Role) -> Me {
+    Me {
+        role,
+        notify: Notify::All,
+        pinned: false,
+        hidden: false,
+        muted_until: None,
+    }
+}
+
+fn in_inbox() -> InboxRoom {
+    InboxRoom {
+        room: group_room(),
+        me: me(Role::Member),
+        watermarks: marks(),
+        last: Some(entry(7, EntryBody::message("hello"))),
+        active_at: at(7),
+        unread: 2,
+        mentions: 0,
+    }
+}
+
+fn invite_id() -> InviteId {
+    InviteId(uuid(0x1a))
+}
+
+fn invite() -> Invite {
+    Invite {
+        id: invite_id(),
+        room: group(),
+        token: InviteToken::new("5f0c1a").unwrap(),
+        by: user("alice"),
+        role: Role::Member,
+        created_at: at(0),
+        expires_at: Some(at(86_400)),
+        uses_left: Some(5),
+    }
+}
+
+fn sanctioned() -> Sanctioned {
+    Sanctioned {
+        user: user("bob"),
+        by: user("alice"),
+        at: at(0),
+        until: Some(at(3_600)),
+        reason: Reason::new("spam").unwrap(),
+    }
+}
+
+#[expect(clippy::too_many_lines, reason = "it is a list")]
+fn replies() -> Vec<Reply> {
+    let log = direct_room;
     let gone = Presence {
         user: user("carol"),
         online: false,
@@ -225,10 +415,48 @@ fn replies() -> Vec<Reply> {
         }),
         Reply::Room(RoomView {
             room: log(),
+            me: me(Role::Member),
             members: vec![MemberView {
                 presence: online(),
+                role: Role::Member,
                 watermarks: marks(),
             }],
+        }),
+        Reply::Room(RoomView {
+            room: group_room(),
+            me: me(Role::Owner),
+            members: vec![MemberView {
+                presence: online(),
+                role: Role::Member,
+                watermarks: marks(),
+            }],
+        }),
+        Reply::Inbox(InboxPage {
+            rooms: vec![in_inbox()],
+            next: Some(in_inbox().place()),
+        }),
+        Reply::Me(Me {
+            notify: Notify::Mentions,
+            pinned: true,
+            muted_until: Some(at(0)),
+            ..me(Role::Member)
+        }),
+        Reply::Directory(Directory {
+            rooms: vec![Room {
+                kind: RoomKind::Channel,
+                ..group_room()
+            }],
+            more: false,
+        }),
+        Reply::Invite(invite()),
+        Reply::Invites(InviteList {
+            invites: vec![invite()],
+            more: false,
+        }),
+        Reply::Sanctioned(sanctioned()),
+        Reply::Sanctions(SanctionList {
+            users: vec![sanctioned()],
+            more: false,
         }),
         Reply::Rooms(RoomList {
             rooms: vec![Membership {
@@ -334,8 +562,23 @@ fn events() -> Vec<Event> {
             12,
             EntryBody::Left {
                 user: user("carol"),
+                why: LeftWhy::Removed,
             },
         )),
+        Event::Entry(entry(
+            13,
+            EntryBody::Room(Arc::new(of(json!({
+                "name": "Crew", "settings": { "slow_mode": 0 }, "archived": false,
+            })))),
+        )),
+        Event::Room {
+            why: RoomNews::Added,
+            room: Box::new(in_inbox()),
+        },
+        Event::Me {
+            room: group(),
+            me: me(Role::Member),
+        },
         gap(GapReason::TooMany),
         gap(GapReason::NewEpoch),
         Event::Resumed {
@@ -435,7 +678,7 @@ fn frames_read_and_write_as_they_always_did() {
 }
 
 /// The variants that serde knows of an enum, from the error for one that it doesn't know.
-fn variants<T: serde::de::DeserializeOwned>(tag: &str) -> BTreeSet<String> {
+fn variants<T: DeserializeOwned>(tag: &str) -> BTreeSet<String> {
     let error = serde_json::from_value::<T>(serde_json::json!({ tag: "?" }))
         .err()
         .unwrap();

@@ -3,8 +3,8 @@
 
 use async_trait::async_trait;
 use chat_core::{
-    Action, ChatEngine, EntryBody, Event, LocalSession, OnlineList, Page, Permission, Principal,
-    Rank, Role, RoomId, Ruling, Sanction, Scope, Seq, Standing, UserId, may,
+    Action, ChatEngine, EntryBody, Event, LeftWhy, LocalSession, OnlineList, Page, Permission,
+    Principal, Rank, Role, RoomId, Ruling, Sanction, Scope, Seq, Standing, UserId, may,
     memory::MemoryStore,
     port::{AuthError, Authenticator, Credential, LogStore},
 };
@@ -60,6 +60,7 @@ const COLUMNS: &[(&str, Option<Role>, bool)] = &[
 
 /// A way to do something in a room: its row, the native command, and the request with its body. The user
 /// has written entry `own`.
+#[expect(clippy::too_many_lines, reason = "it is a list")]
 fn ways(room: &str, own: u64) -> Vec<(Action, Value, [String; 2])> {
     let rest = |method: &str, path: &str, body: &str| {
         [format!("{method} /v1/rooms/{room}{path}"), body.to_owned()]
@@ -115,6 +116,66 @@ fn ways(room: &str, own: u64) -> Vec<(Action, Value, [String; 2])> {
             Action::ChangeRole,
             json!({ "type": "role", "room": room, "user": "tim", "role": "reader" }),
             rest("PATCH", "/members/tim", r#"{"role":"reader"}"#),
+        ),
+        (
+            Action::Read,
+            json!({ "type": "room", "room": room }),
+            rest("GET", "", ""),
+        ),
+        (
+            Action::Read,
+            json!({ "type": "me", "room": room, "pinned": true }),
+            rest("PATCH", "/me", r#"{"pinned":true}"#),
+        ),
+        (
+            Action::Update,
+            json!({ "type": "update", "room": room, "topic": "work" }),
+            rest("PATCH", "", r#"{"topic":"work"}"#),
+        ),
+        (
+            Action::Add,
+            json!({ "type": "invite", "room": room }),
+            rest("POST", "/invites", ""),
+        ),
+        (
+            Action::Invites,
+            json!({ "type": "invites", "room": room }),
+            rest("GET", "/invites", ""),
+        ),
+        (
+            Action::Invites,
+            json!({ "type": "uninvite", "room": room, "invite": uuid::Uuid::nil() }),
+            rest("DELETE", &format!("/invites/{}", uuid::Uuid::nil()), ""),
+        ),
+        (
+            Action::Sanction,
+            json!({ "type": "ban", "room": room, "user": "tim", "for": 60 }),
+            rest("PUT", "/bans/tim", r#"{"for":60}"#),
+        ),
+        (
+            Action::Sanction,
+            json!({ "type": "unban", "room": room, "user": "tim" }),
+            rest("DELETE", "/bans/tim", ""),
+        ),
+        (
+            Action::Sanction,
+            json!({ "type": "bans", "room": room }),
+            rest("GET", "/bans", ""),
+        ),
+        (
+            Action::Sanction,
+            json!({ "type": "mute", "room": room, "user": "tim", "for": 60 }),
+            rest("PUT", "/mutes/tim", r#"{"for":60}"#),
+        ),
+        (
+            Action::Sanction,
+            json!({ "type": "unmute", "room": room, "user": "tim" }),
+            rest("DELETE", "/mutes/tim", ""),
+        ),
+        (
+            Action::Sanction,
+            json!({ "type": "mutes", "room": room }),
+            rest("GET", "/mutes", ""),
         ),
         (
             Action::Leave,
@@ -303,6 +364,7 @@ async fn between_users_one_of_whom_has_blocked_the_other_every_cell_holds() {
                     Action::Add | Action::Remove | Action::ChangeRole | Action::Leave => {
                         continue;
                     }
+                    Action::Update | Action::Invites | Action::Sanction => Some(200),
                     _ => None,
                 };
                 let before = stage.length(&room).await;
@@ -358,19 +420,31 @@ async fn members_are_added_changed_and_removed_over_rest_as_over_the_native_prot
             .await
     };
     let member = |user: &str, role: &str| json!({ "user": user, "role": role });
+    // Times and numbers are not what this is about.
+    let known = |mut members: Value| {
+        for member in members.as_array_mut().into_iter().flatten() {
+            *member = json!({ "user": member["user"], "role": member["role"] });
+        }
+        members
+    };
+    let known_one = |(status, member): (u16, Value)| (status, known(json!([member]))[0].clone());
     let added = ask("PUT /v1/rooms/team/members/bob", r#"{"role":"moderator"}"#).await;
-    assert_eq!(added, (200, member("bob", "moderator")));
+    assert_eq!(known_one(added), (200, member("bob", "moderator")));
     let again = ask("PUT /v1/rooms/team/members/bob", "").await;
-    assert_eq!(again, (200, member("bob", "moderator")), "nothing changes");
+    assert_eq!(
+        known_one(again),
+        (200, member("bob", "moderator")),
+        "nothing changes"
+    );
     let other = ask("PUT /v1/rooms/team/members/bob", r#"{"role":"reader"}"#).await;
     assert_eq!((other.0, &other.1["code"]), (403, &json!(202)));
     let changed = ask("PATCH /v1/rooms/team/members/bob", r#"{"role":"reader"}"#).await;
-    assert_eq!(changed, (200, member("bob", "reader")));
+    assert_eq!(known_one(changed), (200, member("bob", "reader")));
     let page = ask("GET /v1/rooms/team/members?limit=2&after=bob", "")
         .await
         .1;
     assert_eq!(
-        page["members"],
+        known(page["members"].clone()),
         json!([member("mia", "member"), member("olga", "owner")])
     );
     assert_eq!(page["more"], true);
@@ -389,7 +463,10 @@ async fn members_are_added_changed_and_removed_over_rest_as_over_the_native_prot
             user: bob(),
             role: Role::Reader,
         },
-        EntryBody::Left { user: bob() },
+        EntryBody::Left {
+            user: bob(),
+            why: LeftWhy::Removed,
+        },
     ];
     assert_eq!(bodies, expected);
 }

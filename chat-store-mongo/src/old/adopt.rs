@@ -15,16 +15,18 @@ use chat_core::{
 };
 use futures_util::TryStreamExt;
 use mongodb::{
-    bson::{Bson, Document, deserialize_from_document, doc, serialize_to_document},
-    error::{Error, ErrorKind, Result, WriteError, WriteFailure},
+    bson::{Bson, Document, doc, serialize_to_document},
+    error::{Error, ErrorKind, Result, WriteFailure},
     options::ReadConcern,
 };
 
 use super::OldMessage;
 use crate::{
+    activity,
     collections::{Collections, within},
-    doc::{EntryDoc, MESSAGES, RoomDoc, seq},
+    doc::{EntryDoc, MESSAGES, ROOMS, number, seq},
     error::{DUPLICATE_KEY, Taken},
+    room_doc::RoomDoc,
     store::MongoStore,
 };
 
@@ -98,6 +100,14 @@ impl Collections {
             taken = at_fault.then(|| open[stored].entry.id);
         }
         self.forget_replaced(batch).await?;
+        // An import that was interrupted here does so when it is repeated.
+        let numbered = batch
+            .iter()
+            .filter_map(|it| Some((done.get(&it.entry.id)?.0, it.entry.at)));
+        if let Some((seq, at)) = numbered.max() {
+            let newest = activity::note(room, number(seq), at.timestamp_micros());
+            self.update_all(ROOMS, vec![newest]).await?;
+        }
         // The result may hold both a document and the entry that replaced it.
         let answers = batch.iter().filter_map(|it| done.get(&it.entry.id));
         Ok(answers.copied().collect())
@@ -141,39 +151,12 @@ impl Collections {
             .zip(numbers)
             .map(|(it, seq)| update(it, seq))
             .collect();
-        // The driver has no call for several updates of one collection, so the command carries the
-        // write concern itself.
-        let concern = self.messages.write_concern().map(serialize_to_document);
-        let command = doc! {
-            "update": MESSAGES,
-            "updates": updates?,
-            "ordered": true,
-            "writeConcern": concern.transpose()?.unwrap_or_default(),
-        };
-        let database = self
-            .messages
-            .client()
-            .database(&self.messages.namespace().db);
-        let answer = database.run_command(command).await?;
-        if let Ok(concern) = answer.get_document("writeConcernError") {
-            let failed = deserialize_from_document(concern.clone())?;
-            return Err(ErrorKind::Write(WriteFailure::WriteConcernError(failed)).into());
-        }
-        let failed = answer.get_array("writeErrors").ok();
-        let failed = failed.and_then(|all| all.first()?.as_document());
-        let Some(failed) = failed else {
-            return Ok((open.len(), None));
-        };
-        let error: WriteError = deserialize_from_document(failed.clone())?;
-        let stored = failed
-            .get_i32("index")
-            .ok()
-            .and_then(|at| usize::try_from(at).ok());
-        match stored.filter(|stored| *stored < open.len()) {
-            Some(stored) if error.code == DUPLICATE_KEY => {
+        match self.update(MESSAGES, updates?, true).await? {
+            None => Ok((open.len(), None)),
+            Some((stored, error)) if error.code == DUPLICATE_KEY && stored < open.len() => {
                 Ok((stored, Some(Taken::told_in(&error.message))))
             }
-            _ => Err(ErrorKind::Write(WriteFailure::WriteError(error)).into()),
+            Some((_, error)) => Err(ErrorKind::Write(WriteFailure::WriteError(error)).into()),
         }
     }
 

@@ -100,6 +100,7 @@ impl OldMessage {
                 at: DateTime::from_timestamp_micros(key.at).unwrap_or_default(),
                 body: EntryBody::message(text),
                 require: None,
+                max_members: None,
             },
             delivered: delivered_at.is_some() || read_at.is_some(),
             read: read_at.is_some(),

@@ -1,11 +1,12 @@
 //! Every query of the store is answered by an index, however long a log is.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use chat_core::{
-    Block, ClientMessageId, Ends, EntryBody, Mark, NewDecision, NewEntry, Page, Reason, Role,
-    Ruling, Scope, Seq, Version, Via, Watermarks,
-    port::{BlockStore, LogStore, PolicyStore, ReceiptStore, RoomStore},
+    Block, ClientMessageId, Ends, EntryBody, InboxFilter, Invite, InviteId, InviteToken, LeftWhy,
+    Mark, MeChange, NewDecision, NewEntry, Page, Reason, Role, RoomChange, Ruling, Scope, Seq,
+    Topic, UserId, Version, Via, Watermarks,
+    port::{BlockStore, InboxStore, InviteStore, LogStore, PolicyStore, ReceiptStore, RoomStore},
 };
 use chat_store_mongo::{ConnectError, MongoStore};
 use chat_testkit::{
@@ -49,9 +50,17 @@ async fn nothing_that_a_store_does_reads_a_whole_collection() {
             },
         ),
         entry(
+            104,
+            EntryBody::Room(Arc::new(RoomChange {
+                topic: Topic::new("work").ok(),
+                ..RoomChange::default()
+            })),
+        ),
+        entry(
             103,
             EntryBody::Left {
                 user: user("carol"),
+                why: LeftWhy::Left,
             },
         ),
         // The same message a second time makes the store look for the first one.
@@ -75,14 +84,15 @@ async fn nothing_that_a_store_does_reads_a_whole_collection() {
         store.advance(&room(), &bob, mark, upto).await.unwrap();
     }
     store
-        .watermarks(&room(), &[alice, bob.clone()])
+        .watermarks(&room(), &[alice.clone(), bob.clone()])
         .await
         .unwrap();
-    assert!(store.role(&room(), &bob).await.unwrap().is_some());
+    assert!(store.member(&room(), &bob).await.unwrap().is_some());
     store.members(&room(), None, 9).await.unwrap();
     store.rooms_of(&bob, None, 9).await.unwrap();
     store.rooms_with(&[bob], None, 9).await.unwrap();
     store.room(&room()).await.unwrap().unwrap();
+    inboxes_and_invitations(&store, alice).await;
     store.create_room(new_room(room())).await.unwrap();
     store.numbers(&room(), &[id]).await.unwrap();
     decide(&store).await;
@@ -112,6 +122,42 @@ async fn nothing_that_a_store_does_reads_a_whole_collection() {
         indexes.iter().any(|plan| plan.contains(deletion)),
         "{indexes:?}"
     );
+}
+
+async fn inboxes_and_invitations(store: &MongoStore, alice: UserId) {
+    store.inbox_room(&room(), &alice).await.unwrap().unwrap();
+    let hide = MeChange {
+        hidden: Some(true),
+        ..MeChange::default()
+    };
+    store.set_me(&room(), &alice, hide).await.unwrap().unwrap();
+    for filter in [
+        InboxFilter::All,
+        InboxFilter::Unread,
+        InboxFilter::Pinned,
+        InboxFilter::Hidden,
+    ] {
+        store.inbox(&alice, filter, None, 9).await.unwrap();
+    }
+    store.directory("e", None, 9).await.unwrap();
+    let invite = Invite {
+        id: InviteId(message(9, "").id.0),
+        room: room(),
+        token: InviteToken::new("secret").unwrap(),
+        by: alice,
+        role: Role::Member,
+        created_at: chrono::DateTime::UNIX_EPOCH,
+        expires_at: None,
+        uses_left: Some(2),
+    };
+    let (by, now) = (invite.token.clone(), invite.created_at);
+    store.add_invite(invite.clone()).await.unwrap();
+    store.add_invite(invite.clone()).await.unwrap();
+    store.invite(&by).await.unwrap().unwrap();
+    store.invites(&room(), None, 9).await.unwrap();
+    store.use_invite(&by, now).await.unwrap().unwrap();
+    store.unuse_invite(invite.id).await.unwrap();
+    assert!(store.remove_invite(&room(), invite.id).await.unwrap());
 }
 
 /// Everything that a store does about decisions.
@@ -153,7 +199,7 @@ async fn block_and_unblock(store: &MongoStore) {
     assert_eq!(store.blocks_by(&block.by, None, 9).await.unwrap().len(), 1);
     let forbidden = NewEntry {
         require: Some(Role::Member),
-        ..message(103, "text")
+        ..message(105, "text")
     };
     append(store, forbidden).await.unwrap_err();
     store.unblock(&block.by, &block.user).await.unwrap();

@@ -15,6 +15,7 @@ mod faults;
 mod indexes;
 mod nodes;
 mod old;
+mod room_effects;
 #[cfg(unix)]
 mod srv;
 mod standalone;

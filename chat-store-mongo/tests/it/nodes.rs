@@ -3,7 +3,7 @@
 use std::{collections::HashMap, process::Stdio, sync::Arc, time::Duration};
 
 use chat_core::{
-    ClientMessageId, EntryBody, MessageId, NewEntry, Role, RoomId, Seq,
+    ClientMessageId, EntryBody, LeftWhy, MessageId, NewEntry, Role, RoomId, Seq, UserId,
     port::{AppendError, LogStore, Outcome, ReceiptStore, RoomStore},
 };
 use chat_store_mongo::MongoStore;
@@ -19,6 +19,12 @@ use tokio::{
 use uuid::Uuid;
 
 use crate::{connect, documents};
+
+/// The role of a user in [`room`].
+async fn role(store: &MongoStore, user: &UserId) -> Option<Role> {
+    let member = store.member(&room(), user).await.unwrap();
+    member.map(|member| member.role)
+}
 
 const NODES: u64 = 3;
 const ROOMS: u64 = 5;
@@ -111,7 +117,7 @@ async fn nothing_stands_after_a_removal_on_another_node() {
     for round in 0..60 {
         let id = RoomId::group(format!("team {round}")).unwrap();
         let mut new = new_room(id.clone());
-        new.owner = Some(user("alice"));
+        new.created_by = Some(user("alice"));
         one.create_room(new).await.unwrap();
         let by = |author: &str, number: u64, body| NewEntry {
             room: id.clone(),
@@ -119,7 +125,10 @@ async fn nothing_stands_after_a_removal_on_another_node() {
             require: Some(Role::Member),
             ..entry(round * 100 + number, body)
         };
-        let left = EntryBody::Left { user: user("bob") };
+        let left = EntryBody::Left {
+            user: user("bob"),
+            why: LeftWhy::Left,
+        };
         let removed = append(&one, by("alice", 1, left.clone()));
         let sends = async {
             for number in 2..8 {
@@ -200,7 +209,13 @@ async fn node_that_is_killed() {
                 },
             ),
             (4, EntryBody::Delete { target }),
-            (5, EntryBody::Left { user: carol }),
+            (
+                5,
+                EntryBody::Left {
+                    user: carol,
+                    why: LeftWhy::Left,
+                },
+            ),
         ] {
             let kept = append(&store, entry(id(at), body)).await.unwrap();
             println!("acked {}", kept.entry.seq);
@@ -310,7 +325,7 @@ async fn check(store: &MongoStore, acked: u64) {
         assert!(matches!(at(target), EntryBody::Message { text: now, .. } if now == text));
     }
     assert_eq!(
-        store.role(&room(), &user("carol")).await.unwrap(),
+        role(store, &user("carol")).await,
         carol.then_some(Role::Member)
     );
 }
@@ -371,10 +386,7 @@ async fn every_reader_finishes_what_a_crash_left_open() {
     let found = store.find(&room(), first).await.unwrap().unwrap();
     assert_eq!(found.body, log[0].body);
     undo().await;
-    assert_eq!(
-        store.role(&room(), &carol).await.unwrap(),
-        Some(Role::Owner)
-    );
+    assert_eq!(role(&store, &carol).await, Some(Role::Owner));
     undo().await;
     let listed = store.members(&room(), None, 9).await.unwrap();
     assert!(listed.iter().any(|member| member.user == carol));
@@ -410,7 +422,7 @@ async fn every_reader_finishes_what_a_crash_left_open() {
         .await
         .unwrap();
     members.delete_many(doc! {}).await.unwrap();
-    let bob = store.role(&room(), &user("bob")).await.unwrap();
+    let bob = role(&store, &user("bob")).await;
     assert_eq!(bob, Some(Role::Member));
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chat_core::{
-    Entry, EntryBody, Epoch, Mark, NewRoom, RoomId, Seq,
+    Details, Entry, EntryBody, Epoch, Mark, NewRoom, RoomId, RoomKind, Seq,
     port::{Outcome, ReceiptStore, RoomStore},
 };
 use chat_store_mongo::{
@@ -48,8 +48,10 @@ async fn bring(source: &OldServer, store: &MongoStore) -> Vec<(Seq, Outcome)> {
         let new = NewRoom {
             id: id.clone(),
             epoch: Epoch(Uuid::from_u128(9)),
+            kind: RoomKind::Direct,
             members: id.pair().unwrap().to_vec(),
-            owner: None,
+            created_by: None,
+            details: Details::default(),
             created_at: chrono::DateTime::UNIX_EPOCH,
         };
         store.create_room(new).await.unwrap();

@@ -339,8 +339,12 @@ async fn the_doctor_finds_nothing_in_a_sound_store_and_names_what_is_wrong() {
         ("UPDATE receipt SET delivered = 1", "read up to 7"),
         ("UPDATE entry SET room = 9 WHERE seq = 20", "room number 9"),
         (
-            "INSERT INTO member VALUES ('eve', 'gone', 1)",
+            "INSERT INTO member (user, room) VALUES ('eve', 'gone')",
             "are in gone",
+        ),
+        (
+            "UPDATE room SET members = 3",
+            "alice,bob has 2 members, and counts 3",
         ),
         (
             "UPDATE entry SET kind = 99 WHERE seq = 3",

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use chat_core::{
-    Block, Ends, EntryBody, Member, Page, Role, RoomId, Ruling, Scope, Seq, TokenId, UserId,
-    Version, Via, Watermarks,
-    port::{BlockStore, LogStore, PolicyStore, ReceiptStore, RoomStore},
+    Block, Ends, EntryBody, History, LeftWhy, Member, Page, Role, RoomId, RoomKind, Ruling, Scope,
+    Seq, TokenId, UserId, Version, Via, Watermarks,
+    port::{BlockStore, InboxStore, LogStore, PolicyStore, ReceiptStore, RoomStore},
 };
 use chat_store_sqlite::SqliteStore;
 use chrono::DateTime;
@@ -77,7 +77,10 @@ async fn the_files_of_all_versions_can_be_read() {
                 user: dave.clone(),
                 role: Role::Member,
             },
-            EntryBody::Left { user: bob.clone() },
+            EntryBody::Left {
+                user: bob.clone(),
+                why: LeftWhy::Left,
+            },
         ];
         assert_eq!(
             bodies,
@@ -92,12 +95,25 @@ async fn the_files_of_all_versions_can_be_read() {
         );
 
         let members = store.members(&room, None, 10).await.unwrap();
-        let member = |user: &UserId, role| Member {
+        let member = |user: &UserId, role, joined_at, joined_seq| Member {
             user: user.clone(),
             role,
+            joined_at: at(joined_at),
+            joined_seq: Seq(joined_seq),
+            watermarks: Watermarks::default(),
         };
-        let expected = [member(&alice, Role::Owner), member(&dave, Role::Member)];
+        let expected = [
+            member(&alice, Role::Owner, 1_600_000_000_000_000, 0),
+            member(&dave, Role::Member, 1_700_000_000_000_005, 5),
+        ];
         assert_eq!(members, expected);
+        let group = store.room(&room).await.unwrap().unwrap();
+        assert_eq!((group.kind, group.members), (RoomKind::Group, 2));
+        let history = group.details.settings.unwrap().history;
+        assert_eq!(history, History::All, "as it was");
+        let shown = store.inbox_room(&room, &dave).await.unwrap().unwrap();
+        assert_eq!(shown.last.as_ref(), Some(&log[0]));
+        assert_eq!(shown.active_at, log[0].at);
         let list = store.rooms_of(&dave, None, 10).await.unwrap();
         assert_eq!((list.len(), list[0].unread), (1, 1));
         assert_eq!(list[0].room.created_at, at(1_600_000_000_000_000));

@@ -266,6 +266,10 @@ export class Connection {
       case "closed":
         positions.forget(event.room);
         return this.#emit(event);
+      case "room":
+        if (event.why === "removed") positions.forget(event.room.id);
+        return this.#emit(event);
+      case "me":
       case "receipt":
       case "typing":
       case "presence":

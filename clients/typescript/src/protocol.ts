@@ -1,5 +1,11 @@
 // Generated from the definitions in chat-core/src/wire by chat-server/tests/it/typescript.rs. Don't edit it.
 
+/** Comes into a room by an invitation. */
+export type AcceptCommand = {
+  /** The secret of the invitation. */
+  readonly token: InviteToken;
+};
+
 /** Adds a member to a group. A user who is a member already stays as they are. */
 export type AddCommand = {
   /** The role of the new member. Default: `member`. */
@@ -35,6 +41,58 @@ export type Answer =
     readonly type: "error";
   };
 
+/** Bans a user from a room: a member is removed, and nobody can let the user in. */
+export type BanCommand = {
+  /** The seconds until the ban ends. Default: it has no end. */
+  readonly for?: number;
+  /** The reason, for the record. */
+  readonly reason?: Reason;
+  /** The room. */
+  readonly room: RoomId;
+  /** The user. */
+  readonly user: UserId;
+};
+
+/** Lists who is banned from a room, in ascending order of the names. */
+export type BansCommand = {
+  /** Begin after this user. */
+  readonly after?: UserId;
+  /** The most users to list. Default 50, at most 200. */
+  readonly limit?: number;
+  /** The room. */
+  readonly room: RoomId;
+};
+
+/** Blocks a user, who is not notified. */
+export type BlockCommand = {
+  /** The user to block. */
+  readonly user: UserId;
+};
+
+/** One page of the users whom a user has blocked. */
+export type BlockList = {
+  /** The blocks, in ascending order of the names of those who are blocked. */
+  readonly blocks: readonly BlockView[];
+  /** True if there are more after the last one. */
+  readonly more: boolean;
+};
+
+/** The block of a user, as the one who blocks sees it. */
+export type BlockView = {
+  /** The server's clock when the block began. */
+  readonly at: string;
+  /** The user who is blocked. */
+  readonly user: UserId;
+};
+
+/** Lists the users whom this user has blocked, in ascending order of their names. */
+export type BlocksCommand = {
+  /** Begin after this user. */
+  readonly after?: UserId;
+  /** The most users to list. Default 50, at most 200. */
+  readonly limit?: number;
+};
+
 /** Gives a member of a group another role. */
 export type ChangeRoleCommand = {
   /** The new role. */
@@ -66,9 +124,49 @@ export type Command =
   | OpenCommand & {
     readonly type: "open";
   }
+  /** Blocks a user, who is not notified. */
+  | BlockCommand & {
+    readonly type: "block";
+  }
+  /** Ends the block of a user. */
+  | UnblockCommand & {
+    readonly type: "unblock";
+  }
+  /** Lists the users whom this user has blocked, in ascending order of their names. */
+  | BlocksCommand & {
+    readonly type: "blocks";
+  }
   /** Lists the user's rooms, in ascending order of id. */
   | RoomsCommand & {
     readonly type: "rooms";
+  }
+  /** Lists the user's rooms in the order of their newest messages. */
+  | InboxCommand & {
+    readonly type: "inbox";
+  }
+  /** Changes how the user has a room, on all of the user's devices. */
+  | SetMeCommand & {
+    readonly type: "me";
+  }
+  /** Makes a group or channel that the user owns. */
+  | CreateCommand & {
+    readonly type: "create";
+  }
+  /** Shows a room. */
+  | ViewRoomCommand & {
+    readonly type: "room";
+  }
+  /** Changes what a group or channel says about itself, or archives it. */
+  | UpdateCommand & {
+    readonly type: "update";
+  }
+  /** Searches the channels by name. */
+  | FindChannelsCommand & {
+    readonly type: "directory";
+  }
+  /** Comes into a channel. */
+  | JoinCommand & {
+    readonly type: "join";
   }
   /** Sends a message. */
   | SendCommand & {
@@ -118,6 +216,46 @@ export type Command =
   | ChangeRoleCommand & {
     readonly type: "role";
   }
+  /** Makes an invitation into a group or channel. */
+  | MakeInviteCommand & {
+    readonly type: "invite";
+  }
+  /** Lists the invitations into a room, in ascending order of their ids. */
+  | InvitesCommand & {
+    readonly type: "invites";
+  }
+  /** Takes an invitation back. */
+  | UninviteCommand & {
+    readonly type: "uninvite";
+  }
+  /** Comes into a room by an invitation. */
+  | AcceptCommand & {
+    readonly type: "accept";
+  }
+  /** Bans a user from a room: a member is removed, and nobody can let the user in. */
+  | BanCommand & {
+    readonly type: "ban";
+  }
+  /** Lifts the bans of a user from a room. */
+  | UnbanCommand & {
+    readonly type: "unban";
+  }
+  /** Lists who is banned from a room, in ascending order of the names. */
+  | BansCommand & {
+    readonly type: "bans";
+  }
+  /** Mutes a user in a room: the user reads, and says nothing. */
+  | MuteCommand & {
+    readonly type: "mute";
+  }
+  /** Lifts the mutes of a user in a room. */
+  | UnmuteCommand & {
+    readonly type: "unmute";
+  }
+  /** Lists who is muted in a room, in ascending order of the names. */
+  | MutesCommand & {
+    readonly type: "mutes";
+  }
   /** Asks whether users are online. */
   | PresenceCommand & {
     readonly type: "presence";
@@ -131,6 +269,22 @@ export type Command =
     readonly type: "ping";
   };
 
+/** Makes a group or channel that the user owns. */
+export type CreateCommand = {
+  /** The application's own data. */
+  readonly data?: Data;
+  /** A group or a channel. */
+  readonly kind: RoomKind;
+  /** The first members beside the user. */
+  readonly members?: readonly UserId[];
+  /** The name. */
+  readonly name?: RoomName;
+  /** The settings; those that are absent have their defaults. */
+  readonly settings?: SettingsChange;
+  /** The topic. */
+  readonly topic?: Topic;
+};
+
 /** A position in a room's log: everything up to and including `seq` has been received. */
 export type Cursor = {
   /** Which incarnation of the log `seq` counts in. */
@@ -138,6 +292,9 @@ export type Cursor = {
   /** The last entry received. */
   readonly seq: Seq;
 };
+
+/** The application's own data of a room: a JSON object of at most 4 KiB, which the engine doesn't look into. */
+export type Data = Record<never, never>;
 
 /** Takes one of the user's messages back. */
 export type DeleteCommand = {
@@ -147,6 +304,28 @@ export type DeleteCommand = {
   readonly room: RoomId;
   /** The number of the message. */
   readonly target: Seq;
+};
+
+/** What a room says about itself. A direct room says nothing. */
+export type Details = {
+  /** Whether the room is read-only for good, until an owner opens it again. */
+  readonly archived?: boolean;
+  /** The application's own data. */
+  readonly data?: Data;
+  /** The name. */
+  readonly name?: RoomName;
+  /** The settings; absent in a direct room. */
+  readonly settings?: Settings;
+  /** The topic. */
+  readonly topic?: Topic;
+};
+
+/** One page of the directory of channels. */
+export type Directory = {
+  /** Whether there are more after the last one. */
+  readonly more: boolean;
+  /** The channels, in ascending order of id. */
+  readonly rooms: readonly Room[];
 };
 
 /** The command has had its effect, and there is nothing else to say. */
@@ -229,6 +408,8 @@ export type EntryBody =
     readonly kind: "left";
     /** The former member. */
     readonly user: UserId;
+    /** How it came to that. Entries from before it was said have `LeftWhy::Left`. */
+    readonly why?: LeftWhy;
   }
   /** `user`, a member of the group, has another role. */
   | {
@@ -237,6 +418,13 @@ export type EntryBody =
     readonly role: Role;
     /** The member. */
     readonly user: UserId;
+  }
+  /**
+   * What the room says about itself has changed: its name, topic, data or settings, or it was archived or
+   * opened again.
+   */
+  | RoomChange & {
+    readonly kind: "room";
   };
 
 /** One incarnation of a room's log. A room that lost its log gets another. */
@@ -288,6 +476,23 @@ export type Event =
     readonly room: RoomId;
     readonly type: "closed";
   }
+  /**
+   * The user's inbox has changed otherwise than by an entry that the user is sent: a room has come in, or
+   * has gone.
+   */
+  | InboxRoom & {
+    /** What has become of the room. */
+    readonly why: RoomNews;
+  } & {
+    readonly type: "room";
+  }
+  /** The user has changed on another device how a room is set. */
+  | Me & {
+    /** The room. */
+    readonly room: RoomId;
+  } & {
+    readonly type: "me";
+  }
   /** A member has received or read more. */
   | Watermarks & {
     /** The room. */
@@ -328,6 +533,16 @@ export type Event =
     readonly type: "expiring";
   };
 
+/** Searches the channels by name. */
+export type FindChannelsCommand = {
+  /** Begin after this channel. */
+  readonly after?: RoomId;
+  /** The most channels to list. Default 50, at most 200. */
+  readonly limit?: number;
+  /** Stands in the name, in upper or lower case. Default: every channel. */
+  readonly query?: string;
+};
+
 /** The reason why entries were skipped. */
 export type GapReason = "too_many" | "new_epoch";
 
@@ -341,6 +556,9 @@ export type HelloCommand = {
    */
   readonly token?: string;
 };
+
+/** The part of a room's log that a member may read. */
+export type History = "all" | "joined";
 
 /** Reads a page of a room's log. */
 export type HistoryCommand = {
@@ -364,17 +582,152 @@ export type HistoryPage = {
   readonly older: boolean;
 };
 
+/** Lists the user's rooms in the order of their newest messages. */
+export type InboxCommand = {
+  /** Begin after this place: `next` of the page before. */
+  readonly after?: InboxPlace;
+  /** The rooms to list. Default: all but the hidden ones. */
+  readonly filter?: InboxFilter;
+  /** The most rooms to list. Default 50, at most 200. */
+  readonly limit?: number;
+};
+
+/** The rooms of an inbox that are listed. */
+export type InboxFilter = "all" | "unread" | "mentions" | "pinned" | "hidden";
+
+/** One page of a user's inbox. */
+export type InboxPage = {
+  /** Where the next page begins; absent after the last one. */
+  readonly next?: InboxPlace;
+  /** The rooms, the one with the newest message first. */
+  readonly rooms: readonly InboxRoom[];
+};
+
+/** A place in an inbox. */
+export type InboxPlace = string;
+
+/** A room in a user's inbox. */
+export type InboxRoom = Watermarks & {
+  /** The time of the newest message, or of the room when it has none: the inbox is in this order. */
+  readonly active_at: string;
+  /** The newest message that the user may read, or what is left of it; absent when there is none. */
+  readonly last?: Entry;
+  /** How the user has it set. */
+  readonly me: Me;
+  /** How many of them mention the user. */
+  readonly mentions: number;
+  /** The room. */
+  readonly room: Room;
+  /** How many messages of others stand after `read`; counting stops at `UNREAD_CAP`. */
+  readonly unread: number;
+};
+
+/** An invitation into a room. */
+export type Invite = {
+  /** The member who invites. */
+  readonly by: UserId;
+  /** The server's clock when it was made. */
+  readonly created_at: string;
+  /** Its end; absent when it has none. */
+  readonly expires_at?: string;
+  /** The number by which it is taken back. */
+  readonly id: InviteId;
+  /** The role of those who come in. */
+  readonly role: Role;
+  /** The room. */
+  readonly room: RoomId;
+  /** The secret by which a user comes in. */
+  readonly token: InviteToken;
+  /** How many users may still come in by it; absent when any number may. */
+  readonly uses_left?: number;
+};
+
+/** The number by which an invitation is named and taken back. */
+export type InviteId = string;
+
+/** One page of the invitations into a room. */
+export type InviteList = {
+  /** The invitations, in ascending order of id. */
+  readonly invites: readonly Invite[];
+  /** Whether there are more after the last one. */
+  readonly more: boolean;
+};
+
+/** The secret of an invitation, by which a user comes in: 1 to 64 printable ASCII characters. */
+export type InviteToken = string;
+
+/** Lists the invitations into a room, in ascending order of their ids. */
+export type InvitesCommand = {
+  /** Begin after this invitation. */
+  readonly after?: InviteId;
+  /** The most invitations to list. Default 50, at most 200. */
+  readonly limit?: number;
+  /** The room. */
+  readonly room: RoomId;
+};
+
+/** Comes into a channel. */
+export type JoinCommand = {
+  /** The channel. */
+  readonly room: RoomId;
+};
+
 /** Leaves a group. */
 export type LeaveCommand = {
   /** The group. */
   readonly room: RoomId;
 };
 
+/** How a membership ended. */
+export type LeftWhy = "left" | "removed" | "banned";
+
+/** Makes an invitation into a group or channel. */
+export type MakeInviteCommand = {
+  /** The role of those who come in. Default: `member`. */
+  readonly role?: Role;
+  /** The room. */
+  readonly room: RoomId;
+  /** The seconds until it ends. Default: it has no end. */
+  readonly ttl?: number;
+  /** How many users may come in by it. Default: any number. */
+  readonly uses?: number;
+};
+
 /** The statement of a receipt. */
 export type Mark = "delivered" | "read";
 
+/** A room as one of its members has it set; the same on all devices of that member, and shown to nobody else. */
+export type Me = {
+  /** Whether the member has hidden the room, until the next message in it. */
+  readonly hidden: boolean;
+  /** No notifications until this moment. */
+  readonly muted_until?: string;
+  /** What the member is notified of. Default: every message. */
+  readonly notify: Notify;
+  /** Whether the member has pinned the room. */
+  readonly pinned: boolean;
+  /** The role in the room. */
+  readonly role: Role;
+};
+
+/** A change of one's own settings for a room; what is absent stays as it is. */
+export type MeChange = {
+  /** Hidden until the next message, or not any more. */
+  readonly hidden?: boolean;
+  /** No notifications until this moment; `null` for notifications again. */
+  readonly muted_until?: string;
+  /** What to be notified of. */
+  readonly notify?: Notify;
+  /** Pinned, or not any more. */
+  readonly pinned?: boolean;
+};
+
 /** A member of a room. */
-export type Member = {
+export type Member = Watermarks & {
+  /** The time of joining; for a first member that of the room. */
+  readonly joined_at: string;
+  /** The number of the entry by which the member joined; 0 for a first member. */
+  readonly joined_seq: Seq;
   /** The role in the room. */
   readonly role: Role;
   /** The user. */
@@ -390,7 +743,10 @@ export type MemberList = {
 };
 
 /** A member of a room. */
-export type MemberView = Presence & Watermarks;
+export type MemberView = Presence & Watermarks & {
+  /** The role in the room. */
+  readonly role: Role;
+};
 
 /** Lists the members of a room, in ascending order of their names. */
 export type MembersCommand = {
@@ -411,6 +767,31 @@ export type Membership = Room & Watermarks & {
 /** The server's id of an entry (UUIDv7): unique everywhere, and no measure of order. */
 export type MessageId = string;
 
+/** Mutes a user in a room: the user reads, and says nothing. */
+export type MuteCommand = {
+  /** The seconds until the mute ends. Default: it has no end. */
+  readonly for?: number;
+  /** The reason, for the record. */
+  readonly reason?: Reason;
+  /** The room. */
+  readonly room: RoomId;
+  /** The user. */
+  readonly user: UserId;
+};
+
+/** Lists who is muted in a room, in ascending order of the names. */
+export type MutesCommand = {
+  /** Begin after this user. */
+  readonly after?: UserId;
+  /** The most users to list. Default 50, at most 200. */
+  readonly limit?: number;
+  /** The room. */
+  readonly room: RoomId;
+};
+
+/** What a member is notified of. */
+export type Notify = "all" | "mentions" | "none";
+
 /** Asks for the list of all users who are online. */
 export type OnlineCommand = Record<never, never>;
 
@@ -425,6 +806,9 @@ export type OpenCommand = {
   /** The other user. */
   readonly user: UserId;
 };
+
+/** The members to whom something is open in a room. */
+export type OpenTo = "everyone" | "moderators";
 
 /** Anything that is sent to a device. */
 export type Outgoing =
@@ -481,6 +865,9 @@ export type PresenceOfUsers = {
   readonly users: readonly Presence[];
 };
 
+/** The reason for a decision, in words: at most 256 characters, none of them a control character. */
+export type Reason = string;
+
 /** States how far a room has been received, or read. */
 export type ReceiptCommand = {
   /** Received or read. */
@@ -521,9 +908,37 @@ export type Reply =
   | Renewed & {
     readonly kind: "renewed";
   }
-  /** To `open`. */
+  /** To `open`, `room`, `create`, `update`, `join` and `accept`. */
   | RoomView & {
     readonly kind: "room";
+  }
+  /** To `inbox`. */
+  | InboxPage & {
+    readonly kind: "inbox";
+  }
+  /** To `me`: all that the user has set for the room. */
+  | Me & {
+    readonly kind: "me";
+  }
+  /** To `directory`. */
+  | Directory & {
+    readonly kind: "directory";
+  }
+  /** To `invite`. */
+  | Invite & {
+    readonly kind: "invite";
+  }
+  /** To `invites`. */
+  | InviteList & {
+    readonly kind: "invites";
+  }
+  /** To `ban` and `mute`. */
+  | Sanctioned & {
+    readonly kind: "sanctioned";
+  }
+  /** To `bans` and `mutes`. */
+  | SanctionList & {
+    readonly kind: "sanctions";
   }
   /** To `rooms`. */
   | RoomList & {
@@ -561,7 +976,11 @@ export type Reply =
   | OnlineUsers & {
     readonly kind: "online";
   }
-  /** To `typing`, `remove` and `leave`. */
+  /** To `blocks`. */
+  | BlockList & {
+    readonly kind: "blocks";
+  }
+  /** To `typing`, `remove`, `leave`, `uninvite`, `unban`, `unmute`, `block` and `unblock`. */
   | Done & {
     readonly kind: "ok";
   }
@@ -602,15 +1021,38 @@ export type Resumed = {
 export type Role = "reader" | "member" | "moderator" | "owner";
 
 /** A room as the store knows it. */
-export type Room = {
+export type Room = Details & {
   /** The server's clock when it was made. */
   readonly created_at: string;
+  /** The user who made it; absent in rooms from before that was kept. */
+  readonly created_by?: UserId;
   /** The incarnation of its log. */
   readonly epoch: Epoch;
   /** The number of its newest entry; 0 when it has none. */
   readonly head: Seq;
-  /** Its id, which also shows its kind. */
+  /** Its id. */
   readonly id: RoomId;
+  /** Direct, a group or a channel. */
+  readonly kind?: RoomKind;
+  /** How many members it has. */
+  readonly members?: number;
+};
+
+/**
+ * A change of what a room says about itself; what is absent stays as it is. An empty name, topic or data
+ * takes it away.
+ */
+export type RoomChange = {
+  /** Archived, or opened again. */
+  readonly archived?: boolean;
+  /** Other data, in place of all that was there. */
+  readonly data?: Data;
+  /** Another name. */
+  readonly name?: RoomName;
+  /** Other settings. */
+  readonly settings?: SettingsChange;
+  /** Another topic. */
+  readonly topic?: Topic;
 };
 
 /** A position in one room. */
@@ -620,7 +1062,7 @@ export type RoomCursor = Cursor & {
 };
 
 /**
- * A room: `alice,bob` for the direct room of two users, a name without a comma for a group.
+ * A room: `alice,bob` for the direct room of two users, anything without a comma for a group or channel.
  *
  * Because no name holds a comma, two pairs of users never share an id and no group takes the id
  * of a direct room.
@@ -635,6 +1077,9 @@ export type RoomCursor = Cursor & {
  */
 export type RoomId = string;
 
+/** The kind of a room, which is a field of the room. */
+export type RoomKind = "direct" | "group" | "channel";
+
 /** One page of a user's rooms. */
 export type RoomList = {
   /** Whether there are more after the last one. */
@@ -643,9 +1088,23 @@ export type RoomList = {
   readonly rooms: readonly Membership[];
 };
 
+/**
+ * The name of a group or channel, for people and not unique: at most 100 characters in one line, or
+ * empty.
+ */
+export type RoomName = string;
+
+/** What has become of a room in a user's inbox. */
+export type RoomNews = "added" | "removed";
+
 /** A room with what a client needs to show it. */
 export type RoomView = {
-  /** Its members, at most 200, and how far each has received and read. */
+  /** How the user has it set. */
+  readonly me: Me;
+  /**
+   * Its members, and how far each has received and read. Empty for a room of more than 100 members, whose
+   * members `members` lists.
+   */
   readonly members: readonly MemberView[];
   /** The room. */
   readonly room: Room;
@@ -657,6 +1116,28 @@ export type RoomsCommand = {
   readonly after?: RoomId;
   /** The most rooms to list. Default 50, at most 200. */
   readonly limit?: number;
+};
+
+/** One page of the users who are banned from a room, or muted in it. */
+export type SanctionList = {
+  /** Whether there are more after the last one. */
+  readonly more: boolean;
+  /** The users, in ascending order of their names; of several sanctions against one the one that ends last. */
+  readonly users: readonly Sanctioned[];
+};
+
+/** A user who is banned from a room, or muted in it. */
+export type Sanctioned = {
+  /** The server's clock at the time. */
+  readonly at: string;
+  /** The user who decided. */
+  readonly by: UserId;
+  /** The reason. */
+  readonly reason: Reason;
+  /** The end; absent when only lifting it ends it. */
+  readonly until?: string;
+  /** The user. */
+  readonly user: UserId;
 };
 
 /** Sends a message. */
@@ -689,9 +1170,83 @@ export type Seq = number;
 /** One connected device of a user. */
 export type SessionId = string;
 
+/** Changes how the user has a room, on all of the user's devices. */
+export type SetMeCommand = MeChange & {
+  /** The room. */
+  readonly room: RoomId;
+};
+
+/** The settings of a group or channel. */
+export type Settings = {
+  /** The members who may add and invite others. Default: everyone. */
+  readonly add?: OpenTo;
+  /** What members may read. Default: what came after they joined. */
+  readonly history?: History;
+  /** The members who may send messages. Default: everyone. */
+  readonly post?: OpenTo;
+  /**
+   * The seconds that each member waits between two messages; moderators and owners don't. Default: 0, no
+   * wait.
+   */
+  readonly slow_mode?: number;
+};
+
+/** Other settings for a room; what is absent stays as it is. */
+export type SettingsChange = {
+  /** The members who may add and invite others. */
+  readonly add?: OpenTo;
+  /** What members may read. */
+  readonly history?: History;
+  /** The members who may send messages. */
+  readonly post?: OpenTo;
+  /** The seconds between two messages of a member, at most a day; 0 for no wait. */
+  readonly slow_mode?: number;
+};
+
+/** The topic of a group or channel: at most 500 characters, among them tabs and line breaks, or empty. */
+export type Topic = string;
+
 /** Says that the user is typing. Repeated while it lasts; it ends by itself. */
 export type TypingCommand = {
   /** The room that the user is typing in. */
+  readonly room: RoomId;
+};
+
+/** Lifts the bans of a user from a room. */
+export type UnbanCommand = {
+  /** The room. */
+  readonly room: RoomId;
+  /** The user. */
+  readonly user: UserId;
+};
+
+/** Ends the block of a user. */
+export type UnblockCommand = {
+  /** The user who is blocked. */
+  readonly user: UserId;
+};
+
+/** Takes an invitation back. */
+export type UninviteCommand = {
+  /** The invitation. */
+  readonly invite: InviteId;
+  /** The room. */
+  readonly room: RoomId;
+};
+
+/** Lifts the mutes of a user in a room. */
+export type UnmuteCommand = {
+  /** The room. */
+  readonly room: RoomId;
+  /** The user. */
+  readonly user: UserId;
+};
+
+/** Changes what a group or channel says about itself, or archives it. */
+export type UpdateCommand = RoomChange & {
+  /** Makes a retry safe. */
+  readonly client_id?: ClientMessageId;
+  /** The room. */
   readonly room: RoomId;
 };
 
@@ -711,6 +1266,12 @@ export type TypingCommand = {
  * ```
  */
 export type UserId = string;
+
+/** Shows a room. */
+export type ViewRoomCommand = {
+  /** The room. */
+  readonly room: RoomId;
+};
 
 /** How far one member has got in one room: `read <= delivered <= head`, and neither goes back. */
 export type Watermarks = {
@@ -735,7 +1296,17 @@ export interface Replies {
   hello: Welcome;
   renew: Renewed;
   open: RoomView;
+  block: Done;
+  unblock: Done;
+  blocks: BlockList;
   rooms: RoomList;
+  inbox: InboxPage;
+  me: Me;
+  create: RoomView;
+  room: RoomView;
+  update: RoomView;
+  directory: Directory;
+  join: RoomView;
   send: Sent;
   edit: Sent;
   delete: Sent;
@@ -748,6 +1319,16 @@ export interface Replies {
   remove: Done;
   leave: Done;
   role: Member;
+  invite: Invite;
+  invites: InviteList;
+  uninvite: Done;
+  accept: RoomView;
+  ban: Sanctioned;
+  unban: Done;
+  bans: SanctionList;
+  mute: Sanctioned;
+  unmute: Done;
+  mutes: SanctionList;
   presence: PresenceOfUsers;
   online: OnlineUsers;
   ping: Pong;
@@ -767,6 +1348,8 @@ export const ErrorCode = {
   no_room: 200,
   no_message: 201,
   forbidden: 202,
+  blocked: 203,
+  full: 205,
   rate_limited: 210,
   muted: 211,
   moderated: 212,

@@ -1,8 +1,9 @@
 use super::*;
 
 use chat_core::{
-    ClientMessageId, Entry, EntryBody, Epoch, HistoryPage, IdGen as _, Mark, MessageId,
-    OnlineUsers, RandomIds, Room, RoomList, Sent, Seq, SessionId, UserId, Welcome, command,
+    ClientMessageId, Details, Entry, EntryBody, Epoch, HistoryPage, IdGen as _, Mark, Me,
+    MessageId, OnlineUsers, RandomIds, Room, RoomKind, RoomList, Sent, Seq, SessionId, UserId,
+    Welcome, command,
 };
 use chrono::DateTime;
 use rand::{SeedableRng as _, rngs::StdRng};
@@ -223,6 +224,18 @@ fn questions_that_a_connection_left_open_are_asked_again_in_their_order() {
     assert_eq!(answers[0].try_recv().unwrap(), Ok(online));
 }
 
+#[test]
+fn a_command_that_would_make_a_second_room_is_not_sent_again() {
+    let (mut lasting, now) = (lasting(), Instant::now());
+    let mut connection = welcomed(&mut lasting, now);
+    let create = command::Create::group(Vec::new());
+    let (op, mut answer) = question(create.into(), now + Duration::from_secs(15));
+    connection.step(now, SPACE, Input::Op(op)).unwrap();
+    connection.lost();
+    assert_eq!(answer.try_recv().unwrap(), Err(RequestError::Unanswered));
+    assert!(lasting.queue.next_question().is_none());
+}
+
 /// A connection after a welcome that is followed at once by this number of questions.
 fn welcomed_with(lasting: &mut Lasting, now: Instant, questions: usize) -> Connection<'_> {
     let mut connection = Connection::new(lasting, now);
@@ -288,9 +301,14 @@ fn entries_are_paged_only_while_the_consumer_has_room() {
         epoch,
         head: Seq(0),
         created_at: DateTime::UNIX_EPOCH,
+        kind: RoomKind::Direct,
+        created_by: None,
+        details: Details::default(),
+        members: 2,
     };
     let view = chat_core::RoomView {
         room,
+        me: Me::default(),
         members: Vec::new(),
     };
     connection

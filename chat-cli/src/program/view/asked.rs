@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use chat_cli::RequestError;
-use chat_core::ErrorCode;
+use chat_core::{ErrorCode, RoomId};
 use tokio::time::Instant;
 
 use super::{
     super::{
-        command::{Change, Command, HELP, Target, Write},
-        happened::{Act, Answered, Outcome, Reader},
+        command::{Change, Command, HELP, ROOMS_HELP, Rooms, Target, Write},
+        happened::{Act, Answered, Outcome, Reader, Why},
         input::Input,
         shown::Shown,
     },
@@ -19,50 +19,83 @@ use super::{
 impl View {
     pub(super) fn input(&mut self, now: Instant, input: Input) {
         match input {
-            Input::Command(Command::Write(write)) => self.write(now, write),
-            Input::Command(Command::Ask(question)) => {
-                self.asking += 1;
-                self.acts.push(Act::Ask(question));
-            }
-            Input::Command(Command::More(count)) => self.more(count),
-            Input::Command(Command::Help) => {
-                for line in HELP {
-                    self.note(line);
-                }
-            }
             Input::Command(Command::Quit) => self.outcome = Some(Outcome::Left),
-            Input::Typing => self.acts.push(Act::Typing),
-            Input::Wrong(why) => {
-                if !self.is_person() {
-                    self.failed += 1;
-                }
-                self.wrong(&why);
-            }
             Input::End => self.ending = true,
+            Input::Typing => {
+                if let Some(here) = self.here.as_ref().filter(|_| self.held.is_empty()) {
+                    self.acts.push(Act::Typing(here.room.clone()));
+                }
+            }
+            input if !self.held.is_empty() || self.waits(&input) => self.held.push_back(input),
+            input => self.obey(now, input),
         }
     }
 
-    /// Shows the answer to a question.
-    pub(super) fn told(&mut self, answer: Result<Shown, RequestError>) {
-        self.asking = self.asking.saturating_sub(1);
-        match answer {
-            Ok(shown) => self.show(shown),
-            Err(error) if self.is_script() => {
-                self.failed += 1;
-                self.refused(body(&error), None, None);
+    /// Whether an input waits: until the rooms are known, until the commands before it are answered, and a
+    /// command that the server is asked also until the messages before it are stored. So a script can
+    /// create a room, write into it and leave it without a look at the answers.
+    pub(super) fn waits(&self, input: &Input) -> bool {
+        let asks = matches!(
+            input,
+            Input::Command(Command::Rooms(
+                Rooms::Request(_) | Rooms::Join(_) | Rooms::Chats(_)
+            ))
+        );
+        let is_busy = self.outbox.len() > 0 || self.scene.greeting;
+        !self.listed || self.asked > 0 || asks && is_busy && self.connection == Connection::Up
+    }
+
+    /// Does what an input says.
+    pub(super) fn obey(&mut self, now: Instant, input: Input) {
+        match input {
+            Input::Command(Command::Write(write)) => self.write(now, write),
+            Input::Command(Command::Rooms(command)) => self.command(command),
+            Input::Command(Command::More(count)) => self.more(count),
+            Input::Command(Command::Help) => {
+                for line in HELP.into_iter().chain(ROOMS_HELP) {
+                    self.note(line);
+                }
             }
-            Err(error) => self.note(error.to_string()),
+            Input::Wrong(why) => self.misunderstood(&why),
+            Input::Command(Command::Quit) | Input::End | Input::Typing => {}
         }
+    }
+
+    fn command(&mut self, command: Rooms) {
+        match command {
+            Rooms::Request(request) => {
+                match request.command(self.here.as_ref().map(|here| &here.room)) {
+                    Ok(command) => self.ask_for_user(command, Why::Answer),
+                    Err(why) => self.misunderstood(&why),
+                }
+            }
+            Rooms::Open(which) => self.open(which),
+            Rooms::Join(channel) => self.search(channel),
+            Rooms::Chats(filter) => self.ask_chats(filter),
+            Rooms::MoreChats => self.ask_more_chats(),
+        }
+    }
+
+    /// A line of the input can't be carried out.
+    pub(super) fn misunderstood(&mut self, why: &str) {
+        if !self.is_person() {
+            self.failed += 1;
+        }
+        self.wrong(why);
     }
 
     /// Queues a command, once it is known which message it is about. One that has not left yet is
     /// edited and deleted where it waits.
     fn write(&mut self, now: Instant, write: Write) {
-        let Write::Change(Target::Last, change) = write else {
-            self.queue(now, write);
+        let Some(room) = self.here.as_ref().map(|here| here.room.clone()) else {
+            self.misunderstood("no room is open; /open NAME opens one");
             return;
         };
-        match (self.outbox.last_message(), change) {
+        let Write::Change(Target::Last, change) = write else {
+            self.queue(now, &room, write);
+            return;
+        };
+        match (self.outbox.last_message(&room), change) {
             (Some((ticket, _, false)), Change::Edit(text)) => {
                 self.wait_note(&text);
                 self.outbox.rewrite(ticket, text);
@@ -73,11 +106,11 @@ impl View {
                 self.note(note);
             }
             (Some((ticket, ..)), change) => {
-                self.queue(now, Write::Change(Target::Waiting(ticket), change));
+                self.queue(now, &room, Write::Change(Target::Waiting(ticket), change));
             }
             (None, change) => {
-                if let Some(target) = self.last_stored() {
-                    self.queue(now, Write::Change(target, change));
+                if let Some(target) = self.last_stored(&room) {
+                    self.queue(now, &room, Write::Change(target, change));
                 } else {
                     let verb = change.verb();
                     self.wrong(&format!(
@@ -89,13 +122,14 @@ impl View {
     }
 
     /// Queues a command. People see at once that it waits for the connection.
-    fn queue(&mut self, now: Instant, write: Write) {
+    fn queue(&mut self, now: Instant, room: &RoomId, write: Write) {
         let waits = self.connection != Connection::Up && self.is_person();
         if waits {
             let what = self.describe(&write);
             self.wait_note(&what);
         }
-        self.outbox.push(now, write, waits || !self.is_person());
+        let known = waits || !self.is_person();
+        self.outbox.push(now, room, write, known);
     }
 
     /// Says that something has no answer yet.
@@ -108,9 +142,9 @@ impl View {
     }
 
     /// The last own message on the screen that stays, if it is in the log.
-    fn last_stored(&self) -> Option<Target> {
-        let leaving = |seq| self.outbox.deletes(Target::Stored(seq));
-        self.messages.last_own(leaving).map(Target::Stored)
+    fn last_stored(&self, room: &RoomId) -> Option<Target> {
+        let leaving = |seq| self.outbox.deletes(room, Target::Stored(seq));
+        self.scene.messages.last_own(leaving).map(Target::Stored)
     }
 
     /// The command, for people.
@@ -124,7 +158,7 @@ impl View {
     /// The text of a message, as far as it is known.
     fn says(&self, target: Target) -> String {
         let text = match target {
-            Target::Stored(seq) => self.messages.text(seq).as_deref().map(str::to_owned),
+            Target::Stored(seq) => self.scene.messages.text(seq).as_deref().map(str::to_owned),
             Target::Waiting(ticket) => self.outbox.text(ticket).map(str::to_owned),
             Target::Last => None,
         };
@@ -135,11 +169,12 @@ impl View {
         let Answered { client_id, result } = answered;
         match result {
             Ok(sent) => {
-                self.stored = self.stored.max(sent.seq);
-                if let Some(Write::Change(Target::Stored(seq), Change::Delete)) =
-                    self.outbox.stored(sent.seq)
-                {
-                    self.messages.set_leaving(seq);
+                let write = self.outbox.stored(sent.seq);
+                if self.is_here(&sent.room) {
+                    self.scene.stored = self.scene.stored.max(sent.seq);
+                    if let Some(Write::Change(Target::Stored(seq), Change::Delete)) = write {
+                        self.scene.messages.set_leaving(seq);
+                    }
                 }
                 self.show(Shown::Sent { sent, client_id });
             }

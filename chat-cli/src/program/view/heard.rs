@@ -2,19 +2,20 @@
 
 use std::{sync::Arc, time::Duration};
 
-use chat_cli::{ClientEvent, RequestError};
+use chat_cli::ClientEvent;
 use chat_core::{Effect, Entry, EntryBody, Event, Mark, Presence, Seq, UserId};
 use chrono::{DateTime, Local, Utc};
 use tokio::time::Instant;
 
 use super::{
     super::{
-        happened::{Act, Greeting, Outcome, Topic},
+        happened::{Act, Outcome},
         messages::Messages,
         past::{More, Past},
+        sentences::several,
         shown::{Shown, Status, presence_line},
     },
-    Connection, View, body,
+    Connection, View,
 };
 
 /// A wait for the next attempt to connect that is worth a line of its own.
@@ -32,22 +33,25 @@ impl View {
             }
             ClientEvent::Connected { .. } => {
                 self.connection = Connection::Up;
-                self.greet();
+                if self.here.is_some() {
+                    self.greet();
+                }
+                self.ask_rooms();
                 self.status(Status::Nothing);
             }
             ClientEvent::Disconnected { reason, retry_in } => {
                 self.disconnected(now, reason, retry_in);
             }
-            ClientEvent::Entry(entry) if entry.room == self.topic.room => self.entry(entry, false),
-            ClientEvent::Entry(entry) => self.elsewhere(&entry),
-            ClientEvent::Skipped { room, from, to } if room == self.topic.room => {
-                self.past.skip(from, to);
+            ClientEvent::Entry(entry) if self.is_here(&entry.room) => self.entry(&entry, false),
+            ClientEvent::Entry(entry) => self.elsewhere(entry),
+            ClientEvent::Skipped { room, from, to } if self.is_here(&room) => {
+                self.scene.past.skip(from, to);
                 self.show(Shown::Skipped { from, to });
             }
-            ClientEvent::Reset { room, epoch } if room == self.topic.room => {
-                self.shown = Seq::ZERO;
-                self.messages = Messages::default();
-                self.past = Past::default();
+            ClientEvent::Reset { room, epoch } if self.is_here(&room) => {
+                self.scene.shown = Seq::ZERO;
+                self.scene.messages = Messages::default();
+                self.scene.past = Past::default();
                 self.show(Shown::Reset { epoch });
             }
             ClientEvent::Event(event) => self.ephemeral(now, event),
@@ -63,6 +67,7 @@ impl View {
         };
         let why = Some(reason.clone());
         self.connection = Connection::Down { since, why };
+        self.scene.typists.clear();
         self.status(Status::Offline);
         if !shown || self.is_script() {
             let retry_in_ms = u64::try_from(retry_in.as_millis()).unwrap_or(u64::MAX);
@@ -76,16 +81,7 @@ impl View {
         }
     }
 
-    /// A message in another room: it has arrived, but nobody sees it here.
-    fn elsewhere(&mut self, entry: &Entry) {
-        let mark = Act::Mark(entry.room.clone(), Mark::Delivered, entry.seq);
-        self.acts.push(mark);
-        let is_message = matches!(entry.body, EntryBody::Message { .. });
-        if is_message && entry.author != self.topic.me && self.is_person() {
-            self.note(format!("{} has written to you", entry.author));
-        }
-    }
-
+    /// An event that is no entry, and may be missed.
     fn ephemeral(&mut self, now: Instant, event: Event) {
         match event {
             Event::Receipt {
@@ -93,22 +89,24 @@ impl View {
                 user,
                 now: marks,
                 ..
-            } if room == self.topic.room => {
-                if user == self.topic.peer && !self.is_script() {
-                    self.messages.raise(now, marks);
+            } if self.is_here(&room) => {
+                if self.peer() == Some(&user) && !self.is_script() {
+                    self.scene.messages.raise(now, marks);
+                } else if self.peer().is_none() && user != self.topic.me && !self.is_script() {
+                    self.scene.readers.raise(now, user.clone(), marks.read);
                 }
                 self.show(Shown::Receipt { room, user, marks });
             }
-            Event::Typing { room, user, active } if room == self.topic.room => {
-                self.status(if active {
-                    Status::Typing
-                } else {
-                    Status::Nothing
-                });
+            Event::Typing { room, user, active } if self.is_here(&room) => {
+                self.typing(user.clone(), active);
                 self.show(Shown::Typing { room, user, active });
             }
-            Event::Presence(presence) if presence.user == self.topic.peer => {
+            Event::Presence(presence) if self.peer() == Some(&presence.user) => {
                 self.presence(now, presence);
+            }
+            Event::Presence(presence) if self.is_bot() => self.show(Shown::Presence(presence)),
+            event @ (Event::Room { .. } | Event::Me { .. } | Event::Closed { .. }) => {
+                self.news(event);
             }
             Event::Announcement { text, .. } => {
                 self.note(format!("announcement: {}", text.as_str()));
@@ -121,11 +119,33 @@ impl View {
         }
     }
 
-    fn presence(&mut self, now: Instant, presence: Presence) {
-        let shown = if self.is_script() {
-            self.peer.show(presence)
+    /// A member types, or has stopped.
+    fn typing(&mut self, user: UserId, active: bool) {
+        let typists = &mut self.scene.typists;
+        if active {
+            typists.insert(user);
         } else {
-            self.peer.changed(now, presence)
+            typists.remove(&user);
+        }
+        let are = if typists.len() > 1 { "are" } else { "is" };
+        let status = if typists.is_empty() {
+            Status::Nothing
+        } else {
+            Status::Typing(format!("{} {are} typing...", several(&*typists)))
+        };
+        self.status(status);
+    }
+
+    /// The other user of a direct room.
+    pub(super) fn peer(&self) -> Option<&UserId> {
+        self.here.as_ref().and_then(|here| here.peer.as_ref())
+    }
+
+    pub(super) fn presence(&mut self, now: Instant, presence: Presence) {
+        let shown = if self.is_script() {
+            self.scene.peer.show(presence)
+        } else {
+            self.scene.peer.changed(now, presence)
         };
         if let Some(presence) = shown {
             self.show_presence(presence);
@@ -140,146 +160,65 @@ impl View {
         }
     }
 
-    fn greet(&mut self) {
-        self.greeting = true;
-        let last = (!self.greeted).then_some(self.topic.last);
-        self.acts.push(Act::Greet(last));
-    }
-
-    pub(super) fn greeted(&mut self, now: Instant, greeting: Greeting) {
-        let Greeting { view, online, past } = greeting;
-        let member = |user: &UserId| {
-            let mut members = view.members.iter();
-            members
-                .find(|member| member.presence.user == *user)
-                .cloned()
-        };
-        let peer = member(&self.topic.peer);
-        let read = member(&self.topic.me).map_or(Seq::ZERO, |me| me.watermarks.read);
-        self.greeting = false;
-        let first = !std::mem::replace(&mut self.greeted, true);
-        if let Some(peer) = &peer
-            && !self.is_script()
-        {
-            self.messages.raise(now, peer.watermarks);
-        }
-        if first || self.is_script() {
-            self.show(Shown::Connected {
-                user: self.topic.me.clone(),
-                peer: self.topic.peer.clone(),
-                room: self.topic.room.clone(),
-                online: online.clone(),
-            });
-        } else {
-            self.note("connected again");
-        }
-        if let Some(page) = past {
-            let Topic { me, last, .. } = &self.topic;
-            let (entries, unseen) = self.past.begin(page, *last, me, read);
-            if let Some(unseen) = unseen {
-                let more_than = if unseen.more { "more than " } else { "" };
-                let how = if self.is_person() {
-                    ", /more shows them"
-                } else {
-                    ", not shown"
-                };
-                let count = unseen.count;
-                self.note(format!("{more_than}{count} earlier unread messages{how}"));
-            }
-            for entry in entries {
-                self.entry(entry, true);
-            }
-            self.messages.caught_up();
-            if let Some(count) = self.more.take() {
-                self.more(Some(count));
-            }
-        }
-        if let Some(mut peer) = peer {
-            if online.contains(&self.topic.peer) {
-                // This was asked a moment later, when the other may have come.
-                peer.presence.online = true;
-                peer.presence.last_seen = None;
-            }
-            let away = !peer.presence.online;
-            self.presence(now, peer.presence);
-            if first && away {
-                self.alike(&online);
-            }
-        }
-    }
-
-    pub(super) fn not_greeted(&mut self, error: &RequestError) {
-        self.greeting = false;
-        match error {
-            RequestError::TimedOut if self.connection == Connection::Up => self.greet(),
-            // Without a connection the greeting is asked for again after the next connect.
-            RequestError::TimedOut | RequestError::Ended(_) => {}
-            error => {
-                self.greeted = true;
-                self.refused(body(error), None, None);
-            }
-        }
-    }
-
-    /// Names differ by case, and people don't always know.
-    fn alike(&mut self, online: &[UserId]) {
-        let Topic { me, peer, .. } = &self.topic;
-        let folded = peer.as_str().to_lowercase();
-        let notes: Vec<String> = online
-            .iter()
-            .filter(|user| *user != peer && *user != me && user.as_str().to_lowercase() == folded)
-            .map(|user| format!("but {user} is online, and is somebody else than {peer}"))
-            .collect();
-        for note in notes {
-            self.note(note);
-        }
-    }
-
-    fn entry(&mut self, entry: Arc<Entry>, past: bool) {
-        if entry.seq <= self.shown {
+    pub(super) fn entry(&mut self, entry: &Arc<Entry>, past: bool) {
+        if entry.seq <= self.scene.shown {
             return;
         }
-        self.shown = entry.seq;
+        self.scene.shown = entry.seq;
         if entry.author != self.topic.me && !past {
-            self.status(Status::Nothing);
+            self.typing(entry.author.clone(), false);
         }
-        self.show_entry(entry, past);
-        self.mark();
+        self.show_entry(Arc::clone(entry), past);
+        if past || !self.changes(entry) {
+            self.mark();
+        }
     }
 
     /// Everything up to the end of the screen has arrived, and is read unless something before it
     /// was never shown.
     fn mark(&mut self) {
-        let mark = if self.past.is_seen() {
+        let Some(here) = &self.here else { return };
+        let (room, seq) = (here.room.clone(), self.scene.shown);
+        let mark = if self.scene.past.is_seen() {
+            self.chats.raise(&room, seq);
             Mark::Read
         } else {
             Mark::Delivered
         };
-        let room = self.topic.room.clone();
-        self.acts.push(Act::Mark(room, mark, self.shown));
+        self.acts.push(Act::Mark(room, mark, seq));
     }
 
     fn show_entry(&mut self, entry: Arc<Entry>, past: bool) {
         let own = entry.author == self.topic.me;
+        if let EntryBody::Joined { user, .. } = &entry.body
+            && past
+        {
+            self.scene.readers.had_joined(user, entry.seq);
+        }
         let mut state = None;
         if let EntryBody::Message { text, .. } = &entry.body {
-            state = self.messages.add(entry.seq, Arc::clone(text), own);
+            state = self.scene.messages.add(entry.seq, Arc::clone(text), own);
+            if own && self.peer().is_none() {
+                state = Some(self.scene.readers.state(entry.seq));
+            }
         }
         let was = match entry.body.effect() {
             // The text of a message in the past is the one it has now.
             Effect::Replace { .. } | Effect::Erase { .. } if past && !self.is_script() => return,
-            Effect::Replace { target, text } => self.messages.edited(target, text),
-            Effect::Erase { target } => self.messages.deleted(target),
+            Effect::Replace { target, text } => self.scene.messages.edited(target, text),
+            Effect::Erase { target } => self.scene.messages.deleted(target),
             Effect::None
             | Effect::Admit { .. }
             | Effect::Assign { .. }
-            | Effect::Dismiss { .. } => {
+            | Effect::Dismiss { .. }
+            | Effect::Describe { .. } => {
                 let target = entry.body.flatten().target;
-                target.and_then(|target| self.messages.text(target))
+                target.and_then(|target| self.scene.messages.text(target))
             }
         };
         self.day(entry.at);
         self.show(Shown::Entry {
+            kind: self.chats.kind(&entry.room),
             entry,
             past,
             state,
@@ -289,13 +228,20 @@ impl View {
 
     pub(super) fn more(&mut self, count: Option<usize>) {
         let count = count.unwrap_or(MORE);
-        if !self.greeted {
-            self.more = Some(count);
+        let Some(here) = &self.here else {
+            self.misunderstood("no room is open; /open NAME opens one");
+            return;
+        };
+        if !self.scene.greeted {
+            self.scene.more = Some(count);
             return;
         }
-        match self.past.more(count) {
+        match self.scene.past.more(count) {
             More::Entries(entries) => self.earlier(entries),
-            More::Ask(before) => self.acts.push(Act::AskEarlier(before, count)),
+            More::Ask(before) => {
+                self.acts
+                    .push(Act::AskEarlier(here.room.clone(), before, count));
+            }
             More::Nothing => self.note("there are no earlier messages"),
         }
     }
@@ -307,13 +253,13 @@ impl View {
             self.show_entry(entry, true);
         }
         self.note("end of the earlier messages");
-        self.day = None;
+        self.scene.day = None;
         self.mark();
     }
 
     fn day(&mut self, at: DateTime<Utc>) {
         let day = at.with_timezone(&Local).date_naive();
-        if self.day.replace(day) != Some(day) && !self.is_script() {
+        if self.scene.day.replace(day) != Some(day) && !self.is_script() {
             self.show(Shown::Day(at));
         }
     }

@@ -1,8 +1,10 @@
+mod rooms;
+
 use std::{sync::Arc, time::Duration};
 
 use super::{
     super::{
-        command::{Change, Command, Question, Target, Write},
+        command::{Change, Command, Target, Write},
         happened::{Answered, Greeting},
         input::Input,
         shown::Style,
@@ -13,8 +15,9 @@ use super::{
 
 use chat_cli::ClientEvent;
 use chat_core::{
-    Entry, EntryBody, Epoch, ErrorCode, HistoryPage, IdGen as _, Mark, MemberView, MessageId,
-    Presence, RandomIds, Room, RoomId, RoomView, Sent, SessionId, UserId, Watermarks,
+    Details, Entry, EntryBody, Epoch, ErrorCode, HistoryPage, IdGen as _, Mark, Me, MemberView,
+    MessageId, Presence, RandomIds, Role, Room, RoomId, RoomKind, RoomView, Sent, SessionId,
+    UserId, Watermarks,
 };
 use chrono::DateTime;
 
@@ -30,8 +33,7 @@ fn room() -> RoomId {
 fn view(reader: Reader) -> View {
     let topic = Topic {
         me: user("alice"),
-        peer: user("bob"),
-        room: room(),
+        start: Some(Spot::of(room(), &user("alice"))),
         reader,
         last: 20,
         patience: (reader != Reader::Person).then_some(Duration::from_mins(1)),
@@ -79,8 +81,13 @@ fn greeting(past: Option<Vec<Arc<Entry>>>) -> Happened {
         epoch,
         head,
         created_at: DateTime::UNIX_EPOCH,
+        kind: RoomKind::Direct,
+        created_by: None,
+        details: Details::default(),
+        members: 2,
     };
     let bob = MemberView {
+        role: Role::Member,
         presence: Presence {
             user: user("bob"),
             online: true,
@@ -89,8 +96,13 @@ fn greeting(past: Option<Vec<Arc<Entry>>>) -> Happened {
         watermarks: Watermarks::default(),
     };
     let members = vec![bob];
-    Happened::Greeted(Ok(Box::new(Greeting {
-        view: RoomView { room, members },
+    let view = RoomView {
+        room,
+        me: Me::default(),
+        members,
+    };
+    let greeting = Greeting {
+        view,
         online: vec![user("alice"), user("bob")],
         past: past.map(|entries| HistoryPage {
             epoch,
@@ -98,7 +110,8 @@ fn greeting(past: Option<Vec<Arc<Entry>>>) -> Happened {
             older: false,
             newer: false,
         }),
-    })))
+    };
+    Happened::Greeted(self::room(), Ok(Box::new(greeting)))
 }
 
 fn answered(seq: u64) -> Happened {
@@ -126,7 +139,7 @@ impl View {
     /// A view that is connected and has been greeted with this past.
     fn greeted_with(mut self, past: Vec<Arc<Entry>>) -> Self {
         let acts = self.sees(connected());
-        assert!(matches!(acts[0], Act::Greet(Some(20))), "{acts:?}");
+        assert!(matches!(acts[0], Act::Greet(_, Some(20), _)), "{acts:?}");
         self.sees(greeting(Some(past)));
         self
     }
@@ -145,9 +158,9 @@ fn lines(acts: &[Act]) -> Vec<String> {
 #[test]
 fn the_program_ends_when_the_input_has_ended_and_every_message_is_shown() {
     let mut view = view(Reader::Pipe).greeted_with(Vec::new());
-    view.messages.settle();
+    view.scene.messages.settle();
     let acts = view.sees(say("hello"));
-    assert!(matches!(&acts[..], [Act::Write(Write::Send(text))] if text == "hello"));
+    assert!(matches!(&acts[..], [Act::Write(_, Write::Send(text))] if text == "hello"));
     view.sees(Happened::Input(Input::End));
     assert!(!view.takes_input());
     assert_eq!(view.outcome(), None, "the answer is missing");
@@ -239,10 +252,10 @@ fn edits_of_the_past_are_shown_to_scripts_only() {
 fn a_greeting_that_timed_out_is_asked_for_again_while_there_is_a_connection() {
     let mut view = view(Reader::Person);
     view.sees(connected());
-    let acts = view.sees(Happened::Greeted(Err(RequestError::TimedOut)));
-    assert!(matches!(&acts[..], [Act::Greet(Some(20))]));
+    let acts = view.sees(Happened::Greeted(room(), Err(RequestError::TimedOut)));
+    assert!(matches!(&acts[..], [Act::Greet(_, Some(20), _)]));
     view.sees(disconnected());
-    let acts = view.sees(Happened::Greeted(Err(RequestError::TimedOut)));
+    let acts = view.sees(Happened::Greeted(room(), Err(RequestError::TimedOut)));
     assert!(acts.is_empty() && view.takes_events());
 }
 
@@ -285,7 +298,7 @@ fn a_command_without_a_connection_is_for_the_last_message_that_waits() {
     );
     let acts = view.sees(connected());
     assert!(
-        matches!(&acts[..], [Act::Greet(None), Act::Status(_), Act::Write(Write::Send(text))] if text == "hello"),
+        matches!(&acts[..], [Act::Greet(_, None, _), Act::Status(_), Act::Write(_, Write::Send(text))] if text == "hello"),
         "{acts:?}"
     );
     // Now it is under way: what becomes of it is seen when it is stored.
@@ -294,7 +307,7 @@ fn a_command_without_a_connection_is_for_the_last_message_that_waits() {
         &view.sees(answered(2))[..],
         [
             Act::Show(_),
-            Act::Write(Write::Change(Target::Stored(Seq(2)), Change::Delete))
+            Act::Write(_, Write::Change(Target::Stored(Seq(2)), Change::Delete))
         ]
     ));
 }
@@ -317,7 +330,7 @@ fn without_a_message_that_waits_a_command_is_for_the_last_one_stored() {
 #[test]
 fn a_message_without_an_answer_is_shown_once_after_a_moment() {
     let mut view = view(Reader::Person).greeted_with(Vec::new());
-    view.messages.settle();
+    view.scene.messages.settle();
     view.sees(say("hello"));
     let alarm = view.alarm().unwrap();
     let acts = view.step(alarm, Happened::Alarm);
@@ -333,7 +346,7 @@ fn a_line_beyond_the_limit_waits_in_a_pipe_and_is_refused_to_a_person_and_a_scri
         (Reader::Script, false),
     ] {
         let mut view = view(reader).greeted_with(Vec::new());
-        view.messages.settle();
+        view.scene.messages.settle();
         view.sees(say("six"));
         let code = ErrorCode::RateLimited;
         let now = Instant::now();
@@ -359,7 +372,7 @@ fn a_line_beyond_the_limit_waits_in_a_pipe_and_is_refused_to_a_person_and_a_scri
             assert_eq!(alarm, now + Duration::from_millis(4_500));
             let acts = view.step(alarm, Happened::Alarm);
             assert!(
-                matches!(&acts[..], [Act::Write(Write::Send(text))] if text == "six"),
+                matches!(&acts[..], [Act::Write(_, Write::Send(text))] if text == "six"),
                 "{acts:?}"
             );
         }
@@ -383,7 +396,7 @@ fn skipped_entries_are_not_read_until_they_are_shown() {
     );
     let acts = view.sees(Happened::Input(Input::Command(Command::More(None))));
     assert!(
-        matches!(&acts[..], [Act::AskEarlier(Seq(3), MORE)]),
+        matches!(&acts[..], [Act::AskEarlier(_, Seq(3), MORE)]),
         "{acts:?}"
     );
     let page = HistoryPage {
@@ -395,7 +408,7 @@ fn skipped_entries_are_not_read_until_they_are_shown() {
         older: false,
         newer: true,
     };
-    let acts = view.sees(Happened::Earlier(Ok(page)));
+    let acts = view.sees(Happened::Earlier(room(), Ok(page)));
     let read = Act::Mark(room(), Mark::Read, Seq(3));
     assert_eq!(format!("{:?}", acts.last()), format!("{:?}", Some(&read)));
 }
@@ -409,21 +422,4 @@ fn a_token_of_somebody_else_ends_the_program() {
     }));
     let why = "the token is that of carol, not of alice".to_owned();
     assert_eq!(view.outcome(), Some(Outcome::Lost(why)));
-}
-
-#[test]
-fn a_program_whose_input_ends_waits_for_the_answers_to_its_questions() {
-    let mut view = view(Reader::Script);
-    view.sees(connected());
-    view.sees(greeting(Some(Vec::new())));
-    let question = Question::Block(user("bob"));
-    view.sees(Happened::Input(Input::Command(Command::Ask(question))));
-    view.sees(Happened::Input(Input::End));
-    assert_eq!(view.outcome(), None);
-    let answer = Shown::Block {
-        user: user("bob"),
-        blocked: true,
-    };
-    view.sees(Happened::Told(Ok(answer)));
-    assert_eq!(view.outcome(), Some(Outcome::Left));
 }

@@ -5,8 +5,15 @@ use std::sync::Arc;
 
 use super::{limits::Limits, looks::Looks};
 use crate::{
-    engine::{nodes::policy::Policy, read::directory::Directory, state::rooms::LiveRoom},
-    model::{Action, Epoch, NewRoom, Permission, Principal, Role, RoomId, UserId, may},
+    engine::{
+        nodes::policy::Policy,
+        read::directory::{Directory, InRoom},
+        state::{rooms::LiveRoom, standings::Kind},
+    },
+    model::{
+        Action, Details, Epoch, NewRoom, Permission, Principal, RoomId, RoomKind, Sanction, UserId,
+        may,
+    },
     port::{Created, Policy as Rules, Request, panics::caught},
     rate::RatePolicy,
     time::{Clock, IdGen},
@@ -17,7 +24,7 @@ use crate::{
 pub(crate) struct Access {
     pub(crate) directory: Arc<Directory>,
     pub(crate) limits: Arc<Limits>,
-    /// How often a user may make a direct room.
+    /// How often a user may make a room.
     pub(crate) room_limit: Option<RatePolicy>,
     pub(crate) policy: Arc<Policy>,
     /// Present when only one of the names that look alike is let in.
@@ -70,7 +77,28 @@ impl Access {
     pub(crate) async fn allow(&self, by: &Principal, action: Action) -> Result<(), Error> {
         self.policy.known().await?;
         self.check(by)?;
-        self.decide(by, action, None, None)
+        self.decide(by, action, None, InRoom::default())
+    }
+
+    /// A group or channel, whoever asks: for those who come in, and for what was allowed already.
+    pub(crate) async fn unentered(&self, id: &RoomId) -> Result<Option<Arc<LiveRoom>>, Error> {
+        if id.is_direct() {
+            return Ok(None);
+        }
+        Ok(self.directory.room(id).await?)
+    }
+
+    /// Whether a user may be let into a room.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Forbidden`] for a user who is banned from it.
+    pub(crate) fn may_come_in(&self, user: &UserId, room: &RoomId) -> Result<(), Error> {
+        let (standings, now) = (&self.policy.standings, self.clock.now());
+        match standings.in_room(room, user, Kind::Ban, now) {
+            Some(_) => Err(Error::Forbidden("this user is banned from the room")),
+            None => Ok(()),
+        }
     }
 
     /// The room, if a user may do this in it.
@@ -83,55 +111,71 @@ impl Access {
         Ok(self.enter_as(by, action, id).await?.0)
     }
 
-    /// The room, if a user may do this in it, and the role by which; none for an admin who is not in it.
+    /// The room, if a user may do this in it, and what the user is in it; nothing for an admin who is not in
+    /// it.
     pub(crate) async fn enter_as(
         &self,
         by: &Principal,
         action: Action,
         id: &RoomId,
-    ) -> Result<(Arc<LiveRoom>, Option<Role>), Error> {
+    ) -> Result<(Arc<LiveRoom>, InRoom), Error> {
         match self.find(by, action, id).await? {
-            (Some(room), role) => Ok((room, role)),
+            (Some(room), in_room) => Ok((room, in_room)),
             (None, _) => Err(Error::NoRoom),
         }
     }
 
-    /// As [`enter`](Self::enter), where a direct room that nobody has opened is `None`.
+    /// As [`enter_as`](Self::enter_as), of a group or channel: a direct room is no room for this.
+    pub(crate) async fn enter_group(
+        &self,
+        by: &Principal,
+        action: Action,
+        id: &RoomId,
+    ) -> Result<(Arc<LiveRoom>, InRoom), Error> {
+        if id.is_direct() {
+            self.policy.known().await?;
+            self.check(by)?;
+            return Err(Error::NoRoom);
+        }
+        self.enter_as(by, action, id).await
+    }
+
+    /// As [`enter_as`](Self::enter_as), where a direct room that nobody has opened is `None`.
     pub(crate) async fn look(
         &self,
         by: &Principal,
         action: Action,
         id: &RoomId,
-    ) -> Result<Option<Arc<LiveRoom>>, Error> {
-        let (room, _) = self.find(by, action, id).await?;
-        match room {
-            None if id.pair().is_none() => Err(Error::NoRoom),
-            room => Ok(room),
+    ) -> Result<(Option<Arc<LiveRoom>>, InRoom), Error> {
+        match self.find(by, action, id).await? {
+            (None, _) if !id.is_direct() => Err(Error::NoRoom),
+            found => Ok(found),
         }
     }
 
-    /// The room, and the user's role in it. A direct room has its members before it exists.
+    /// The room, and what the user is in it. A direct room has its members before it exists.
     async fn find(
         &self,
         by: &Principal,
         action: Action,
         id: &RoomId,
-    ) -> Result<(Option<Arc<LiveRoom>>, Option<Role>), Error> {
+    ) -> Result<(Option<Arc<LiveRoom>>, InRoom), Error> {
         self.policy.known().await?;
         self.check(by)?;
-        let (room, role) = match id.pair() {
-            Some(pair) if !pair.contains(&by.user) => (None, None),
-            Some(_) => (self.directory.room(id).await?, Some(Role::Member)),
+        let nothing = InRoom::default();
+        let (room, in_room) = match id.pair() {
+            Some(pair) if !pair.contains(&by.user) => (None, nothing),
+            Some(_) => (self.directory.room(id).await?, InRoom::of_direct()),
             None => match self.directory.room(id).await? {
                 Some(room) => {
-                    let role = self.directory.role(&room, &by.user).await?;
-                    (Some(room), role)
+                    let in_room = self.directory.standing(&room, &by.user).await?;
+                    (Some(room), in_room)
                 }
-                None => (None, None),
+                None => (None, nothing),
             },
         };
-        self.decide(by, action, Some(id), role)?;
-        Ok((room, role))
+        self.decide(by, action, Some(id), in_room)?;
+        Ok((room, in_room))
     }
 
     /// Asks the table, then the embedder's policy.
@@ -140,16 +184,30 @@ impl Access {
         by: &Principal,
         action: Action,
         room: Option<&RoomId>,
-        role: Option<Role>,
+        in_room: InRoom,
     ) -> Result<(), Error> {
         let (standings, now) = (&self.policy.standings, self.clock.now());
-        match may(action, &standings.of(&by.user, now), role, by) {
+        let mut standing = standings.of(&by.user, now);
+        if let Some(room) = room {
+            let mute = standings.in_room(room, &by.user, Kind::Mute, now);
+            standing.mutes.extend(mute.map(|mute| Sanction {
+                version: mute.version,
+                until: mute.what.end(),
+            }));
+        }
+        let role = in_room.role();
+        match may(action, &standing, role, by) {
             Permission::Allowed => {}
             Permission::Banned => return Err(Error::Banned { retry_after: None }),
             Permission::Forbidden => return Err(Error::Forbidden(NOT_FOR_THIS)),
             Permission::NoRoom => return Err(Error::NoRoom),
             // If it has ended this very moment, nothing speaks against it.
-            Permission::Muted => standings.check_speech(&by.user, now)?,
+            Permission::Muted => {
+                standings.check_speech(&by.user, now)?;
+                if let Some(room) = room {
+                    standings.check_speech_in(room, &by.user, now)?;
+                }
+            }
         }
         let Some(rules) = &self.rules else {
             return Ok(());
@@ -187,31 +245,31 @@ impl Access {
         id: &RoomId,
     ) -> Result<Arc<LiveRoom>, Error> {
         let members = id.pair().ok_or(Error::NoRoom)?.to_vec();
-        self.limits
-            .charge("room", user, self.room_limit.as_ref())
-            .await?;
-        Ok(self.create_room(id.clone(), None, members).await?.0)
-    }
-
-    /// Makes a room with these members, one of whom owns it if it is a group; the room that has this id already
-    /// stays as it is.
-    pub(crate) async fn create_room(
-        &self,
-        id: RoomId,
-        owner: Option<UserId>,
-        members: Vec<UserId>,
-    ) -> Result<(Arc<LiveRoom>, Created), Error> {
-        // A name that only an earlier release allowed stays valid in its rooms, but can't enter a new one.
-        for member in members.iter().chain(&owner) {
-            member.check()?;
-        }
+        self.charge_room(user).await?;
         let new = NewRoom {
-            id,
+            id: id.clone(),
+            kind: RoomKind::Direct,
             epoch: Epoch(self.ids.next()),
             members,
-            owner,
+            created_by: Some(user.clone()),
+            details: Details::default(),
             created_at: self.clock.now(),
         };
+        Ok(self.make(new).await?.0)
+    }
+
+    /// Takes from a user's budget for rooms.
+    pub(crate) async fn charge_room(&self, user: &UserId) -> Result<(), Error> {
+        let limit = self.room_limit.as_ref();
+        self.limits.charge("room", user, limit).await
+    }
+
+    /// Makes a room; the room that has this id already stays as it is.
+    pub(crate) async fn make(&self, new: NewRoom) -> Result<(Arc<LiveRoom>, Created), Error> {
+        // A name that only an earlier release allowed stays valid in its rooms, but can't enter a new one.
+        for member in new.members.iter().chain(&new.created_by) {
+            member.check()?;
+        }
         Ok(self.directory.create(new).await?)
     }
 }

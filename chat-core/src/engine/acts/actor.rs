@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     engine::parts::Parts,
-    model::{Principal, UserId},
+    model::{Principal, UserId, Via},
 };
 
 /// A user as the one who acts, with or without a connection.
@@ -14,12 +14,19 @@ use crate::{
 pub struct Actor {
     pub(crate) parts: Arc<Parts>,
     pub(crate) principal: Arc<Principal>,
+    pub(crate) via: Via,
 }
 
 impl Actor {
     /// The user who acts.
     pub fn user(&self) -> &UserId {
         &self.principal.user
+    }
+
+    /// The actor with the way by which the user comes, for the record of decisions. Default: this process.
+    #[must_use]
+    pub fn coming_by(self, via: Via) -> Self {
+        Self { via, ..self }
     }
 
     /// The user with what the login allows, and until when.

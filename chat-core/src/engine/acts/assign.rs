@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::actor::Actor;
 use crate::{
     engine::parts::Parts,
-    model::{ClientMessageId, EntryBody, Principal, Role, RoomId, UserId},
+    model::{ClientMessageId, EntryBody, Principal, Role, RoomId, UserId, Via},
     wire::{Error, Sent},
 };
 
@@ -26,6 +26,7 @@ pub(crate) async fn assign(
     let actor = Actor {
         parts: Arc::clone(parts),
         principal: Arc::new(Principal::trusted(by)),
+        via: Via::Admin,
     };
     let body = EntryBody::Role { user, role };
     actor.append(live, body, None, Some(client_id)).await

@@ -90,6 +90,7 @@ pub(crate) async fn connect(
     // A device is sent what its rooms hold.
     parts.access.allow(&principal, Action::Connect).await?;
     let id = SessionId(parts.ids.next());
+    let via = origin.via;
     let view = SessionView {
         id,
         user: principal.user.clone(),
@@ -114,6 +115,7 @@ pub(crate) async fn connect(
     let actor = Actor {
         parts: Arc::clone(parts),
         principal,
+        via,
     };
     let session = Session::new(actor, device);
     // `drain` may have begun since, and listed the sessions before this one was there.

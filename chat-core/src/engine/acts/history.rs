@@ -22,6 +22,8 @@ impl Actor {
     /// # Errors
     ///
     /// [`Error::NoRoom`], or a backend's failure.
+    ///
+    /// Where the room's [history](crate::History) begins with joining, earlier entries are as if there were none.
     pub async fn history(
         &self,
         room: &RoomId,
@@ -34,16 +36,19 @@ impl Actor {
             config,
             ..
         } = &*self.parts;
-        let live = access.enter(&self.principal, Action::Read, room).await?;
+        let (live, in_room) = access.enter_as(&self.principal, Action::Read, room).await?;
+        let floor = in_room.first_readable(&live).max(Seq(1));
+        let page = page.from(floor);
         let limit = config.page_limit(limit);
         let (mut entries, at) = reads.page(&live, page, limit).await?;
+        entries.retain(|entry| entry.seq >= floor);
         fit(&mut entries, page, config.outbox.bytes / 2);
         let head = at.seq;
         let (older, newer) = match (entries.first(), entries.last()) {
-            (Some(first), Some(last)) => (first.seq > Seq(1), last.seq < head),
+            (Some(first), Some(last)) => (first.seq > floor, last.seq < head),
             _ => match page {
-                Page::Before(seq) => (false, head > Seq::ZERO && seq <= head),
-                Page::After(seq) => (head > Seq::ZERO && seq > Seq::ZERO, false),
+                Page::Before(seq) => (false, head >= floor && seq <= head),
+                Page::After(seq) => (head >= floor && seq >= floor, false),
                 Page::Newest | Page::Around(_) => (false, false),
             },
         };
@@ -62,8 +67,10 @@ impl Actor {
     /// [`Error::NoRoom`], or a backend's failure.
     pub async fn find(&self, room: &RoomId, id: MessageId) -> Result<Option<Arc<Entry>>, Error> {
         let Parts { access, store, .. } = &*self.parts;
-        access.enter(&self.principal, Action::Read, room).await?;
-        Ok(store.find(room, id).await?)
+        let (live, in_room) = access.enter_as(&self.principal, Action::Read, room).await?;
+        let floor = in_room.first_readable(&live);
+        let found = store.find(room, id).await?;
+        Ok(found.filter(|entry| entry.seq >= floor))
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     engine::parts::Parts,
-    model::{Entry, Member, Page, Room, RoomId, UserId, Watermarks},
+    model::{Entry, Member, Page, Room, RoomId},
     wire::Error,
 };
 
@@ -16,9 +16,8 @@ const MEMBERS_SHOWN: usize = 200;
 pub struct Inspection {
     /// The room.
     pub room: Room,
-    /// Its first members in ascending order of their names, at most 200, and how far each has received and
-    /// read.
-    pub members: Vec<(Member, Watermarks)>,
+    /// Its first members in ascending order of their names, at most 200.
+    pub members: Vec<Member>,
     /// A page of its log, in ascending order.
     pub entries: Vec<Arc<Entry>>,
 }
@@ -33,12 +32,10 @@ pub(crate) async fn inspect(
     let Parts { store, config, .. } = parts;
     let room = store.room(id).await?.ok_or(Error::NoRoom)?;
     let members = store.members(id, None, MEMBERS_SHOWN).await?;
-    let users: Vec<UserId> = members.iter().map(|member| member.user.clone()).collect();
-    let watermarks = store.watermarks(id, &users).await?;
     let entries = store.page(id, page, config.page_limit(limit)).await?;
     Ok(Inspection {
         room,
-        members: members.into_iter().zip(watermarks).collect(),
+        members,
         entries,
     })
 }

@@ -1,6 +1,6 @@
 //! Budgets that follow the user to every device and node.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use crate::{
     memory::MemoryCache,
@@ -21,7 +21,7 @@ impl Limits {
     /// Takes one unit from the user's budget for `action`; without a policy there is no limit.
     pub(crate) async fn charge(
         &self,
-        action: &'static str,
+        action: impl Into<Cow<'static, str>>,
         user: &UserId,
         policy: Option<&RatePolicy>,
     ) -> Result<(), Error> {
@@ -29,7 +29,7 @@ impl Limits {
             return Ok(());
         };
         let key = RateKey {
-            action,
+            action: action.into(),
             user: user.clone(),
         };
         let decision = match self.cache.acquire(&key, policy).await {

@@ -1,4 +1,4 @@
-//! Making groups, and the members of a group: listing, adding and removing them, and changing their roles.
+//! The members of a room: listing, adding and removing them, and changing their roles.
 
 use super::{
     act::{Act, Answering},
@@ -7,27 +7,12 @@ use super::{
 };
 use crate::{
     engine::parts::Parts,
-    model::{Action, EntryBody, InvalidId, Member, Role, RoomId, UserId},
-    port::Created,
+    model::{Action, Effect, EntryBody, LeftWhy, Member, Role, RoomId, UserId},
     wire::{
         Done, Error, MemberList,
         command::{Add, ChangeRole, Leave, Members, Remove},
     },
 };
-
-/// Makes a group: [`ChatEngine::create_group`](crate::ChatEngine::create_group) is the contract.
-pub(crate) async fn create_group(
-    parts: &Parts,
-    id: RoomId,
-    owner: UserId,
-    members: Vec<UserId>,
-) -> Result<Created, Error> {
-    if id.pair().is_some() {
-        return Err(InvalidId::NotAPair.into());
-    }
-    let (_, created) = parts.access.create_room(id, Some(owner), members).await?;
-    Ok(created)
-}
 
 impl Actor {
     /// One page of the members of a room, in ascending order of their names, from the first one after
@@ -42,19 +27,32 @@ impl Actor {
         after: Option<&UserId>,
         limit: Option<usize>,
     ) -> Result<MemberList, Error> {
-        let Parts {
-            access,
-            store,
-            config,
-            ..
-        } = &*self.parts;
+        let Parts { access, config, .. } = &*self.parts;
         access.enter(&self.principal, Action::Read, room).await?;
         let limit = config.page_limit(limit);
         let one_more = limit.saturating_add(1);
-        let mut members = store.members(room, after, one_more).await?;
+        let mut members = self.members_as_seen(room, after, one_more).await?;
         let more = members.len() > limit;
         members.truncate(limit);
         Ok(MemberList { members, more })
+    }
+
+    /// Members as this user sees them: one who has blocked this user as they were then.
+    pub(super) async fn members_as_seen(
+        &self,
+        room: &RoomId,
+        after: Option<&UserId>,
+        limit: usize,
+    ) -> Result<Vec<Member>, Error> {
+        let mut members = self.parts.store.members(room, after, limit).await?;
+        if let Some(peer) = room.peer_of(self.user())
+            && let Some(seen) = self.seen_until(room, &peer).await?
+        {
+            for member in members.iter_mut().filter(|member| member.user == peer) {
+                member.watermarks = member.watermarks.meet(seen);
+            }
+        }
+        Ok(members)
     }
 
     /// Makes `user` a member of a group that this user is in. A user who is a member already stays as they
@@ -62,7 +60,8 @@ impl Actor {
     ///
     /// # Errors
     ///
-    /// [`Error::NoRoom`] for a direct room as well, [`Error::Forbidden`] for readers, or a backend's failure.
+    /// [`Error::NoRoom`] for a direct room as well; [`Error::Forbidden`] for readers, where only moderators add
+    /// members, and for a user who is banned from the room; [`Error::Full`], or a backend's failure.
     pub async fn add_member(&self, room: &RoomId, user: UserId) -> Result<Member, Error> {
         self.add(room, user, None).await
     }
@@ -126,19 +125,25 @@ impl Actor {
         let Parts {
             access, directory, ..
         } = &*self.parts;
-        let (live, mine) = access.enter_as(&self.principal, action, room).await?;
-        if room.pair().is_some() {
-            return Err(Error::NoRoom);
-        }
-        let now = directory.role(&live, &user).await?;
+        let (live, mine) = access.enter_group(&self.principal, action, room).await?;
+        let now = directory.standing(&live, &user).await?.role();
         let role = wanted(now)?;
         if now != Some(role) {
             user.check()?;
-            let require = mine.and(action.least_role());
-            self.append(live, change(user.clone(), role), require, None)
-                .await?;
+            let require = mine.role().and(action.least_role());
+            let body = change(user.clone(), role);
+            if matches!(body.effect(), Effect::Admit { .. }) {
+                access.may_come_in(&user, room)?;
+            }
+            self.append(live, body, require, None).await?;
         }
-        Ok(Member { user, role })
+        self.member(room, &user).await
+    }
+
+    /// A member as the store has them now.
+    async fn member(&self, room: &RoomId, user: &UserId) -> Result<Member, Error> {
+        let member = self.parts.store.member(room, user).await?;
+        member.ok_or(Error::Forbidden("this user is not a member any more"))
     }
 
     /// Ends the membership of `user`, who is below this user, in a group. Of a user who is no member nothing
@@ -157,18 +162,18 @@ impl Actor {
         let Parts {
             access, directory, ..
         } = &*self.parts;
-        let (live, mine) = access.enter_as(&self.principal, action, room).await?;
-        if room.pair().is_some() {
-            return Err(Error::NoRoom);
-        }
-        if directory.role(&live, &user).await?.is_none() {
+        let (live, mine) = access.enter_group(&self.principal, action, room).await?;
+        if directory.standing(&live, &user).await?.seat.is_none() {
             return Ok(());
         }
-        let require = mine.and(action.least_role());
-        let left = self
-            .append(live, EntryBody::Left { user }, require, None)
-            .await;
-        left.map(drop)
+        let why = if user == *self.user() {
+            LeftWhy::Left
+        } else {
+            LeftWhy::Removed
+        };
+        let require = mine.role().and(action.least_role());
+        let left = EntryBody::Left { user, why };
+        self.append(live, left, require, None).await.map(drop)
     }
 
     /// Leaves a group. The last owner can't.

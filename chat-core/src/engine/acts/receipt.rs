@@ -8,7 +8,7 @@ use super::{
 use crate::{
     engine::{deliver::notify, parts::Parts, state::rooms::LiveRoom},
     model::{Action, Mark, ReceiptTimes, RoomId, Seq, UserId, Watermarks},
-    port::{Change, Hint},
+    port::{Change, Hint, Topic},
     wire::{Error, command::Receipt},
 };
 
@@ -80,11 +80,18 @@ impl Actor {
         };
         let was = was.meet(now);
         notify::receipt(hub, room, self.user(), was, now, &quiet);
-        hints.to_members(room, || Hint::Receipt {
+        let hint = Hint::Receipt {
             room: room.id.clone(),
             user: self.user().clone(),
             was,
-        });
+        };
+        if room.is_large() {
+            // Only for the user's other devices.
+            let topics = vec![Topic::User(self.user().clone())];
+            hints.publish(topics, hint);
+        } else {
+            hints.to_members(room, || hint);
+        }
     }
 }
 

@@ -58,9 +58,12 @@ impl Session {
             config,
             ..
         } = &*self.parts;
-        let room = access.enter(&self.principal, Action::Read, id).await?;
+        let (room, in_room) = access.enter_as(&self.principal, Action::Read, id).await?;
         let head = reads.head(&room).await?;
         let epoch = head.epoch;
+        // What the user may not read has not been missed.
+        let first = in_room.first_readable(&room).max(Seq(1));
+        let before = Seq(first.0 - 1).min(head.seq);
         let gap = |from, reason| {
             let frame = Event::Gap {
                 room: id.clone(),
@@ -74,8 +77,12 @@ impl Session {
         };
         // A cursor beyond the head comes from entries that the store lost: a log begun anew.
         if cursor.epoch != epoch || cursor.seq > head.seq {
-            return gap(Seq(1).min(head.seq), GapReason::NewEpoch);
+            return gap(first.min(head.seq), GapReason::NewEpoch);
         }
+        let cursor = Cursor {
+            seq: cursor.seq.max(before),
+            ..cursor
+        };
         let missed = head.seq.0 - cursor.seq.0;
         let limit = config.resume_max.min(budget.frames);
         if missed > u64::try_from(limit).unwrap_or(u64::MAX) {

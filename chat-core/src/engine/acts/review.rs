@@ -1,10 +1,11 @@
 //! Review: what is asked about a text before it is stored, cheapest first, so that a refusal costs nothing.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::limits::Limits;
 use crate::{
-    model::{RoomId, UserId, text::is_invisible},
+    engine::{read::directory::InRoom, state::rooms::LiveRoom},
+    model::{ClientMessageId, Role, RoomId, UserId, text::is_invisible},
     moderation::Chain,
     port::{Draft, Verdict},
     rate::RatePolicy,
@@ -38,6 +39,39 @@ impl Review {
             return Err(Error::InvalidText);
         }
         Ok(())
+    }
+
+    /// Makes the members of a room in slow mode wait between their messages. A message that is sent again under
+    /// its client id has waited already.
+    pub(crate) async fn slow_down(
+        &self,
+        room: &LiveRoom,
+        in_room: InRoom,
+        author: &UserId,
+        client_id: &ClientMessageId,
+    ) -> Result<(), Error> {
+        let seconds = in_room.settings.slow_mode;
+        if seconds == 0
+            || in_room.role() >= Some(Role::Moderator)
+            || room.has_paid(author, client_id)
+        {
+            return Ok(());
+        }
+        let policy = RatePolicy::Steady {
+            interval: Duration::from_secs(seconds.into()),
+            burst: 1,
+        };
+        let action = format!("slow:{}", room.id);
+        match self.limits.charge(action, author, Some(&policy)).await {
+            Ok(()) => {
+                room.note_paid(author, client_id);
+                Ok(())
+            }
+            Err(Error::RateLimited { retry_after, .. }) => Err(Error::Muted {
+                retry_after: Some(retry_after),
+            }),
+            Err(error) => Err(error),
+        }
     }
 
     /// Takes from the author's budget, then asks the moderators; gives the text to store.

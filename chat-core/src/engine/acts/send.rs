@@ -133,7 +133,7 @@ impl Actor {
             // Before anything is taken from a budget.
             parts.queue.admit(waiter.since)?;
             let client_id = client_id.map_or_else(|| self.new_client_id(), Ok)?;
-            let (live, body) = self.accept(room, body).await?;
+            let (live, body) = self.prepare(room, body, &client_id).await?;
             Ok((live, body, client_id))
         };
         match accepted.instrument(waiter.span.clone()).await {
@@ -145,10 +145,11 @@ impl Actor {
     }
 
     /// Checks the text and asks who may write it, cheapest first: a refusal costs nothing.
-    async fn accept(
+    async fn prepare(
         &self,
         room: &RoomId,
         body: NewBody,
+        client_id: &ClientMessageId,
     ) -> Result<(Arc<LiveRoom>, EntryBody), Error> {
         let Parts { access, review, .. } = &*self.parts;
         let (by, user) = (&*self.principal, self.user());
@@ -158,10 +159,11 @@ impl Actor {
         // A room is made only for a message that nothing else speaks against.
         let live = match &body {
             NewBody::Message(_) => {
-                let live = access.look(by, Action::Send, room).await?;
-                if live.is_none() {
+                let (live, in_room) = access.look(by, Action::Send, room).await?;
+                match &live {
+                    Some(live) => review.slow_down(live, in_room, user, client_id).await?,
                     // In a room that exists, the store asks.
-                    access.unless_blocked(user, room).await?;
+                    None => access.unless_blocked(user, room).await?,
                 }
                 live
             }
@@ -209,7 +211,11 @@ impl Actor {
         waiter: Waiter,
     ) {
         let Parts {
-            queue, ids, clock, ..
+            queue,
+            ids,
+            clock,
+            config,
+            ..
         } = &*self.parts;
         let entry = NewEntry {
             room: room.id.clone(),
@@ -219,6 +225,7 @@ impl Actor {
             at: clock.now(),
             body,
             require,
+            max_members: u64::try_from(config.room_members).ok(),
         };
         queue.push(Append {
             room,

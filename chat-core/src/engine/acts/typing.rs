@@ -16,7 +16,8 @@ impl Actor {
     ///
     /// The other members are notified at most once in
     /// [`typing_throttle`](crate::Config::typing_throttle), and of the end
-    /// [`typing_expiry`](crate::Config::typing_expiry) after the last call, or with the message.
+    /// [`typing_expiry`](crate::Config::typing_expiry) after the last call, or with the message. In a room of
+    /// more than 100 members nobody is notified.
     ///
     /// # Errors
     ///
@@ -29,6 +30,9 @@ impl Actor {
             ..
         } = &*self.parts;
         let room = access.enter(&self.principal, Action::Typing, room).await?;
+        if room.is_large() {
+            return Ok(());
+        }
         match directory.blocks.quiet(&room, self.user()).await {
             Ok(quiet) => typing.begin_or_renew(&room, self.user(), &quiet),
             // Typing may be dropped, but never shown to those who are blocked.

@@ -2,6 +2,7 @@
 
 pub(crate) mod device;
 pub(crate) mod hub;
+pub(crate) mod news;
 pub(crate) mod notify;
 pub(crate) mod outbox;
 pub(crate) mod transport;

@@ -8,11 +8,12 @@ use chrono::{DateTime, Utc};
 use super::hub::Hub;
 use crate::{
     engine::state::rooms::LiveRoom,
-    model::{Announcement, Member, Presence, UserId, Watermarks},
+    model::{Announcement, Presence, UserId, Watermarks},
     wire::{Event, Frame},
 };
 
-/// Sends the members of a room, but those in `quiet`, how far one of them has received and read.
+/// Sends the members of a room, but those in `quiet`, how far one of them has received and read; in a
+/// [large](LiveRoom::is_large) room only that member's own devices.
 ///
 /// The watermarks that members see never go back: of two receipts that were stored one after the other,
 /// the second may get here first.
@@ -34,9 +35,15 @@ pub(crate) fn receipt(
         was,
         now,
     });
-    for member in room.members().iter().filter(|it| !quiet.contains(&it.user)) {
-        hub.each(&member.user, |device| device.send(frame.clone()));
+    if room.is_large() {
+        hub.each(user, |device| device.send(frame.clone()));
+        return;
     }
+    room.each_member(|member| {
+        if !quiet.contains(member) {
+            hub.each(member, |device| device.send(frame.clone()));
+        }
+    });
 }
 
 /// Sends the other members of a room, but those in `quiet`, that one of them is typing, or has stopped.
@@ -52,10 +59,11 @@ pub(crate) fn typing(
         user: user.clone(),
         active,
     });
-    let sees = |member: &&Member| member.user != *user && !quiet.contains(&member.user);
-    for member in room.members().iter().filter(sees) {
-        hub.each(&member.user, |device| device.send(frame.clone()));
-    }
+    room.each_member(|member| {
+        if member != user && !quiet.contains(member) {
+            hub.each(member, |device| device.send(frame.clone()));
+        }
+    });
 }
 
 /// Sends everybody who is connected the text of an announcement.
@@ -93,7 +101,7 @@ mod tests {
             },
             state::rooms::Rooms,
         },
-        model::{Epoch, Principal, Role, Room, RoomId, Seq, SessionId},
+        model::{Details, Epoch, NewRoom, Principal, RoomId, RoomKind, Seq, SessionId},
         wire::Outgoing,
     };
 
@@ -111,16 +119,17 @@ mod tests {
         let login = Arc::new(Principal::trusted(alice.clone()));
         let watching = Device::new(watching, login, Arc::clone(&outbox) as _);
         hub.add(Arc::new(watching), 1, None, || Ok(())).unwrap();
-        let room = Room {
+        let room = NewRoom {
             id: RoomId::direct(&alice, &bob).unwrap(),
+            kind: RoomKind::Direct,
             epoch: Epoch(Uuid::nil()),
-            head: Seq(6),
+            members: vec![alice, bob.clone()],
+            created_by: None,
+            details: Details::default(),
             created_at: DateTime::UNIX_EPOCH,
         };
-        let role = Role::Member;
-        let members = [alice, bob.clone()].map(|user| Member { user, role });
-        let members = members.into();
-        let room = Rooms::default().insert(&room, room.head, members, |_| true);
+        let members = room.first_members();
+        let room = Rooms::default().insert(&room.made(), Seq(6), &members, |_| true);
         let at = |seq| Watermarks {
             delivered: Seq(seq),
             read: Seq(seq),

@@ -15,7 +15,7 @@ use tokio::{
 use super::{healing::Healing, publish::Publisher};
 use crate::{
     engine::{read::directory::Directory, state::rooms::LiveRoom},
-    model::{Entry, Member, Page, RoomId, Seq},
+    model::{Entry, Member, Page, Room, RoomId, Seq, UserId},
     port::BackendError,
 };
 
@@ -31,7 +31,7 @@ enum Missing {
     /// These entries, at most a page.
     Entries(Vec<Arc<Entry>>),
     /// Nothing to deliver: none of the current members, listed here, is connected to this node.
-    Nothing(Vec<Member>),
+    Nothing(Box<Room>, Vec<Member>),
 }
 
 /// Held by a caller that waits for a room, and dropped by the sequencer when it need not wait any more.
@@ -146,11 +146,11 @@ impl Lagging {
             && let Some(room) = self.waiting.pop_front()
         {
             let (directory, reading) = (Arc::clone(&self.directory), Arc::clone(&room));
-            let task = self
-                .reads
-                .spawn(async move { missing(&directory, &reading).await.ok() });
             let asked = self.wanted.get(&room.id).map(|it| it.head);
             let asked = asked.unwrap_or_default();
+            let task = self
+                .reads
+                .spawn(async move { missing(&directory, &reading, asked).await.ok() });
             self.reading.insert(task.id(), (room, asked));
         }
     }
@@ -193,9 +193,9 @@ impl Lagging {
         } = read;
         let before = room.published();
         match missing {
-            Some(Missing::Nothing(members)) => {
-                if before < asked {
-                    room.skip_to(asked, members);
+            Some(Missing::Nothing(found, members)) => {
+                if before < found.head {
+                    room.skip_to(&found, &members);
                 }
             }
             Some(Missing::Entries(entries)) => {
@@ -230,14 +230,24 @@ impl Lagging {
 }
 
 /// Reads what comes after what was published.
-async fn missing(directory: &Directory, room: &LiveRoom) -> Result<Missing, BackendError> {
+async fn missing(
+    directory: &Directory,
+    room: &LiveRoom,
+    head: Seq,
+) -> Result<Missing, BackendError> {
     const PAGE: usize = 200;
-    let is_here = |members: &[Member]| members.iter().any(|it| directory.hub.has(&it.user));
-    if !is_here(&room.members()) {
+    let is_here = |user: &UserId| directory.hub.has(user);
+    let behind = head.0.saturating_sub(room.published().0);
+    // For a few entries it is cheaper to read them than all members of a large room.
+    if behind > u64::try_from(PAGE).unwrap_or(u64::MAX) && !room.has_member(is_here) {
+        // The room is read first: members who join after that are in what is read next.
+        let found = directory.store.room(&room.id).await?;
         let members = directory.members(&room.id).await?;
         // Else somebody has joined who is here.
-        if !is_here(&members) {
-            return Ok(Missing::Nothing(members));
+        if let Some(found) = found
+            && !members.iter().any(|member| is_here(&member.user))
+        {
+            return Ok(Missing::Nothing(Box::new(found), members));
         }
     }
     let page = Page::After(room.published());

@@ -73,16 +73,15 @@ impl Publisher {
     /// Sends an entry to all devices of all members: one frame, encoded once.
     fn send(&self, room: &Arc<LiveRoom>, entry: &Arc<Entry>) {
         room.set_published(entry.seq);
-        room.apply(&entry.body);
-        let members = room.members();
+        room.apply(entry);
         let frame = Frame::from(Event::Entry(Arc::clone(entry)));
         let mut devices = 0;
-        for member in &*members {
-            self.hub.each(&member.user, |device| {
+        room.each_member(|member| {
+            self.hub.each(member, |device| {
                 device.send_entry(&room.id, entry.seq, &frame);
                 devices += 1;
             });
-        }
+        });
         // A member who has left is sent this as the last entry.
         if let Effect::Dismiss { user } = entry.body.effect() {
             let last = |device: &Device| device.send_entry(&room.id, entry.seq, &frame);

@@ -115,6 +115,7 @@ pub(crate) struct Append {
 }
 
 /// A job for the sequencer.
+#[expect(clippy::large_enum_variant, reason = "nearly all jobs are appends")]
 #[derive(Debug)]
 pub(crate) enum Job {
     Append(Append),

@@ -156,7 +156,10 @@ impl Sequencer {
         let now = self.clock.now();
         self.standings.check(by, now)?;
         match entry.body.text() {
-            Some(_) => self.standings.check_speech(&by.user, now),
+            Some(_) => {
+                self.standings.check_speech(&by.user, now)?;
+                self.standings.check_speech_in(&entry.room, &by.user, now)
+            }
             None => Ok(()),
         }
     }

@@ -5,8 +5,9 @@ use crate::{
         deliver::notify,
         log::lagging::CatchUps,
         read::directory::{Directory, RoomsOf},
+        state::rooms::LARGE_ABOVE,
     },
-    model::{Member, UserId, Watermarks},
+    model::{UserId, Watermarks},
     port::BackendError,
 };
 
@@ -44,19 +45,21 @@ pub(crate) async fn on_entries(
 
 /// Sends the receipts that may have been missed, for entries that were sent to sessions of this node.
 pub(crate) async fn on_receipts(directory: &Directory) -> Result<(), BackendError> {
-    /// Of a larger room, the first members.
-    const MEMBERS: usize = 200;
     let hub = &directory.hub;
     for room in directory.rooms.all() {
-        let members = room.members();
-        if room.published() == room.since || !members.iter().any(|it| hub.has(&it.user)) {
+        if room.published() == room.since
+            || room.is_large()
+            || !room.has_member(|user| hub.has(user))
+        {
             continue;
         }
-        let all = members
-            .iter()
-            .map(|Member { user, .. }| (user.clone(), room.announced_of(user)));
+        let members = room.members(LARGE_ABOVE).into_iter();
+        let all = members.map(|user| {
+            let announced = room.announced_of(&user);
+            (user, announced)
+        });
         let behind = all.filter(|(_, announced)| announced.read < room.published());
-        let (behind, announced): (Vec<UserId>, Vec<Watermarks>) = behind.take(MEMBERS).unzip();
+        let (behind, announced): (Vec<UserId>, Vec<Watermarks>) = behind.unzip();
         let now = directory.store.watermarks(&room.id, &behind).await?;
         for ((user, was), now) in behind.iter().zip(announced).zip(now) {
             if now.is_ahead_of(was) {

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until};
 use super::{catch_up, policy::Policy};
 use crate::{
     engine::{
-        deliver::{hub::Hub, notify},
+        deliver::{hub::Hub, news::News, notify},
         log::lagging::CatchUps,
         metrics::Metrics,
         presence::{changes::PresenceChanges, leases::Leases},
@@ -19,8 +19,9 @@ use crate::{
         state::rooms::LiveRoom,
         tasks::Task,
     },
-    model::UserId,
+    model::{UserId, Watermarks},
     port::{BackendError, Broker, Cache, Delivery, Hint, Topic},
+    wire::{Event, Frame, RoomNews},
 };
 
 /// How soon a failure is made up for.
@@ -33,6 +34,7 @@ pub(crate) struct HintsIn {
     pub(crate) hub: Arc<Hub>,
     pub(crate) directory: Arc<Directory>,
     pub(crate) catch_ups: CatchUps,
+    pub(crate) news: News,
     pub(crate) leases: Arc<Leases>,
     pub(crate) presence: Arc<PresenceChanges>,
     pub(crate) policy: Arc<Policy>,
@@ -66,7 +68,7 @@ impl Task for HintsIn {
                     self.catch_up_on_all().await
                 }
                 _ = check.tick() => {
-                    for topic in [Topic::Online, Topic::Policy] {
+                    for topic in [Topic::Online, Topic::Policy, Topic::Rooms] {
                         if let Err(error) = self.broker.subscribe(&topic).await {
                             tracing::debug!(%error, ?topic, "hints are not received for now");
                         }
@@ -106,6 +108,9 @@ impl HintsIn {
             Topic::User(user) if hub.has(user) => Some(user),
             _ => None,
         };
+        if *topic == Topic::Rooms {
+            return self.follow_room(hint).await;
+        }
         match (hint, listener) {
             (Hint::Online, _) => self.presence.online_changed(),
             (Hint::Policy { .. }, _) => self.policy.wake(),
@@ -126,11 +131,7 @@ impl HintsIn {
                 if let Some(live) = directory.room(&room).await?
                     && self.is_the_one_to_follow(&live, listener, &user)
                 {
-                    let users = std::slice::from_ref(&user);
-                    let now = directory.store.watermarks(&room, users).await?;
-                    let now = now.first().copied().unwrap_or_default();
-                    let quiet = directory.blocks.quiet(&live, &user).await?;
-                    notify::receipt(hub, &live, &user, was.meet(now), now, &quiet);
+                    self.follow_receipt(&live, &user, was).await?;
                 }
             }
             (Hint::Typing { room, user, active }, Some(listener)) => {
@@ -139,6 +140,17 @@ impl HintsIn {
                 {
                     let quiet = directory.blocks.quiet(&live, &user).await?;
                     notify::typing(hub, &live, &user, active, &quiet);
+                }
+            }
+            (Hint::Made { room }, Some(listener)) => {
+                if directory.room(&room).await?.is_some() {
+                    self.news.note(&room, listener, RoomNews::Added);
+                }
+            }
+            (Hint::Me { room }, Some(listener)) => {
+                if let Some(found) = directory.store.inbox_room(&room, listener).await? {
+                    let frame = Frame::from(Event::Me { room, me: found.me });
+                    hub.each(listener, |device| device.send(frame.clone()));
                 }
             }
             (Hint::Presence { user }, Some(listener)) => {
@@ -153,11 +165,63 @@ impl HintsIn {
         Ok(())
     }
 
-    /// Whether a hint about what `user` does in a room is the one to follow: each member's topic carries
-    /// it, and all members here are notified at once. A user who is no member does nothing in the room.
+    /// Follows a hint about a group or channel. One that is not in use has no member here, or its member's own
+    /// topic has a hint as well.
+    async fn follow_room(&self, hint: Hint) -> Result<(), BackendError> {
+        let Self { directory, hub, .. } = self;
+        let room = match &hint {
+            Hint::Appended { room, .. }
+            | Hint::Receipt { room, .. }
+            | Hint::Typing { room, .. } => directory.rooms.get(room),
+            Hint::Made { .. }
+            | Hint::Me { .. }
+            | Hint::Presence { .. }
+            | Hint::Online
+            | Hint::Policy { .. } => None,
+        };
+        let Some(room) = room else {
+            return Ok(());
+        };
+        let is_member = |user| room.seat(user).is_some();
+        match hint {
+            Hint::Appended { seq, .. } => self.catch_ups.catch_up(room, seq).await,
+            Hint::Receipt { user, was, .. } if is_member(&user) => {
+                self.follow_receipt(&room, &user, was).await?;
+            }
+            Hint::Typing { user, active, .. } if is_member(&user) => {
+                let quiet = directory.blocks.quiet(&room, &user).await?;
+                notify::typing(hub, &room, &user, active, &quiet);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Sends the members of a room here how far one of them has got.
+    async fn follow_receipt(
+        &self,
+        room: &LiveRoom,
+        user: &UserId,
+        was: Watermarks,
+    ) -> Result<(), BackendError> {
+        let Directory { store, blocks, .. } = &*self.directory;
+        let now = store
+            .watermarks(&room.id, std::slice::from_ref(user))
+            .await?;
+        let now = now.first().copied().unwrap_or_default();
+        let quiet = blocks.quiet(room, user).await?;
+        notify::receipt(&self.hub, room, user, was.meet(now), now, &quiet);
+        Ok(())
+    }
+
+    /// Whether a hint about what `user` does in a room is the one to follow: the topic of each of the two in a
+    /// direct room carries it, and both are notified at once; the topic of a member of a large room has what
+    /// concerns that member's own devices. A user who is no member does nothing in the room.
     fn is_the_one_to_follow(&self, room: &LiveRoom, listener: &UserId, user: &UserId) -> bool {
-        let members = room.members();
-        let first = members.iter().find(|member| self.hub.has(&member.user));
-        first.is_some_and(|first| first.user == *listener) && room.role(user).is_some()
+        if room.is_large() {
+            return listener == user;
+        }
+        let first = room.find_member(|member| self.hub.has(member));
+        first.is_some_and(|first| first == *listener) && room.seat(user).is_some()
     }
 }

@@ -32,12 +32,11 @@ impl Follower for Hints {
     /// Also for an entry that another node has caught up with, or stored: that node may have died before
     /// it announced the entry.
     fn stored(&self, room: &Arc<LiveRoom>, entry: &Arc<Entry>) {
-        // A member who has left is no member any more, and has to be sent that entry.
-        let gone = match entry.body.effect() {
-            Effect::Dismiss { user } => Some(user),
+        let admitted = match entry.body.effect() {
+            Effect::Admit { user, .. } => Some(user),
             _ => None,
         };
-        self.appended(room, entry.seq, gone);
+        self.appended(room, entry.seq, admitted);
     }
 }
 
@@ -154,7 +153,11 @@ fn leave_out_the_outdated(hints: &mut Vec<(Topic, Hint)>) {
             Hint::Receipt { room, user, .. } => Some((Some(room.clone()), Some(user.clone()))),
             Hint::Presence { user } => Some((None, Some(user.clone()))),
             Hint::Online => Some((None, None)),
-            Hint::Appended { .. } | Hint::Policy { .. } | Hint::Typing { .. } => None,
+            Hint::Appended { .. }
+            | Hint::Policy { .. }
+            | Hint::Typing { .. }
+            | Hint::Made { .. }
+            | Hint::Me { .. } => None,
         };
         let first = what.is_none_or(|what| seen.insert((topic.clone(), what)));
         keep.pop().unwrap_or(true) && first

@@ -11,7 +11,7 @@ use crate::{
     engine::{
         deliver::{hub::Hub, notify},
         read::directory::Directory,
-        state::{hints::Hints, moved::Moved},
+        state::{hints::Hints, moved::Moved, rooms::LARGE_ABOVE},
     },
     model::{Presence, RoomId, UserId},
     port::{BackendError, Cache, Hint, Topic},
@@ -116,7 +116,7 @@ impl PresenceChanges {
         let users = std::slice::from_ref(user);
         let store = &self.directory.store;
         let rooms = store.rooms_with(users, after.as_ref(), ROOMS).await?;
-        let mut peers = self.directory.peers(user, &rooms).await?;
+        let mut peers = self.directory.peers(user, &rooms, false).await?;
         let blocks = self.directory.blocks.by_users(users, &peers).await?;
         for block in &blocks {
             peers.remove(&block.user);
@@ -147,19 +147,18 @@ impl PresenceChanges {
     /// Sends the sessions of this node the presence of everybody who shares a room in use with them, since
     /// changes may not have arrived here.
     pub(crate) async fn announce_again(&self) -> Result<(), BackendError> {
-        /// Of a larger room, the first members.
-        const MEMBERS: usize = 200;
         const AT_ONCE: usize = 200;
         let mut peers: HashMap<UserId, HashSet<UserId>> = HashMap::new();
         for room in self.directory.rooms.all() {
-            let members = room.members();
-            let members = &members[..members.len().min(MEMBERS)];
-            let users = members.iter().map(|member| &member.user);
-            let (here, elsewhere): (Vec<_>, Vec<_>) = users.partition(|user| self.hub.has(user));
+            if room.is_large() {
+                continue;
+            }
+            let members = room.members(LARGE_ABOVE).into_iter();
+            let (here, elsewhere): (Vec<_>, Vec<_>) = members.partition(|user| self.hub.has(user));
             for peer in elsewhere {
                 if !here.is_empty() {
-                    let listeners = peers.entry(peer.clone()).or_default();
-                    listeners.extend(here.iter().copied().cloned());
+                    let listeners = peers.entry(peer).or_default();
+                    listeners.extend(here.iter().cloned());
                 }
             }
         }

@@ -2,18 +2,53 @@
 
 use std::{collections::HashSet, sync::Arc};
 
+use chrono::DateTime;
+
 use super::blocks::Blocks;
 use crate::{
     engine::{
         deliver::hub::Hub,
         state::{
             hints::Hints,
-            rooms::{LiveRoom, Rooms},
+            rooms::{LiveRoom, Rooms, Seat, first_readable},
         },
     },
-    model::{Effect, Member, NewRoom, Page, Role, Room, RoomId, Seq, UserId},
+    model::{Effect, Member, NewRoom, Page, Role, Room, RoomId, Seq, Settings, UserId, Watermarks},
     port::{BackendError, Created, Store},
 };
+
+/// A user in a room: the membership, if there is one, and the room's settings.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct InRoom {
+    pub(crate) seat: Option<Seat>,
+    pub(crate) settings: Settings,
+    pub(crate) archived: bool,
+}
+
+impl InRoom {
+    /// One of the two users of a direct room.
+    pub(crate) fn of_direct() -> Self {
+        let seat = Seat {
+            role: Role::Member,
+            joined: Seq::ZERO,
+        };
+        Self {
+            seat: Some(seat),
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn role(&self) -> Option<Role> {
+        self.seat.map(|seat| seat.role)
+    }
+
+    /// The first entry that the user may read.
+    pub(crate) fn first_readable(&self, room: &LiveRoom) -> Seq {
+        self.seat.map_or(Seq::ZERO, |seat| {
+            first_readable(room.kind, self.settings, seat)
+        })
+    }
+}
 
 #[derive(Debug)]
 pub(crate) struct Directory {
@@ -44,7 +79,7 @@ impl Directory {
         let members = new.first_members();
         let created = self.store.create_room(new).await?;
         let live = match &created {
-            Created::New(room) => self.insert(room, room.head, members),
+            Created::New(room) => self.insert(room, room.head, &members),
             Created::Existing(room) => self.take_into_use(room).await?,
         };
         Ok((live, created))
@@ -69,20 +104,26 @@ impl Directory {
             return Ok(room);
         }
         let members = self.members(&room.id).await?;
-        Ok(self.insert(room, published, members))
+        Ok(self.insert(room, published, &members))
     }
 
-    fn insert(&self, room: &Room, published: Seq, members: Vec<Member>) -> Arc<LiveRoom> {
+    fn insert(&self, room: &Room, published: Seq, members: &[Member]) -> Arc<LiveRoom> {
         let is_here = |user: &UserId| self.hub.has(user);
         self.rooms.insert(room, published, members, is_here)
     }
 
-    /// All members of a room, as the store has them.
+    /// All members of a room, as the store has them; of a direct room without asking.
     pub(crate) async fn members(&self, id: &RoomId) -> Result<Vec<Member>, BackendError> {
         const PAGE: usize = 1_000;
         if let Some(pair) = id.pair() {
-            let role = Role::Member;
-            return Ok(pair.map(|user| Member { user, role }).into());
+            let member = |user| Member {
+                user,
+                role: Role::Member,
+                joined_at: DateTime::UNIX_EPOCH,
+                joined_seq: Seq::ZERO,
+                watermarks: Watermarks::default(),
+            };
+            return Ok(pair.map(member).into());
         }
         let mut members: Vec<Member> = Vec::new();
         loop {
@@ -96,35 +137,51 @@ impl Directory {
         }
     }
 
-    /// The role of a user in a room in use; `None` for one who is no member.
-    pub(crate) async fn role(
+    /// What there is to know of a user in a room in use.
+    pub(crate) async fn standing(
         &self,
         room: &LiveRoom,
         user: &UserId,
-    ) -> Result<Option<Role>, BackendError> {
-        // Hints about members of a group who come and go arrive here only while the node listens for one
-        // of them.
-        if self.hints.has_nodes() && room.id.pair().is_none() && !self.hub.has(user) {
-            return self.store.role(&room.id, user).await;
+    ) -> Result<InRoom, BackendError> {
+        // Hints about a group arrive here, but are followed with certainty only while a member is here.
+        if self.hints.has_nodes() && !room.id.is_direct() && !self.hub.has(user) {
+            let (found, member) =
+                tokio::try_join!(self.store.room(&room.id), self.store.member(&room.id, user))?;
+            let details = found.map(|found| found.details).unwrap_or_default();
+            return Ok(InRoom {
+                seat: member.as_ref().map(Seat::from),
+                settings: details.settings.unwrap_or_default(),
+                archived: details.archived,
+            });
         }
-        Ok(room.role(user))
+        Ok(InRoom {
+            seat: room.seat(user),
+            settings: room.settings(),
+            archived: room.is_archived(),
+        })
     }
 
-    /// The other members of these rooms.
+    /// The other members of these rooms; without those of [large](LiveRoom::is_large) rooms unless they are
+    /// asked for as well.
     pub(crate) async fn peers(
         &self,
         user: &UserId,
         rooms: &[Room],
+        large_too: bool,
     ) -> Result<HashSet<UserId>, BackendError> {
         let mut peers = HashSet::new();
         for room in rooms {
             match room.id.peer_of(user) {
                 Some(peer) => drop(peers.insert(peer)),
                 None => {
-                    if let Some(room) = self.room(&room.id).await? {
-                        let members = room.members();
-                        let others = members.iter().map(|member| &member.user);
-                        peers.extend(others.filter(|it| *it != user).cloned());
+                    if let Some(room) = self.room(&room.id).await?
+                        && (large_too || !room.is_large())
+                    {
+                        room.each_member(|member| {
+                            if member != user {
+                                peers.insert(member.clone());
+                            }
+                        });
                     }
                 }
             }
@@ -137,7 +194,7 @@ impl Directory {
         let mut rooms = RoomsOf::new(&*self.store, std::slice::from_ref(user));
         let mut peers = HashSet::new();
         while let Some(page) = rooms.next().await? {
-            peers.extend(self.peers(user, &page).await?);
+            peers.extend(self.peers(user, &page, true).await?);
         }
         Ok(peers)
     }

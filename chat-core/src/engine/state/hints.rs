@@ -58,24 +58,28 @@ impl Hints {
         }
     }
 
-    /// Sends a hint to all other nodes where a member of the room may be.
+    /// Sends a hint to all other nodes where a member of the room may be: one hint per user of a direct room,
+    /// and one for a group or channel, however many members it has.
     pub(crate) fn to_members(&self, room: &LiveRoom, hint: impl FnOnce() -> Hint) {
         if self.has_nodes() {
-            let members = room.members();
-            let topics = members.iter().map(|it| Topic::User(it.user.clone()));
-            self.publish(topics.collect(), hint());
+            let topics = match room.id.pair() {
+                Some(pair) => pair.map(Topic::User).into(),
+                None => vec![Topic::Rooms],
+            };
+            self.publish(topics, hint());
         }
     }
 
-    /// Announces that a room's log has grown up to `seq`; `gone` is a user who was a member until then.
-    pub(crate) fn appended(&self, room: &LiveRoom, seq: Seq, gone: Option<&UserId>) {
+    /// Announces that a room's log has grown up to `seq`. `admitted` is a user who has become a member: nodes
+    /// where that user is may not have the room in use.
+    pub(crate) fn appended(&self, room: &LiveRoom, seq: Seq, admitted: Option<&UserId>) {
         let hint = || Hint::Appended {
             room: room.id.clone(),
             epoch: room.epoch,
             seq,
         };
         self.to_members(room, hint);
-        if let Some(user) = gone
+        if let Some(user) = admitted
             && self.has_nodes()
         {
             self.publish(vec![Topic::User(user.clone())], hint());

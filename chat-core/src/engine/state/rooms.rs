@@ -1,34 +1,86 @@
 //! The rooms that this node has in use.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
 use super::flights::Flights;
-use crate::model::{Effect, EntryBody, Epoch, Member, Role, Room, RoomId, Seq, UserId, Watermarks};
+use crate::model::{
+    ClientMessageId, Details, Effect, Entry, Epoch, History, Member, Role, Room, RoomId, RoomKind,
+    Seq, Settings, UserId, Watermarks,
+};
+
+/// In a room with more members than this, receipts, typing and presence are not sent to all: clients ask.
+///
+/// With them, a room of n members costs n events for each of n members.
+pub(crate) const LARGE_ABOVE: usize = 100;
+
+/// What the engine keeps of a member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Seat {
+    pub(crate) role: Role,
+    /// The entry by which the member joined; 0 for a first member.
+    pub(crate) joined: Seq,
+}
+
+impl From<&Member> for Seat {
+    fn from(member: &Member) -> Self {
+        Self {
+            role: member.role,
+            joined: member.joined_seq,
+        }
+    }
+}
 
 /// A room that somebody uses now.
 #[derive(Debug)]
 pub(crate) struct LiveRoom {
     pub(crate) id: RoomId,
+    pub(crate) kind: RoomKind,
     pub(crate) epoch: Epoch,
     /// The newest entry before this node took the room into use.
     pub(crate) since: Seq,
     /// The newest entry that the sessions of this node have been sent, or had when they came.
     published: AtomicU64,
-    /// In ascending order of their names.
-    members: RwLock<Arc<[Member]>>,
+    state: RwLock<State>,
     /// The watermarks of members as the sessions of this node were last sent them.
     announced: Mutex<HashMap<UserId, Watermarks>>,
     pub(crate) flights: Flights,
+    /// In slow mode, the last message of each member that had waited.
+    paid: Mutex<HashMap<UserId, ClientMessageId>>,
     used: AtomicBool,
 }
 
+/// What the entries so far have made of a room.
+#[derive(Debug)]
+struct State {
+    details: Details,
+    members: BTreeMap<UserId, Seat>,
+}
+
+impl State {
+    fn new(details: &Details, members: &[Member]) -> Self {
+        let seat = |member: &Member| (member.user.clone(), member.into());
+        Self {
+            details: details.clone(),
+            members: members.iter().map(seat).collect(),
+        }
+    }
+}
+
 impl LiveRoom {
+    fn state(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn state_mut(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn published(&self) -> Seq {
         Seq(self.published.load(Ordering::Acquire))
     }
@@ -38,21 +90,65 @@ impl LiveRoom {
         self.published.store(seq.0, Ordering::Release);
     }
 
-    /// Goes on from `head` with these members, where no session was to be sent what is in between.
-    pub(crate) fn skip_to(&self, head: Seq, members: Vec<Member>) {
-        *self.members.write().unwrap_or_else(PoisonError::into_inner) = members.into();
-        self.set_published(head);
+    /// Goes on as the store has the room, where no session was to be sent what is in between.
+    pub(crate) fn skip_to(&self, room: &Room, members: &[Member]) {
+        *self.state_mut() = State::new(&room.details, members);
+        self.set_published(room.head);
     }
 
-    pub(crate) fn members(&self) -> Arc<[Member]> {
-        Arc::clone(&self.members.read().unwrap_or_else(PoisonError::into_inner))
+    /// Calls `visit` for each member, in ascending order of their names, under the lock of the members.
+    pub(crate) fn each_member(&self, mut visit: impl FnMut(&UserId)) {
+        for user in self.state().members.keys() {
+            visit(user);
+        }
     }
 
-    /// The role of a member; `None` for a user who is none.
-    pub(crate) fn role(&self, user: &UserId) -> Option<Role> {
-        let members = self.members();
-        let at = members.binary_search_by(|member| member.user.cmp(user));
-        at.ok().map(|at| members[at].role)
+    /// The first member, by name, who is such; found under the lock of the members.
+    pub(crate) fn find_member(&self, such: impl Fn(&UserId) -> bool) -> Option<UserId> {
+        let state = self.state();
+        state.members.keys().find(|user| such(user)).cloned()
+    }
+
+    /// Whether there is such a member.
+    pub(crate) fn has_member(&self, such: impl Fn(&UserId) -> bool) -> bool {
+        self.state().members.keys().any(such)
+    }
+
+    /// The first members by name, at most `limit`.
+    pub(crate) fn members(&self, limit: usize) -> Vec<UserId> {
+        self.state().members.keys().take(limit).cloned().collect()
+    }
+
+    /// Whether the room has so many members that not all of them are sent what is no entry.
+    pub(crate) fn is_large(&self) -> bool {
+        self.state().members.len() > LARGE_ABOVE
+    }
+
+    /// Whether the room is archived, as far as this node has followed it.
+    pub(crate) fn is_archived(&self) -> bool {
+        self.state().details.archived
+    }
+
+    /// Whether the last message of a member that has waited in slow mode is this one.
+    pub(crate) fn has_paid(&self, user: &UserId, client_id: &ClientMessageId) -> bool {
+        let paid = self.paid.lock().unwrap_or_else(PoisonError::into_inner);
+        paid.get(user) == Some(client_id)
+    }
+
+    /// Notes that this message of a member has waited in slow mode.
+    pub(crate) fn note_paid(&self, user: &UserId, client_id: &ClientMessageId) {
+        let mut paid = self.paid.lock().unwrap_or_else(PoisonError::into_inner);
+        paid.insert(user.clone(), client_id.clone());
+    }
+
+    /// What is kept of a member; `None` for a user who is none.
+    pub(crate) fn seat(&self, user: &UserId) -> Option<Seat> {
+        self.state().members.get(user).copied()
+    }
+
+    /// The settings; the defaults in a direct room.
+    pub(crate) fn settings(&self) -> Settings {
+        self.state().details.settings.unwrap_or_default()
     }
 
     /// Locked while a receipt is sent, so that the watermarks that sessions see never go back.
@@ -72,27 +168,37 @@ impl LiveRoom {
         self.announced().get(user).copied().unwrap_or(start)
     }
 
-    /// Applies to the members what an entry changes about them.
-    pub(crate) fn apply(&self, body: &EntryBody) {
-        let change = |edit: &dyn Fn(&mut Vec<Member>)| {
-            let mut members = self.members.write().unwrap_or_else(PoisonError::into_inner);
-            let mut list = members.to_vec();
-            edit(&mut list);
-            *members = list.into();
-        };
-        match body.effect() {
-            Effect::Admit { user, role } | Effect::Assign { user, role } => change(&|list| {
-                let at = list.binary_search_by(|member| member.user.cmp(user));
-                let at = at.unwrap_or_else(|at| {
-                    let user = user.clone();
-                    list.insert(at, Member { user, role });
-                    at
-                });
-                list[at].role = role;
-            }),
-            Effect::Dismiss { user } => change(&|list| list.retain(|it| it.user != *user)),
+    /// Applies what an entry changes about the room and its members.
+    pub(crate) fn apply(&self, entry: &Entry) {
+        match entry.body.effect() {
+            Effect::Admit { user, role } | Effect::Assign { user, role } => {
+                let seat = Seat {
+                    role,
+                    joined: entry.seq,
+                };
+                let mut state = self.state_mut();
+                let seats = state.members.entry(user.clone());
+                seats.and_modify(|seat| seat.role = role).or_insert(seat);
+            }
+            Effect::Dismiss { user } => {
+                let mut state = self.state_mut();
+                state.members.remove(user);
+                state.details.archived |= state.members.is_empty();
+            }
+            Effect::Describe { change } => {
+                let mut state = self.state_mut();
+                state.details = state.details.changed(change);
+            }
             Effect::None | Effect::Replace { .. } | Effect::Erase { .. } => {}
         }
+    }
+}
+
+/// The first entry of a room that a member may read, under these settings.
+pub(crate) fn first_readable(kind: RoomKind, settings: Settings, seat: Seat) -> Seq {
+    match settings.history {
+        History::Joined if kind != RoomKind::Direct => seat.joined,
+        _ => Seq::ZERO,
     }
 }
 
@@ -144,7 +250,7 @@ impl Rooms {
             .into_iter()
             .filter_map(|id| Some((id.clone(), self.get(&id)?)))
             .collect();
-        rooms.retain(|_, room| room.members().iter().any(|it| such(&it.user)));
+        rooms.retain(|_, room| room.has_member(&such));
         rooms
     }
 
@@ -154,7 +260,7 @@ impl Rooms {
         &self,
         room: &Room,
         published: Seq,
-        members: Vec<Member>,
+        members: &[Member],
         is_here: impl Fn(&UserId) -> bool,
     ) -> Arc<LiveRoom> {
         let mut kept = self.kept();
@@ -163,7 +269,7 @@ impl Rooms {
                 // What was published to sessions of this node must not be forgotten.
                 Arc::strong_count(room) > 1
                     || room.used.swap(false, Ordering::Relaxed)
-                    || room.members().iter().any(|it| is_here(&it.user))
+                    || room.has_member(&is_here)
             });
             let Kept { rooms, groups, .. } = &mut *kept;
             groups.retain(|id| rooms.contains_key(id));
@@ -176,12 +282,14 @@ impl Rooms {
         let room = kept.rooms.entry(room.id.clone()).or_insert_with(|| {
             Arc::new(LiveRoom {
                 id: room.id.clone(),
+                kind: room.kind,
                 epoch: room.epoch,
                 since: published,
                 published: AtomicU64::new(published.0),
-                members: RwLock::new(members.into()),
+                state: RwLock::new(State::new(&room.details, members)),
                 announced: Mutex::default(),
                 flights: Flights::default(),
+                paid: Mutex::default(),
                 used: AtomicBool::new(true),
             })
         });

@@ -1,11 +1,13 @@
-//! What decisions say about users and tokens, as far as it is in force.
+//! What decisions say about users and tokens, on the whole server and in single rooms, as far as it is in
+//! force.
 //!
 //! Ends are compared with the wall clock at each use, so nothing has to happen when a ban ends.
 
 use std::{
-    collections::{HashMap, hash_map::Entry},
+    collections::{BTreeMap, HashMap, hash_map::Entry},
+    ops::Bound,
     sync::{
-        PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+        Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -15,7 +17,8 @@ use chrono::{DateTime, Utc};
 
 use crate::{
     model::{
-        Decision, NO_END, Principal, Ruling, Sanction, Scope, Standing, TokenId, UserId, Version,
+        Decision, NO_END, Principal, RoomId, Ruling, Sanction, Scope, Standing, TokenId, UserId,
+        Version,
     },
     wire::Error,
 };
@@ -34,6 +37,10 @@ struct Held {
     users: HashMap<UserId, Vec<Hold<Against>>>,
     /// The user whom a decision is about, of those in `users`.
     of_user: HashMap<Version, UserId>,
+    /// The bans and mutes of single rooms.
+    rooms: HashMap<RoomId, BTreeMap<UserId, Vec<Hold<InRoom>>>>,
+    /// The room and the user that a decision is about, of those in `rooms`.
+    of_room: HashMap<Version, (RoomId, UserId)>,
     /// The number of decisions in `tokens`. Hardly any is ever lifted, so they are in no index by version.
     of_tokens: usize,
     /// No decision ends before this.
@@ -54,6 +61,20 @@ enum Against {
     LoginsBefore(DateTime<Utc>),
     Presence,
     Speech,
+}
+
+/// A sanction in one room: a ban or a mute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Ban,
+    Mute,
+}
+
+/// A ban or a mute in one room, with the decision that says who made it, and why.
+#[derive(Debug, Clone)]
+struct InRoom {
+    kind: Kind,
+    decision: Arc<Decision>,
 }
 
 /// The sessions that a decision may end.
@@ -117,6 +138,22 @@ impl Standings {
                 ..
             } => {
                 held.add(decision, user, Against::Speech);
+                Concerned::Nobody
+            }
+            Ruling::Ban {
+                user,
+                scope: Scope::Room(room),
+                ..
+            } => {
+                held.add_in_room(decision, room, user, Kind::Ban);
+                Concerned::Nobody
+            }
+            Ruling::Mute {
+                user,
+                scope: Scope::Room(room),
+                ..
+            } => {
+                held.add_in_room(decision, room, user, Kind::Mute);
                 Concerned::Nobody
             }
             Ruling::Lift { version: lifted } if *lifted < version => {
@@ -197,6 +234,77 @@ impl Standings {
         }
     }
 
+    /// The decision against a user in a room that ends last.
+    pub(crate) fn in_room(
+        &self,
+        room: &RoomId,
+        user: &UserId,
+        kind: Kind,
+        now: DateTime<Utc>,
+    ) -> Option<Arc<Decision>> {
+        if self.size() == 0 {
+            return None;
+        }
+        let held = self.read();
+        let last = last_in_room(held.rooms.get(room)?.get(user)?, kind, now)?;
+        Some(Arc::clone(&last.against.decision))
+    }
+
+    /// Whether a user may speak in a room, as far as the room decides.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Muted`].
+    pub(crate) fn check_speech_in(
+        &self,
+        room: &RoomId,
+        user: &UserId,
+        now: DateTime<Utc>,
+    ) -> Result<(), Error> {
+        match self.in_room(room, user, Kind::Mute, now) {
+            Some(mute) => Err(Error::Muted {
+                retry_after: mute
+                    .what
+                    .end()
+                    .filter(|end| *end < NO_END)
+                    .map(|end| until(end, now)),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// The bans or mutes of a room that are in force, one per user: the one that ends last. In ascending order
+    /// of the users' names, from the first one after `after`, at most `limit`.
+    pub(crate) fn of_room(
+        &self,
+        room: &RoomId,
+        kind: Kind,
+        after: Option<&UserId>,
+        limit: usize,
+        now: DateTime<Utc>,
+    ) -> Vec<Arc<Decision>> {
+        let held = self.read();
+        let Some(users) = held.rooms.get(room) else {
+            return Vec::new();
+        };
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        users
+            .range::<UserId, _>((from, Bound::Unbounded))
+            .filter_map(|(_, holds)| last_in_room(holds, kind, now))
+            .map(|hold| Arc::clone(&hold.against.decision))
+            .take(limit)
+            .collect()
+    }
+
+    /// The versions of all bans, or mutes, of a user in a room.
+    pub(crate) fn versions_in(&self, room: &RoomId, user: &UserId, kind: Kind) -> Vec<Version> {
+        let held = self.read();
+        let holds = held.rooms.get(room).and_then(|users| users.get(user));
+        let holds = holds.into_iter().flatten();
+        let such = holds.filter(|hold| hold.against.kind == kind);
+        such.map(|hold| hold.version).collect()
+    }
+
     /// The standing of a user: the decisions in force.
     pub(crate) fn of(&self, user: &UserId, now: DateTime<Utc>) -> Standing {
         let mut standing = Standing::default();
@@ -232,7 +340,7 @@ impl Standings {
 
 impl Held {
     fn len(&self) -> usize {
-        self.of_user.len() + self.of_tokens
+        self.of_user.len() + self.of_room.len() + self.of_tokens
     }
 
     /// The hold of a decision; `None` for one that is never in force.
@@ -267,8 +375,32 @@ impl Held {
         }
     }
 
+    fn add_in_room(&mut self, decision: &Decision, room: &RoomId, user: &UserId, kind: Kind) {
+        let against = InRoom {
+            kind,
+            decision: Arc::new(decision.clone()),
+        };
+        let about = (room.clone(), user.clone());
+        if let Some(hold) = self.hold(decision, against)
+            && self.of_room.insert(hold.version, about).is_none()
+        {
+            let users = self.rooms.entry(room.clone()).or_default();
+            users.entry(user.clone()).or_default().push(hold);
+        }
+    }
+
     fn remove(&mut self, version: Version) {
-        if let Some(user) = self.of_user.remove(&version) {
+        if let Some((room, user)) = self.of_room.remove(&version) {
+            if let Entry::Occupied(mut users) = self.rooms.entry(room) {
+                if let Some(holds) = users.get_mut().get_mut(&user) {
+                    holds.retain(|hold| hold.version != version);
+                }
+                users.get_mut().retain(|_, holds| !holds.is_empty());
+                if users.get().is_empty() {
+                    users.remove();
+                }
+            }
+        } else if let Some(user) = self.of_user.remove(&version) {
             if let Entry::Occupied(mut holds) = self.users.entry(user) {
                 holds.get_mut().retain(|hold| hold.version != version);
                 if holds.get().is_empty() {
@@ -311,6 +443,20 @@ impl Held {
             });
             !holds.is_empty()
         });
+        let of_room = &mut self.of_room;
+        self.rooms.retain(|_, users| {
+            users.retain(|_, holds| {
+                holds.retain(|hold| {
+                    let stays = stays(hold.end);
+                    if !stays {
+                        of_room.remove(&hold.version);
+                    }
+                    stays
+                });
+                !holds.is_empty()
+            });
+            !users.is_empty()
+        });
         self.first_end = first_end;
         // After the end of many decisions their memory is given back.
         self.tokens.shrink_to(2 * self.tokens.len());
@@ -326,8 +472,18 @@ fn last(holds: &[Hold<Against>], against: Against, now: DateTime<Utc>) -> Option
     in_force.max_by_key(|hold| hold.end)
 }
 
+/// Of the holds of one kind in a room in force, the one that ends last.
+fn last_in_room(holds: &[Hold<InRoom>], kind: Kind, now: DateTime<Utc>) -> Option<&Hold<InRoom>> {
+    let holds = holds.iter();
+    let in_force = holds.filter(|hold| hold.against.kind == kind && hold.is_in_force(now));
+    in_force.max_by_key(|hold| hold.end)
+}
+
 /// The time until the end; `None` without one.
 fn wait<T>(hold: &Hold<T>, now: DateTime<Utc>) -> Option<Duration> {
-    let end = hold.until()?;
-    Some((end - now).to_std().unwrap_or_default())
+    hold.until().map(|end| until(end, now))
+}
+
+fn until(end: DateTime<Utc>, now: DateTime<Utc>) -> Duration {
+    (end - now).to_std().unwrap_or_default()
 }

@@ -130,7 +130,10 @@ pub(super) async fn entries_come_back_as_they_were_given(h: &dyn CacheHarness) {
             user: user.clone(),
             role: Role::Moderator,
         },
-        EntryBody::Left { user },
+        EntryBody::Left {
+            user,
+            why: crate::LeftWhy::Removed,
+        },
     ];
     let entries: Vec<_> = std::iter::zip(1.., bodies)
         .map(|(seq, body)| room.entry(seq, body))
@@ -232,7 +235,13 @@ pub(super) async fn a_window_takes_the_entries_that_follow(h: &dyn CacheHarness)
             role: Role::Moderator,
         },
     ));
-    entries.push(room.entry(10, EntryBody::Left { user }));
+    entries.push(room.entry(
+        10,
+        EntryBody::Left {
+            user,
+            why: crate::LeftWhy::Removed,
+        },
+    ));
     room.fill(&entries[..3]).await;
     let other_node = TestRoom::new(h, "garden").await;
     other_node.extend(&entries[3..4]).await;

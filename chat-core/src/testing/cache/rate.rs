@@ -20,7 +20,7 @@ const STEADY: RatePolicy = RatePolicy::Steady {
 
 fn key(action: &'static str, name: &str) -> RateKey {
     RateKey {
-        action,
+        action: action.into(),
         user: user(name),
     }
 }

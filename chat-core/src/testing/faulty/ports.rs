@@ -4,16 +4,18 @@
 use std::{fmt, ops::RangeInclusive, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 
 use super::{decorator::Faulty, script::Method};
 use crate::{
-    Block, Cursor, Decision, Ends, Entry, Epoch, Look, Mark, Member, Membership, MessageId,
-    NewDecision, NewEntry, NewRoom, Page, Presence, ReceiptTimes, Role, Room, RoomId, Seq,
-    SessionId, UserId, Version, Watermarks,
+    Block, Cursor, Decision, Ends, Entry, Epoch, InboxFilter, InboxPlace, InboxRoom, Invite,
+    InviteId, InviteToken, Look, Mark, Me, MeChange, Member, Membership, MessageId, NewDecision,
+    NewEntry, NewRoom, Page, Presence, ReceiptTimes, Room, RoomId, Seq, SessionId, UserId, Version,
+    Watermarks,
     port::{
         AppendError, Appended, BackendError, BlockStore, Broker, Change, Created, Delivery, Draft,
-        Hint, HistoryCache, LogStore, LookStore, Moderator, PolicyStore, PresenceCache, RateCache,
-        RateKey, ReceiptStore, RoomStore, Topic, Transition, Verdict,
+        Hint, HistoryCache, InboxStore, InviteStore, LogStore, LookStore, Moderator, PolicyStore,
+        PresenceCache, RateCache, RateKey, ReceiptStore, RoomStore, Topic, Transition, Verdict,
     },
     rate::{self, RatePolicy},
 };
@@ -80,13 +82,33 @@ ports! {
     RoomStore {
         CREATE_ROOM: create_room(room: NewRoom) -> Result<Created, BackendError>;
         ROOM: room(id: &RoomId) -> Result<Option<Room>, BackendError>;
-        ROLE: role(id: &RoomId, user: &UserId) -> Result<Option<Role>, BackendError>;
+        MEMBER: member(id: &RoomId, user: &UserId) -> Result<Option<Member>, BackendError>;
         MEMBERS: members(id: &RoomId, after: Option<&UserId>, limit: usize)
             -> Result<Vec<Member>, BackendError>;
         ROOMS_OF: rooms_of(user: &UserId, after: Option<&RoomId>, limit: usize)
             -> Result<Vec<Membership>, BackendError>;
         ROOMS_WITH: rooms_with(users: &[UserId], after: Option<&RoomId>, limit: usize)
             -> Result<Vec<Room>, BackendError>;
+        DIRECTORY: directory(query: &str, after: Option<&RoomId>, limit: usize)
+            -> Result<Vec<Room>, BackendError>;
+    }
+    InboxStore {
+        INBOX: inbox(user: &UserId, filter: InboxFilter, after: Option<&InboxPlace>, limit: usize)
+            -> Result<Vec<InboxRoom>, BackendError>;
+        INBOX_ROOM: inbox_room(room: &RoomId, user: &UserId)
+            -> Result<Option<InboxRoom>, BackendError>;
+        SET_ME: set_me(room: &RoomId, user: &UserId, change: MeChange)
+            -> Result<Option<Me>, BackendError>;
+    }
+    InviteStore {
+        ADD_INVITE: add_invite(invite: Invite) -> Result<(), BackendError>;
+        INVITE: invite(token: &InviteToken) -> Result<Option<Invite>, BackendError>;
+        INVITES: invites(room: &RoomId, after: Option<InviteId>, limit: usize)
+            -> Result<Vec<Invite>, BackendError>;
+        REMOVE_INVITE: remove_invite(room: &RoomId, id: InviteId) -> Result<bool, BackendError>;
+        USE_INVITE: use_invite(token: &InviteToken, now: DateTime<Utc>)
+            -> Result<Option<Invite>, BackendError>;
+        UNUSE_INVITE: unuse_invite(id: InviteId) -> Result<(), BackendError>;
     }
     LogStore {
         APPEND: append(batch: Vec<NewEntry>) -> Vec<Result<Appended, AppendError>>, failed = {

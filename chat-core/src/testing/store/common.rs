@@ -7,11 +7,12 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use tokio::sync::Barrier;
 pub(super) use tokio::task::JoinSet;
-use uuid::Uuid;
+pub(super) use uuid::Uuid;
 
 pub(super) use crate::{
-    ClientMessageId, Entry, EntryBody, Epoch, Mark, Member, Membership, MessageId, NewEntry,
-    NewRoom, Page, ReceiptTimes, Role, RoomId, Seq, UserId, Watermarks,
+    ClientMessageId, Details, Entry, EntryBody, Epoch, History, LeftWhy, Mark, Member, Membership,
+    MessageId, NewEntry, NewRoom, Page, ReceiptTimes, Role, Room, RoomId, RoomKind, Seq, Settings,
+    UserId, Watermarks,
     port::{AppendError, Appended, Change, Outcome, Store},
 };
 
@@ -48,16 +49,19 @@ pub(super) fn users<const N: usize>(names: [&str; N]) -> Vec<UserId> {
 }
 
 /// These users as members who are nothing more.
-pub(super) fn members<const N: usize>(names: [&str; N]) -> Vec<Member> {
+pub(super) fn members<const N: usize>(names: [&str; N]) -> Vec<(UserId, Role)> {
     with_roles(names.map(|name| (name, Role::Member)))
 }
 
-pub(super) fn with_roles<const N: usize>(members: [(&str, Role); N]) -> Vec<Member> {
-    let member = |(name, role)| Member {
-        user: user(name),
-        role,
-    };
+pub(super) fn with_roles<const N: usize>(members: [(&str, Role); N]) -> Vec<(UserId, Role)> {
+    let member = |(name, role)| (user(name), role);
     members.into_iter().map(member).collect()
+}
+
+/// The names and the roles of members.
+pub(super) fn roles_of(members: Vec<Member>) -> Vec<(UserId, Role)> {
+    let role = |member: Member| (member.user, member.role);
+    members.into_iter().map(role).collect()
 }
 
 pub(super) fn room_id(name: &str) -> RoomId {
@@ -98,6 +102,7 @@ pub(super) fn entry(room: &RoomId, author: &str, body: EntryBody) -> NewEntry {
         at: time(number),
         body,
         require: None,
+        max_members: None,
     }
 }
 
@@ -143,7 +148,8 @@ pub(super) fn role(name: &str, role: Role) -> EntryBody {
 }
 
 pub(super) fn left(name: &str) -> EntryBody {
-    EntryBody::Left { user: user(name) }
+    let (user, why) = (user(name), LeftWhy::Left);
+    EntryBody::Left { user, why }
 }
 
 pub(super) fn seqs<'a>(entries: impl IntoIterator<Item = &'a Arc<Entry>>) -> Vec<u64> {
@@ -178,6 +184,32 @@ where
     answers
 }
 
+/// A room to be made, direct or a group as its name says, without members. A group's history is for all.
+pub(super) fn new_room(name: &str) -> NewRoom {
+    let id = room_id(name);
+    let open = Settings {
+        history: History::All,
+        ..Settings::default()
+    };
+    let (kind, settings) = if id.is_direct() {
+        (RoomKind::Direct, None)
+    } else {
+        (RoomKind::Group, Some(open))
+    };
+    NewRoom {
+        id,
+        kind,
+        epoch: epoch(),
+        members: Vec::new(),
+        created_by: None,
+        details: Details {
+            settings,
+            ..Details::default()
+        },
+        created_at: time(unique()),
+    }
+}
+
 /// A room of the store under test.
 #[derive(Clone)]
 pub(super) struct TestRoom {
@@ -206,14 +238,18 @@ impl TestRoom {
         members: Vec<UserId>,
         owner: Option<UserId>,
     ) -> Self {
-        let (store, id) = (h.store(), room_id(name));
         let new = NewRoom {
-            id: id.clone(),
-            epoch: epoch(),
             members,
-            owner,
+            created_by: owner,
             created_at: time(0),
+            ..new_room(name)
         };
+        Self::of(h, new).await
+    }
+
+    /// A room that is made so.
+    pub(super) async fn of(h: &dyn StoreHarness, new: NewRoom) -> Self {
+        let (store, id) = (h.store(), new.id.clone());
         store.create_room(new).await.expect("a room is made");
         Self { store, id }
     }
@@ -269,25 +305,33 @@ impl TestRoom {
     }
 
     pub(super) async fn head(&self) -> u64 {
-        let room = self.store.room(&self.id).await.expect("the room is read");
-        room.expect("the room exists").head.0
+        self.room().await.head.0
     }
 
     /// The members, by name.
     pub(super) async fn members(&self) -> Vec<UserId> {
         let members = self.roles().await.into_iter();
-        members.map(|member| member.user).collect()
+        members.map(|(user, _)| user).collect()
     }
 
     /// The members with their roles.
-    pub(super) async fn roles(&self) -> Vec<Member> {
+    pub(super) async fn roles(&self) -> Vec<(UserId, Role)> {
         let members = self.store.members(&self.id, None, 1_000).await;
-        members.expect("the members are read")
+        roles_of(members.expect("the members are read"))
+    }
+
+    pub(super) async fn member(&self, name: &str) -> Option<Member> {
+        let member = self.store.member(&self.id, &user(name)).await;
+        member.expect("the member is looked for")
+    }
+
+    pub(super) async fn room(&self) -> Room {
+        let room = self.store.room(&self.id).await.expect("the room is read");
+        room.expect("the room exists")
     }
 
     pub(super) async fn role(&self, name: &str) -> Option<Role> {
-        let role = self.store.role(&self.id, &user(name)).await;
-        role.expect("the role is looked for")
+        self.member(name).await.map(|member| member.role)
     }
 
     pub(super) async fn is_member(&self, name: &str) -> bool {

@@ -45,9 +45,12 @@ mod append;
 mod blocks;
 mod common;
 mod decisions;
+mod details;
 mod duplicates;
 mod edits;
 mod effects;
+mod inbox;
+mod invites;
 mod looks;
 mod pages;
 mod receipts;
@@ -62,9 +65,12 @@ use super::suite::suite;
 use append::*;
 use blocks::*;
 use decisions::*;
+use details::*;
 use duplicates::*;
 use edits::*;
 use effects::*;
+use inbox::*;
+use invites::*;
 use looks::*;
 use pages::*;
 use receipts::*;
@@ -96,6 +102,36 @@ suite! {
     rooms_with_users_come_in_pages,
     rooms_whose_names_begin_alike_share_nothing,
     names_are_told_apart_to_the_letter,
+    // What a room says about itself
+    a_room_has_the_kind_the_maker_and_the_details_given,
+    a_change_of_a_room_changes_what_it_names,
+    changes_in_one_batch_add_up,
+    a_room_counts_its_members,
+    a_room_without_members_is_archived,
+    an_entry_that_overfills_its_room_is_full,
+    the_limit_of_members_holds_under_many_callers,
+    settings_are_asked_at_the_number,
+    of_a_change_and_a_message_at_once_the_earlier_counts,
+    a_stranger_comes_into_a_channel_by_oneself,
+    a_member_knows_when_they_joined,
+    unread_begins_with_joining_where_history_does,
+    the_directory_has_the_channels_by_name,
+    // Inboxes
+    an_inbox_is_in_the_order_of_the_newest_messages,
+    rooms_of_one_moment_are_in_the_order_of_their_ids,
+    an_inbox_comes_in_pages,
+    an_inbox_shows_the_newest_message_and_what_is_unread,
+    an_inbox_hides_the_message_from_before_joining,
+    a_member_sets_what_a_change_names,
+    what_a_member_has_set_ends_with_the_membership,
+    a_hidden_room_returns_with_the_next_message,
+    an_inbox_of_unread_rooms_has_those_alone,
+    // Invitations
+    an_invitation_is_kept_as_it_was_given,
+    invitations_come_in_pages_of_their_room,
+    an_invitation_is_used_until_its_end,
+    an_invitation_has_no_more_uses_than_it_says,
+    an_invitation_is_taken_back,
     // Unread
     unread_counts_messages_of_others_after_read,
     unread_does_not_count_edits_deletions_and_members,

@@ -12,7 +12,7 @@ use crate::{Room, port::Created};
 struct Everything {
     rooms: [Option<Room>; 2],
     logs: [Vec<Arc<Entry>>; 2],
-    members: [Vec<Member>; 2],
+    members: [Vec<(UserId, Role)>; 2],
     watermarks: Vec<Watermarks>,
     lists: Vec<Vec<Membership>>,
     found: Option<Arc<Entry>>,
@@ -134,11 +134,8 @@ pub(super) async fn a_room_is_the_same_after_a_restart(h: &dyn StoreHarness) {
     };
     if h.reopen().await {
         let again = NewRoom {
-            id: before.id.clone(),
-            epoch: epoch(),
-            owner: None,
             members: users(["dave"]),
-            created_at: time(unique()),
+            ..new_room("group")
         };
         let created = h.store().create_room(again).await.unwrap();
         assert_eq!(

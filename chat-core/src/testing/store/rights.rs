@@ -161,7 +161,7 @@ pub(super) async fn the_last_owner_stays(h: &dyn StoreHarness) {
     let gone = answers.into_iter().filter(|gone| *gone).count();
     assert_eq!(gone, 1, "of two last owners at once one stays");
     let owners = room.roles().await.into_iter();
-    let owners = owners.filter(|member| member.role == Role::Owner).count();
+    let owners = owners.filter(|(_, role)| *role == Role::Owner).count();
     assert_eq!(owners, 1);
 }
 

@@ -414,7 +414,7 @@ impl Hooks for Broken {
                 other => other,
             }),
             Fault::OneBudgetForAllActions => {
-                let (action, user) = ("all", key.user.clone());
+                let (action, user) = ("all".into(), key.user.clone());
                 good.acquire(&RateKey { action, user }, policy).await
             }
             _ => good.acquire(key, policy).await,

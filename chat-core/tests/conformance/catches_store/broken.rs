@@ -21,6 +21,7 @@ use chat_core::{
     },
     testing::Hooks,
 };
+use chrono::DateTime;
 use tokio::task::yield_now;
 
 use super::Fault::{self, *};
@@ -53,8 +54,13 @@ struct Notes {
 }
 
 fn member(user: &UserId) -> Member {
-    let (user, role) = (user.clone(), Role::Member);
-    Member { user, role }
+    Member {
+        user: user.clone(),
+        role: Role::Member,
+        joined_at: DateTime::UNIX_EPOCH,
+        joined_seq: Seq::ZERO,
+        watermarks: Watermarks::default(),
+    }
 }
 
 fn by_name(one: &Member, other: &Member) -> Ordering {
@@ -130,6 +136,11 @@ impl BrokenStore {
         room.map_or(Seq::ZERO, |room| room.head)
     }
 
+    async fn role(&self, room: &RoomId, user: &UserId) -> Role {
+        let member = self.inner.member(room, user).await.unwrap();
+        member.unwrap().role
+    }
+
     async fn entry(&self, room: &RoomId, seq: Seq) -> Option<Arc<Entry>> {
         let page = self.inner.page(room, Page::Around(seq), 1).await.unwrap();
         page.into_iter().find(|entry| entry.seq == seq)
@@ -199,7 +210,7 @@ impl BrokenStore {
                 new.require = None;
             }
             (RoleStays, EntryBody::Role { user, role }) => {
-                *role = self.inner.role(&new.room, user).await.unwrap().unwrap();
+                *role = self.role(&new.room, user).await;
             }
             (NumbersRace, _) => yield_now().await,
             (AnybodyEdits, EntryBody::Edit { target, .. } | EntryBody::Delete { target }) => {
@@ -274,7 +285,10 @@ impl BrokenStore {
         let members = self.inner.members(&new.room, None, 100).await.unwrap();
         let role = |user: &UserId| members.iter().find(|it| it.user == *user).map(|it| it.role);
         let role = |user: &UserId| Ok::<_, Infallible>(role(user));
-        new.is_allowed(None, role, |_| Ok(true)).unwrap()
+        match self.inner.room(&new.room).await.unwrap() {
+            Some(room) => new.is_allowed(&room, None, role, |_| Ok(true)).unwrap(),
+            None => true,
+        }
     }
 
     fn stored(&self, given: &NewEntry, entry: &Arc<Entry>, key: Option<String>) {
@@ -299,7 +313,7 @@ impl BrokenStore {
                 }
                 notes.former.remove(&member);
             }
-            EntryBody::Left { user } => {
+            EntryBody::Left { user, .. } => {
                 let gone = (entry.room.clone(), user.clone());
                 if self.fault == LeavingForgetsReceipts {
                     notes.marks.remove(&gone);
@@ -334,7 +348,7 @@ impl Hooks for BrokenStore {
     ) -> Result<Created, BackendError> {
         let epoch = new.epoch;
         if self.fault == OwnerIsForgotten {
-            new.owner = None;
+            new.created_by = None;
         }
         self.notes().rooms.push(new.id.clone());
         let there = self.inner.room(&new.id).await?.is_some();
@@ -359,15 +373,15 @@ impl Hooks for BrokenStore {
         Ok(room)
     }
 
-    async fn role(
+    async fn member(
         &self,
         _: &dyn RoomStore,
         id: &RoomId,
         user: &UserId,
-    ) -> Result<Option<Role>, BackendError> {
+    ) -> Result<Option<Member>, BackendError> {
         let former = self.notes().former.contains(&(id.clone(), user.clone()));
-        let former = (self.fault == FormerMembersStay && former).then_some(Role::Member);
-        Ok(self.inner.role(id, user).await?.or(former))
+        let former = (self.fault == FormerMembersStay && former).then(|| member(user));
+        Ok(self.inner.member(id, user).await?.or(former))
     }
 
     async fn members(
@@ -395,7 +409,9 @@ impl Hooks for BrokenStore {
             }
             (MembersIgnoreCase, _) => members.sort_by_key(|it| it.user.as_str().to_lowercase()),
             (RolesAreForgotten, _) => members.iter_mut().for_each(|it| it.role = Role::Member),
-            (MembersBeginWithAfter, Some(after)) if self.inner.role(id, after).await?.is_some() => {
+            (MembersBeginWithAfter, Some(after))
+                if self.inner.member(id, after).await?.is_some() =>
+            {
                 members.insert(0, member(after));
                 members.truncate(limit);
             }
@@ -778,7 +794,7 @@ impl Hooks for BrokenStore {
         }
         let mut times = self.inner.receipt_times(room, user, seqs).await?;
         if self.fault == TimesAreOfAnyEntry {
-            let now = Some(chrono::DateTime::UNIX_EPOCH);
+            let now = Some(DateTime::UNIX_EPOCH);
             times.fill(ReceiptTimes {
                 delivered: now,
                 read: now,

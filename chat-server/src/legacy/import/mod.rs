@@ -11,7 +11,8 @@ mod zone;
 use std::{collections::HashMap, mem, sync::Arc};
 
 use chat_core::{
-    EntryBody, Epoch, IdGen, Mark, MessageId, NewEntry, NewRoom, RandomIds, RoomId, Seq, UserId,
+    Details, EntryBody, Epoch, IdGen, Mark, MessageId, NewEntry, NewRoom, RandomIds, RoomId,
+    RoomKind, Seq, UserId,
     port::{AppendError, BackendError, Outcome, Store},
 };
 use chat_store_mongo::{
@@ -330,7 +331,9 @@ impl Import {
                 id: id.clone(),
                 epoch: Epoch(RandomIds.next()),
                 members: id.pair().into_iter().flatten().collect(),
-                owner: None,
+                kind: RoomKind::Direct,
+                created_by: None,
+                details: Details::default(),
                 created_at: first.entry.at,
             };
             store.create_room(room).await?;

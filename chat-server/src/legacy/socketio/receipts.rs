@@ -1,8 +1,6 @@
 //! Watermarks as the old protocol sends them: one event per message, to its author.
 
-use chat_core::{
-    Actor, Entry, EntryBody, Error, MessageId, Page, RoomId, RoomKind, Seq, UserId, Watermarks,
-};
+use chat_core::{Actor, Entry, EntryBody, Error, MessageId, Page, RoomId, Seq, UserId, Watermarks};
 
 /// The most messages that a receipt is sent for at once; those before them have scrolled away.
 const MOST: u64 = 200;
@@ -14,7 +12,7 @@ pub(super) async fn of(
     was: Watermarks,
     now: Watermarks,
 ) -> Result<Vec<(&'static str, MessageId)>, Error> {
-    if room.kind() != RoomKind::Direct {
+    if !room.is_direct() {
         return Ok(Vec::new());
     }
     let from = if now.read > was.read {

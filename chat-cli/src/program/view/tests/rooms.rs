@@ -1,0 +1,370 @@
+//! Rooms: the list, opening, what is shown of other rooms, and what waits until a room is open.
+
+use chat_core::{InboxPage, Reply};
+use serde_json::{Value, json};
+
+use super::{
+    super::super::{
+        command::{Rooms, Which},
+        happened::{Asked, Why},
+    },
+    *,
+};
+
+/// Alice's view without a room.
+fn inbox_view(reader: Reader) -> View {
+    let topic = Topic {
+        me: user("alice"),
+        start: None,
+        reader,
+        last: 20,
+        patience: None,
+        follow: false,
+    };
+    View::new(topic, Instant::now())
+}
+
+fn team() -> RoomId {
+    RoomId::new("g1").unwrap()
+}
+
+/// A group as the server shows it.
+fn group(name: &str) -> Value {
+    json!({
+        "id": "g1", "kind": "group", "name": name, "head": 0, "members": 3,
+        "epoch": "0198a0b0-0000-7000-8000-000000000000", "created_at": "2026-01-01T00:00:00Z",
+        "created_by": "bob",
+    })
+}
+
+fn inbox_room(name: &str) -> Value {
+    json!({
+        "room": group(name),
+        "me": { "role": "owner", "notify": "all", "pinned": false, "hidden": false },
+        "delivered": 0, "read": 0, "active_at": "2026-01-01T00:00:00Z", "unread": 2, "mentions": 0,
+    })
+}
+
+fn group_view(others: &[&str]) -> RoomView {
+    let member = |name: &&str| json!({ "user": name, "online": true, "role": "member", "delivered": 0, "read": 0 });
+    let members: Vec<_> = others.iter().map(member).collect();
+    let me = json!({ "role": "owner", "notify": "all", "pinned": false, "hidden": false });
+    let view = json!({ "room": group("Team"), "me": me, "members": members });
+    serde_json::from_value(view).unwrap()
+}
+
+fn in_team(seq: u64, author: &str, body: Value) -> Arc<Entry> {
+    let body = serde_json::from_value(body).unwrap();
+    let mut entry = Arc::unwrap_or_clone(entry(seq, author, body));
+    entry.room = team();
+    Arc::new(entry)
+}
+
+fn live_in_team(seq: u64, author: &str, body: Value) -> Happened {
+    Happened::Client(ClientEvent::Entry(in_team(seq, author, body)))
+}
+
+fn message(text: &str) -> Value {
+    json!({ "kind": "message", "text": text })
+}
+
+fn types(line: &str) -> Happened {
+    use super::super::super::input::{Syntax, read};
+    Happened::Input(read(line, Syntax::Slash).unwrap())
+}
+
+/// The reply to the question among these acts.
+fn reply(acts: Vec<Act>, reply: Reply) -> Happened {
+    let asked = acts.into_iter().find_map(|act| match act {
+        Act::Ask(asked) => Some(asked),
+        _ => None,
+    });
+    Happened::Replied(asked.unwrap(), Ok(reply))
+}
+
+fn listed(rooms: &[Value]) -> Reply {
+    let page = json!({ "rooms": rooms });
+    Reply::Inbox(serde_json::from_value::<InboxPage>(page).unwrap())
+}
+
+/// A view whose rooms are known.
+fn started(reader: Reader, rooms: &[Value]) -> View {
+    let mut view = inbox_view(reader);
+    let acts = view.sees(connected());
+    view.sees(reply(acts, listed(rooms)));
+    view
+}
+
+/// A view of a person in the group with Bob and Carol.
+fn in_the_team() -> View {
+    let mut view = started(Reader::Person, &[inbox_room("Team")]);
+    view.sees(types("/open 1"));
+    let greeting = Greeting {
+        view: group_view(&["alice", "bob", "carol"]),
+        online: Vec::new(),
+        past: None,
+    };
+    view.sees(Happened::Greeted(team(), Ok(Box::new(greeting))));
+    view
+}
+
+#[test]
+fn the_rooms_are_listed_at_the_start_and_opened_by_number_or_name() {
+    for name in ["1", "team", "g1"] {
+        let mut view = inbox_view(Reader::Person);
+        let acts = view.sees(connected());
+        let acts = view.sees(reply(acts, listed(&[inbox_room("Team")])));
+        assert_eq!(lines(&acts), ["--  1  Team (2 unread)"]);
+        let acts = view.sees(types(&format!("/open {name}")));
+        let opened =
+            |act: &Act| matches!(act, Act::Greet(spot, Some(20), _) if spot.room == team());
+        assert!(acts.iter().any(opened), "{acts:?}");
+    }
+}
+
+#[test]
+fn a_name_that_no_room_has_is_that_of_a_user() {
+    let mut view = started(Reader::Person, &[]);
+    let acts = view.sees(types("/open bob"));
+    let opened = |act: &Act| matches!(act, Act::Greet(spot, ..) if spot.peer == Some(user("bob")));
+    assert!(acts.iter().any(opened), "{acts:?}");
+    let acts = view.sees(types("/open alice"));
+    assert_eq!(
+        lines(&acts).len(),
+        1,
+        "nobody chats with themselves: {acts:?}"
+    );
+    assert_eq!(
+        lines(&view.sees(types("/open 1"))),
+        ["-- no room has the number 1; /chats lists your rooms"]
+    );
+}
+
+#[test]
+fn what_is_typed_after_a_new_room_waits_until_it_is_open() {
+    let mut view = started(Reader::Person, &[]);
+    assert_eq!(
+        lines(&view.sees(say("too early"))),
+        ["-- no room is open; /open NAME opens one"]
+    );
+    let asked = view.sees(types("/new Team bob carol"));
+    assert!(matches!(&asked[..], [Act::Ask(_)]), "{asked:?}");
+    assert!(view.sees(say("hello")).is_empty());
+    view.sees(Happened::Input(Input::End));
+    assert_eq!(view.outcome(), None, "a line waits");
+    let made = Reply::Room(group_view(&["alice", "bob", "carol"]));
+    let acts = view.sees(reply(asked, made));
+    let sent = |act: &Act| matches!(act, Act::Write(room, Write::Send(text)) if *room == team() && text == "hello");
+    assert!(acts.iter().any(sent), "{acts:?}");
+}
+
+#[test]
+fn a_refused_command_is_shown_and_lets_the_next_line_pass() {
+    let mut view = started(Reader::Person, &[]);
+    let asked = view.sees(types("/accept secret"));
+    view.sees(types("/open bob"));
+    let Some(Act::Ask(asked)) = asked.into_iter().next() else {
+        panic!("a question");
+    };
+    let refused = RequestError::Refused(ErrorBody {
+        code: ErrorCode::NoRoom.code(),
+        name: "no_room".to_owned(),
+        message: "there is no such room".to_owned(),
+        retry_after_ms: None,
+    });
+    let acts = view.sees(Happened::Replied(asked, Err(refused)));
+    assert_eq!(lines(&acts), ["[REFUSED] there is no such room"]);
+    assert!(
+        acts.iter().any(|act| matches!(act, Act::Greet(..))),
+        "{acts:?}"
+    );
+}
+
+#[test]
+fn a_channel_is_joined_by_its_name_unless_several_are_called_so() {
+    let channel = |id: &str, name: &str| {
+        let mut room = group(name);
+        room["id"] = id.into();
+        room["kind"] = "channel".into();
+        room
+    };
+    let found = |rooms: &[Value]| {
+        let found = json!({ "rooms": rooms, "more": false });
+        Reply::Directory(serde_json::from_value(found).unwrap())
+    };
+    let joins = |rooms: &[Value]| {
+        let mut view = started(Reader::Person, &[]);
+        let asked = view.sees(types("/join rust"));
+        let acts = view.sees(reply(asked, found(rooms)));
+        let join = acts.iter().find_map(|act| match act {
+            Act::Ask(asked) => Some(serde_json::to_value(&asked.command).unwrap()["room"].clone()),
+            _ => None,
+        });
+        (join, lines(&acts))
+    };
+    let (join, _) = joins(&[channel("c1", "Rust"), channel("c2", "Rust for all")]);
+    assert_eq!(join, Some("c1".into()));
+    let (join, _) = joins(&[]);
+    assert_eq!(join, Some("rust".into()), "it may be an id");
+    let (join, shown) = joins(&[channel("c1", "Rust"), channel("c2", "rust")]);
+    assert_eq!(join, None);
+    assert!(shown[0].contains("join one by its id: c1, c2"), "{shown:?}");
+}
+
+#[test]
+fn messages_elsewhere_are_noted_with_the_name_of_their_room() {
+    let mut view = started(Reader::Person, &[inbox_room("Team")]);
+    let acts = view.sees(live_in_team(1, "bob", message("hi")));
+    assert_eq!(lines(&acts), ["-- bob has written in Team"]);
+    let acts = view.sees(live(1, "bob", "hi"));
+    assert_eq!(lines(&acts), ["-- bob has written to you"]);
+    let renamed = json!({ "kind": "room", "name": "Crew" });
+    assert!(lines(&view.sees(live_in_team(2, "bob", renamed))).is_empty());
+    let removed = json!({ "kind": "left", "user": "alice", "why": "removed" });
+    let acts = view.sees(live_in_team(3, "bob", removed));
+    assert_eq!(lines(&acts), ["-- bob has removed you from Crew"]);
+    let joined = json!({ "kind": "joined", "user": "alice", "role": "member" });
+    assert!(lines(&view.sees(live_in_team(4, "carol", joined))).is_empty());
+    let mut news = inbox_room("Crew");
+    news["type"] = "room".into();
+    news["why"] = "added".into();
+    let news = serde_json::from_value(news).unwrap();
+    let acts = view.sees(Happened::Client(ClientEvent::Event(news)));
+    assert_eq!(
+        lines(&acts),
+        ["-- carol has added you to Crew; /open Crew enters it"]
+    );
+}
+
+#[test]
+fn a_room_without_news_is_silent() {
+    let mut room = inbox_room("Team");
+    room["me"]["notify"] = "none".into();
+    let mut view = started(Reader::Person, &[room]);
+    assert!(lines(&view.sees(live_in_team(1, "bob", message("hi")))).is_empty());
+}
+
+#[test]
+fn a_script_without_a_peer_is_shown_the_entries_of_all_its_rooms() {
+    let shown = |mut view: View| {
+        let acts = view.sees(live_in_team(1, "bob", message("hi")));
+        let entry = |act: &&Act| matches!(act, Act::Show(Shown::Entry { .. }));
+        acts.iter().filter(entry).count()
+    };
+    assert_eq!(shown(started(Reader::Script, &[])), 1);
+    assert_eq!(shown(view(Reader::Script).greeted_with(Vec::new())), 0);
+}
+
+#[test]
+fn a_member_who_is_removed_leaves_the_room_on_the_screen() {
+    let mut view = in_the_team();
+    let removed = json!({ "kind": "left", "user": "alice", "why": "removed" });
+    let acts = view.sees(live_in_team(1, "bob", removed));
+    let shown = lines(&acts);
+    assert!(shown[1].ends_with("bob removed alice"), "{shown:?}");
+    assert_eq!(
+        shown[2],
+        "-- you are not in Team any more; /chats lists your rooms"
+    );
+    assert!(
+        !acts.iter().any(|act| matches!(act, Act::Mark(..))),
+        "{acts:?}"
+    );
+    let acts = view.sees(say("hello?"));
+    assert_eq!(lines(&acts), ["-- no room is open; /open NAME opens one"]);
+}
+
+#[test]
+fn several_members_who_type_are_named() {
+    let mut view = in_the_team();
+    let mut typing = |name: &str, active| {
+        let (room, user) = (team(), user(name));
+        let event = chat_core::Event::Typing { room, user, active };
+        let acts = view.sees(Happened::Client(ClientEvent::Event(event)));
+        acts.into_iter().find_map(|act| match act {
+            Act::Status(status) => Some(status),
+            _ => None,
+        })
+    };
+    let status = |line: &str| Some(Status::Typing(line.to_owned()));
+    assert_eq!(typing("bob", true), status("bob is typing..."));
+    assert_eq!(typing("carol", true), status("bob and carol are typing..."));
+    assert_eq!(typing("bob", false), status("carol is typing..."));
+    assert_eq!(typing("carol", false), Some(Status::Nothing));
+}
+
+#[test]
+fn the_readers_of_a_message_in_a_group_are_named() {
+    let mut view = in_the_team();
+    view.sees(live_in_team(1, "alice", message("hello")));
+    let mut shown = |name: &str| {
+        let now = Watermarks {
+            delivered: Seq(1),
+            read: Seq(1),
+        };
+        let receipt = chat_core::Event::Receipt {
+            room: team(),
+            user: user(name),
+            was: Watermarks::default(),
+            now,
+        };
+        view.sees(Happened::Client(ClientEvent::Event(receipt)));
+        let alarm = view.alarm().unwrap();
+        lines(&view.step(alarm, Happened::Alarm))
+    };
+    assert_eq!(shown("bob"), ["      [READ by bob] hello"]);
+    assert_eq!(shown("carol"), ["      [READ by all] hello"]);
+}
+
+#[test]
+fn a_greeting_of_a_room_that_is_not_open_any_more_is_ignored() {
+    let mut view = started(Reader::Person, &[inbox_room("Team")]);
+    view.sees(types("/open Team"));
+    view.sees(Happened::Input(Input::Command(Command::Rooms(
+        Rooms::Open(Which::User(user("bob"))),
+    ))));
+    let greeting = Greeting {
+        view: group_view(&["alice"]),
+        online: Vec::new(),
+        past: None,
+    };
+    let acts = view.sees(Happened::Greeted(team(), Ok(Box::new(greeting))));
+    assert!(acts.is_empty(), "{acts:?}");
+    assert!(
+        !view.takes_events(),
+        "the greeting of the other room is awaited"
+    );
+}
+
+#[test]
+fn the_rooms_are_asked_for_again_when_the_answer_is_late() {
+    let mut view = inbox_view(Reader::Person);
+    let acts = view.sees(connected());
+    let Some(Act::Ask(asked)) = acts.into_iter().find(|act| matches!(act, Act::Ask(_))) else {
+        panic!("a question");
+    };
+    assert!(matches!(
+        &*asked,
+        Asked {
+            why: Why::Start,
+            ..
+        }
+    ));
+    let acts = view.sees(Happened::Replied(asked, Err(RequestError::TimedOut)));
+    assert!(matches!(&acts[..], [Act::Ask(_)]), "{acts:?}");
+}
+
+#[test]
+fn a_conversation_asks_for_the_rooms_when_one_is_named() {
+    let mut view = view(Reader::Person).greeted_with(Vec::new());
+    let asked = view.sees(types("/open team"));
+    assert!(matches!(&asked[..], [Act::Ask(_)]), "{asked:?}");
+    let acts = view.sees(reply(asked, listed(&[inbox_room("Team")])));
+    let opened = |act: &Act| matches!(act, Act::Greet(spot, ..) if spot.room == team());
+    assert!(acts.iter().any(opened), "{acts:?}");
+    assert!(
+        view.sees(connected())
+            .iter()
+            .all(|act| !matches!(act, Act::Ask(_)))
+    );
+}

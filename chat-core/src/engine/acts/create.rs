@@ -1,0 +1,108 @@
+//! Making groups and channels.
+
+use std::sync::Arc;
+
+use super::{
+    act::{Act, Answering},
+    actor::Actor,
+    session::Session,
+};
+use crate::{
+    engine::{parts::Parts, state::rooms::LiveRoom},
+    model::{Action, Details, Epoch, InvalidId, NewRoom, RoomChange, RoomId, RoomKind, UserId},
+    port::{Created, Hint, Topic},
+    wire::{Error, RoomNews, RoomView, command::Create},
+};
+
+impl Actor {
+    /// Makes a group or channel that this user owns, and shows it. Takes from the user's budget for rooms.
+    ///
+    /// To retry safely, choose the id and use [`ChatEngine::create_room`](crate::ChatEngine::create_room): a
+    /// second call of this makes another room.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BadRequest`] for the kind [`Direct`](RoomKind::Direct), [`Error::Full`] for more members than a
+    /// room may have, [`Error::Forbidden`], [`Error::RateLimited`], or a backend's failure.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped call may have made the room.
+    pub async fn create(&self, room: Create) -> Result<RoomView, Error> {
+        let access = &self.parts.access;
+        access.allow(&self.principal, Action::Create).await?;
+        let id = RoomId::group(self.parts.ids.next().to_string())?;
+        let new = new_room(&self.parts, id.clone(), self.user().clone(), room)?;
+        access.charge_room(self.user()).await?;
+        make(&self.parts, new).await?;
+        self.view(&id).await
+    }
+}
+
+/// The room that a user wants to have under this id.
+pub(crate) fn new_room(
+    parts: &Parts,
+    id: RoomId,
+    owner: UserId,
+    room: Create,
+) -> Result<NewRoom, Error> {
+    let Create {
+        kind,
+        name,
+        topic,
+        data,
+        settings,
+        members,
+    } = room;
+    if kind == RoomKind::Direct {
+        let why = "a direct room is opened, not created; the kind is `group` or `channel`";
+        return Err(Error::BadRequest(why.to_owned()));
+    }
+    if id.is_direct() {
+        return Err(InvalidId::NotAPair.into());
+    }
+    let change = RoomChange {
+        name: Some(name),
+        topic: Some(topic),
+        data: Some(data),
+        settings: Some(settings),
+        archived: None,
+    };
+    let new = NewRoom {
+        id,
+        kind,
+        epoch: Epoch(parts.ids.next()),
+        members,
+        created_by: Some(owner),
+        details: Details::default().changed(&change),
+        created_at: parts.clock.now(),
+    };
+    if new.first_members().len() > parts.config.room_members {
+        return Err(Error::Full);
+    }
+    Ok(new)
+}
+
+/// Makes a group or channel, and tells its first members of it, here and on other nodes.
+pub(crate) async fn make(parts: &Parts, new: NewRoom) -> Result<(Arc<LiveRoom>, Created), Error> {
+    let members = new.first_members();
+    let (live, created) = parts.access.make(new).await?;
+    if let Created::New(_) = created {
+        let hint = || Hint::Made {
+            room: live.id.clone(),
+        };
+        for member in members {
+            parts.news.note(&live.id, &member.user, RoomNews::Added);
+            if parts.hints.has_nodes() {
+                parts.hints.publish(vec![Topic::User(member.user)], hint());
+            }
+        }
+    }
+    Ok((live, created))
+}
+
+impl Act for Create {
+    async fn act(self, by: &Session, answer: Answering<Self>) {
+        answer.give(by.create(self).await);
+    }
+}

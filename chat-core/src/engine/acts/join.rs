@@ -1,0 +1,110 @@
+//! Coming into a channel from the directory, or into a room by an invitation.
+
+use super::{
+    act::{Act, Answering},
+    actor::Actor,
+    session::Session,
+};
+use crate::{
+    engine::parts::Parts,
+    model::{Action, EntryBody, InviteToken, Role, RoomId, RoomKind},
+    wire::{
+        Error, RoomView,
+        command::{Accept, Join},
+    },
+};
+
+impl Actor {
+    /// Comes into a channel as a member, and shows it; a user who is a member already stays as they are.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoRoom`] for what is no channel, [`Error::Forbidden`] for a user who is banned from it and for
+    /// an archived one, [`Error::Full`], or a backend's failure.
+    pub async fn join(&self, room: &RoomId) -> Result<RoomView, Error> {
+        let Parts {
+            access, directory, ..
+        } = &*self.parts;
+        access.allow(&self.principal, Action::Join).await?;
+        let live = access.unentered(room).await?.ok_or(Error::NoRoom)?;
+        if directory.standing(&live, self.user()).await?.seat.is_some() {
+            return self.view(room).await;
+        }
+        if live.kind != RoomKind::Channel {
+            return Err(Error::NoRoom);
+        }
+        access.may_come_in(self.user(), room)?;
+        let joined = EntryBody::Joined {
+            user: self.user().clone(),
+            role: Role::Member,
+        };
+        let require = Some(Role::Reader);
+        if let Err(error) = self.append(live, joined, require, None).await {
+            // Another device may have been quicker.
+            let was_in = matches!(error, Error::Forbidden(_)) && self.is_in(room).await?;
+            if !was_in {
+                return Err(error);
+            }
+        }
+        self.view(room).await
+    }
+
+    /// Comes into a room by an invitation, in the role that it gives, and shows the room. A user who is a
+    /// member already stays as they are, and uses nothing up.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoRoom`] for an invitation that doesn't exist, has ended, is used up or was taken back;
+    /// [`Error::Forbidden`] for a user who is banned from the room and for an archived room, [`Error::Full`],
+    /// or a backend's failure.
+    pub async fn accept(&self, token: &InviteToken) -> Result<RoomView, Error> {
+        let Parts {
+            access,
+            directory,
+            store,
+            clock,
+            ..
+        } = &*self.parts;
+        access.allow(&self.principal, Action::Join).await?;
+        let invite = store.invite(token).await?.ok_or(Error::NoRoom)?;
+        let room = &invite.room;
+        let live = access.unentered(room).await?.ok_or(Error::NoRoom)?;
+        let in_room = directory.standing(&live, self.user()).await?;
+        if in_room.seat.is_some() {
+            return self.view(room).await;
+        }
+        if in_room.archived {
+            return Err(Error::Forbidden("the room is archived"));
+        }
+        access.may_come_in(self.user(), room)?;
+        let used = store.use_invite(token, clock.now()).await?;
+        let used = used.ok_or(Error::NoRoom)?;
+        let joined = EntryBody::Joined {
+            user: self.user().clone(),
+            role: used.role,
+        };
+        // The inviter's right was asked when the invitation was made.
+        if let Err(error) = self.append(live, joined, None, None).await {
+            store.unuse_invite(used.id).await?;
+            return Err(error);
+        }
+        self.view(room).await
+    }
+
+    /// Whether the user is a member by now.
+    async fn is_in(&self, room: &RoomId) -> Result<bool, Error> {
+        Ok(self.parts.store.member(room, self.user()).await?.is_some())
+    }
+}
+
+impl Act for Join {
+    async fn act(self, by: &Session, answer: Answering<Self>) {
+        answer.give(by.join(&self.room).await);
+    }
+}
+
+impl Act for Accept {
+    async fn act(self, by: &Session, answer: Answering<Self>) {
+        answer.give(by.accept(&self.token).await);
+    }
+}

@@ -1,0 +1,293 @@
+//! Bans and mutes in one room.
+//!
+//! They are decisions, as those on the whole server are, so all nodes follow them and the record has them. A
+//! ban also ends the membership, by an entry of the room's log.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use super::{
+    act::{Act, Answering},
+    actor::Actor,
+    invites::end,
+    session::Session,
+};
+use crate::{
+    engine::{parts::Parts, read::directory::InRoom, state::standings::Kind},
+    model::{
+        Action, ClientMessageId, Decision, EntryBody, LeftWhy, NewDecision, Reason, RoomId, Ruling,
+        Scope, UserId,
+    },
+    wire::{
+        Done, Error, SanctionList, Sanctioned,
+        command::{Ban, Bans, Mute, Mutes, Unban, Unmute},
+    },
+};
+
+impl Actor {
+    /// Bans a user from a group or channel, for some time or until the ban is lifted. A member is removed;
+    /// until the end nobody can let the user in.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BadRequest`] for less than a second or more than a hundred years; [`Error::NoRoom`] for a direct
+    /// room as well; [`Error::Forbidden`] for all but moderators and owners, and for a user who is not below
+    /// this one; or a backend's failure.
+    pub async fn ban_from(
+        &self,
+        room: &RoomId,
+        user: &UserId,
+        length: Option<Duration>,
+        reason: Reason,
+    ) -> Result<Sanctioned, Error> {
+        let ruling = |until| Ruling::Ban {
+            user: user.clone(),
+            scope: Scope::Room(room.clone()),
+            until,
+        };
+        let (mine, sanctioned) = self.sanction(room, user, length, reason, ruling).await?;
+        // The ban holds by now, so the user doesn't come back in between.
+        let Parts {
+            access, directory, ..
+        } = &*self.parts;
+        let live = access.unentered(room).await?.ok_or(Error::NoRoom)?;
+        if directory.standing(&live, user).await?.seat.is_some() {
+            let left = EntryBody::Left {
+                user: user.clone(),
+                why: LeftWhy::Banned,
+            };
+            let require = mine.role().and(Action::Sanction.least_role());
+            if let Err(error) = self.append(live, left, require, None).await {
+                // The user has risen meanwhile.
+                if let Error::Forbidden(_) = error {
+                    self.lift(room, user, Kind::Ban).await?;
+                }
+                return Err(error);
+            }
+        }
+        Ok(sanctioned)
+    }
+
+    /// Mutes a user in a group or channel, for some time or until the mute is lifted: the user reads, and says
+    /// nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`ban_from`](Self::ban_from).
+    pub async fn mute_in(
+        &self,
+        room: &RoomId,
+        user: &UserId,
+        length: Option<Duration>,
+        reason: Reason,
+    ) -> Result<Sanctioned, Error> {
+        let ruling = |until| Ruling::Mute {
+            user: user.clone(),
+            scope: Scope::Room(room.clone()),
+            until,
+        };
+        let (_, sanctioned) = self.sanction(room, user, length, reason, ruling).await?;
+        Ok(sanctioned)
+    }
+
+    /// Lifts all bans of a user from a room; without one nothing changes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoRoom`] for a direct room as well, [`Error::Forbidden`] for all but moderators and owners, or a
+    /// backend's failure.
+    pub async fn unban_from(&self, room: &RoomId, user: &UserId) -> Result<(), Error> {
+        self.judge(room).await?;
+        self.lift(room, user, Kind::Ban).await
+    }
+
+    /// Lifts all mutes of a user in a room; without one nothing changes.
+    ///
+    /// # Errors
+    ///
+    /// As [`unban_from`](Self::unban_from).
+    pub async fn unmute_in(&self, room: &RoomId, user: &UserId) -> Result<(), Error> {
+        self.judge(room).await?;
+        self.lift(room, user, Kind::Mute).await
+    }
+
+    /// One page of the users who are banned from a room, in ascending order of their names, from the first one
+    /// after `after`. Default 50, at most 200.
+    ///
+    /// # Errors
+    ///
+    /// As [`unban_from`](Self::unban_from).
+    pub async fn bans(
+        &self,
+        room: &RoomId,
+        after: Option<&UserId>,
+        limit: Option<usize>,
+    ) -> Result<SanctionList, Error> {
+        self.sanctions(room, Kind::Ban, after, limit).await
+    }
+
+    /// One page of the users who are muted in a room, as [`bans`](Self::bans).
+    ///
+    /// # Errors
+    ///
+    /// As [`unban_from`](Self::unban_from).
+    pub async fn mutes(
+        &self,
+        room: &RoomId,
+        after: Option<&UserId>,
+        limit: Option<usize>,
+    ) -> Result<SanctionList, Error> {
+        self.sanctions(room, Kind::Mute, after, limit).await
+    }
+
+    async fn sanctions(
+        &self,
+        room: &RoomId,
+        kind: Kind,
+        after: Option<&UserId>,
+        limit: Option<usize>,
+    ) -> Result<SanctionList, Error> {
+        self.judge(room).await?;
+        let Parts {
+            policy,
+            config,
+            clock,
+            ..
+        } = &*self.parts;
+        let (standings, now) = (&policy.standings, clock.now());
+        let limit = config.page_limit(limit);
+        let mut found = standings.of_room(room, kind, after, limit.saturating_add(1), now);
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let users = found.iter().filter_map(|it| sanctioned(it)).collect();
+        Ok(SanctionList { users, more })
+    }
+
+    /// Whether the user may ban and mute in a room.
+    async fn judge(&self, room: &RoomId) -> Result<InRoom, Error> {
+        let access = &self.parts.access;
+        let entered = access.enter_group(&self.principal, Action::Sanction, room);
+        Ok(entered.await?.1)
+    }
+
+    /// Decides against a user who is below this one, or no member.
+    async fn sanction(
+        &self,
+        room: &RoomId,
+        user: &UserId,
+        length: Option<Duration>,
+        reason: Reason,
+        ruling: impl FnOnce(Option<DateTime<Utc>>) -> Ruling,
+    ) -> Result<(InRoom, Sanctioned), Error> {
+        let now = self.parts.clock.now();
+        let until = length.map(|length| end(now, length, "for")).transpose()?;
+        let mine = self.judge(room).await?;
+        user.check()?;
+        let about = self.parts.store.member(room, user).await?;
+        let about = about.map(|member| member.role);
+        // An administrator who is not in the room is above all.
+        if mine.role().is_some() && (about >= mine.role() || user == self.user()) {
+            return Err(Error::Forbidden("this user is not below you"));
+        }
+        let Decision { by, at, reason, .. } = self.decide(ruling(until), reason).await?;
+        let sanctioned = Sanctioned {
+            user: user.clone(),
+            by,
+            at,
+            until,
+            reason,
+        };
+        Ok((mine, sanctioned))
+    }
+
+    async fn lift(&self, room: &RoomId, user: &UserId, kind: Kind) -> Result<(), Error> {
+        for version in self.parts.policy.standings.versions_in(room, user, kind) {
+            self.decide(Ruling::Lift { version }, Reason::default())
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn decide(&self, what: Ruling, reason: Reason) -> Result<Decision, Error> {
+        let Parts {
+            policy, clock, ids, ..
+        } = &*self.parts;
+        let new = NewDecision {
+            at: clock.now(),
+            by: self.user().clone(),
+            via: self.via,
+            address: None,
+            reason,
+            client_id: ClientMessageId::new(ids.next().to_string())?,
+            what,
+        };
+        Ok(policy.decide(new).await?)
+    }
+}
+
+/// A ban or a mute as moderators see it.
+fn sanctioned(decision: &Decision) -> Option<Sanctioned> {
+    match &decision.what {
+        Ruling::Ban { user, until, .. } | Ruling::Mute { user, until, .. } => Some(Sanctioned {
+            user: user.clone(),
+            by: decision.by.clone(),
+            at: decision.at,
+            until: *until,
+            reason: decision.reason.clone(),
+        }),
+        _ => None,
+    }
+}
+
+impl Act for Ban {
+    async fn act(self, by: &Session, answer: Answering<Self>) {
+        let Self {
+            room,
+            user,
+            seconds,
+            reason,
+        } = self;
+        let length = seconds.map(Duration::from_secs);
+        answer.give(by.ban_from(&room, &user, length, reason).await);
+    }
+}
+
+impl Act for Mute {
+    async fn act(self, by: &Session, answer: Answering<Self>) {
+        let Self {
+            room,
+            user,
+            seconds,
+            reason,
+        } = self;
+        let length = seconds.map(Duration::from_secs);
+        answer.give(by.mute_in(&room, &user, length, reason).await);
+    }
+}
+
+impl Act for Unban {
+    async fn act(self, by: &Session, answer: Answering<Self>) {
+        let lifted = by.unban_from(&self.room, &self.user).await;
+        answer.give(lifted.map(|()| Done {}));
+    }
+}
+
+impl Act for Unmute {
+    async fn act(self, by: &Session, answer: Answering<Self>) {
+        let lifted = by.unmute_in(&self.room, &self.user).await;
+        answer.give(lifted.map(|()| Done {}));
+    }
+}
+
+impl Act for Bans {
+    async fn act(self, by: &Session, answer: Answering<Self>) {
+        answer.give(by.bans(&self.room, self.after.as_ref(), self.limit).await);
+    }
+}
+
+impl Act for Mutes {
+    async fn act(self, by: &Session, answer: Answering<Self>) {
+        answer.give(by.mutes(&self.room, self.after.as_ref(), self.limit).await);
+    }
+}
