@@ -144,16 +144,28 @@ impl Data {
     /// The largest object, in bytes of JSON.
     pub const MAX_BYTES: usize = 4_096;
 
+    /// The most objects and lists within one another, the outermost counted. Readers of JSON give up at some
+    /// 100, and what brings the data adds a few.
+    pub const MAX_DEPTH: usize = 32;
+
     /// Checks an object.
     ///
     /// # Errors
     ///
-    /// [`InvalidId::TooLarge`].
+    /// [`InvalidId::TooLarge`], [`InvalidId::TooDeep`].
     pub fn new(object: Map<String, Value>) -> Result<Self, InvalidId> {
+        let what = "the data of a room";
+        if !object
+            .values()
+            .all(|value| fits_in(value, Self::MAX_DEPTH - 1))
+        {
+            let max = Self::MAX_DEPTH;
+            return Err(InvalidId::TooDeep { what, max });
+        }
         let data = Self(Arc::new(object));
         let bytes = serde_json::to_string(&*data.0).map_or(usize::MAX, |json| json.len());
         if bytes > Self::MAX_BYTES {
-            let (what, max) = ("the data of a room", Self::MAX_BYTES);
+            let max = Self::MAX_BYTES;
             return Err(InvalidId::TooLarge { what, max });
         }
         Ok(data)
@@ -175,6 +187,16 @@ impl TryFrom<Map<String, Value>> for Data {
 
     fn try_from(object: Map<String, Value>) -> Result<Self, InvalidId> {
         Self::new(object)
+    }
+}
+
+/// Whether a value has at most so many objects and lists within one another.
+fn fits_in(value: &Value, depth: usize) -> bool {
+    let fits = |inner| depth > 0 && fits_in(inner, depth - 1);
+    match value {
+        Value::Array(values) => depth > 0 && values.iter().all(fits),
+        Value::Object(values) => depth > 0 && values.values().all(fits),
+        _ => true,
     }
 }
 
@@ -382,6 +404,17 @@ mod tests {
                 "{bad}"
             );
         }
+    }
+
+    #[test]
+    fn data_is_so_deep_that_every_reader_of_json_reads_what_brings_it() {
+        let nested = |depth: usize| {
+            let (open, close) = ("[".repeat(depth - 1), "]".repeat(depth - 1));
+            serde_json::from_str::<Data>(&format!(r#"{{"x":{open}{close}}}"#)).map(drop)
+        };
+        assert!(nested(Data::MAX_DEPTH).is_ok());
+        let refused = nested(Data::MAX_DEPTH + 1).unwrap_err().to_string();
+        assert!(refused.contains("32 objects and lists"), "{refused}");
     }
 
     #[test]

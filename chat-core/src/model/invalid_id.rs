@@ -26,6 +26,14 @@ pub enum InvalidId {
         /// The limit, in bytes.
         max: usize,
     },
+    /// Has more objects and lists within one another than allowed.
+    #[error("{what} has more than {max} objects and lists within one another")]
+    TooDeep {
+        /// The kind of value.
+        what: &'static str,
+        /// The limit, the outermost counted.
+        max: usize,
+    },
     /// Holds a character that it may not hold.
     #[error("{what} may not hold the character U+{:04X}", u32::from(*.found))]
     Character {

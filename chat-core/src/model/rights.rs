@@ -11,7 +11,7 @@ impl NewEntry {
     /// `true`.
     pub fn asks_roles(&self) -> bool {
         let required = self.require.is_some() && !self.room.is_direct();
-        required || matches!(self.body.effect(), Effect::Assign { .. })
+        required || self.body.effect().membership().is_some()
     }
 
     /// Whether it may change this entry, its target, as far as that depends on who wrote the target: edits
@@ -31,8 +31,8 @@ impl NewEntry {
 
     /// Whether the roles and the settings of the room just before its number allow it.
     ///
-    /// `room` is the room as it is then, `role` gives the role of a user, `None` for one who is no member, and `owns_beside` whether the group
-    /// has an owner beside a user. Both are asked only where the answer counts.
+    /// `room` is the room as it is then, `role` gives the role of a user, `None` for one who is no member, and
+    /// `owns_beside` whether the group has an owner beside a user. Both are asked only where the answer counts.
     ///
     /// - The author has at least the role that the entry [requires](Self::require), and is a moderator where
     ///   the settings say so.
@@ -43,7 +43,12 @@ impl NewEntry {
     ///   member already can't join.
     /// - Anybody may leave, or take a lower role, but the last owner, who may leave when nobody else is there.
     /// - Moderators delete any message but those of owners; owners delete any.
-    /// - Only a member can be given a role. This holds for an entry that requires nothing, too.
+    ///
+    /// This holds for an entry that requires nothing, too:
+    ///
+    /// - Only a member can be given a role.
+    /// - Nobody comes in by themselves as a member already, or into an archived room.
+    /// - A room with an owner keeps one until its last member leaves.
     ///
     /// # Errors
     ///
@@ -58,22 +63,20 @@ impl NewEntry {
         if !self.asks_roles() {
             return Ok(true);
         }
-        let effect = self.body.effect();
+        if !self.is_possible(room, &mut role, owns_beside)? {
+            return Ok(false);
+        }
         let Some(require) = self.require else {
-            // Then it is a role that is given.
-            return match effect.membership() {
-                Some((user, _)) => Ok(role(user)?.is_some()),
-                None => Ok(true),
-            };
+            return Ok(true);
         };
         if room.details.archived && !self.is_for_an_archive() {
             return Ok(false);
         }
+        let effect = self.body.effect();
         if let Effect::Admit { user, role: given } = effect
             && *user == self.author
         {
-            let open = room.kind == RoomKind::Channel && given <= Role::Member;
-            return Ok(open && role(user)?.is_none());
+            return Ok(room.kind == RoomKind::Channel && given <= Role::Member);
         }
         let least = require.max(self.least_by_settings(room));
         let Some(author) = role(&self.author)?.filter(|author| *author >= least) else {
@@ -93,18 +96,37 @@ impl NewEntry {
             return Ok(true);
         };
         let before = role(user)?;
+        if *user == self.author {
+            return Ok(after <= before);
+        }
+        let admits = matches!(effect, Effect::Admit { .. });
+        let fits = !admits || before.is_none();
+        let keeps_order = author >= Role::Moderator || admits;
+        Ok(fits && keeps_order && before < Some(author) && after <= Some(author.gives_up_to()))
+    }
+
+    /// Whether a change of a membership is possible, with whatever right.
+    fn is_possible<E>(
+        &self,
+        room: &Room,
+        mut role: impl FnMut(&UserId) -> Result<Option<Role>, E>,
+        owns_beside: impl FnOnce(&UserId) -> Result<bool, E>,
+    ) -> Result<bool, E> {
+        let effect = self.body.effect();
+        let Some((user, after)) = effect.membership() else {
+            return Ok(true);
+        };
+        let before = role(user)?;
         let fits = match effect {
-            Effect::Admit { .. } => before.is_none(),
+            Effect::Admit { .. } if *user == self.author => {
+                before.is_none() && !room.details.archived
+            }
             Effect::Assign { .. } => before.is_some(),
             _ => true,
         };
-        let keeps_order = author >= Role::Moderator || matches!(effect, Effect::Admit { .. });
-        if *user == self.author {
-            let steps_down = before == Some(Role::Owner) && after != before;
-            let is_last = after.is_none() && room.members <= 1;
-            return Ok(fits && after <= before && (!steps_down || is_last || owns_beside(user)?));
-        }
-        Ok(fits && keeps_order && before < Some(author) && after <= Some(author.gives_up_to()))
+        let steps_down = before == Some(Role::Owner) && after != before;
+        let is_last = after.is_none() && room.members <= 1;
+        Ok(fits && (!steps_down || is_last || owns_beside(user)?))
     }
 
     /// Whether even an archived room takes it.

@@ -39,7 +39,7 @@ fn new(at: DateTime<Utc>, what: Ruling) -> NewDecision {
     }
 }
 
-async fn decide(engine: &ChatEngine, what: Ruling) -> Decision {
+pub(crate) async fn decide(engine: &ChatEngine, what: Ruling) -> Decision {
     let decision = new(engine.clock().now(), what);
     engine.decide(decision).await.unwrap()
 }

@@ -10,6 +10,7 @@
 mod astray;
 mod blocks;
 mod cluster;
+mod coming_in;
 mod common;
 mod crossing;
 mod decisions;

@@ -101,6 +101,13 @@ impl Access {
         }
     }
 
+    /// As [`may_come_in`](Self::may_come_in), of a user who has just come in, by all decisions that other nodes
+    /// have stored: who bans looks for the member after the ban is stored, so one of the two sees the other.
+    pub(crate) async fn may_stay(&self, user: &UserId, room: &RoomId) -> Result<(), Error> {
+        self.policy.catch_up().await?;
+        self.may_come_in(user, room)
+    }
+
     /// The room, if a user may do this in it.
     pub(crate) async fn enter(
         &self,
@@ -168,7 +175,11 @@ impl Access {
             Some(_) => (self.directory.room(id).await?, InRoom::of_direct()),
             None => match self.directory.room(id).await? {
                 Some(room) => {
-                    let in_room = self.directory.standing(&room, &by.user).await?;
+                    let mut in_room = self.directory.standing(&room, &by.user).await?;
+                    // The end of the membership may be on its way.
+                    if self.may_come_in(&by.user, id).is_err() {
+                        in_room.seat = None;
+                    }
                     (Some(room), in_room)
                 }
                 None => (None, nothing),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::{
     engine::parts::Parts,
     model::{Principal, UserId, Via},
+    wire::Error,
 };
 
 /// A user as the one who acts, with or without a connection.
@@ -32,5 +33,20 @@ impl Actor {
     /// The user with what the login allows, and until when.
     pub fn principal(&self) -> &Arc<Principal> {
         &self.principal
+    }
+    /// Carries out steps that belong together, also when the caller goes away after the first: a use of an
+    /// invitation is taken and the user comes in, a user is banned and removed.
+    pub(super) async fn to_the_end<T, S>(&self, steps: impl FnOnce(Self) -> S) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        S: Future<Output = Result<T, Error>> + Send + 'static,
+    {
+        match tokio::spawn(steps(self.clone())).await {
+            Ok(done) => done,
+            Err(stopped) => match stopped.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => Err(Error::ShuttingDown),
+            },
+        }
     }
 }

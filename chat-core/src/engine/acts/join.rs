@@ -1,18 +1,28 @@
 //! Coming into a channel from the directory, or into a room by an invitation.
 
+use std::sync::Arc;
+
 use super::{
     act::{Act, Answering},
     actor::Actor,
     session::Session,
 };
 use crate::{
-    engine::parts::Parts,
-    model::{Action, EntryBody, InviteToken, Role, RoomId, RoomKind},
+    engine::{parts::Parts, state::rooms::LiveRoom},
+    model::{Action, InviteToken, Role, RoomId, RoomKind},
     wire::{
         Error, RoomView,
         command::{Accept, Join},
     },
 };
+
+/// What became of a user who came in.
+enum ComeIn {
+    /// The user is a member from now on.
+    New,
+    /// The user was a member already.
+    Already,
+}
 
 impl Actor {
     /// Comes into a channel as a member, and shows it; a user who is a member already stays as they are.
@@ -34,19 +44,12 @@ impl Actor {
             return Err(Error::NoRoom);
         }
         access.may_come_in(self.user(), room)?;
-        let joined = EntryBody::Joined {
-            user: self.user().clone(),
-            role: Role::Member,
+        let room = room.clone();
+        let come_in = |me: Self| async move {
+            me.come_in(live, Role::Member, Some(Role::Reader)).await?;
+            me.view(&room).await
         };
-        let require = Some(Role::Reader);
-        if let Err(error) = self.append(live, joined, require, None).await {
-            // Another device may have been quicker.
-            let was_in = matches!(error, Error::Forbidden(_)) && self.is_in(room).await?;
-            if !was_in {
-                return Err(error);
-            }
-        }
-        self.view(room).await
+        self.to_the_end(come_in).await
     }
 
     /// Comes into a room by an invitation, in the role that it gives, and shows the room. A user who is a
@@ -62,7 +65,6 @@ impl Actor {
             access,
             directory,
             store,
-            clock,
             ..
         } = &*self.parts;
         access.allow(&self.principal, Action::Join).await?;
@@ -77,18 +79,37 @@ impl Actor {
             return Err(Error::Forbidden("the room is archived"));
         }
         access.may_come_in(self.user(), room)?;
-        let used = store.use_invite(token, clock.now()).await?;
-        let used = used.ok_or(Error::NoRoom)?;
-        let joined = EntryBody::Joined {
-            user: self.user().clone(),
-            role: used.role,
+        let come_in = |me: Self| async move {
+            let Parts { store, clock, .. } = &*me.parts;
+            let used = store.use_invite(&invite.token, clock.now()).await?;
+            let used = used.ok_or(Error::NoRoom)?;
+            // The inviter's right was asked when the invitation was made.
+            match me.come_in(live, used.role, None).await {
+                Ok(ComeIn::New) => {}
+                Ok(ComeIn::Already) => store.unuse_invite(used.id).await?,
+                Err(error) => {
+                    store.unuse_invite(used.id).await?;
+                    return Err(error);
+                }
+            }
+            me.view(&used.room).await
         };
-        // The inviter's right was asked when the invitation was made.
-        if let Err(error) = self.append(live, joined, None, None).await {
-            store.unuse_invite(used.id).await?;
-            return Err(error);
+        self.to_the_end(come_in).await
+    }
+
+    /// Makes the user a member, unless another device was quicker.
+    async fn come_in(
+        &self,
+        live: Arc<LiveRoom>,
+        role: Role,
+        require: Option<Role>,
+    ) -> Result<ComeIn, Error> {
+        let room = live.id.clone();
+        match self.admit(live, self.user().clone(), role, require).await {
+            Ok(()) => Ok(ComeIn::New),
+            Err(Error::Forbidden(_)) if self.is_in(&room).await? => Ok(ComeIn::Already),
+            Err(error) => Err(error),
         }
-        self.view(room).await
     }
 
     /// Whether the user is a member by now.

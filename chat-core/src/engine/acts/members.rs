@@ -1,13 +1,15 @@
 //! The members of a room: listing, adding and removing them, and changing their roles.
 
+use std::sync::Arc;
+
 use super::{
     act::{Act, Answering},
     actor::Actor,
     session::Session,
 };
 use crate::{
-    engine::parts::Parts,
-    model::{Action, Effect, EntryBody, LeftWhy, Member, Role, RoomId, UserId},
+    engine::{parts::Parts, state::rooms::LiveRoom},
+    model::{Action, EntryBody, LeftWhy, Member, Role, RoomId, UserId},
     wire::{
         Done, Error, MemberList,
         command::{Add, ChangeRole, Leave, Members, Remove},
@@ -82,14 +84,13 @@ impl Actor {
     }
 
     async fn add(&self, room: &RoomId, user: UserId, role: Option<Role>) -> Result<Member, Error> {
-        let change = |user, role| EntryBody::Joined { user, role };
         let add = |now: Option<Role>| match (now, role) {
             (None, role) => Ok(role.unwrap_or_default()),
             (Some(now), None) => Ok(now),
             (Some(now), Some(role)) if now == role => Ok(now),
             _ => Err(Error::Forbidden("this user is a member with another role")),
         };
-        self.give_role(room, Action::Add, user, add, change).await
+        self.give_role(room, Action::Add, user, add).await
     }
 
     /// Gives a member of a group another role: one who is below this user. All but owners give at most
@@ -100,7 +101,6 @@ impl Actor {
     /// [`Error::NoRoom`] for a direct room as well, [`Error::Forbidden`] where the roles don't allow it and for
     /// a user who is no member, or a backend's failure.
     pub async fn set_role(&self, room: &RoomId, user: UserId, role: Role) -> Result<Member, Error> {
-        let change = |user, role| EntryBody::Role { user, role };
         let set = |now: Option<Role>| match now {
             Some(_) => Ok(role),
             None => Err(Error::Forbidden("this user is not a member")),
@@ -110,17 +110,16 @@ impl Actor {
         } else {
             Action::ChangeRole
         };
-        self.give_role(room, action, user, set, change).await
+        self.give_role(room, action, user, set).await
     }
 
-    /// Gives a user the role that `wanted` makes of the present one, by this entry if it is another.
+    /// Gives a user the role that `wanted` makes of the present one, if it is another.
     async fn give_role(
         &self,
         room: &RoomId,
         action: Action,
         user: UserId,
         wanted: impl FnOnce(Option<Role>) -> Result<Role, Error>,
-        change: impl FnOnce(UserId, Role) -> EntryBody,
     ) -> Result<Member, Error> {
         let Parts {
             access, directory, ..
@@ -131,13 +130,48 @@ impl Actor {
         if now != Some(role) {
             user.check()?;
             let require = mine.role().and(action.least_role());
-            let body = change(user.clone(), role);
-            if matches!(body.effect(), Effect::Admit { .. }) {
+            if action == Action::Add {
                 access.may_come_in(&user, room)?;
+                let user = user.clone();
+                let admit =
+                    move |me: Self| async move { me.admit(live, user, role, require).await };
+                self.to_the_end(admit).await?;
+            } else {
+                let body = EntryBody::Role {
+                    user: user.clone(),
+                    role,
+                };
+                self.append(live, body, require, None).await?;
             }
-            self.append(live, body, require, None).await?;
         }
         self.member(room, &user).await
+    }
+
+    /// Makes a user a member, unless the user is banned from the room by then, on whichever node that was
+    /// decided.
+    pub(super) async fn admit(
+        &self,
+        live: Arc<LiveRoom>,
+        user: UserId,
+        role: Role,
+        require: Option<Role>,
+    ) -> Result<(), Error> {
+        let room = live.id.clone();
+        let joined = EntryBody::Joined {
+            user: user.clone(),
+            role,
+        };
+        self.append(Arc::clone(&live), joined, require, None)
+            .await?;
+        let stays = self.parts.access.may_stay(&user, &room).await;
+        if let Err(Error::Forbidden(_)) = stays {
+            let left = EntryBody::Left {
+                user,
+                why: LeftWhy::Banned,
+            };
+            self.append(live, left, None, None).await?;
+        }
+        stays
     }
 
     /// A member as the store has them now.

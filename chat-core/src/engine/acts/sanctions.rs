@@ -41,18 +41,31 @@ impl Actor {
         length: Option<Duration>,
         reason: Reason,
     ) -> Result<Sanctioned, Error> {
+        let ban = {
+            let (room, user) = (room.clone(), user.clone());
+            |me: Self| async move { me.ban_and_remove(room, user, length, reason).await }
+        };
+        self.to_the_end(ban).await
+    }
+
+    async fn ban_and_remove(
+        &self,
+        room: RoomId,
+        user: UserId,
+        length: Option<Duration>,
+        reason: Reason,
+    ) -> Result<Sanctioned, Error> {
         let ruling = |until| Ruling::Ban {
             user: user.clone(),
             scope: Scope::Room(room.clone()),
             until,
         };
-        let (mine, sanctioned) = self.sanction(room, user, length, reason, ruling).await?;
-        // The ban holds by now, so the user doesn't come back in between.
-        let Parts {
-            access, directory, ..
-        } = &*self.parts;
-        let live = access.unentered(room).await?.ok_or(Error::NoRoom)?;
-        if directory.standing(&live, user).await?.seat.is_some() {
+        let (mine, sanctioned) = self.sanction(&room, &user, length, reason, ruling).await?;
+        // The ban is stored by now. The store is asked, as the user may have come in on another node; whoever
+        // comes in later sees the ban.
+        let Parts { access, store, .. } = &*self.parts;
+        if store.member(&room, &user).await?.is_some() {
+            let live = access.unentered(&room).await?.ok_or(Error::NoRoom)?;
             let left = EntryBody::Left {
                 user: user.clone(),
                 why: LeftWhy::Banned,
@@ -61,7 +74,7 @@ impl Actor {
             if let Err(error) = self.append(live, left, require, None).await {
                 // The user has risen meanwhile.
                 if let Error::Forbidden(_) = error {
-                    self.lift(room, user, Kind::Ban).await?;
+                    self.lift(&room, &user, Kind::Ban).await?;
                 }
                 return Err(error);
             }
@@ -95,10 +108,10 @@ impl Actor {
     ///
     /// # Errors
     ///
-    /// [`Error::NoRoom`] for a direct room as well, [`Error::Forbidden`] for all but moderators and owners, or a
-    /// backend's failure.
+    /// [`Error::NoRoom`] for a direct room as well; [`Error::Forbidden`] for all but moderators and owners, for
+    /// a user who is not below this one, and for what a user above this one decided; or a backend's failure.
     pub async fn unban_from(&self, room: &RoomId, user: &UserId) -> Result<(), Error> {
-        self.judge(room).await?;
+        self.may_lift(room, user, Kind::Ban).await?;
         self.lift(room, user, Kind::Ban).await
     }
 
@@ -108,7 +121,7 @@ impl Actor {
     ///
     /// As [`unban_from`](Self::unban_from).
     pub async fn unmute_in(&self, room: &RoomId, user: &UserId) -> Result<(), Error> {
-        self.judge(room).await?;
+        self.may_lift(room, user, Kind::Mute).await?;
         self.lift(room, user, Kind::Mute).await
     }
 
@@ -199,6 +212,37 @@ impl Actor {
             reason,
         };
         Ok((mine, sanctioned))
+    }
+
+    /// Whether this user may lift what is decided against a user: nobody lifts what is decided against
+    /// themselves, against somebody of their role, or by somebody above them.
+    async fn may_lift(&self, room: &RoomId, user: &UserId, kind: Kind) -> Result<(), Error> {
+        let mine = self.judge(room).await?;
+        // An administrator who is not in the room is above all.
+        let Some(own) = mine.role() else {
+            return Ok(());
+        };
+        let Parts {
+            policy,
+            store,
+            clock,
+            ..
+        } = &*self.parts;
+        let Some(sanction) = policy.standings.in_room(room, user, kind, clock.now()) else {
+            return Ok(());
+        };
+        let role = async |user: &UserId| {
+            let member = store.member(room, user).await?;
+            Ok::<_, Error>(member.map(|member| member.role))
+        };
+        let is_below = user != self.user() && role(user).await? < Some(own);
+        if is_below && role(&sanction.by).await? <= Some(own) {
+            Ok(())
+        } else {
+            Err(Error::Forbidden(
+                "this was decided by a user above you, or is about one who is not below you",
+            ))
+        }
     }
 
     async fn lift(&self, room: &RoomId, user: &UserId, kind: Kind) -> Result<(), Error> {

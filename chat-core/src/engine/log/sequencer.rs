@@ -25,11 +25,11 @@ use crate::{
             admission::{Admission, BATCH},
             hints::Hints,
             rooms::LiveRoom,
-            standings::Standings,
+            standings::{Kind, Standings},
         },
         tasks::Task,
     },
-    model::{NewEntry, Principal},
+    model::{Effect, NewEntry, Principal},
     port::{AppendError, Appended, BackendError, Outcome, Retry},
     time::Clock,
     wire::{Error, Sent},
@@ -153,12 +153,22 @@ impl Sequencer {
     /// Whether the author of an entry may still have it stored: a decision may have been made since it was
     /// queued.
     fn allow(&self, by: &Principal, entry: &NewEntry) -> Result<(), Error> {
-        let now = self.clock.now();
-        self.standings.check(by, now)?;
+        let (standings, room, now) = (&self.standings, &entry.room, self.clock.now());
+        let is_banned = |user| standings.in_room(room, user, Kind::Ban, now).is_some();
+        standings.check(by, now)?;
+        match entry.body.effect() {
+            Effect::Admit { user, .. } if is_banned(user) => {
+                return Err(Error::Forbidden("this user is banned from the room"));
+            }
+            // The end of the author's membership may be on its way.
+            Effect::Dismiss { .. } => {}
+            _ if is_banned(&by.user) => return Err(Error::NoRoom),
+            _ => {}
+        }
         match entry.body.text() {
             Some(_) => {
-                self.standings.check_speech(&by.user, now)?;
-                self.standings.check_speech_in(&entry.room, &by.user, now)
+                standings.check_speech(&by.user, now)?;
+                standings.check_speech_in(room, &by.user, now)
             }
             None => Ok(()),
         }

@@ -135,8 +135,9 @@ impl Policy {
         Ok(decision)
     }
 
-    /// Reads on in the log, and applies what is new.
-    async fn catch_up(&self) -> Result<(), BackendError> {
+    /// Reads on in the log, and applies what is new. Afterwards every decision that was stored before the call
+    /// is in force here.
+    pub(crate) async fn catch_up(&self) -> Result<(), BackendError> {
         self.known().await?;
         loop {
             let page = self.store.decisions(self.version(), PAGE).await?;

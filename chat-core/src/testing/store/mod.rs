@@ -193,6 +193,8 @@ suite! {
     the_right_is_asked_within_a_batch,
     nothing_stands_after_the_loss_of_its_right,
     the_last_owner_stays,
+    the_last_owner_stays_one_whoever_asks,
+    nobody_comes_in_by_themselves_as_a_member,
     nobody_changes_a_member_of_the_same_role,
     moderators_delete_what_others_but_owners_wrote,
     a_role_is_given_to_members_only,

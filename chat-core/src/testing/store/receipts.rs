@@ -233,7 +233,7 @@ pub(super) async fn watermarks_outlive_joining_again(h: &dyn StoreHarness) {
     room.fill(5).await;
     room.receipt("bob", Delivered, 4).await;
     room.receipt("bob", Read, 3).await;
-    for author in ["bob", "alice"] {
+    for author in ["carol", "alice"] {
         room.add(author, joined("bob")).await;
         assert_eq!(
             room.marks("bob").await,

@@ -1,6 +1,7 @@
 //! Rights in a group, asked just before an entry gets its number.
 
 use super::common::*;
+use crate::model::RoomChange;
 
 /// An entry that requires a role.
 fn needing(room: &TestRoom, author: &str, require: Role, body: EntryBody) -> NewEntry {
@@ -163,6 +164,55 @@ pub(super) async fn the_last_owner_stays(h: &dyn StoreHarness) {
     let owners = room.roles().await.into_iter();
     let owners = owners.filter(|(_, role)| *role == Role::Owner).count();
     assert_eq!(owners, 1);
+}
+
+pub(super) async fn the_last_owner_stays_one_whoever_asks(h: &dyn StoreHarness) {
+    let room = team(h).await;
+    let before = room.log().await;
+    for body in [
+        left("alice"),
+        role("alice", Role::Member),
+        joined_as("alice", Role::Member),
+    ] {
+        let new = entry(&room.id, "host", body.clone());
+        assert!(!is_taken(&room, new).await, "{body:?}");
+    }
+    assert_eq!(room.log().await, before, "nothing is stored");
+    room.add("host", role("mia", Role::Owner)).await;
+    room.add("host", role("alice", Role::Member)).await;
+    for name in ["alice", "bob", "carol", "rita"] {
+        room.add("host", left(name)).await;
+    }
+    room.add("host", left("mia")).await;
+    assert!(room.roles().await.is_empty(), "the last member may leave");
+}
+
+pub(super) async fn nobody_comes_in_by_themselves_as_a_member(h: &dyn StoreHarness) {
+    let room = team(h).await;
+    let before = room.log().await;
+    for (name, role) in [
+        ("rita", Role::Member),
+        ("bob", Role::Member),
+        ("bob", Role::Reader),
+    ] {
+        let new = entry(&room.id, name, joined_as(name, role));
+        assert!(!is_taken(&room, new).await, "{name} is a member already");
+    }
+    assert_eq!(room.log().await, before, "nothing is stored");
+    let twice = ["dave", "dave"].map(|name| entry(&room.id, name, joined(name)));
+    assert_eq!(
+        taken(&room, twice.into()).await,
+        [true, false],
+        "within a batch"
+    );
+    let archived = RoomChange {
+        archived: Some(true),
+        ..RoomChange::default()
+    };
+    room.add("alice", EntryBody::Room(Arc::new(archived))).await;
+    let erin = |author| entry(&room.id, author, joined("erin"));
+    assert!(!is_taken(&room, erin("erin")).await, "it is archived");
+    assert!(is_taken(&room, erin("host")).await, "the host lets in");
 }
 
 pub(super) async fn nobody_changes_a_member_of_the_same_role(h: &dyn StoreHarness) {

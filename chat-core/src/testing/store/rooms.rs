@@ -300,7 +300,7 @@ pub(super) async fn joining_twice_and_leaving_twice_change_nothing(h: &dyn Store
         .into_iter()
         .enumerate()
     {
-        let entry = room.add("alice", body).await;
+        let entry = room.add("carol", body).await;
         let number = u64::try_from(number).unwrap() + 1;
         assert_eq!(
             entry.seq,

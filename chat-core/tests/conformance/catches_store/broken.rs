@@ -1,6 +1,7 @@
 //! The store in memory with one thing broken: hooks that spoil what goes in or out.
 
 mod blocks;
+mod memberships;
 
 use std::{
     cmp::Ordering,
@@ -181,6 +182,7 @@ impl BrokenStore {
             }
         }
         self.spoil(&mut new).await?;
+        self.spoil_membership(&mut new).await;
         let head = self.head(&new.room).await;
         let mut late = None;
         match (self.fault, &mut new.body) {
@@ -234,11 +236,8 @@ impl BrokenStore {
         }
         match (self.fault, &mut answer) {
             (RefusalTakesANumber, Err(AppendError::NoTarget)) => {
-                let body = EntryBody::message("");
-                let filler = NewEntry {
-                    body,
-                    ..given.clone()
-                };
+                let mut filler = given.clone();
+                filler.body = EntryBody::message("");
                 drop(self.inner.append(vec![filler]).await);
             }
             (RefusalUsesUpTheClientId, Err(_)) => {
@@ -272,10 +271,6 @@ impl BrokenStore {
         match self.fault {
             RolesAreNotAsked => true,
             BlocksAreNotAsked => new.unblocked_with().is_some(),
-            LastOwnerLeaves => {
-                let about = new.body.effect().membership();
-                about.is_some_and(|(user, _)| *user == new.author)
-            }
             _ => false,
         }
     }

@@ -97,6 +97,8 @@ faults! {
     RolesAreAskedThenStored: "nothing_stands_after_the_loss_of_its_right",
     RetriesNeedTheRole: "a_retry_is_a_duplicate_whatever_its_author_may_now",
     LastOwnerLeaves: "the_last_owner_stays",
+    OwnersAreNotKept: "the_last_owner_stays_one_whoever_asks",
+    MembersComeInAgain: "nobody_comes_in_by_themselves_as_a_member",
     // Pages
     NewestMissesTheNewest: "newest_ends_with_the_newest_entry",
     BeforeIncludesItsNumber: "before_ends_just_below_its_number",

@@ -1,0 +1,156 @@
+//! Coming into a room: a ban keeps out whoever is on the way in, and an invitation is used by those it lets in.
+
+use std::{future::ready, sync::Arc, time::Duration};
+
+use chat_core::{
+    Actor, ChatEngine, EntryBody, Error, InviteToken, LeftWhy, Page, Reason, Role, RoomId, Ruling,
+    Scope, Seq, port::RoomStore,
+};
+use serde_json::json;
+
+use crate::{
+    cluster::Cluster,
+    common::{engine, next_matching, user},
+    decisions::decide,
+};
+
+fn code<T>(result: Result<T, Error>) -> Option<u16> {
+    result.err().map(|error| error.code().code())
+}
+
+/// A channel of alice, who owns it, mia, a moderator, and bob.
+async fn channel(engine: &ChatEngine) -> RoomId {
+    let alice = engine.actor(user("alice"));
+    let channel = json!({ "kind": "channel", "name": "News", "members": ["mia", "bob"] });
+    let create = serde_json::from_value(channel).unwrap();
+    let room = alice.create(create).await.unwrap().room.id;
+    let moderator = Role::Moderator;
+    alice.set_role(&room, user("mia"), moderator).await.unwrap();
+    room
+}
+
+async fn ban(by: &Actor, room: &RoomId, name: &str) -> Result<(), Error> {
+    let user = user(name);
+    let banned = by.ban_from(room, &user, None, Reason::default());
+    banned.await.map(drop)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_comes_in_on_another_node_during_the_ban_is_out() {
+    let cluster: Cluster = Cluster::default();
+    let (one, two) = (cluster.node(), cluster.deaf_node());
+    let (alice, eve) = (one.actor(user("alice")), two.actor(user("eve")));
+    for round in 0..200 {
+        let room = channel(&one).await;
+        let invite = alice.invite(&room, None, None, None).await.unwrap();
+        let comes_in = async {
+            match round % 2 {
+                0 => eve.join(&room).await.map(drop),
+                _ => eve.accept(&invite.token).await.map(drop),
+            }
+        };
+        let (banned, _) = tokio::join!(ban(&alice, &room, "eve"), comes_in);
+        banned.unwrap();
+        let member = cluster.store.member(&room, &user("eve")).await.unwrap();
+        assert!(
+            member.is_none(),
+            "round {round}: eve is banned and a member"
+        );
+        assert_eq!(
+            code(eve.history(&room, Page::Newest, None).await),
+            Some(200)
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_banned_member_reads_and_says_nothing_before_the_membership_ends() {
+    let engine = engine();
+    let room = channel(&engine).await;
+    let bob = engine.actor(user("bob"));
+    bob.send(&room, "hello").await.unwrap();
+    let ruling = Ruling::Ban {
+        user: user("bob"),
+        scope: Scope::Room(room.clone()),
+        until: None,
+    };
+    decide(&engine, ruling).await;
+    assert_eq!(
+        code(bob.history(&room, Page::Newest, None).await),
+        Some(200)
+    );
+    assert_eq!(code(bob.send(&room, "more").await), Some(200));
+    assert_eq!(code(bob.add_member(&room, user("eve")).await), Some(200));
+}
+
+#[tokio::test]
+async fn a_ban_goes_on_to_its_end_when_its_caller_goes_away() {
+    let engine = engine();
+    let room = channel(&engine).await;
+    let alice = engine.actor(user("alice"));
+    let mia = engine.connect(user("mia")).await.unwrap();
+    tokio::select! {
+        biased;
+        _ = ban(&alice, &room, "bob") => panic!("it takes longer"),
+        () = ready(()) => {}
+    }
+    let left = EntryBody::Left {
+        user: user("bob"),
+        why: LeftWhy::Banned,
+    };
+    let is_left = |event: &chat_core::Event| match event {
+        chat_core::Event::Entry(entry) => entry.body == left,
+        _ => false,
+    };
+    tokio::time::timeout(Duration::from_secs(10), next_matching(&mia, is_left))
+        .await
+        .expect("bob is removed");
+}
+
+#[tokio::test]
+async fn two_devices_that_come_in_at_once_use_one_invitation_up() {
+    let engine = engine();
+    let room = channel(&engine).await;
+    let alice = engine.actor(user("alice"));
+    let invite = alice.invite(&room, Some(5), None, None).await.unwrap();
+    let accept = async |token: &InviteToken| engine.actor(user("carol")).accept(token).await;
+    let (one, other) = tokio::join!(accept(&invite.token), accept(&invite.token));
+    assert_eq!((code(one), code(other)), (None, None));
+    let left = alice.invites(&room, None, None).await.unwrap().invites;
+    assert_eq!(left[0].uses_left, Some(4), "carol came in once");
+    let log = alice.history(&room, Page::After(Seq::ZERO), None).await;
+    let log = log.unwrap().entries;
+    let joined = |entry: &&Arc<chat_core::Entry>| matches!(entry.body, EntryBody::Joined { .. });
+    assert_eq!(log.iter().filter(joined).count(), 1);
+}
+
+#[tokio::test]
+async fn nobody_lifts_what_is_against_themselves_or_from_above() {
+    let engine = engine();
+    let room = channel(&engine).await;
+    let [alice, mia] = ["alice", "mia"].map(|name| engine.actor(user(name)));
+    let none = Reason::default();
+    let (bob, myself) = (user("bob"), user("mia"));
+    let mute = alice.mute_in(&room, &myself, None, none.clone());
+    mute.await.unwrap();
+    assert_eq!(
+        code(mia.unmute_in(&room, &myself).await),
+        Some(202),
+        "her own"
+    );
+    alice
+        .mute_in(&room, &bob, None, none.clone())
+        .await
+        .unwrap();
+    assert_eq!(
+        code(mia.unmute_in(&room, &bob).await),
+        Some(202),
+        "an owner's"
+    );
+    alice.unmute_in(&room, &bob).await.unwrap();
+    mia.mute_in(&room, &bob, None, none).await.unwrap();
+    mia.unmute_in(&room, &bob).await.unwrap();
+    engine.actor(bob).send(&room, "hello").await.unwrap();
+    alice.unmute_in(&room, &myself).await.unwrap();
+    mia.unmute_in(&room, &myself).await.unwrap();
+}
