@@ -84,19 +84,35 @@ impl Collections {
 
     /// Adds the first members of a room, and then clears the list of those still to be added.
     pub(crate) async fn enter(&self, room: &RoomDoc) -> Result<()> {
-        let users = room.entering.iter().flatten();
-        let members = users.map(|user| {
+        for users in room.entering_in_portions() {
+            self.enter_some(room, users).await?;
+        }
+        self.all_entered(room).await
+    }
+
+    /// Adds these of the first members of a room, and takes them off the list of those still to be added: so
+    /// whoever is interrupted has not worked in vain.
+    pub(crate) async fn enter_some(&self, room: &RoomDoc, users: &[UserId]) -> Result<()> {
+        let members = users.iter().map(|user| {
             let role = Some(room.first_role(user));
             member(&room.id, user, role, 0, Some(room.created_at))
         });
         self.update_all(MEMBERS, members.collect()).await?;
-        self.rooms
-            .update_one(
-                doc! { "_id": room.id.as_str() },
-                doc! { "$unset": { "entering": "" } },
-            )
-            .await
-            .map(drop)
+        if room.entering.as_deref() == Some(users) {
+            // These are all, and the list is about to be cleared.
+            return Ok(());
+        }
+        let names: Vec<_> = users.iter().map(UserId::as_str).collect();
+        let off = doc! { "$pull": { "entering": { "$in": names } } };
+        let room = doc! { "_id": room.id.as_str() };
+        self.rooms.update_one(room, off).await.map(drop)
+    }
+
+    /// Clears the list of those still to be added.
+    pub(crate) async fn all_entered(&self, room: &RoomDoc) -> Result<()> {
+        let room = doc! { "_id": room.id.as_str() };
+        let clear = doc! { "$unset": { "entering": "" } };
+        self.rooms.update_one(room, clear).await.map(drop)
     }
 
     /// Applies the effects of these entries, and removes their marks.

@@ -82,6 +82,12 @@ impl RoomDoc {
         }
     }
 
+    /// The first members that are still to be let in, as many at a time as one command adds quickly.
+    pub(crate) fn entering_in_portions(&self) -> impl Iterator<Item = &[UserId]> {
+        const PORTION: usize = 500;
+        self.entering.as_deref().unwrap_or_default().chunks(PORTION)
+    }
+
     fn kind(&self) -> RoomKind {
         let by_id = if self.id.is_direct() {
             RoomKind::Direct

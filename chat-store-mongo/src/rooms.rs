@@ -1,5 +1,7 @@
 //! Rooms and their members.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use chat_core::{
     EntryKind, Member, Membership, NewRoom, Room, RoomId, RoomKind, UNREAD_CAP, UserId,
@@ -23,21 +25,24 @@ use crate::{
 impl RoomStore for MongoStore {
     async fn create_room(&self, new: NewRoom) -> Result<Created, BackendError> {
         let all = self.collections.clone();
-        within("create_room", async move {
-            let room = RoomDoc::of(&new);
-            match all.rooms.insert_one(&room).await {
-                Ok(_) => {
-                    all.enter(&room).await?;
-                    Ok(Created::New(room.room()))
-                }
-                Err(error) if error::code(&error) == Some(error::DUPLICATE_KEY) => {
-                    let room = all.room(&new.id).await?.ok_or(error)?;
-                    Ok(Created::Existing(room.room()))
-                }
-                Err(error) => Err(error),
-            }
-        })
-        .await
+        let room = Arc::new(RoomDoc::of(&new));
+        let inserted = {
+            let (all, room) = (all.clone(), Arc::clone(&room));
+            within("create_room", async move { all.insert_room(&room).await })
+        };
+        if let Some(existing) = inserted.await? {
+            return Ok(Created::Existing(existing.room()));
+        }
+        // A call has so much time, but a large room takes several.
+        for users in room.entering_in_portions() {
+            let (all, room, users) = (all.clone(), Arc::clone(&room), users.to_vec());
+            let entered = async move { all.enter_some(&room, &users).await };
+            within("create_room", entered).await?;
+        }
+        let made = Arc::clone(&room);
+        let entered = async move { all.all_entered(&made).await };
+        within("create_room", entered).await?;
+        Ok(Created::New(Arc::unwrap_or_clone(room).room()))
     }
 
     async fn room(&self, id: &RoomId) -> Result<Option<Room>, BackendError> {
@@ -158,6 +163,17 @@ impl Collections {
         let listed = self.listed(pipeline.into_iter().chain(with_head("roomId")));
         let listed = listed.await?.into_iter();
         Ok(listed.map(Listed::membership).collect())
+    }
+
+    /// Stores a room, unless there is one with this id, which is the answer.
+    async fn insert_room(&self, room: &RoomDoc) -> MongoResult<Option<RoomDoc>> {
+        match self.rooms.insert_one(room).await {
+            Ok(_) => Ok(None),
+            Err(error) if error::code(&error) == Some(error::DUPLICATE_KEY) => {
+                self.room(&room.id).await?.ok_or(error).map(Some)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Runs a pipeline on members.

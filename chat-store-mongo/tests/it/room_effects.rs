@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chat_core::{
     EntryBody, LeftWhy, Me, MeChange, Member, NewEntry, NewRoom, Role, Room, RoomChange, RoomId,
     RoomKind, RoomName, Seq,
-    port::{AppendError, InboxStore, LogStore, RoomStore},
+    port::{AppendError, Created, InboxStore, LogStore, RoomStore},
 };
 use chat_store_mongo::MongoStore;
 use chat_testkit::{
@@ -287,4 +287,26 @@ async fn the_newest_message_of_a_room_is_that_of_the_last_number_on_several_node
     }
     let room = one.page(&team(), chat_core::Page::Newest, 1).await.unwrap();
     assert_eq!(room[0].seq, Seq(60));
+}
+
+/// A room with the most members that one may have by default.
+pub(crate) fn of_ten_thousand() -> NewRoom {
+    let members = (0..10_000).map(|number| user(&format!("user {number:05}")));
+    NewRoom {
+        kind: RoomKind::Group,
+        members: members.collect(),
+        ..new_room(team())
+    }
+}
+
+#[tokio::test]
+async fn a_room_begins_with_ten_thousand_members() {
+    let Some(database) = Database::new() else {
+        return;
+    };
+    let store = connect(&database).await;
+    let created = store.create_room(of_ten_thousand()).await.unwrap();
+    assert!(matches!(created, Created::New(room) if room.members == 10_000));
+    let last = store.member(&team(), &user("user 09999")).await.unwrap();
+    assert!(last.is_some(), "the last of them is in");
 }

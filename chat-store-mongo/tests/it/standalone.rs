@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chat_core::{
-    EntryBody, Mark, Seq, Watermarks,
+    EntryBody, Mark, RoomId, Seq, Watermarks,
     port::{Change, Outcome, ReceiptStore, RoomStore},
 };
 use chat_store_mongo::{ConnectError, MongoStore};
@@ -11,8 +11,10 @@ use chat_testkit::{
     Mongod,
     log::{append, entry, log, message, new_room, room, user},
 };
-use mongodb::bson::doc;
+use mongodb::bson::{Document, doc};
 use tokio::time::timeout;
+
+use crate::room_effects::of_ten_thousand;
 
 /// Every call returns an answer or an error in less than this time.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -73,4 +75,27 @@ async fn a_server_that_is_slow_to_make_indexes_is_not_told_to_be_started() {
     let off = doc! { "configureFailPoint": "failCommand", "mode": "off" };
     server.run(off).await.unwrap();
     MongoStore::connect(&server.uri("")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_large_room_that_failed_halfway_goes_on_from_there() {
+    let Some(server) = Mongod::start(&["--setParameter", "enableTestCommands=1"]).await else {
+        return;
+    };
+    let store = MongoStore::connect(&server.uri("")).await.unwrap();
+    let fail = doc! { "failCommands": ["update"], "errorCode": 2 };
+    let after_7 = doc! { "configureFailPoint": "failCommand", "mode": { "skip": 7 }, "data": fail };
+    server.run(after_7).await.unwrap();
+    store.create_room(of_ten_thousand()).await.unwrap_err();
+    let off = doc! { "configureFailPoint": "failCommand", "mode": "off" };
+    server.run(off).await.unwrap();
+
+    let client = mongodb::Client::with_uri_str(server.uri("")).await.unwrap();
+    let rooms = client.database("chat").collection::<Document>("rooms");
+    let found = rooms.find_one(doc! {}).await.unwrap().unwrap();
+    let waiting = found.get_array("entering").unwrap().len();
+    assert!((1..10_000).contains(&waiting), "{waiting} of 10,000 wait");
+    let id = RoomId::new(found.get_str("_id").unwrap()).unwrap();
+    let last = store.member(&id, &user("user 09999")).await.unwrap();
+    assert!(last.is_some(), "a reader lets in the others");
 }
