@@ -4,8 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use chat_core::{
     Actor, ChatEngine, Config, EntryBody, Error, ErrorCode, Event, InboxFilter, LeftWhy,
-    LocalSession, ManualClock, Mark, MeChange, Page, Reason, Role, RoomChange, RoomCursor, RoomId,
-    RoomKind, RoomNews, RoomView, Seq, UserId, command::Create, memory::MemoryCache,
+    LocalSession, ManualClock, Mark, MeChange, OnlineList, Page, Reason, Role, RoomChange,
+    RoomCursor, RoomId, RoomKind, RoomNews, RoomView, Seq, UserId, command::Create,
+    memory::MemoryCache,
 };
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
@@ -689,4 +690,27 @@ async fn in_a_large_room_receipts_typing_and_presence_are_asked_for() {
             .unwrap();
         assert_eq!(asked.members[0].watermarks.read, Seq(1), "asking works");
     }
+}
+
+#[tokio::test]
+async fn users_see_online_whom_they_share_a_room_with_however_large() {
+    let config = Config {
+        online_list: OnlineList::Rooms,
+        ..unlimited()
+    };
+    let engine = ChatEngine::builder().config(config).build().unwrap();
+    let alice = engine.connect(user("alice")).await.unwrap();
+    let crowd: Vec<_> = (0..150).map(|n| format!("m{n:03}")).collect();
+    made(&alice, json!({ "kind": "group", "members": crowd })).await;
+    alice.open(&user("bob")).await.unwrap();
+    let mut there = Vec::new();
+    for name in ["bob", "m149", "eve"] {
+        there.push(engine.connect(user(name)).await.unwrap());
+    }
+    let online = alice.online().await.unwrap();
+    assert_eq!(online, ["alice", "bob", "m149"].map(user));
+    let asked = ["eve", "m149", "m000", "alice"].map(user);
+    let presence = alice.presence(&asked).await.unwrap();
+    let seen: Vec<_> = presence.iter().map(|one| one.online).collect();
+    assert_eq!(seen, [false, true, false, true]);
 }

@@ -142,7 +142,8 @@ impl Actor {
         // Each list of users online is made again.
         changes.online_changed();
         hints.publish(vec![Topic::Online], Hint::Online);
-        if !directory.peers_of(self.user()).await?.contains(user) {
+        let one = std::slice::from_ref(user);
+        if directory.peers_among(self.user(), one).await?.is_empty() {
             return Ok(());
         }
         notify::presence(hub, [user], presence);

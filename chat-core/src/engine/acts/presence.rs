@@ -35,7 +35,8 @@ impl Actor {
             .await?;
         let mut presence = self.parts.cache.presence(users).await?;
         if self.sees() != OnlineList::All {
-            let peers = self.parts.directory.peers_of(self.user()).await?;
+            let directory = &self.parts.directory;
+            let peers = directory.peers_among(self.user(), users).await?;
             for one in &mut presence {
                 if one.user != *self.user() && !peers.contains(&one.user) {
                     (one.online, one.last_seen) = (false, None);
@@ -52,9 +53,10 @@ impl Actor {
         Ok(presence)
     }
 
-    /// The users who are online, each once, in ascending order; at most 10,000. Which ones is a
-    /// [setting](crate::Config::online_list); users who have blocked this one are never among them, but for
-    /// admins.
+    /// The users who are online, each once, in ascending order. Which ones is a
+    /// [setting](crate::Config::online_list): of all users, or of those who share a room with this one, at most
+    /// 10,000, those of rooms of more than 100 members last. Users who have blocked this one are never among
+    /// them, but for admins.
     ///
     /// # Errors
     ///
@@ -85,10 +87,11 @@ impl Actor {
         }
     }
 
-    /// Those of the user, and of everybody who shares a room with them, who are online.
+    /// Those of the user, and of up to 10,000 users who share a room with them, who are online.
     async fn online_peers(&self) -> Result<Vec<UserId>, Error> {
         const AT_ONCE: usize = 200;
-        let mut peers = self.parts.directory.peers_of(self.user()).await?;
+        let directory = &self.parts.directory;
+        let mut peers = directory.peers_of(self.user(), MAX).await?;
         peers.insert(self.user().clone());
         let mut peers: Vec<UserId> = peers.into_iter().collect();
         peers.sort_unstable();
@@ -98,7 +101,6 @@ impl Actor {
             let here = presence.into_iter().filter(|one| one.online);
             online.extend(here.map(|one| one.user));
         }
-        online.truncate(MAX);
         Ok(online)
     }
 }

@@ -116,7 +116,7 @@ impl PresenceChanges {
         let users = std::slice::from_ref(user);
         let store = &self.directory.store;
         let rooms = store.rooms_with(users, after.as_ref(), ROOMS).await?;
-        let mut peers = self.directory.peers(user, &rooms, false).await?;
+        let mut peers = self.directory.peers(user, &rooms).await?;
         let blocks = self.directory.blocks.by_users(users, &peers).await?;
         for block in &blocks {
             peers.remove(&block.user);

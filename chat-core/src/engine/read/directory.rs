@@ -161,13 +161,11 @@ impl Directory {
         })
     }
 
-    /// The other members of these rooms; without those of [large](LiveRoom::is_large) rooms unless they are
-    /// asked for as well.
+    /// The other members of these rooms; without those of [large](LiveRoom::is_large) rooms.
     pub(crate) async fn peers(
         &self,
         user: &UserId,
         rooms: &[Room],
-        large_too: bool,
     ) -> Result<HashSet<UserId>, BackendError> {
         let mut peers = HashSet::new();
         for room in rooms {
@@ -175,7 +173,7 @@ impl Directory {
                 Some(peer) => drop(peers.insert(peer)),
                 None => {
                     if let Some(room) = self.room(&room.id).await?
-                        && (large_too || !room.is_large())
+                        && !room.is_large()
                     {
                         room.each_member(|member| {
                             if member != user {
@@ -189,14 +187,61 @@ impl Directory {
         Ok(peers)
     }
 
-    /// Everybody who shares a room with this user.
-    pub(crate) async fn peers_of(&self, user: &UserId) -> Result<HashSet<UserId>, BackendError> {
+    /// Users who share a room with this user, at most so many: first those of rooms that are not
+    /// [large](LiveRoom::is_large).
+    pub(crate) async fn peers_of(
+        &self,
+        user: &UserId,
+        at_most: usize,
+    ) -> Result<HashSet<UserId>, BackendError> {
         let mut rooms = RoomsOf::new(&*self.store, std::slice::from_ref(user));
         let mut peers = HashSet::new();
-        while let Some(page) = rooms.next().await? {
-            peers.extend(self.peers(user, &page, true).await?);
+        let mut large = Vec::new();
+        while peers.len() < at_most
+            && let Some(page) = rooms.next().await?
+        {
+            peers.extend(self.peers(user, &page).await?);
+            let rooms = page.iter().filter_map(|room| self.rooms.get(&room.id));
+            large.extend(rooms.filter(|room| room.is_large()));
+        }
+        for room in large {
+            let free = at_most.saturating_sub(peers.len());
+            let members = room.members(free.saturating_add(1));
+            peers.extend(
+                members
+                    .into_iter()
+                    .filter(|member| member != user)
+                    .take(free),
+            );
         }
         Ok(peers)
+    }
+
+    /// Those of these users who share a room with this user.
+    pub(crate) async fn peers_among(
+        &self,
+        user: &UserId,
+        users: &[UserId],
+    ) -> Result<HashSet<UserId>, BackendError> {
+        let mut asked: HashSet<UserId> = users.iter().cloned().collect();
+        asked.remove(user);
+        let mut found = HashSet::new();
+        let mut rooms = RoomsOf::new(&*self.store, std::slice::from_ref(user));
+        while !asked.is_empty()
+            && let Some(page) = rooms.next().await?
+        {
+            for room in page {
+                match room.id.peer_of(user) {
+                    Some(peer) => found.extend(asked.take(&peer)),
+                    None => {
+                        if let Some(room) = self.room(&room.id).await? {
+                            found.extend(asked.extract_if(|user| room.seat(user).is_some()));
+                        }
+                    }
+                }
+            }
+        }
+        Ok(found)
     }
 
     /// The position from which the sessions of this node follow a room that it doesn't know yet.
