@@ -1,11 +1,13 @@
 //! The entries of a room's log.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     model::precision::whole_micros,
-    model::{ClientMessageId, EntryBody, MessageId, Role, RoomId, Seq, UserId},
+    model::{ClientMessageId, Effect, EntryBody, MessageId, Role, RoomId, Seq, UserId},
 };
 
 /// One line of a room's log.
@@ -38,6 +40,29 @@ impl Entry {
             body => body.text().cloned(),
         };
         REST + said.map_or(0, |text| text.len())
+    }
+
+    /// Whether it says something of an entry before this number.
+    pub(crate) fn tells_of_before(&self, first: Seq) -> bool {
+        matches!(self.body.effect(), Effect::Replace { target, .. } if target < first)
+    }
+
+    /// The entry without its text.
+    pub(crate) fn without_text(&self) -> Self {
+        let mut silent = self.clone();
+        if let EntryBody::Message { text, .. } | EntryBody::Edit { text, .. } = &mut silent.body {
+            *text = "".into();
+        }
+        silent
+    }
+
+    /// The entry as a member sees it who reads from this number on: an edit of an earlier message has no text.
+    pub(crate) fn seen_from(self: Arc<Self>, first: Seq) -> Arc<Self> {
+        if self.tells_of_before(first) {
+            Arc::new(self.without_text())
+        } else {
+            self
+        }
     }
 }
 

@@ -291,6 +291,41 @@ async fn a_member_reads_from_joining_on_where_history_begins_there() {
 }
 
 #[tokio::test]
+async fn an_edit_of_what_a_member_may_not_read_has_no_text() {
+    let engine = engine();
+    let room = group(&engine).await;
+    let alice = engine.actor(user("alice"));
+    let secret = alice.send(&room, "before carol").await.unwrap().seq;
+    let bob = engine.connect(user("bob")).await.unwrap();
+    alice.add_member(&room, user("carol")).await.unwrap();
+    let carol = engine.connect(user("carol")).await.unwrap();
+    let edit = alice.edit(&room, secret, "still secret").await.unwrap();
+    next_entry(&bob).await;
+    assert_eq!(text(&next_entry(&bob).await), "still secret");
+    let live = next_entry(&carol).await;
+    assert_eq!((live.seq, text(&live)), (edit.seq, ""), "live");
+    let page = carol.history(&room, Page::Newest, None).await.unwrap();
+    assert_eq!(text(&page.entries[1]), "", "in the history");
+    let found = carol.find(&room, edit.id).await.unwrap().unwrap();
+    assert_eq!(text(&found), "", "by its id");
+    let epoch = page.epoch;
+    let cursor = chat_core::Cursor { epoch, seq: Seq(2) };
+    pending(&carol).await;
+    let resumed = RoomCursor {
+        room: room.clone(),
+        cursor,
+    };
+    carol.resume(resumed).await.unwrap();
+    assert_eq!(text(&next_entry(&carol).await), "", "resumed");
+    let after = alice.send(&room, "after").await.unwrap().seq;
+    alice.edit(&room, after, "edited").await.unwrap();
+    next_entry(&carol).await;
+    assert_eq!(text(&next_entry(&carol).await), "edited");
+    let seen = bob.history(&room, Page::Newest, None).await.unwrap();
+    assert_eq!(text(&seen.entries[2]), "still secret", "others read it");
+}
+
+#[tokio::test]
 async fn an_invitation_lets_in_as_many_as_it_says_and_can_be_taken_back() {
     let engine = engine();
     let room = group(&engine).await;

@@ -42,6 +42,8 @@ impl Actor {
         let limit = config.page_limit(limit);
         let (mut entries, at) = reads.page(&live, page, limit).await?;
         entries.retain(|entry| entry.seq >= floor);
+        let entries = entries.into_iter().map(|entry| entry.seen_from(floor));
+        let mut entries: Vec<_> = entries.collect();
         fit(&mut entries, page, config.outbox.bytes / 2);
         let head = at.seq;
         let (older, newer) = match (entries.first(), entries.last()) {
@@ -70,7 +72,8 @@ impl Actor {
         let (live, in_room) = access.enter_as(&self.principal, Action::Read, room).await?;
         let floor = in_room.first_readable(&live);
         let found = store.find(room, id).await?;
-        Ok(found.filter(|entry| entry.seq >= floor))
+        let found = found.filter(|entry| entry.seq >= floor);
+        Ok(found.map(|entry| entry.seen_from(floor)))
     }
 }
 

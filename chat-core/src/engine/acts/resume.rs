@@ -93,7 +93,7 @@ impl Session {
         let seq = entries.last().map_or(cursor.seq, |entry| entry.seq);
         let frames: Vec<Frame> = entries
             .into_iter()
-            .map(|entry| Event::Entry(entry).into())
+            .map(|entry| Event::Entry(entry.seen_from(first)).into())
             .collect();
         let bytes: usize = frames.iter().map(Frame::size).sum();
         if bytes > budget.bytes {

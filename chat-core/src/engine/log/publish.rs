@@ -70,15 +70,23 @@ impl Publisher {
         }
     }
 
-    /// Sends an entry to all devices of all members: one frame, encoded once.
+    /// Sends an entry to all devices of all members: one frame, encoded once; an edit of
+    /// what a member may not read goes to that member without its text.
     fn send(&self, room: &Arc<LiveRoom>, entry: &Arc<Entry>) {
         room.set_published(entry.seq);
         room.apply(entry);
         let frame = Frame::from(Event::Entry(Arc::clone(entry)));
+        let mut silent = None;
         let mut devices = 0;
-        room.each_member(|member| {
+        room.each_reader(|member, first| {
+            let frame = if entry.tells_of_before(first) {
+                let of = || Frame::from(Event::Entry(Arc::new(entry.without_text())));
+                silent.get_or_insert_with(of)
+            } else {
+                &frame
+            };
             self.hub.each(member, |device| {
-                device.send_entry(&room.id, entry.seq, &frame);
+                device.send_entry(&room.id, entry.seq, frame);
                 devices += 1;
             });
         });

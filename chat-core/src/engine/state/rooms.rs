@@ -103,6 +103,15 @@ impl LiveRoom {
         }
     }
 
+    /// As [`each_member`](Self::each_member), with the first entry that the member may read.
+    pub(crate) fn each_reader(&self, mut visit: impl FnMut(&UserId, Seq)) {
+        let state = self.state();
+        let settings = state.details.settings.unwrap_or_default();
+        for (user, seat) in &state.members {
+            visit(user, first_readable(self.kind, settings, *seat));
+        }
+    }
+
     /// The first member, by name, who is such; found under the lock of the members.
     pub(crate) fn find_member(&self, such: impl Fn(&UserId) -> bool) -> Option<UserId> {
         let state = self.state();
