@@ -3,14 +3,14 @@
 use std::{future::ready, sync::Arc, time::Duration};
 
 use chat_core::{
-    Actor, ChatEngine, EntryBody, Error, InviteToken, LeftWhy, Page, Reason, Role, RoomId, Ruling,
-    Scope, Seq, port::RoomStore,
+    Actor, ChatEngine, Config, EntryBody, Error, Invite, InviteToken, LeftWhy, Page, Reason, Role,
+    RoomId, Ruling, Scope, Seq, port::RoomStore,
 };
 use serde_json::json;
 
 use crate::{
     cluster::Cluster,
-    common::{engine, next_matching, user},
+    common::{engine, next_matching, unlimited, user},
     decisions::decide,
 };
 
@@ -153,4 +153,89 @@ async fn nobody_lifts_what_is_against_themselves_or_from_above() {
     engine.actor(bob).send(&room, "hello").await.unwrap();
     alice.unmute_in(&room, &myself).await.unwrap();
     mia.unmute_in(&room, &myself).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_new_ban_or_mute_replaces_an_earlier_one_unless_that_is_from_above() {
+    let engine = engine();
+    let room = channel(&engine).await;
+    let [alice, mia] = ["alice", "mia"].map(|name| engine.actor(user(name)));
+    let (eve, none) = (user("eve"), Reason::default());
+    let [hour, minute] = [60, 1].map(|minutes| Some(Duration::from_mins(minutes)));
+    for length in [None, hour, minute] {
+        let made = mia
+            .ban_from(&room, &eve, length, none.clone())
+            .await
+            .unwrap();
+        let listed = mia.bans(&room, None, None).await.unwrap().users;
+        assert_eq!(listed, [made], "the list has what the answer says");
+        mia.mute_in(&room, &eve, length, none.clone())
+            .await
+            .unwrap();
+    }
+    let long = alice
+        .ban_from(&room, &eve, None, none.clone())
+        .await
+        .unwrap();
+    let short = mia.ban_from(&room, &eve, minute, none.clone()).await;
+    assert_eq!(code(short), Some(202), "an owner's ban stays");
+    assert_eq!(mia.bans(&room, None, None).await.unwrap().users, [long]);
+    alice.unban_from(&room, &eve).await.unwrap();
+    assert_eq!(mia.bans(&room, None, None).await.unwrap().users, []);
+    assert_eq!(mia.mutes(&room, None, None).await.unwrap().users.len(), 1);
+}
+
+#[tokio::test]
+async fn as_many_users_are_banned_or_muted_as_a_room_may_have_members() {
+    let config = Config {
+        room_members: 4,
+        ..unlimited()
+    };
+    let engine = ChatEngine::builder().config(config).build().unwrap();
+    let room = channel(&engine).await;
+    let alice = engine.actor(user("alice"));
+    for name in ["a", "b", "c", "d"] {
+        ban(&alice, &room, name).await.unwrap();
+    }
+    assert_eq!(code(ban(&alice, &room, "e").await), Some(205));
+    ban(&alice, &room, "a").await.unwrap();
+    alice.unban_from(&room, &user("a")).await.unwrap();
+    ban(&alice, &room, "e").await.unwrap();
+}
+
+#[tokio::test]
+async fn nobody_lets_in_whom_they_have_blocked_or_who_has_blocked_them() {
+    let engine = engine();
+    let room = channel(&engine).await;
+    let [mia, eve, bob] = ["mia", "eve", "bob"].map(|name| engine.actor(user(name)));
+    eve.block(mia.user()).await.unwrap();
+    let added = mia.add_member(&room, user("eve")).await;
+    assert_eq!(code(added), Some(203));
+    for (maker, member) in [(&mia, "eve"), (&eve, "mia")] {
+        let group = json!({ "kind": "group", "members": [member] });
+        let made = maker.create(serde_json::from_value(group).unwrap()).await;
+        assert_eq!(code(made), Some(203));
+    }
+    bob.add_member(&room, user("eve")).await.unwrap();
+}
+
+#[tokio::test]
+async fn invitations_that_nobody_can_use_make_place_for_new_ones() {
+    let engine = engine();
+    let room = channel(&engine).await;
+    let alice = engine.actor(user("alice"));
+    let once = alice.invite(&room, Some(1), None, None).await.unwrap();
+    for _ in 1..Invite::MAX_PER_ROOM {
+        alice.invite(&room, None, None, None).await.unwrap();
+    }
+    let one_more = async || alice.invite(&room, None, None, None).await;
+    assert_eq!(code(one_more().await), Some(205));
+    let eve = engine.actor(user("eve"));
+    eve.accept(&once.token).await.unwrap();
+    assert_eq!(
+        code(one_more().await),
+        None,
+        "the one that is used up is gone"
+    );
+    assert_eq!(code(one_more().await), Some(205));
 }

@@ -6,7 +6,7 @@ use chat_core::{
     Actor, ChatEngine, Config, EntryBody, Error, ErrorCode, Event, InboxFilter, LeftWhy,
     LocalSession, ManualClock, Mark, MeChange, OnlineList, Page, Reason, Role, RoomChange,
     RoomCursor, RoomId, RoomKind, RoomNews, RoomView, Seq, UserId, command::Create,
-    memory::MemoryCache,
+    memory::MemoryCache, moderation::WordList,
 };
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
@@ -530,6 +530,21 @@ impl AsRef<UserId> for Named<'_> {
     fn as_ref(&self) -> &UserId {
         self.0
     }
+}
+
+#[tokio::test]
+async fn a_message_that_is_refused_uses_up_no_turn_of_slow_mode() {
+    let words = WordList::new(["rude"]).unwrap();
+    let engine = ChatEngine::builder().config(unlimited()).moderator(words);
+    let engine = engine.build().unwrap();
+    let room = group(&engine).await;
+    let [alice, bob] = ["alice", "bob"].map(|it| engine.actor(user(it)));
+    let slow = change(json!({ "settings": { "slow_mode": 30 } }));
+    alice.update(&room, slow, None).await.unwrap();
+    let refused = bob.send(&room, "something rude").await.unwrap_err();
+    assert_eq!(refused.code(), ErrorCode::Moderated);
+    bob.send(&room, "something kind").await.unwrap();
+    assert_eq!(code(bob.send(&room, "more").await), Some(211));
 }
 
 #[tokio::test]

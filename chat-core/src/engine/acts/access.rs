@@ -271,8 +271,17 @@ impl Access {
 
     /// Takes from a user's budget for rooms.
     pub(crate) async fn charge_room(&self, user: &UserId) -> Result<(), Error> {
+        self.charge_as_for_rooms("room", user).await
+    }
+
+    /// Takes from a user's budget for something else that is kept for ever, which is as large as that for rooms.
+    pub(crate) async fn charge_as_for_rooms(
+        &self,
+        what: &'static str,
+        user: &UserId,
+    ) -> Result<(), Error> {
         let limit = self.room_limit.as_ref();
-        self.limits.charge("room", user, limit).await
+        self.limits.charge(what, user, limit).await
     }
 
     /// Makes a room; the room that has this id already stays as it is.

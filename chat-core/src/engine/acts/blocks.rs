@@ -35,10 +35,7 @@ impl Actor {
             ..
         } = &*self.parts;
         access.allow(&self.principal, Action::Block).await?;
-        access
-            .limits
-            .charge("block", self.user(), access.room_limit.as_ref())
-            .await?;
+        access.charge_as_for_rooms("block", self.user()).await?;
         let me = std::slice::from_ref(self.user());
         let at = self.parts.clock.now();
         let presence = leases.as_known(me).await.pop();

@@ -23,7 +23,8 @@ impl Actor {
     /// # Errors
     ///
     /// [`Error::BadRequest`] for the kind [`Direct`](RoomKind::Direct), [`Error::Full`] for more members than a
-    /// room may have, [`Error::Forbidden`], [`Error::RateLimited`], or a backend's failure.
+    /// room may have, [`Error::Blocked`] for a member who has blocked this user or is blocked,
+    /// [`Error::Forbidden`], [`Error::RateLimited`], or a backend's failure.
     ///
     /// # Cancel safety
     ///
@@ -33,9 +34,25 @@ impl Actor {
         access.allow(&self.principal, Action::Create).await?;
         let id = RoomId::group(self.parts.ids.next().to_string())?;
         let new = new_room(&self.parts, id.clone(), self.user().clone(), room)?;
+        self.unless_blocked_by_any(&new.members).await?;
         access.charge_room(self.user()).await?;
         make(&self.parts, new).await?;
         self.view(&id).await
+    }
+}
+
+impl Actor {
+    /// Refuses to let somebody into a room who has blocked this user, or whom this user has blocked.
+    async fn unless_blocked_by_any(&self, users: &[UserId]) -> Result<(), Error> {
+        let me = std::slice::from_ref(self.user());
+        let blocks = &self.parts.directory.blocks;
+        let (by_them, by_me) =
+            tokio::try_join!(blocks.of(self.user(), users), blocks.by_users(me, users),)?;
+        if by_them.is_empty() && by_me.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::Blocked)
+        }
     }
 }
 

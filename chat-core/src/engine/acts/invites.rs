@@ -26,7 +26,8 @@ impl Actor {
     ///
     /// [`Error::BadRequest`] for 0 or more than 100,000 uses, and for an end after less than a second or more
     /// than a hundred years; [`Error::NoRoom`] for a direct room as well; [`Error::Forbidden`] for readers,
-    /// where only moderators add members, for an archived room, and for a role that this user can't give; or a
+    /// where only moderators add members, for an archived room, and for a role that this user can't give;
+    /// [`Error::Full`] for a room with [so many](Invite::MAX_PER_ROOM) invitations; [`Error::RateLimited`], or a
     /// backend's failure.
     pub async fn invite(
         &self,
@@ -65,6 +66,8 @@ impl Actor {
         if mine.archived {
             return Err(Error::Forbidden("the room is archived"));
         }
+        access.charge_as_for_rooms("invite", self.user()).await?;
+        self.make_place_for_an_invite(room, now).await?;
         // Two ids: at least 124 random bits, of which nobody guesses one.
         let token = format!("{}{}", ids.next().simple(), ids.next().simple());
         let invite = Invite {
@@ -79,6 +82,27 @@ impl Actor {
         };
         store.add_invite(invite.clone()).await?;
         Ok(invite.in_micros())
+    }
+
+    /// Removes invitations that nobody can use, if there are too many for one more.
+    async fn make_place_for_an_invite(
+        &self,
+        room: &RoomId,
+        now: DateTime<Utc>,
+    ) -> Result<(), Error> {
+        let store = &self.parts.store;
+        let there = store.invites(room, None, Invite::MAX_PER_ROOM).await?;
+        if there.len() < Invite::MAX_PER_ROOM {
+            return Ok(());
+        }
+        let over: Vec<_> = there.iter().filter(|it| !it.is_open(now)).collect();
+        if over.is_empty() {
+            return Err(Error::Full);
+        }
+        for invite in over {
+            store.remove_invite(room, invite.id).await?;
+        }
+        Ok(())
     }
 
     /// One page of the invitations into a room, in ascending order of id, from the first one after `after`.

@@ -63,7 +63,8 @@ impl Actor {
     /// # Errors
     ///
     /// [`Error::NoRoom`] for a direct room as well; [`Error::Forbidden`] for readers, where only moderators add
-    /// members, and for a user who is banned from the room; [`Error::Full`], or a backend's failure.
+    /// members, and for a user who is banned from the room; [`Error::Blocked`] while one of the two has blocked
+    /// the other; [`Error::Full`], or a backend's failure.
     pub async fn add_member(&self, room: &RoomId, user: UserId) -> Result<Member, Error> {
         self.add(room, user, None).await
     }
@@ -132,6 +133,9 @@ impl Actor {
             let require = mine.role().and(action.least_role());
             if action == Action::Add {
                 access.may_come_in(&user, room)?;
+                if directory.blocks.are_between(self.user(), &user).await? {
+                    return Err(Error::Blocked);
+                }
                 let user = user.clone();
                 let admit =
                     move |me: Self| async move { me.admit(live, user, role, require).await };

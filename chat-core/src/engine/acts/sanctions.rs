@@ -17,7 +17,7 @@ use crate::{
     engine::{parts::Parts, read::directory::InRoom, state::standings::Kind},
     model::{
         Action, ClientMessageId, Decision, EntryBody, LeftWhy, NewDecision, Reason, RoomId, Ruling,
-        Scope, UserId,
+        Scope, UserId, Version,
     },
     wire::{
         Done, Error, SanctionList, Sanctioned,
@@ -27,13 +27,14 @@ use crate::{
 
 impl Actor {
     /// Bans a user from a group or channel, for some time or until the ban is lifted. A member is removed;
-    /// until the end nobody can let the user in.
+    /// until the end nobody can let the user in. An earlier ban of the user from the room is replaced.
     ///
     /// # Errors
     ///
     /// [`Error::BadRequest`] for less than a second or more than a hundred years; [`Error::NoRoom`] for a direct
     /// room as well; [`Error::Forbidden`] for all but moderators and owners, and for a user who is not below
-    /// this one; or a backend's failure.
+    /// this one, or whom one above has banned; [`Error::Full`] when as many users are banned or muted as a room
+    /// may have members; [`Error::RateLimited`], or a backend's failure.
     pub async fn ban_from(
         &self,
         room: &RoomId,
@@ -60,7 +61,9 @@ impl Actor {
             scope: Scope::Room(room.clone()),
             until,
         };
-        let (mine, sanctioned) = self.sanction(&room, &user, length, reason, ruling).await?;
+        let (mine, sanctioned) = self
+            .sanction(&room, &user, Kind::Ban, length, reason, ruling)
+            .await?;
         // The ban is stored by now. The store is asked, as the user may have come in on another node; whoever
         // comes in later sees the ban.
         let Parts { access, store, .. } = &*self.parts;
@@ -100,7 +103,9 @@ impl Actor {
             scope: Scope::Room(room.clone()),
             until,
         };
-        let (_, sanctioned) = self.sanction(room, user, length, reason, ruling).await?;
+        let (_, sanctioned) = self
+            .sanction(room, user, Kind::Mute, length, reason, ruling)
+            .await?;
         Ok(sanctioned)
     }
 
@@ -184,18 +189,19 @@ impl Actor {
         Ok(entered.await?.1)
     }
 
-    /// Decides against a user who is below this one, or no member.
+    /// Decides against a user who is below this one, or no member, in place of earlier decisions of this kind.
     async fn sanction(
         &self,
         room: &RoomId,
         user: &UserId,
+        kind: Kind,
         length: Option<Duration>,
         reason: Reason,
         ruling: impl FnOnce(Option<DateTime<Utc>>) -> Ruling,
     ) -> Result<(InRoom, Sanctioned), Error> {
         let now = self.parts.clock.now();
         let until = length.map(|length| end(now, length, "for")).transpose()?;
-        let mine = self.judge(room).await?;
+        let mine = self.may_lift(room, user, kind).await?;
         user.check()?;
         let about = self.parts.store.member(room, user).await?;
         let about = about.map(|member| member.role);
@@ -203,7 +209,20 @@ impl Actor {
         if mine.role().is_some() && (about >= mine.role() || user == self.user()) {
             return Err(Error::Forbidden("this user is not below you"));
         }
+        let Parts {
+            access,
+            policy,
+            config,
+            ..
+        } = &*self.parts;
+        access.charge_as_for_rooms("sanction", self.user()).await?;
+        let before = policy.standings.versions_in(room, user, kind);
+        // They are kept in memory, on all nodes.
+        if before.is_empty() && policy.standings.users_in(room) >= config.room_members {
+            return Err(Error::Full);
+        }
         let Decision { by, at, reason, .. } = self.decide(ruling(until), reason).await?;
+        self.lift_these(before).await?;
         let sanctioned = Sanctioned {
             user: user.clone(),
             by,
@@ -216,11 +235,11 @@ impl Actor {
 
     /// Whether this user may lift what is decided against a user: nobody lifts what is decided against
     /// themselves, against somebody of their role, or by somebody above them.
-    async fn may_lift(&self, room: &RoomId, user: &UserId, kind: Kind) -> Result<(), Error> {
+    async fn may_lift(&self, room: &RoomId, user: &UserId, kind: Kind) -> Result<InRoom, Error> {
         let mine = self.judge(room).await?;
         // An administrator who is not in the room is above all.
         let Some(own) = mine.role() else {
-            return Ok(());
+            return Ok(mine);
         };
         let Parts {
             policy,
@@ -229,7 +248,7 @@ impl Actor {
             ..
         } = &*self.parts;
         let Some(sanction) = policy.standings.in_room(room, user, kind, clock.now()) else {
-            return Ok(());
+            return Ok(mine);
         };
         let role = async |user: &UserId| {
             let member = store.member(room, user).await?;
@@ -237,7 +256,7 @@ impl Actor {
         };
         let is_below = user != self.user() && role(user).await? < Some(own);
         if is_below && role(&sanction.by).await? <= Some(own) {
-            Ok(())
+            Ok(mine)
         } else {
             Err(Error::Forbidden(
                 "this was decided by a user above you, or is about one who is not below you",
@@ -246,7 +265,12 @@ impl Actor {
     }
 
     async fn lift(&self, room: &RoomId, user: &UserId, kind: Kind) -> Result<(), Error> {
-        for version in self.parts.policy.standings.versions_in(room, user, kind) {
+        let versions = self.parts.policy.standings.versions_in(room, user, kind);
+        self.lift_these(versions).await
+    }
+
+    async fn lift_these(&self, versions: Vec<Version>) -> Result<(), Error> {
+        for version in versions {
             self.decide(Ruling::Lift { version }, Reason::default())
                 .await?;
         }

@@ -14,6 +14,7 @@ use crate::{
     engine::{
         log::queue::{Append, Responder, Waiter},
         parts::Parts,
+        read::directory::InRoom,
         state::rooms::LiveRoom,
     },
     model::{Action, ClientMessageId, EntryBody, MessageId, NewEntry, Role, RoomId, Seq},
@@ -156,28 +157,31 @@ impl Actor {
         if let NewBody::Message(text) | NewBody::Edit { text, .. } = &body {
             review.check(text)?;
         }
-        // A room is made only for a message that nothing else speaks against.
-        let live = match &body {
-            NewBody::Message(_) => {
-                let (live, in_room) = access.look(by, Action::Send, room).await?;
-                match &live {
-                    Some(live) => review.slow_down(live, in_room, user, client_id).await?,
-                    // In a room that exists, the store asks.
-                    None => access.unless_blocked(user, room).await?,
-                }
-                live
-            }
-            NewBody::Edit { .. } => Some(access.enter(by, Action::Edit, room).await?),
-            NewBody::Delete { .. } => Some(access.enter(by, Action::Delete, room).await?),
+        let (live, in_room) = match &body {
+            NewBody::Message(_) => access.look(by, Action::Send, room).await?,
+            NewBody::Edit { .. } => known(access.enter_as(by, Action::Edit, room).await?),
+            NewBody::Delete { .. } => known(access.enter_as(by, Action::Delete, room).await?),
         };
+        if live.is_none() {
+            // In a room that exists, the store asks.
+            access.unless_blocked(user, room).await?;
+        }
         let body = match body {
-            NewBody::Message(text) => EntryBody::message(review.review(user, room, text).await?),
+            NewBody::Message(text) => {
+                let text = review.review(user, room, text).await?;
+                if let Some(live) = &live {
+                    // Last, so that a message that is refused uses up no turn.
+                    review.slow_down(live, in_room, user, client_id).await?;
+                }
+                EntryBody::message(text)
+            }
             NewBody::Edit { target, text } => EntryBody::Edit {
                 target,
                 text: review.review(user, room, text).await?,
             },
             NewBody::Delete { target } => EntryBody::Delete { target },
         };
+        // A room is made only for a message that nothing else speaks against.
         let live = match live {
             Some(live) => live,
             None => access.make_direct(user, room).await?,
@@ -238,6 +242,11 @@ impl Actor {
     fn new_client_id(&self) -> Result<ClientMessageId, Error> {
         Ok(ClientMessageId::new(self.parts.ids.next().to_string())?)
     }
+}
+
+/// A room that exists, as [`Access::look`](super::access::Access::look) gives one.
+fn known((live, in_room): (Arc<LiveRoom>, InRoom)) -> (Option<Arc<LiveRoom>>, InRoom) {
+    (Some(live), in_room)
 }
 
 /// A responder, and the answer that it will be given.

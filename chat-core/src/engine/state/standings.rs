@@ -296,6 +296,11 @@ impl Standings {
             .collect()
     }
 
+    /// The number of users who are banned or muted in a room.
+    pub(crate) fn users_in(&self, room: &RoomId) -> usize {
+        self.read().rooms.get(room).map_or(0, BTreeMap::len)
+    }
+
     /// The versions of all bans, or mutes, of a user in a room.
     pub(crate) fn versions_in(&self, room: &RoomId, user: &UserId, kind: Kind) -> Vec<Version> {
         let held = self.read();
