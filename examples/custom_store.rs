@@ -176,6 +176,10 @@ impl InboxStore for JournalStore {
         self.memory.inbox_room(room, user).await
     }
 
+    async fn hidden_by(&self, room: &RoomId) -> Result<Vec<(UserId, Seq)>, BackendError> {
+        self.memory.hidden_by(room).await
+    }
+
     async fn set_me(
         &self,
         room: &RoomId,

@@ -7,12 +7,12 @@ use std::{cmp::Reverse, collections::HashMap};
 
 use async_trait::async_trait;
 use chat_core::{
-    InboxFilter, InboxPlace, InboxRoom, Me, MeChange, RoomId, UserId,
+    InboxFilter, InboxPlace, InboxRoom, Me, MeChange, RoomId, Seq, UserId,
     port::{BackendError, InboxStore},
 };
 use futures_util::TryStreamExt;
 use mongodb::{
-    bson::{Document, doc, serialize_to_bson},
+    bson::{Bson, Document, doc, serialize_to_bson},
     error::Result as MongoResult,
     options::ReturnDocument,
 };
@@ -21,7 +21,7 @@ use serde::Deserialize;
 use crate::{
     activity,
     collections::{Collections, at_most, read, with_head, within},
-    doc::{MESSAGES, number},
+    doc::{MESSAGES, number, seq},
     room_doc::{LastDoc, Listed},
     rooms::{with_room, with_unread},
     store::MongoStore,
@@ -59,6 +59,24 @@ impl InboxStore for MongoStore {
         .await
     }
 
+    async fn hidden_by(&self, room: &RoomId) -> Result<Vec<(UserId, Seq)>, BackendError> {
+        let (all, room) = (self.collections.clone(), room.clone());
+        let found: Vec<HiddenDoc> = read("hidden_by", async move {
+            all.settle_room(&room).await?;
+            let hidden = doc! {
+                "roomId": room.as_str(), "member": true, "hiddenAt": { "$ne": Bson::Null },
+            };
+            let members = all.members.clone_with_type::<HiddenDoc>();
+            let found = members
+                .find(hidden)
+                .projection(doc! { "user": 1, "hiddenAt": 1 });
+            found.await?.try_collect().await
+        })
+        .await?;
+        let found = found.into_iter();
+        Ok(found.map(|it| (it.user, seq(it.hidden_at))).collect())
+    }
+
     async fn set_me(
         &self,
         room: &RoomId,
@@ -84,6 +102,14 @@ struct Seat {
     #[serde(default)]
     pinned: bool,
     hidden_at: Option<i64>,
+}
+
+/// A member who has hidden a room, and the newest entry at that time.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct HiddenDoc {
+    user: UserId,
+    hidden_at: i64,
 }
 
 /// When a room was last active.

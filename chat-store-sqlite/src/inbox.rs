@@ -182,6 +182,21 @@ impl InboxStore for SqliteStore {
         self.readers.read("inbox_room", query).await
     }
 
+    async fn hidden_by(&self, room: &RoomId) -> Result<Vec<(UserId, Seq)>, BackendError> {
+        let room = room.clone();
+        let query = move |snapshot: &Connection| {
+            snapshot
+                .prepare_cached(
+                    "SELECT user, hidden_at FROM member WHERE room = ?1 AND hidden_at IS NOT NULL",
+                )?
+                .query_map([room.as_str()], |found| {
+                    Ok((row::id(found, 0)?, row::seq(found, 1)?))
+                })?
+                .collect()
+        };
+        self.readers.read("hidden_by", query).await
+    }
+
     async fn set_me(
         &self,
         room: &RoomId,

@@ -169,6 +169,7 @@ impl ChatEngine {
             parts: Arc::clone(&self.parts),
             principal,
             via: Via::Host,
+            session: None,
         }
     }
 

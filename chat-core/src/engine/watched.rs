@@ -185,6 +185,10 @@ impl InboxStore for Watched<dyn Store> {
         watch!(self.inbox_room(room, user), Safe)
     }
 
+    async fn hidden_by(&self, room: &RoomId) -> Result<Vec<(UserId, Seq)>, BackendError> {
+        watch!(self.hidden_by(room), Safe)
+    }
+
     async fn set_me(
         &self,
         room: &RoomId,

@@ -91,6 +91,15 @@ impl InboxStore for MemoryStore {
         Ok(rooms.all.get(room).and_then(|log| log.inbox_room(user)))
     }
 
+    async fn hidden_by(&self, room: &RoomId) -> Result<Vec<(UserId, Seq)>, BackendError> {
+        let rooms = self.lock();
+        let members = rooms.all.get(room).map(|log| &log.members);
+        let members = members.into_iter().flatten();
+        Ok(members
+            .filter_map(|(user, seat)| Some((user.clone(), seat.hidden_at?)))
+            .collect())
+    }
+
     async fn set_me(
         &self,
         room: &RoomId,

@@ -19,7 +19,7 @@ pub enum Topic {
     /// Decisions about users, to which every node listens.
     Policy,
     /// Groups and channels, to which every node listens: one hint for each entry, however many members a room
-    /// has.
+    /// has. Also that a member has hidden a room, of whatever kind.
     Rooms,
 }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use async_trait::async_trait;
 
 use super::BackendError;
-use crate::model::{InboxFilter, InboxPlace, InboxRoom, Me, MeChange, RoomId, UserId};
+use crate::model::{InboxFilter, InboxPlace, InboxRoom, Me, MeChange, RoomId, Seq, UserId};
 
 /// The rooms of each user in the order of their newest messages, with the user's own settings.
 #[async_trait]
@@ -33,6 +33,11 @@ pub trait InboxStore: fmt::Debug + Send + Sync + 'static {
         room: &RoomId,
         user: &UserId,
     ) -> Result<Option<InboxRoom>, BackendError>;
+
+    /// The members who have hidden a room, in no order, each with the newest entry at that time.
+    ///
+    /// - A member who shows the room again is not among them. One to whom a message has brought it back may be.
+    async fn hidden_by(&self, room: &RoomId) -> Result<Vec<(UserId, Seq)>, BackendError>;
 
     /// Changes what a member has set for a room, and gives all of it; `None` for a user who is no member.
     ///

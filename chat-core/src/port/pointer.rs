@@ -100,6 +100,10 @@ macro_rules! ports_through {
                 (**self).inbox_room(room, user).await
             }
 
+            async fn hidden_by(&self, room: &RoomId) -> Result<Vec<(UserId, Seq)>, BackendError> {
+                (**self).hidden_by(room).await
+            }
+
             async fn set_me(
                 &self,
                 room: &RoomId,

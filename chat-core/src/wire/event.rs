@@ -29,6 +29,9 @@ pub enum RoomNews {
     Added,
     /// The user is a member no longer, and has nothing unread or set in it.
     Removed,
+    /// What the inbox shows of the room has changed: a message has brought it back after it was hidden, another
+    /// device of the user has read it, or it is set in another way.
+    Changed,
 }
 
 /// Something that happened.
@@ -64,8 +67,7 @@ pub enum Event {
         /// The room.
         room: RoomId,
     },
-    /// The user's inbox has changed otherwise than by an entry that the user is sent: a room has come in, or
-    /// has gone.
+    /// The user's inbox has changed otherwise than by an entry that the user is sent.
     Room {
         /// What has become of the room.
         why: RoomNews,

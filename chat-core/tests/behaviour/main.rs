@@ -17,6 +17,7 @@ mod decisions;
 mod ephemeral;
 mod faulty;
 mod growing;
+mod inbox;
 mod logins;
 mod metrics;
 mod nodes;

@@ -575,6 +575,10 @@ fn events() -> Vec<Event> {
             why: RoomNews::Added,
             room: Box::new(in_inbox()),
         },
+        Event::Room {
+            why: RoomNews::Changed,
+            room: Box::new(in_inbox()),
+        },
         Event::Me {
             room: group(),
             me: me(Role::Member),

@@ -476,10 +476,7 @@ export type Event =
     readonly room: RoomId;
     readonly type: "closed";
   }
-  /**
-   * The user's inbox has changed otherwise than by an entry that the user is sent: a room has come in, or
-   * has gone.
-   */
+  /** The user's inbox has changed otherwise than by an entry that the user is sent. */
   | InboxRoom & {
     /** What has become of the room. */
     readonly why: RoomNews;
@@ -1095,7 +1092,7 @@ export type RoomList = {
 export type RoomName = string;
 
 /** What has become of a room in a user's inbox. */
-export type RoomNews = "added" | "removed";
+export type RoomNews = "added" | "removed" | "changed";
 
 /** A room with what a client needs to show it. */
 export type RoomView = {

@@ -99,6 +99,10 @@ impl View {
                 why: RoomNews::Removed,
                 room,
             } if !self.is_here(&room.room.id) => self.chats.forget(&room.room.id),
+            Event::Room {
+                why: RoomNews::Changed,
+                room,
+            } => self.chats.learn(&self.topic.me, room),
             Event::Me { room, me } => self.chats.set(room, *me),
             Event::Closed { room } if self.is_here(room) => self.close_for_good(),
             _ => {}

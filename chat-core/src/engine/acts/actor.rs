@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     engine::parts::Parts,
-    model::{Principal, UserId, Via},
+    model::{Principal, SessionId, UserId, Via},
     wire::Error,
 };
 
@@ -16,6 +16,8 @@ pub struct Actor {
     pub(crate) parts: Arc<Parts>,
     pub(crate) principal: Arc<Principal>,
     pub(crate) via: Via,
+    /// The session that acts, of an actor with a connection.
+    pub(crate) session: Option<SessionId>,
 }
 
 impl Actor {

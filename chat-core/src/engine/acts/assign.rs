@@ -27,6 +27,7 @@ pub(crate) async fn assign(
         parts: Arc::clone(parts),
         principal: Arc::new(Principal::trusted(by)),
         via: Via::Admin,
+        session: None,
     };
     let body = EntryBody::Role { user, role };
     actor.append(live, body, None, Some(client_id)).await

@@ -116,6 +116,7 @@ pub(crate) async fn connect(
         parts: Arc::clone(parts),
         principal,
         via,
+        session: Some(id),
     };
     let session = Session::new(actor, device);
     // `drain` may have begun since, and listed the sessions before this one was there.

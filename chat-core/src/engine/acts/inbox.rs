@@ -10,7 +10,7 @@ use crate::{
     model::{Action, InboxFilter, InboxPlace, InboxRoom, Me, MeChange, RoomId},
     port::{Hint, Topic},
     wire::{
-        Error, Event, Frame, InboxPage,
+        Error, Event, Frame, InboxPage, RoomNews,
         command::{Inbox, SetMe},
     },
 };
@@ -44,7 +44,8 @@ impl Actor {
         Ok(InboxPage { rooms, next })
     }
 
-    /// Changes how the user has a room set, and gives all of it. The user's connected devices are sent it.
+    /// Changes how the user has a room set, and gives all of it. The user's connected devices are sent it, and
+    /// the room as the inbox shows it then.
     ///
     /// # Errors
     ///
@@ -55,17 +56,29 @@ impl Actor {
             store,
             hub,
             hints,
+            news,
             ..
         } = &*self.parts;
         access.allow(&self.principal, Action::Inbox).await?;
-        access.enter(&self.principal, Action::Read, room).await?;
+        let live = access.enter(&self.principal, Action::Read, room).await?;
+        let mut topics = vec![Topic::User(self.user().clone())];
+        if change.hidden == Some(true) {
+            // A node where the user is not yet keeps who has hidden the room.
+            topics.push(Topic::Rooms);
+            live.hidden.forget();
+        }
         let me = store.set_me(room, self.user(), change).await?;
         let me = me.ok_or(Error::NoRoom)?;
+        if me.hidden {
+            // Once more, for the store may have been asked in between.
+            live.hidden.forget();
+        }
         let room = room.clone();
         let hint = Hint::Me { room: room.clone() };
+        news.note(&room, self.user(), RoomNews::Changed);
         let frame = Frame::from(Event::Me { room, me });
         hub.each(self.user(), |device| device.send(frame.clone()));
-        hints.publish(vec![Topic::User(self.user().clone())], hint);
+        hints.publish(topics, hint);
         Ok(me)
     }
 }

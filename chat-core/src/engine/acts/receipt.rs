@@ -20,7 +20,12 @@ impl Actor {
     ///
     /// [`Error::NoRoom`], or a backend's failure.
     pub async fn receipt(&self, room: &RoomId, mark: Mark, upto: Seq) -> Result<Watermarks, Error> {
-        let Parts { access, store, .. } = &*self.parts;
+        let Parts {
+            access,
+            store,
+            news,
+            ..
+        } = &*self.parts;
         let live = access.enter(&self.principal, Action::Receipt, room).await?;
         match store.advance(room, self.user(), mark, upto).await? {
             Change::Unchanged(now) => {
@@ -34,6 +39,9 @@ impl Actor {
             }
             Change::Moved { from, to } => {
                 self.announce_receipt(&live, from, to).await;
+                if from.read < to.read {
+                    news.read(room, self.user(), self.session);
+                }
                 Ok(to)
             }
         }

@@ -2,7 +2,7 @@
 
 use crate::{
     engine::{
-        deliver::notify,
+        deliver::{news::News, notify},
         log::lagging::CatchUps,
         read::directory::{Directory, RoomsOf},
         state::rooms::LARGE_ABOVE,
@@ -44,7 +44,7 @@ pub(crate) async fn on_entries(
 }
 
 /// Sends the receipts that may have been missed, for entries that were sent to sessions of this node.
-pub(crate) async fn on_receipts(directory: &Directory) -> Result<(), BackendError> {
+pub(crate) async fn on_receipts(directory: &Directory, news: &News) -> Result<(), BackendError> {
     let hub = &directory.hub;
     for room in directory.rooms.all() {
         if room.published() == room.since
@@ -65,6 +65,9 @@ pub(crate) async fn on_receipts(directory: &Directory) -> Result<(), BackendErro
             if now.is_ahead_of(was) {
                 let quiet = directory.blocks.quiet(&room, user).await?;
                 notify::receipt(hub, &room, user, was.meet(now), now, &quiet);
+                if was.read < now.read {
+                    news.read(&room.id, user, None);
+                }
             }
         }
     }

@@ -97,7 +97,10 @@ impl HintsIn {
         self.leases.doubt();
         self.presence.online_changed();
         self.compare().await?;
-        catch_up::on_receipts(&self.directory).await?;
+        for room in self.directory.rooms.all() {
+            room.hidden.forget();
+        }
+        catch_up::on_receipts(&self.directory, &self.news).await?;
         self.presence.announce_again().await
     }
 
@@ -149,6 +152,7 @@ impl HintsIn {
             }
             (Hint::Me { room }, Some(listener)) => {
                 if let Some(found) = directory.store.inbox_room(&room, listener).await? {
+                    self.news.note(&room, listener, RoomNews::Changed);
                     let frame = Frame::from(Event::Me { room, me: found.me });
                     hub.each(listener, |device| device.send(frame.clone()));
                 }
@@ -172,12 +176,9 @@ impl HintsIn {
         let room = match &hint {
             Hint::Appended { room, .. }
             | Hint::Receipt { room, .. }
-            | Hint::Typing { room, .. } => directory.rooms.get(room),
-            Hint::Made { .. }
-            | Hint::Me { .. }
-            | Hint::Presence { .. }
-            | Hint::Online
-            | Hint::Policy { .. } => None,
+            | Hint::Typing { room, .. }
+            | Hint::Me { room } => directory.rooms.get(room),
+            Hint::Made { .. } | Hint::Presence { .. } | Hint::Online | Hint::Policy { .. } => None,
         };
         let Some(room) = room else {
             return Ok(());
@@ -192,6 +193,8 @@ impl HintsIn {
                 let quiet = directory.blocks.quiet(&room, &user).await?;
                 notify::typing(hub, &room, &user, active, &quiet);
             }
+            // A member has hidden it.
+            Hint::Me { .. } => room.hidden.forget(),
             _ => {}
         }
         Ok(())
@@ -211,6 +214,9 @@ impl HintsIn {
         let now = now.first().copied().unwrap_or_default();
         let quiet = blocks.quiet(room, user).await?;
         notify::receipt(&self.hub, room, user, was.meet(now), now, &quiet);
+        if was.read < now.read {
+            self.news.read(&room.id, user, None);
+        }
         Ok(())
     }
 

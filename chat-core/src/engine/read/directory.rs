@@ -79,7 +79,11 @@ impl Directory {
         let members = new.first_members();
         let created = self.store.create_room(new).await?;
         let live = match &created {
-            Created::New(room) => self.insert(room, room.head, &members),
+            Created::New(room) => {
+                let live = self.insert(room, room.head, &members);
+                live.hidden.is_new();
+                live
+            }
             Created::Existing(room) => self.take_into_use(room).await?,
         };
         Ok((live, created))

@@ -2,6 +2,7 @@
 
 pub(crate) mod admission;
 pub(crate) mod flights;
+pub(crate) mod hidden;
 pub(crate) mod hints;
 pub(crate) mod moved;
 pub(crate) mod outage;

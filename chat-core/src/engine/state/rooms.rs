@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use super::flights::Flights;
+use super::{flights::Flights, hidden::Hidden};
 use crate::model::{
     ClientMessageId, Details, Effect, Entry, Epoch, History, Member, Role, Room, RoomId, RoomKind,
     Seq, Settings, UserId, Watermarks,
@@ -49,6 +49,7 @@ pub(crate) struct LiveRoom {
     state: RwLock<State>,
     /// The watermarks of members as the sessions of this node were last sent them.
     announced: Mutex<HashMap<UserId, Watermarks>>,
+    pub(crate) hidden: Hidden,
     pub(crate) flights: Flights,
     /// In slow mode, the last message of each member that had waited.
     paid: Mutex<HashMap<UserId, ClientMessageId>>,
@@ -297,6 +298,7 @@ impl Rooms {
                 published: AtomicU64::new(published.0),
                 state: RwLock::new(State::new(&room.details, members)),
                 announced: Mutex::default(),
+                hidden: Hidden::default(),
                 flights: Flights::default(),
                 paid: Mutex::default(),
                 used: AtomicBool::new(true),

@@ -97,6 +97,7 @@ ports! {
             -> Result<Vec<InboxRoom>, BackendError>;
         INBOX_ROOM: inbox_room(room: &RoomId, user: &UserId)
             -> Result<Option<InboxRoom>, BackendError>;
+        HIDDEN_BY: hidden_by(room: &RoomId) -> Result<Vec<(UserId, Seq)>, BackendError>;
         SET_ME: set_me(room: &RoomId, user: &UserId, change: MeChange)
             -> Result<Option<Me>, BackendError>;
     }

@@ -278,6 +278,42 @@ pub(super) async fn a_hidden_room_returns_with_the_next_message(h: &dyn StoreHar
     assert_eq!(ids(h, "bob", InboxFilter::Hidden).await, "");
 }
 
+pub(super) async fn the_members_who_hide_a_room_are_known(h: &dyn StoreHarness) {
+    let [one, two, _] = three(h).await;
+    let hidden_by = async |room: &TestRoom| {
+        let found = room.store.hidden_by(&room.id).await.expect("it is read");
+        let mut found: Vec<_> = found
+            .into_iter()
+            .map(|(user, at)| (user.to_string(), at.0))
+            .collect();
+        found.sort_unstable();
+        found
+    };
+    let is = |expected: &[(&str, u64)]| {
+        let expected = expected.iter();
+        expected
+            .map(|(name, at)| ((*name).to_owned(), *at))
+            .collect::<Vec<_>>()
+    };
+    one.say().await;
+    assert_eq!(hidden_by(&one).await, is(&[]));
+    one.set_me("bob", json!({ "hidden": true })).await;
+    one.say().await;
+    one.set_me("alice", json!({ "hidden": true, "pinned": true }))
+        .await;
+    two.set_me("bob", json!({ "hidden": true })).await;
+    let of_one = hidden_by(&one).await;
+    assert!(of_one.contains(&("alice".to_owned(), 2)), "{of_one:?}");
+    assert_eq!(hidden_by(&two).await, is(&[("bob", 0)]), "of this room");
+    one.set_me("alice", json!({ "hidden": false })).await;
+    one.set_me("bob", json!({ "hidden": true })).await;
+    assert_eq!(hidden_by(&one).await, is(&[("bob", 2)]), "the last time");
+    one.add("alice", left("bob")).await;
+    assert_eq!(hidden_by(&one).await, is(&[]), "a former member");
+    let nowhere = h.store().hidden_by(&room_id("none")).await;
+    assert_eq!(nowhere.expect("it is read"), []);
+}
+
 pub(super) async fn an_inbox_of_unread_rooms_has_those_alone(h: &dyn StoreHarness) {
     let [one, two, direct] = three(h).await;
     for room in [&one, &two, &direct] {

@@ -125,6 +125,7 @@ suite! {
     a_member_sets_what_a_change_names,
     what_a_member_has_set_ends_with_the_membership,
     a_hidden_room_returns_with_the_next_message,
+    the_members_who_hide_a_room_are_known,
     an_inbox_of_unread_rooms_has_those_alone,
     // Invitations
     an_invitation_is_kept_as_it_was_given,

@@ -411,6 +411,32 @@ impl Hooks for BrokenRooms {
         Ok(found.map(|found| self.show_inbox_room(user, found)))
     }
 
+    async fn hidden_by(
+        &self,
+        _: &dyn InboxStore,
+        room: &RoomId,
+    ) -> Result<Vec<(UserId, Seq)>, BackendError> {
+        let mut hidden = self.inner.hidden_by(room).await?;
+        let known: Vec<_> = self.notes().me.keys().cloned().collect();
+        match self.fault {
+            HidingIsOfAllRooms => {
+                for (other, _) in known.iter().filter(|(other, _)| other != room) {
+                    hidden.extend(self.inner.hidden_by(other).await?);
+                }
+            }
+            ShowingAgainStaysHidden => {
+                let set = known.into_iter().filter(|(of, _)| of == room);
+                let head = self.inner.room(room).await?.map(|room| room.head);
+                hidden = set
+                    .map(|(_, user)| (user, head.unwrap_or_default()))
+                    .collect();
+            }
+            HidingHasNoPlace => hidden.iter_mut().for_each(|(_, at)| *at = Seq::ZERO),
+            _ => {}
+        }
+        Ok(hidden)
+    }
+
     async fn set_me(
         &self,
         _: &dyn InboxStore,

@@ -70,6 +70,9 @@ faults! {
     MuteStays: "a_member_sets_what_a_change_names",
     SettingsOutliveTheMembership: "what_a_member_has_set_ends_with_the_membership",
     HiddenRoomsNeverReturn: "a_hidden_room_returns_with_the_next_message",
+    HidingIsOfAllRooms: "the_members_who_hide_a_room_are_known",
+    ShowingAgainStaysHidden: "the_members_who_hide_a_room_are_known",
+    HidingHasNoPlace: "the_members_who_hide_a_room_are_known",
     HiddenRoomsAreShown: "a_hidden_room_returns_with_the_next_message",
     ReadRoomsCountAsUnread: "an_inbox_of_unread_rooms_has_those_alone",
     // Invitations
