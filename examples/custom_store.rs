@@ -286,6 +286,16 @@ impl ReceiptStore for JournalStore {
         self.memory.watermarks(room, users).await
     }
 
+    async fn readers(
+        &self,
+        room: &RoomId,
+        seq: Seq,
+        after: Option<&UserId>,
+        limit: usize,
+    ) -> Result<Vec<Member>, BackendError> {
+        self.memory.readers(room, seq, after, limit).await
+    }
+
     async fn receipt_times(
         &self,
         room: &RoomId,

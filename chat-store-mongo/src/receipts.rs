@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use chat_core::{
-    EntryKind, Mark, ReceiptTimes, RoomId, Seq, UserId, Watermarks,
+    EntryKind, Mark, Member, ReceiptTimes, RoomId, Seq, UserId, Watermarks,
     port::{BackendError, Change, ReceiptStore},
 };
 use futures_util::TryStreamExt;
@@ -13,7 +13,7 @@ use mongodb::{
 };
 
 use crate::{
-    collections::{Collections, read, within},
+    collections::{Collections, at_most, read, within},
     doc::{DatedDoc, number},
     room_doc::MemberDoc,
     store::MongoStore,
@@ -50,6 +50,41 @@ impl ReceiptStore for MongoStore {
             member.map(MemberDoc::watermarks).unwrap_or_default()
         };
         Ok(users.iter().map(of).collect())
+    }
+
+    async fn readers(
+        &self,
+        room: &RoomId,
+        seq: Seq,
+        after: Option<&UserId>,
+        limit: usize,
+    ) -> Result<Vec<Member>, BackendError> {
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        let (all, room, after) = (self.collections.clone(), room.clone(), after.cloned());
+        read("readers", async move {
+            all.settle_room(&room).await?;
+            let mut readers = doc! {
+                "roomId": room.as_str(),
+                "user": { "$gt": after.as_ref().map_or("", UserId::as_str) },
+                "member": true,
+            };
+            // Without a receipt there is no field.
+            if seq > Seq::ZERO {
+                readers.insert("read", doc! { "$gte": number(seq) });
+            }
+            let found: Vec<MemberDoc> = all
+                .members
+                .find(readers)
+                .sort(doc! { "user": 1 })
+                .limit(at_most(limit))
+                .await?
+                .try_collect()
+                .await?;
+            Ok(found.into_iter().map(MemberDoc::member).collect())
+        })
+        .await
     }
 
     async fn receipt_times(

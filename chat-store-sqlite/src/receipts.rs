@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use chat_core::{
-    Mark, ReceiptTimes, RoomId, Seq, UserId, Watermarks,
+    Mark, Member, ReceiptTimes, RoomId, Seq, UserId, Watermarks,
     port::{BackendError, Change, ReceiptStore},
 };
 use chrono::{DateTime, Utc};
@@ -127,6 +127,39 @@ impl ReceiptStore for SqliteStore {
                 .collect()
         };
         self.readers.read("watermarks", query).await
+    }
+
+    async fn readers(
+        &self,
+        room: &RoomId,
+        seq: Seq,
+        after: Option<&UserId>,
+        limit: usize,
+    ) -> Result<Vec<Member>, BackendError> {
+        let (room, after) = (room.clone(), after.cloned());
+        let query = move |snapshot: &Connection| {
+            let after = after.as_ref().map_or("", UserId::as_str);
+            snapshot
+                .prepare_cached(concat!(
+                    "SELECT ",
+                    row::member_columns!(),
+                    " FROM member JOIN room ON room.id = member.room \
+                     LEFT JOIN receipt ON receipt.room = room.number AND receipt.user = member.user \
+                     WHERE member.room = ?1 AND member.user > ?2 AND ifnull(receipt.read, 0) >= ?3 \
+                     ORDER BY member.user LIMIT ?4"
+                ))?
+                .query_map(
+                    (
+                        room.as_str(),
+                        after,
+                        row::number(seq),
+                        row::at_most(limit),
+                    ),
+                    row::member,
+                )?
+                .collect()
+        };
+        self.readers.read("readers", query).await
     }
 
     async fn receipt_times(

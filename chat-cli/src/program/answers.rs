@@ -21,6 +21,15 @@ pub(crate) fn lines(me: &UserId, command: &Command, reply: &Reply) -> Vec<String
             one(format!("online: {}", names.join(", ")))
         }
         (Command::ViewRoom(_), Reply::Room(view)) => room(me, view),
+        (Command::Readers(_), Reply::Members(list)) => {
+            let others = list.members.iter().filter(|member| member.user != *me);
+            let names: Vec<_> = others.map(|member| name(&member.user)).collect();
+            let more = if list.more { " and more" } else { "" };
+            one(match names.as_slice() {
+                [] => "nobody has read it yet".to_owned(),
+                names => format!("read by {}{more}", names.join(", ")),
+            })
+        }
         (_, Reply::Members(list)) => {
             let member = |member: &chat_core::Member| {
                 format!("{} ({})", clean(member.user.as_str()), member.role.name())

@@ -289,6 +289,16 @@ impl ReceiptStore for Watched<dyn Store> {
         watch!(self.watermarks(room, users), Safe)
     }
 
+    async fn readers(
+        &self,
+        room: &RoomId,
+        seq: Seq,
+        after: Option<&UserId>,
+        limit: usize,
+    ) -> Result<Vec<Member>, BackendError> {
+        watch!(self.readers(room, seq, after, limit), Safe)
+    }
+
     async fn receipt_times(
         &self,
         room: &RoomId,

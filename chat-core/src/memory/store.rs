@@ -441,6 +441,23 @@ impl ReceiptStore for MemoryStore {
         Ok(users.iter().map(of).collect())
     }
 
+    async fn readers(
+        &self,
+        room: &RoomId,
+        seq: Seq,
+        after: Option<&UserId>,
+        limit: usize,
+    ) -> Result<Vec<Member>, BackendError> {
+        let rooms = self.lock();
+        let Some(log) = rooms.all.get(room) else {
+            return Ok(Vec::new());
+        };
+        let members = log.members.range::<UserId, _>(beyond(after));
+        let members = members.map(|(user, seat)| log.member(user, seat));
+        let readers = members.filter(|member| member.watermarks.read >= seq);
+        Ok(readers.take(limit).collect())
+    }
+
     async fn receipt_times(
         &self,
         room: &RoomId,

@@ -198,6 +198,16 @@ macro_rules! ports_through {
                 (**self).watermarks(room, users).await
             }
 
+            async fn readers(
+                &self,
+                room: &RoomId,
+                seq: Seq,
+                after: Option<&UserId>,
+                limit: usize,
+            ) -> Result<Vec<Member>, BackendError> {
+                (**self).readers(room, seq, after, limit).await
+            }
+
             async fn receipt_times(
                 &self,
                 room: &RoomId,

@@ -260,6 +260,18 @@ pub trait ReceiptStore: fmt::Debug + Send + Sync + 'static {
         users: &[UserId],
     ) -> Result<Vec<Watermarks>, BackendError>;
 
+    /// The members who have read a room up to an entry or beyond, in ascending order of their names, from the
+    /// first one after `after`, at most `limit`.
+    ///
+    /// - They are those whose `read` watermark is at the entry or above; a former member is not among them.
+    async fn readers(
+        &self,
+        room: &RoomId,
+        seq: Seq,
+        after: Option<&UserId>,
+        limit: usize,
+    ) -> Result<Vec<Member>, BackendError>;
+
     /// When a member of a direct room received and read these entries, in the order asked.
     ///
     /// - A message of the other member has the time of the first receipt that passed it, by the

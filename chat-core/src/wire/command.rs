@@ -322,6 +322,20 @@ commands! { ($)
         limit: Option<usize>,
     }
 
+    /// Lists the members who have read a room up to an entry or beyond, in ascending order of their names.
+    Readers = "readers", Read -> Members(MemberList) {
+        /// The room.
+        room: RoomId,
+        /// The number of the entry.
+        seq: Seq,
+        /// Begin after this user.
+        #[serde(default)]
+        after: Option<UserId>,
+        /// The most members to list. Default 50, at most 200.
+        #[serde(default)]
+        limit: Option<usize>,
+    }
+
     /// Adds a member to a group. A user who is a member already stays as they are.
     Add = "add", Add -> Member(Member) {
         /// The group.

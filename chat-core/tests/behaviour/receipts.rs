@@ -1,6 +1,6 @@
 //! Receipts: watermarks that only grow, published to the members of the room.
 
-use chat_core::{Event, Mark, Seq, Watermarks};
+use chat_core::{Actor, Event, Mark, Seq, Watermarks, command::Create};
 
 use crate::common::{direct, engine, next_matching, pending, user};
 
@@ -68,4 +68,60 @@ async fn reading_on_one_device_clears_the_unread_count_on_all() {
             if user.as_str() == "bob" && now.read == Seq(1))
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_member_asks_who_has_read_an_entry() {
+    let engine = engine();
+    let alice = engine.actor(user("alice"));
+    let members = ["bob", "carol"].map(user).into();
+    let room = alice.create(Create::group(members)).await.unwrap().room.id;
+    alice.send(&room, "one").await.unwrap();
+    alice.send(&room, "two").await.unwrap();
+    let [bob, carol, dave] = ["bob", "carol", "dave"].map(|name| engine.actor(user(name)));
+    bob.receipt(&room, Mark::Read, Seq(2)).await.unwrap();
+    carol.receipt(&room, Mark::Read, Seq(1)).await.unwrap();
+    let readers = async |by: &Actor, seq, after: Option<&str>, limit| {
+        let after = after.map(user);
+        let page = by.readers(&room, Seq(seq), after.as_ref(), limit).await;
+        page.map(|page| {
+            let names: Vec<_> = page.members.iter().map(|it| it.user.to_string()).collect();
+            (names.join(" "), page.more)
+        })
+        .map_err(|error| error.code().code())
+    };
+    let page = |names: &str, more| Ok((names.to_owned(), more));
+    assert_eq!(readers(&alice, 2, None, None).await, page("bob", false));
+    assert_eq!(readers(&alice, 1, None, Some(1)).await, page("bob", true));
+    assert_eq!(
+        readers(&alice, 1, Some("bob"), Some(1)).await,
+        page("carol", false)
+    );
+    assert_eq!(readers(&dave, 1, None, None).await, Err(200));
+    for nothing in [0, 3, u64::MAX] {
+        assert_eq!(readers(&alice, nothing, None, None).await, Err(201));
+    }
+    alice.add_member(&room, user("dave")).await.unwrap();
+    assert_eq!(
+        readers(&dave, 2, None, None).await,
+        Err(201),
+        "from before dave came"
+    );
+    assert_eq!(readers(&dave, 3, None, None).await, page("", false));
+}
+
+#[tokio::test]
+async fn one_who_has_blocked_the_author_has_read_what_they_had_then() {
+    let engine = engine();
+    let (alice, bob) = (engine.actor(user("alice")), engine.actor(user("bob")));
+    let room = direct("alice", "bob");
+    alice.send(&room, "one").await.unwrap();
+    alice.send(&room, "two").await.unwrap();
+    bob.receipt(&room, Mark::Read, Seq(1)).await.unwrap();
+    bob.block(&user("alice")).await.unwrap();
+    bob.receipt(&room, Mark::Read, Seq(2)).await.unwrap();
+    let first = alice.readers(&room, Seq(1), None, None).await.unwrap();
+    assert_eq!(first.members[0].watermarks, marks(1, 1));
+    let second = alice.readers(&room, Seq(2), None, None).await.unwrap();
+    assert_eq!(second.members, []);
 }

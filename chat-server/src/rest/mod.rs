@@ -8,6 +8,7 @@ mod invites;
 mod members;
 mod messages;
 mod presence;
+mod readers;
 mod receipts;
 mod rooms;
 mod sanctions;
@@ -29,6 +30,7 @@ pub(crate) fn routes() -> OpenApiRouter<App> {
         .merge(sanctions::routes())
         .merge(messages::routes())
         .merge(receipts::routes())
+        .merge(readers::routes())
         .merge(presence::routes())
         .merge(document::routes())
 }

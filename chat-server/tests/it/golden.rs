@@ -199,6 +199,13 @@ fn commands() -> Vec<Command> {
         .into(),
         command::Typing { room: room.clone() }.into(),
         members().into(),
+        command::Readers {
+            room: room.clone(),
+            seq: Seq(7),
+            after: Some(user("bob")),
+            limit: Some(50),
+        }
+        .into(),
         command::Add {
             room: group(),
             user: user("bob"),

@@ -78,6 +78,11 @@ fn ways(room: &str, own: u64) -> Vec<(Action, Value, [String; 2])> {
             rest("GET", "/members", ""),
         ),
         (
+            Action::Read,
+            json!({ "type": "readers", "room": room, "seq": 1 }),
+            rest("GET", "/entries/1/readers", ""),
+        ),
+        (
             Action::Receipt,
             json!({ "type": "receipt", "room": room, "mark": "read", "seq": 1 }),
             rest("POST", "/receipts", r#"{"mark":"read","seq":1}"#),

@@ -157,6 +157,7 @@ async fn the_document_describes_every_route_and_all_it_refers_to() {
             "/v1/rooms/{room}/bans",
             "/v1/rooms/{room}/bans/{user}",
             "/v1/rooms/{room}/entries",
+            "/v1/rooms/{room}/entries/{seq}/readers",
             "/v1/rooms/{room}/invites",
             "/v1/rooms/{room}/invites/{invite}",
             "/v1/rooms/{room}/join",

@@ -200,6 +200,10 @@ export type Command =
   | MembersCommand & {
     readonly type: "members";
   }
+  /** Lists the members who have read a room up to an entry or beyond, in ascending order of their names. */
+  | ReadersCommand & {
+    readonly type: "readers";
+  }
   /** Adds a member to a group. A user who is a member already stays as they are. */
   | AddCommand & {
     readonly type: "add";
@@ -862,6 +866,18 @@ export type PresenceOfUsers = {
   readonly users: readonly Presence[];
 };
 
+/** Lists the members who have read a room up to an entry or beyond, in ascending order of their names. */
+export type ReadersCommand = {
+  /** Begin after this user. */
+  readonly after?: UserId;
+  /** The most members to list. Default 50, at most 200. */
+  readonly limit?: number;
+  /** The room. */
+  readonly room: RoomId;
+  /** The number of the entry. */
+  readonly seq: Seq;
+};
+
 /** The reason for a decision, in words: at most 256 characters, none of them a control character. */
 export type Reason = string;
 
@@ -1312,6 +1328,7 @@ export interface Replies {
   receipt: Watermarks;
   typing: Done;
   members: MemberList;
+  readers: MemberList;
   add: Member;
   remove: Done;
   leave: Done;

@@ -13,6 +13,8 @@ pub(crate) enum Rooms {
     Open(Which),
     /// Enter the channel of this name or id.
     Join(String),
+    /// Ask who has read the last own message.
+    Readers,
     /// List the rooms, for people.
     Chats(InboxFilter),
     MoreChats,
@@ -30,7 +32,7 @@ pub(crate) enum Which {
 }
 
 /// The lines that `/help` shows of rooms.
-pub(crate) const HELP: [&str; 19] = [
+pub(crate) const HELP: [&str; 20] = [
     "/chats        your rooms, newest first; also /chats unread, pinned, hidden, more",
     "/open NAME    enters a room: a user, the number in the list, or a group's name or id",
     "/new NAME [MEMBER...]        makes a group and enters it",
@@ -40,6 +42,7 @@ pub(crate) const HELP: [&str; 19] = [
     "/accept TOKEN                enters a room by an invitation",
     "/info         what the room says about itself",
     "/members      its members and their roles; /members NAME goes on after NAME",
+    "/readers      who has read your last message",
     "/add NAME [ROLE]             ROLE is reader, member, moderator or owner",
     "/role NAME ROLE              gives a member another role",
     "/remove NAME                 ends a membership; /leave your own",
@@ -57,6 +60,7 @@ pub(super) fn typed(name: &str, rest: &str) -> Option<Rooms> {
     let (first, after) = word(rest);
     let command = match (name, rest) {
         ("/chats", "more") => return Some(Rooms::MoreChats),
+        ("/readers", "") => return Some(Rooms::Readers),
         ("/chats", _) => return Some(Rooms::Chats(filter(rest)?)),
         ("/open", text) if !text.is_empty() => {
             return Some(Rooms::Open(Which::Name(unquoted(text).to_owned())));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chat_cli::RequestError;
-use chat_core::{ErrorCode, RoomId};
+use chat_core::{ErrorCode, RoomId, command};
 use tokio::time::Instant;
 
 use super::{
@@ -38,7 +38,7 @@ impl View {
         let asks = matches!(
             input,
             Input::Command(Command::Rooms(
-                Rooms::Request(_) | Rooms::Join(_) | Rooms::Chats(_)
+                Rooms::Request(_) | Rooms::Join(_) | Rooms::Readers | Rooms::Chats(_)
             ))
         );
         let is_busy = self.outbox.len() > 0 || self.scene.greeting;
@@ -71,9 +71,29 @@ impl View {
             }
             Rooms::Open(which) => self.open(which),
             Rooms::Join(channel) => self.search(channel),
+            Rooms::Readers => self.ask_readers(),
             Rooms::Chats(filter) => self.ask_chats(filter),
             Rooms::MoreChats => self.ask_more_chats(),
         }
+    }
+
+    /// Asks who has read the last own message on the screen.
+    fn ask_readers(&mut self) {
+        let Some(room) = self.here.as_ref().map(|here| here.room.clone()) else {
+            self.misunderstood("no room is open; /open NAME opens one");
+            return;
+        };
+        let Some(Target::Stored(seq)) = self.last_stored(&room) else {
+            self.wrong("there is no message of yours on the screen");
+            return;
+        };
+        let readers = command::Readers {
+            room,
+            seq,
+            after: None,
+            limit: None,
+        };
+        self.ask_for_user(readers, Why::Answer);
     }
 
     /// A line of the input can't be carried out.

@@ -46,7 +46,16 @@ impl Actor {
         after: Option<&UserId>,
         limit: usize,
     ) -> Result<Vec<Member>, Error> {
-        let mut members = self.parts.store.members(room, after, limit).await?;
+        let members = self.parts.store.members(room, after, limit).await?;
+        self.as_seen(room, members).await
+    }
+
+    /// These members of a room as this user sees them.
+    pub(super) async fn as_seen(
+        &self,
+        room: &RoomId,
+        mut members: Vec<Member>,
+    ) -> Result<Vec<Member>, Error> {
         if let Some(peer) = room.peer_of(self.user())
             && let Some(seen) = self.seen_until(room, &peer).await?
         {

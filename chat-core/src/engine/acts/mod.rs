@@ -18,6 +18,7 @@ pub(crate) mod looks;
 mod members;
 mod open;
 pub(crate) mod presence;
+mod readers;
 mod receipt;
 mod resume;
 pub(crate) mod review;

@@ -125,6 +125,8 @@ ports! {
             -> Result<Change<Watermarks>, BackendError>;
         WATERMARKS: watermarks(room: &RoomId, users: &[UserId])
             -> Result<Vec<Watermarks>, BackendError>;
+        READERS: readers(room: &RoomId, seq: Seq, after: Option<&UserId>, limit: usize)
+            -> Result<Vec<Member>, BackendError>;
         RECEIPT_TIMES: receipt_times(room: &RoomId, user: &UserId, seqs: &[Seq])
             -> Result<Vec<ReceiptTimes>, BackendError>;
     }

@@ -214,6 +214,7 @@ suite! {
     a_receipt_moves_the_watermark,
     read_implies_delivered,
     delivered_does_not_imply_read,
+    readers_are_the_members_who_have_read_up_to_the_entry,
     watermarks_never_go_back,
     a_receipt_beyond_the_head_counts_up_to_the_head,
     a_receipt_that_moves_nothing_is_unchanged,

@@ -52,6 +52,45 @@ pub(super) async fn delivered_does_not_imply_read(h: &dyn StoreHarness) {
     );
 }
 
+pub(super) async fn readers_are_the_members_who_have_read_up_to_the_entry(h: &dyn StoreHarness) {
+    let members = users(["alice", "bob", "carol", "dave", "erin"]);
+    let room = TestRoom::with(h, "group", members).await;
+    room.fill(5).await;
+    room.receipt("bob", Read, 3).await;
+    room.receipt("carol", Read, 5).await;
+    room.receipt("dave", Delivered, 5).await;
+    room.receipt("erin", Read, 4).await;
+    let readers = async |seq, after: Option<&str>, limit| {
+        let after = after.map(user);
+        let page = room
+            .store
+            .readers(&room.id, Seq(seq), after.as_ref(), limit);
+        page.await.expect("the readers are read")
+    };
+    let names = async |seq, after, limit| {
+        let readers = readers(seq, after, limit).await.into_iter();
+        let names: Vec<_> = readers.map(|it| it.user.to_string()).collect();
+        names.join(" ")
+    };
+    assert_eq!(
+        names(3, None, 9).await,
+        "bob carol erin",
+        "at it, or beyond"
+    );
+    assert_eq!(names(4, None, 9).await, "carol erin");
+    assert_eq!(names(6, None, 9).await, "");
+    assert_eq!(names(1, None, 2).await, "bob carol", "at most so many");
+    assert_eq!(names(1, Some("bob"), 9).await, "carol erin", "after one");
+    assert_eq!(names(1, Some("c"), 1).await, "carol");
+    assert_eq!(names(1, None, 0).await, "");
+    let carol = readers(5, None, 9).await;
+    assert_eq!(carol, [room.member("carol").await.expect("a member")]);
+    room.add("alice", left("carol")).await;
+    assert_eq!(names(3, None, 9).await, "bob erin", "members only");
+    let nowhere = h.store().readers(&room_id("none"), Seq(1), None, 9).await;
+    assert_eq!(nowhere.expect("they are read"), []);
+}
+
 pub(super) async fn watermarks_never_go_back(h: &dyn StoreHarness) {
     let room = TestRoom::new(h, "group").await;
     room.fill(5).await;

@@ -1,7 +1,7 @@
 //! The store in memory with one thing broken in what it says of rooms, inboxes and invitations.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard},
 };
 
@@ -12,7 +12,8 @@ use chat_core::{
     RoomKind, RoomName, Seq, Topic, UserId, Watermarks,
     memory::MemoryStore,
     port::{
-        AppendError, Appended, BackendError, Created, InboxStore, InviteStore, LogStore, RoomStore,
+        AppendError, Appended, BackendError, Created, InboxStore, InviteStore, LogStore,
+        ReceiptStore, RoomStore,
     },
     testing::Hooks,
 };
@@ -40,6 +41,7 @@ struct Notes {
     me: HashMap<(RoomId, UserId), Me>,
     former: Vec<InboxRoom>,
     invites: HashMap<InviteId, Invite>,
+    readers: BTreeMap<UserId, Member>,
 }
 
 impl BrokenRooms {
@@ -473,6 +475,46 @@ impl Hooks for BrokenRooms {
     ) -> Result<Vec<Member>, BackendError> {
         let members = self.inner.members(id, after, limit).await?.into_iter();
         Ok(members.map(|member| self.show_member(id, member)).collect())
+    }
+
+    async fn readers(
+        &self,
+        _: &dyn ReceiptStore,
+        room: &RoomId,
+        seq: Seq,
+        after: Option<&UserId>,
+        limit: usize,
+    ) -> Result<Vec<Member>, BackendError> {
+        let (mut seq, mut limit) = (seq, limit);
+        match self.fault {
+            ReadersAreBeyondTheEntry => seq = seq.next(),
+            ReadersExceedTheLimit => limit += 1,
+            ReadersHaveOnlyReceived => {
+                let mut members = self.inner.members(room, after, usize::MAX).await?;
+                members.retain(|member| member.watermarks.delivered >= seq);
+                members.truncate(limit);
+                return Ok(members);
+            }
+            _ => {}
+        }
+        let mut readers = self.inner.readers(room, seq, after, limit).await?;
+        match (self.fault, after) {
+            (ReadersBeginWithAfter, Some(after)) => {
+                readers.splice(0..0, self.inner.member(room, after).await?);
+                readers.truncate(limit);
+            }
+            (ReadersStayWhenTheyLeave, None) => {
+                let mut notes = self.notes();
+                for reader in &readers {
+                    notes.readers.insert(reader.user.clone(), reader.clone());
+                }
+                let former = notes.readers.values();
+                let former = former.filter(|member| member.watermarks.read >= seq);
+                readers = former.cloned().take(limit).collect();
+            }
+            _ => {}
+        }
+        Ok(readers)
     }
 
     async fn add_invite(&self, _: &dyn InviteStore, new: Invite) -> Result<(), BackendError> {

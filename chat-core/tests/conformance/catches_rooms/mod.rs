@@ -75,6 +75,12 @@ faults! {
     HidingHasNoPlace: "the_members_who_hide_a_room_are_known",
     HiddenRoomsAreShown: "a_hidden_room_returns_with_the_next_message",
     ReadRoomsCountAsUnread: "an_inbox_of_unread_rooms_has_those_alone",
+    // Readers
+    ReadersHaveOnlyReceived: "readers_are_the_members_who_have_read_up_to_the_entry",
+    ReadersAreBeyondTheEntry: "readers_are_the_members_who_have_read_up_to_the_entry",
+    ReadersBeginWithAfter: "readers_are_the_members_who_have_read_up_to_the_entry",
+    ReadersExceedTheLimit: "readers_are_the_members_who_have_read_up_to_the_entry",
+    ReadersStayWhenTheyLeave: "readers_are_the_members_who_have_read_up_to_the_entry",
     // Invitations
     InviteIsOverwritten: "an_invitation_is_kept_as_it_was_given",
     InviteForgetsItsRole: "an_invitation_is_kept_as_it_was_given",

@@ -368,3 +368,33 @@ fn a_conversation_asks_for_the_rooms_when_one_is_named() {
             .all(|act| !matches!(act, Act::Ask(_)))
     );
 }
+
+#[test]
+fn one_asks_who_has_read_the_last_message_of_ones_own() {
+    let mut view = in_the_team();
+    let acts = view.sees(types("/readers"));
+    assert_eq!(
+        lines(&acts),
+        ["-- there is no message of yours on the screen"]
+    );
+    view.sees(live_in_team(1, "alice", message("hello")));
+    let read_by = |names: &[&str]| {
+        let member = |name: &&str| {
+            json!({
+                "user": name, "role": "member", "joined_at": "2026-01-01T00:00:00Z",
+                "joined_seq": 0, "delivered": 1, "read": 1,
+            })
+        };
+        let members: Vec<_> = names.iter().map(member).collect();
+        let list = json!({ "members": members, "more": false });
+        Reply::Members(serde_json::from_value(list).unwrap())
+    };
+    for (names, said) in [
+        (&["alice"][..], "-- nobody has read it yet"),
+        (&["alice", "bob", "carol"], "-- read by bob, carol"),
+    ] {
+        let asked = view.sees(types("/readers"));
+        let acts = view.sees(reply(asked, read_by(names)));
+        assert_eq!(lines(&acts), [said]);
+    }
+}
