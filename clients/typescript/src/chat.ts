@@ -1,9 +1,21 @@
 import { Changes } from "./changes.js";
 import type { ClientEvent } from "./connection.js";
-import type { Core, Listener } from "./core.js";
+import { ask, type Core, type Listener, type Part } from "./core.js";
 import { Driver, type Options } from "./driver.js";
 import { ChatError } from "./errors.js";
-import type { Command, Mark, Membership, Replies, Reply, RoomCursor } from "./protocol.js";
+import { Inbox, Shelf } from "./inbox.js";
+import type {
+  BlockList,
+  Command,
+  CreateCommand,
+  Directory,
+  Mark,
+  Membership,
+  Replies,
+  Reply,
+  RoomCursor,
+  RoomView,
+} from "./protocol.js";
 import { Room } from "./room.js";
 import { Store } from "./store.js";
 
@@ -22,8 +34,10 @@ export interface ChatSnapshot {
   readonly state: "connecting" | "live" | "waiting" | "ended";
   /** The user that the token stands for, once it is known. */
   readonly user: string | undefined;
-  /** The user's rooms, in ascending order of id. */
+  /** All rooms of the user, in ascending order of id. */
   readonly rooms: readonly ListedRoom[];
+  /** How many messages are unread in all rooms. */
+  readonly unread: number;
   /** Why there is no connection. */
   readonly reason: string | undefined;
   /** Why the client has ended. */
@@ -33,21 +47,24 @@ export interface ChatSnapshot {
 /** A user's connection to a chat server, which keeps itself alive, and the rooms in it. */
 export class Chat extends Store<ChatSnapshot> implements AsyncIterable<ClientEvent> {
   readonly #core: Core;
-  readonly #open = new Map<string, { room: Room; refresh: () => Promise<unknown> }>();
+  readonly #open = new Map<string, Room>();
+  readonly #shelf: Shelf;
   #rooms = new Map<string, Listed>();
   #listing: Map<string, Listed> | undefined;
-  #state: Omit<ChatSnapshot, "rooms"> = { state: "connecting", user: undefined, reason: undefined, error: undefined };
+  #state: Omit<ChatSnapshot, "rooms" | "unread"> = { state: "connecting", user: undefined, reason: undefined, error: undefined };
 
   /** @internal */
   constructor(core: Core) {
     super();
     this.#core = core;
+    this.#shelf = new Shelf(core, () => this.user, (id) => this.#rooms.get(id)?.room);
     core.listen((event) => this.#hear(event));
   }
 
   protected snapshot(): ChatSnapshot {
     const rooms = [...this.#rooms.values()].map(({ room }) => room).sort((a, b) => (a.id < b.id ? -1 : 1));
-    return { ...this.#state, rooms };
+    const unread = rooms.reduce((sum, room) => sum + room.unread, 0);
+    return { ...this.#state, rooms, unread };
   }
 
   get state(): ChatSnapshot["state"] {
@@ -62,33 +79,46 @@ export class Chat extends Store<ChatSnapshot> implements AsyncIterable<ClientEve
     return this.getSnapshot().rooms;
   }
 
+  /** The rooms in the order of their newest messages; `more()` reads the first ones, `only("unread")` gives others. */
+  get inbox(): Inbox {
+    return this.#shelf.inbox("all");
+  }
+
   /** Opens the direct room with a user, makes it if need be, and loads its newest messages. */
   async open(user: string): Promise<Room> {
-    const ask = () => this.ask({ type: "open", user });
-    const view = await ask();
-    const refresh = async (room: Room): Promise<void> => room.people((await ask()).members);
-    return this.#enter(view.room.id, refresh, (room) => room.people(view.members));
+    return this.#enter(await this.ask({ type: "open", user }));
   }
 
-  /** Enters a room that the user is a member of, and loads its members and newest messages. */
-  room(id: string): Promise<Room> {
-    return this.#enter(id, (room) => this.#members(room));
+  /** Enters a room that the user is a member of, and loads its newest messages. */
+  async room(id: string): Promise<Room> {
+    return this.#enter(await this.ask({ type: "room", room: id }));
   }
 
-  async #enter(
-    id: string,
-    refresh: (room: Room) => Promise<unknown>,
-    first: (room: Room) => unknown = refresh,
-  ): Promise<Room> {
-    const known = this.#open.get(id)?.room;
+  /** Makes a group or channel that the user owns. Fails with `unanswered` when it may have been made. */
+  async create(room: CreateCommand): Promise<Room> {
+    return this.#enter(await this.ask({ type: "create", ...room }));
+  }
+
+  /** Comes into a channel. */
+  async join(id: string): Promise<Room> {
+    return this.#enter(await this.ask({ type: "join", room: id }));
+  }
+
+  /** Comes into a room by the token of an invitation. */
+  async accept(token: string): Promise<Room> {
+    return this.#enter(await this.ask({ type: "accept", token }));
+  }
+
+  async #enter(view: RoomView): Promise<Room> {
+    const { id } = view.room;
+    const known = this.#open.get(id);
     if (known) {
-      await first(known);
+      known.view(view);
       return known;
     }
-    const room = new Room(id, this.#core, () => this.#state.user ?? "");
-    this.#open.set(id, { room, refresh: () => refresh(room) });
+    const room = new Room(view, this.#core, () => this.user ?? "");
+    this.#open.set(id, room);
     try {
-      await first(room);
       await room.more();
     } catch (error) {
       this.#open.delete(id);
@@ -97,23 +127,29 @@ export class Chat extends Store<ChatSnapshot> implements AsyncIterable<ClientEve
     return room;
   }
 
-  /** Reads the members of a room, and whether the first 100 are online. */
-  async #members(room: Room): Promise<void> {
-    let after: string | undefined;
-    let first: string[] | undefined;
-    do {
-      const command = { type: "members", room: room.id, limit: 200, ...(after !== undefined && { after }) } as const;
-      const { members, more } = await this.ask(command);
-      room.people(members, first === undefined);
-      first ??= members.slice(0, 100).map(({ user }) => user);
-      after = more ? members.at(-1)?.user : undefined;
-    } while (after !== undefined);
-    if (first.length > 0) room.people((await this.ask({ type: "presence", users: first })).users);
+  /** Searches the channels by name, in ascending order of id; without a query, all of them. */
+  directory(query = "", part: Part = {}): Promise<Directory> {
+    return this.ask({ type: "directory", query, ...part });
+  }
+
+  /** Blocks a user, who is not notified. */
+  async block(user: string): Promise<void> {
+    await this.ask({ type: "block", user });
+  }
+
+  /** Ends the block of a user. */
+  async unblock(user: string): Promise<void> {
+    await this.ask({ type: "unblock", user });
+  }
+
+  /** Lists the users whom this user has blocked, in ascending order of their names. */
+  blocks(part: Part = {}): Promise<BlockList> {
+    return this.ask({ type: "blocks", ...part });
   }
 
   /** Asks any question of the protocol. It is asked again if the connection breaks, and fails after 15 s. */
   ask<T extends Command["type"]>(command: Extract<Command, { type: T }>): Promise<Replies[T]> {
-    return this.#core.ask(command) as Promise<Reply & Replies[T]>;
+    return ask(this.#core, command);
   }
 
   /** Queues any command of the protocol that stores an entry, once; `command` gets the id that it needs for that. */
@@ -157,7 +193,7 @@ export class Chat extends Store<ChatSnapshot> implements AsyncIterable<ClientEve
         this.#state = { state: "live", user: event.user, reason: undefined, error: undefined };
         this.#listing = new Map();
         // What may have been missed: who is online, and how far others have read. The next connection asks again.
-        for (const { refresh } of this.#open.values()) refresh().catch(() => {});
+        for (const room of this.#open.values()) room.refresh();
         break;
       case "disconnected":
         this.#state = { ...this.#state, state: "waiting", reason: event.reason };
@@ -177,36 +213,62 @@ export class Chat extends Store<ChatSnapshot> implements AsyncIterable<ClientEve
       }
       case "entry":
       case "receipt":
+      case "room":
       case "closed":
         this.#list(event);
     }
     this.changed();
-    for (const { room } of this.#open.values()) if (room.concerns(event)) room.hear(event);
+    this.#shelf.hear(event);
+    for (const room of this.#open.values()) if (room.concerns(event)) room.hear(event);
   }
 
   #disconnected(): void {
-    for (const { room } of this.#open.values()) room.disconnected();
+    for (const room of this.#open.values()) room.disconnected();
   }
 
   /** Keeps the list of rooms as it is on the server. */
-  #list(event: ClientEvent & { readonly type: "entry" | "receipt" | "closed" }): void {
+  #list(event: ClientEvent & { readonly type: "entry" | "receipt" | "room" | "closed" }): void {
+    const id = event.type === "room" ? event.room.id : event.room;
     for (const rooms of [this.#rooms, this.#listing]) {
-      if (!rooms) continue;
-      const none = { id: event.room, head: 0, delivered: 0, read: 0, unread: 0 };
-      const { room, last } = rooms.get(event.room) ?? { room: none, last: 0 };
-      const me = this.#state.user;
-      const left = event.type === "entry" && event.body.kind === "left" && event.body.user === me;
-      if (event.type === "closed" || left) rooms.delete(event.room);
-      else if (event.type === "entry") {
-        if (event.seq <= room.head) continue;
-        const news = event.body.kind === "message" && event.author !== me;
-        const unread = room.unread + Number(news);
-        rooms.set(event.room, { room: { ...room, head: event.seq, unread }, last: news ? event.seq : last });
-      } else if (event.user === me) {
-        const { delivered, read } = event;
-        const unread = Math.min(room.unread, Math.max(0, last - read));
-        rooms.set(event.room, { room: { ...room, delivered, read, unread }, last });
-      }
+      const known = rooms?.get(id) ?? { room: { id, head: 0, delivered: 0, read: 0, unread: 0 }, last: 0 };
+      const listed = listedAfter(known, event, this.user);
+      if (listed) rooms?.set(id, listed);
+      else rooms?.delete(id);
+    }
+  }
+}
+
+/** A listed room after an event; undefined when the user is no longer in it. */
+function listedAfter(
+  known: Listed,
+  event: ClientEvent & { readonly type: "entry" | "receipt" | "room" | "closed" },
+  user: string | undefined,
+): Listed | undefined {
+  const { room, last } = known;
+  switch (event.type) {
+    case "closed":
+      return undefined;
+    case "room": {
+      const { head } = event.room;
+      if (event.why === "removed") return room.head > head ? known : undefined;
+      const { delivered, read, unread } = event;
+      return room.head > head ? known : { room: { id: room.id, head, delivered, read, unread }, last: head };
+    }
+    case "receipt": {
+      if (event.user !== user) return known;
+      const { delivered, read } = event;
+      const unread = Math.min(room.unread, Math.max(0, last - read));
+      return { room: { ...room, delivered, read, unread }, last };
+    }
+    case "entry": {
+      const { seq, author, body } = event;
+      if (body.kind === "left" && body.user === user) return undefined;
+      if (seq <= room.head) return known;
+      const news = body.kind === "message" && author !== user;
+      // Whose message was deleted is not known, but moderators seldom delete what one has written oneself.
+      const less = body.kind === "delete" && author !== user && body.target > room.read;
+      const unread = Math.max(0, room.unread + Number(news) - Number(less));
+      return { room: { ...room, head: seq, unread }, last: news ? seq : last };
     }
   }
 }

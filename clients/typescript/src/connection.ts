@@ -4,7 +4,7 @@ import { Marks } from "./marks.js";
 import { Pace } from "./pace.js";
 import { type Notice, Positions } from "./positions.js";
 import type { Answer, Command, ErrorBody, Event, Outgoing, Request } from "./protocol.js";
-import { type Answered, Queue, type Question, RETRY, settle, timeOut } from "./queue.js";
+import { type Answered, leaveUnanswered, mayRepeat, Queue, type Question, RETRY, settle, timeOut } from "./queue.js";
 
 /** Silence after which the server is pinged, and after which the connection counts as lost. */
 const QUIET = 30_000;
@@ -168,7 +168,8 @@ export class Connection {
     marks.disconnected();
     const unanswered = [];
     for (const { what } of this.#awaited.values()) if (what.kind === "question") unanswered.push(what.question);
-    queue.questions.unshift(...unanswered);
+    queue.questions.unshift(...unanswered.filter(mayRepeat));
+    for (const question of unanswered) if (!mayRepeat(question)) leaveUnanswered(question);
   }
 
   #emit = (emit: ClientEvent): void => {
@@ -267,7 +268,8 @@ export class Connection {
         positions.forget(event.room);
         return this.#emit(event);
       case "room":
-        if (event.why === "removed") positions.forget(event.room.id);
+        if (event.why === "added") this.#notify(positions.learn(event.room, true));
+        else positions.removed(event.room);
         return this.#emit(event);
       case "me":
       case "receipt":
@@ -294,6 +296,7 @@ export class Connection {
         if ("error" in answered) return this.#end(refused(answered.error, renewable));
         if (result?.kind !== "welcome") return this.#end(lost("no welcome"));
         this.#welcomed = true;
+        positions.me = result.user;
         this.#listing = { type: "rooms", limit: PAGE };
         backoff.reset();
         return this.#emit({ type: "connected", user: result.user, session: result.session });

@@ -1,5 +1,5 @@
 import type { ClientEvent } from "./connection.js";
-import type { Command, Mark, Reply, RoomCursor } from "./protocol.js";
+import type { Command, Mark, Replies, Reply, RoomCursor } from "./protocol.js";
 
 /** Takes what a client reports, in order. */
 export type Listener = (event: ClientEvent) => void;
@@ -24,4 +24,15 @@ export interface Core {
   cursors(): RoomCursor[];
   /** Ends the client; what waits is not sent. */
   close(): void;
+}
+
+/** Asks a question, and gives the reply that this command has. */
+export function ask<T extends Command["type"]>(core: Core, command: Extract<Command, { type: T }>): Promise<Replies[T]> {
+  return core.ask(command) as Promise<Reply & Replies[T]>;
+}
+
+/** A part of a list: what comes after `after`, at most `limit` (default 50, at most 200). */
+export interface Part {
+  readonly after?: string;
+  readonly limit?: number;
 }

@@ -1,8 +1,11 @@
 export { type Changes } from "./changes.js";
 export { Chat, type ChatSnapshot, connect, type ListedRoom } from "./chat.js";
 export type { ClientEvent } from "./connection.js";
+export type { Part } from "./core.js";
 export type { Environment, Options, Socket, SocketClass, Token } from "./driver.js";
 export { ChatError, type Failure } from "./errors.js";
+export { Inbox, type InboxItem, type InboxSnapshot } from "./inbox.js";
 export * from "./protocol.js";
-export { type Person, Room, type RoomSnapshot } from "./room.js";
+export type { Room as RoomInfo } from "./protocol.js";
+export { type Person, Room, type RoomSnapshot, type Sanction } from "./room.js";
 export type { Message } from "./timeline.js";

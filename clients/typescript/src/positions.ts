@@ -44,6 +44,8 @@ function isBehind(feed: Feed): boolean {
 /** The position of the application in each room, and what is missing. */
 export class Positions {
   readonly #feeds = new Map<string, Feed>();
+  /** The user, once a server has said who that is. */
+  me: string | undefined;
   /** Whether a listing was complete: a room that appears after it is new, and starts at 0. */
   #listed = false;
 
@@ -105,21 +107,35 @@ export class Positions {
     this.#feeds.delete(room);
   }
 
-  /** Takes an entry that came live; says whether it is the next one, for the application. */
-  entry({ room, seq }: Entry): boolean {
+  /** The user was no member of this room when it looked like this; one who has come back has later entries. */
+  removed({ id, head }: Room): void {
+    if ((this.#feeds.get(id)?.head ?? 0) <= head) this.forget(id);
+  }
+
+  /**
+   * Takes an entry that came live; says whether it is the next one, for the application. The entry by which the
+   * user leaves a room is the last one, also when others are missing: they can't be read any more.
+   */
+  entry({ room, seq, body }: Entry): boolean {
     const before = seq - 1;
+    const leaves = body.kind === "left" && body.user === this.me;
     let feed = this.#feeds.get(room);
     if (!feed) {
-      // Before the first listing its epoch is on its way; after it, a page has it.
-      const [from, standing] = this.#listed ? [0, "live" as const] : [before, "unsure" as const];
-      feed = { epoch: undefined, seq: from, head: seq, standing, exact: true };
+      if (leaves) return false;
+      // What was before the user came in is history. Before the first listing the epoch is on its way; after it,
+      // a page has it.
+      const joins = body.kind === "joined" && body.user === this.me;
+      const from = this.#listed && !joins ? 0 : before;
+      feed = { epoch: undefined, seq: from, head: seq, standing: this.#listed ? "live" : "unsure", exact: true };
       this.#feeds.set(room, feed);
     }
     if (!feed.exact && seq <= feed.seq) Object.assign(feed, { seq: before, exact: true });
     feed.head = Math.max(feed.head, seq);
     const next = feed.standing !== "unsure" && feed.epoch !== undefined && seq === feed.seq + 1;
-    if (next) Object.assign(feed, { seq, exact: true });
-    return next;
+    const given = next || (leaves && seq > feed.seq);
+    if (given) Object.assign(feed, { seq, exact: true });
+    if (leaves) this.forget(room);
+    return given;
   }
 
   /** The server skipped entries up to `to`, or began the log anew. */

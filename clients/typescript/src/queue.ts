@@ -16,7 +16,7 @@ export interface Message extends Waiting {
   tries: number;
 }
 
-/** A command that may be carried out twice, so that it is asked again on another connection. */
+/** Any other command. */
 export interface Question extends Waiting {
   readonly deadline: number;
 }
@@ -72,6 +72,16 @@ export class Queue {
   end(error: ChatError): void {
     for (const waiting of [...this.messages.splice(0), ...this.questions.splice(0)]) waiting.failed(error);
   }
+}
+
+/** Whether a question may be asked again on another connection: a second `create` would make a second room. */
+export function mayRepeat({ command }: Question): boolean {
+  return command.type !== "create" && command.type !== "invite";
+}
+
+/** Fails a question that had no answer when the connection was lost. */
+export function leaveUnanswered(question: Question): void {
+  question.failed(new ChatError("unanswered", "the connection was lost before the answer; it may have been done"));
 }
 
 /** Fails a question that had no answer in time. */

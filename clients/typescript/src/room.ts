@@ -1,8 +1,29 @@
 import { Changes } from "./changes.js";
 import type { ClientEvent } from "./connection.js";
-import type { Core } from "./core.js";
+import { ask, type Core, type Part } from "./core.js";
+import { meAfter, nameOf, roomAfter } from "./details.js";
 import { ChatError } from "./errors.js";
-import type { Command, EntryBody, Member, Presence, Role, Sent, Watermarks } from "./protocol.js";
+import type {
+  Command,
+  EntryBody,
+  Room as Info,
+  Invite,
+  InviteList,
+  MakeInviteCommand,
+  Me,
+  MeChange,
+  Member,
+  MemberView,
+  Presence,
+  Role,
+  RoomChange,
+  RoomView,
+  Sanctioned,
+  SanctionList,
+  Sent,
+  Settings,
+  Watermarks,
+} from "./protocol.js";
 import { Store } from "./store.js";
 import { type Message, Timeline } from "./timeline.js";
 
@@ -17,16 +38,30 @@ export interface Person extends Partial<Presence>, Partial<Watermarks> {
 
 /** What is known of a room. */
 export interface RoomSnapshot {
+  /** What to call the room: its name, or the other user. */
+  readonly name: string;
+  /** What the server says about it: kind, topic, data, settings, whether it is archived. */
+  readonly info: Info;
+  /** The user's role, and how the user has the room set. */
+  readonly me: Me;
   /** The stored messages in the order of the room, then those that are on their way or have failed. */
   readonly messages: readonly Message[];
-  /** The members beside this user, in a direct room; all members, in a group. */
+  /** The members; those of a room of more than 100 are read by `readMembers()`. */
   readonly members: readonly Person[];
+  /** Whether there are members that were not read. */
+  readonly moreMembers: boolean;
   /** The users who are typing. */
   readonly typing: readonly string[];
   /** Whether there are messages before the first one: `more()` reads them. */
   readonly older: boolean;
   /** Whether the user is no longer a member. */
   readonly closed: boolean;
+}
+
+/** How long a ban or a mute lasts, in seconds (default: until it is lifted), and its reason, for the record. */
+export interface Sanction {
+  readonly for?: number;
+  readonly reason?: string;
 }
 
 /** A room: its messages and members, and what the user can do in it. */
@@ -38,24 +73,67 @@ export class Room extends Store<RoomSnapshot> implements AsyncIterable<ClientEve
   readonly #people = new Map<string, Person>();
   readonly #typing = new Map<string, () => void>();
   readonly #listeners = new Set<(event: ClientEvent) => void>();
+  #info: Info;
+  #me: Me;
   #closed = false;
+  /** Whether members are missing, and the last one that was read. */
+  #moreMembers = false;
+  #member: string | undefined;
 
   /** @internal */
-  constructor(id: string, core: Core, user: () => string) {
+  constructor(view: RoomView, core: Core, user: () => string) {
     super();
-    this.id = id;
+    this.id = view.room.id;
     this.#core = core;
     this.#user = user;
+    this.#info = view.room;
+    this.#me = view.me;
+    this.view(view);
   }
 
   protected snapshot(): RoomSnapshot {
     return {
+      name: nameOf(this.#info, this.#user()),
+      info: this.#info,
+      me: this.#me,
       messages: this.#timeline.messages,
       members: [...this.#people.values()],
+      moreMembers: this.#moreMembers,
       typing: [...this.#typing.keys()],
       older: this.#timeline.older,
       closed: this.#closed,
     };
+  }
+
+  /** What to call the room: its name, or the other user. */
+  get name(): string {
+    return this.getSnapshot().name;
+  }
+
+  get topic(): string {
+    return this.#info.topic ?? "";
+  }
+
+  get settings(): Settings {
+    return this.#info.settings ?? {};
+  }
+
+  /** What the server says about the room: its kind, its data, whether it is archived, and more. */
+  get info(): Info {
+    return this.#info;
+  }
+
+  /** The user's role in the room, and how the user has it set. */
+  get me(): Me {
+    return this.#me;
+  }
+
+  /** Which of the other members are online, as far as it is known; of a direct room, the other user. */
+  get presence(): readonly Presence[] {
+    const others = this.members.filter(({ user }) => user !== this.#user());
+    return others.flatMap(({ user, online, last_seen }) =>
+      online === undefined ? [] : [{ user, online, ...(last_seen !== undefined && { last_seen }) }],
+    );
   }
 
   get messages(): readonly Message[] {
@@ -153,24 +231,99 @@ export class Room extends Store<RoomSnapshot> implements AsyncIterable<ClientEve
     this.#core.typing(this.id);
   }
 
-  /** Adds a member to a group. */
-  async add(user: string, role?: Role): Promise<void> {
-    await this.#core.ask({ type: "add", room: this.id, user, ...(role && { role }) });
+  /** Reads more members of a room of more than 100, in ascending order of their names (default 50, at most 100). */
+  async readMembers(limit = 50): Promise<void> {
+    if (!this.#moreMembers) return;
+    const after = this.#member === undefined ? {} : { after: this.#member };
+    const { members, more } = await this.#ask({ type: "members", room: this.id, limit, ...after });
+    this.#member = members.at(-1)?.user ?? this.#member;
+    this.#moreMembers = more;
+    this.#meetAll(members);
+    const users = members.map(({ user }) => user);
+    if (users.length > 0) this.#meetAll((await this.#ask({ type: "presence", users })).users);
   }
 
-  /** Removes a member from a group. */
+  /** Adds a member to a group or channel, as `member` unless another role is given. */
+  add(user: string, role?: Role): Promise<Member> {
+    return this.#ask({ type: "add", room: this.id, user, ...(role && { role }) });
+  }
+
+  /** Removes a member. */
   async remove(user: string): Promise<void> {
-    await this.#core.ask({ type: "remove", room: this.id, user });
+    await this.#ask({ type: "remove", room: this.id, user });
   }
 
-  /** Gives a member of a group another role. */
-  async setRole(user: string, role: Role): Promise<void> {
-    await this.#core.ask({ type: "role", room: this.id, user, role });
+  /** Gives a member another role. */
+  setRole(user: string, role: Role): Promise<Member> {
+    return this.#ask({ type: "role", room: this.id, user, role });
   }
 
-  /** Leaves a group. */
+  /** Leaves a group or channel. */
   async leave(): Promise<void> {
-    await this.#core.ask({ type: "leave", room: this.id });
+    await this.#ask({ type: "leave", room: this.id });
+  }
+
+  /** Changes the name, topic, data or settings, or archives the room; an empty value takes one away. */
+  async update(change: RoomChange): Promise<void> {
+    this.view(await this.#ask({ type: "update", room: this.id, ...change, client_id: this.#core.id() }));
+  }
+
+  /** Changes how the user has the room, on all devices; `muted_until: null` for notifications again. */
+  async set(change: Omit<MeChange, "muted_until"> & { readonly muted_until?: string | Date | null }): Promise<Me> {
+    const reply = await this.#ask({ type: "me", room: this.id, ...(change as MeChange) });
+    const { kind: _, ...me } = reply as Me & { readonly kind: "me" };
+    this.#me = me;
+    this.changed();
+    return me;
+  }
+
+  /** Makes an invitation, whose `token` lets users in by `chat.accept`: how many, for how many seconds, as what. */
+  invite(invite: Omit<MakeInviteCommand, "room"> = {}): Promise<Invite> {
+    return this.#ask({ type: "invite", room: this.id, ...invite });
+  }
+
+  /** Lists the invitations, in ascending order of id. */
+  invites(part: Part = {}): Promise<InviteList> {
+    return this.#ask({ type: "invites", room: this.id, ...part });
+  }
+
+  /** Takes an invitation back. */
+  async uninvite(invite: string): Promise<void> {
+    await this.#ask({ type: "uninvite", room: this.id, invite });
+  }
+
+  /** Bans a user: a member is removed, and nobody can let the user in. */
+  ban(user: string, sanction: Sanction = {}): Promise<Sanctioned> {
+    return this.#ask({ type: "ban", room: this.id, user, ...sanction });
+  }
+
+  /** Lifts the bans of a user. */
+  async unban(user: string): Promise<void> {
+    await this.#ask({ type: "unban", room: this.id, user });
+  }
+
+  /** Lists who is banned, in ascending order of the names. */
+  bans(part: Part = {}): Promise<SanctionList> {
+    return this.#ask({ type: "bans", room: this.id, ...part });
+  }
+
+  /** Mutes a user, who then reads and says nothing. */
+  mute(user: string, sanction: Sanction = {}): Promise<Sanctioned> {
+    return this.#ask({ type: "mute", room: this.id, user, ...sanction });
+  }
+
+  /** Lifts the mutes of a user. */
+  async unmute(user: string): Promise<void> {
+    await this.#ask({ type: "unmute", room: this.id, user });
+  }
+
+  /** Lists who is muted, in ascending order of the names. */
+  mutes(part: Part = {}): Promise<SanctionList> {
+    return this.#ask({ type: "mutes", room: this.id, ...part });
+  }
+
+  #ask<T extends Command["type"]>(command: Extract<Command, { type: T }>): ReturnType<typeof ask<T>> {
+    return ask(this.#core, command);
   }
 
   /** What happens in the room from now on: entries, receipts, typing, presence of members, and the end. */
@@ -181,9 +334,23 @@ export class Room extends Store<RoomSnapshot> implements AsyncIterable<ClientEve
     });
   }
 
-  /** Takes what is known of some members. @internal */
-  people(people: readonly (Person | Member)[], all = false): void {
-    if (all) this.#people.clear();
+  /** Takes the room as the server shows it; members come with it if there are at most 100. @internal */
+  view({ room, me, members }: RoomView): void {
+    if (room.head >= this.#info.head) [this.#info, this.#me, this.#closed] = [room, me, false];
+    if (members.length > 0) this.#people.clear();
+    else if (this.#people.size === 0) this.#moreMembers = true;
+    this.#meetAll(members);
+  }
+
+  /** Asks again what may have been missed; if the connection breaks, the next one does. @internal */
+  refresh(): void {
+    this.#ask({ type: "room", room: this.id }).then(
+      (view) => this.view(view),
+      () => {},
+    );
+  }
+
+  #meetAll(people: readonly (Presence | Member | MemberView)[]): void {
     for (const person of people) this.#meet(person.user, person);
     this.changed();
   }
@@ -194,6 +361,7 @@ export class Room extends Store<RoomSnapshot> implements AsyncIterable<ClientEve
 
   /** Whether an event is of this room. @internal */
   concerns(event: ClientEvent): boolean {
+    if (event.type === "room") return event.room.id === this.id;
     if ("room" in event) return event.room === this.id;
     return event.type === "ended" || (event.type === "presence" && this.#people.has(event.user));
   }
@@ -203,8 +371,18 @@ export class Room extends Store<RoomSnapshot> implements AsyncIterable<ClientEve
     switch (event.type) {
       case "entry":
         this.#timeline.add(event);
+        this.#info = roomAfter(this.#info, event);
+        this.#me = meAfter(this.#me, event, this.#user());
         this.#moves(event.body);
         break;
+      case "room":
+        if (event.room.head >= this.#info.head) this.#closed = event.why === "removed";
+        break;
+      case "me": {
+        const { type: _, room: __, ...me } = event;
+        this.#me = me;
+        break;
+      }
       case "reset":
         this.#timeline.reset();
         break;

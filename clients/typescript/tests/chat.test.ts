@@ -45,6 +45,9 @@ test("a room that the user has left is not in the list", async () => {
   assert.deepEqual(stage.chat.rooms, []);
   assert.equal(room.getSnapshot().closed, true);
   await stage.entry(5, { kind: "joined", user: "alice" });
+  const back = stage.row(ROOM, 1);
+  await stage.say({ type: "room", why: "added", ...back });
+  await stage.answer("history", stage.page([entry(5, { kind: "joined", user: "alice" })]));
   assert.equal(room.getSnapshot().closed, false);
 });
 
@@ -158,4 +161,87 @@ test("the address of the server is turned into that of the protocol", async () =
   }
   assert.deepEqual(seen, ["ws://a.test/v1/ws", "wss://b.test/chat/v1/ws", "wss://c.test/v1/ws", "ws://d.test:5000/v1/ws"]);
   assert.throws(() => connect({ url: "no address", token: "alice" }), TypeError);
+});
+
+test("a room that is made, joined or accepted is entered", async () => {
+  const stage = await new Stage().live();
+  const calls = [
+    [() => stage.chat.create({ kind: "group", name: "Team" }), { type: "create", kind: "group", name: "Team" }],
+    [() => stage.chat.join("news"), { type: "join", room: "news" }],
+    [() => stage.chat.accept("secret"), { type: "accept", token: "secret" }],
+  ] as const;
+  for (const [n, [call, command]] of calls.entries()) {
+    const entering = call();
+    const { id, ...heard } = await stage.hears(command.type);
+    assert.deepEqual(heard, command);
+    await stage.say({ type: "reply", id, result: stage.view(1, { id: `room-${n}`, name: "Team" }) });
+    await stage.answer("history", stage.page([{ ...entry(1, "hello"), room: `room-${n}` }]));
+    const room = await entering;
+    assert.deepEqual([room.id, room.name, room.messages.length], [`room-${n}`, "Team", 1]);
+    await stage.say({ type: "entry", ...entry(2, "hi"), room: room.id });
+    assert.equal(room.messages.length, 2, "its entries are live from then on");
+  }
+});
+
+test("a room that may have been made is not made again", async () => {
+  const stage = await new Stage().live();
+  const making = assert.rejects(
+    stage.chat.create({ kind: "group" }),
+    (error: ChatError) => error.failure === "unanswered",
+  );
+  const asking = stage.chat.directory("news", { limit: 5 });
+  await stage.hears("create");
+  stage.socket.end();
+  await making;
+  await stage.world.pass(500);
+  await stage.live();
+  const { id, ...asked } = await stage.hears("directory");
+  assert.deepEqual(asked, { type: "directory", query: "news", limit: 5 });
+  await stage.say({ type: "reply", id, result: { kind: "directory", rooms: [], more: false } });
+  assert.deepEqual((await asking).rooms, []);
+});
+
+test("users are blocked, listed and unblocked", async () => {
+  const stage = await new Stage().live();
+  const blocking = stage.chat.block("bob");
+  await stage.answer("block", { kind: "ok" });
+  await blocking;
+  const blocks = stage.chat.blocks();
+  await stage.answer("blocks", { kind: "blocks", blocks: [{ user: "bob", at: AT }], more: false });
+  assert.deepEqual((await blocks).blocks, [{ user: "bob", at: AT }]);
+  const unblocking = stage.chat.unblock("bob");
+  await stage.answer("unblock", { kind: "ok" });
+  await unblocking;
+});
+
+test("a room that the user is let into is listed with its unread messages, until the user is put out", async () => {
+  const stage = await new Stage().live(3, 1);
+  const row = stage.row("team", 1, { unread: 2 });
+  await stage.say({ type: "room", why: "added", ...row });
+  assert.deepEqual(stage.chat.rooms.map(({ id, unread }) => [id, unread]), [[ROOM, 1], ["team", 2]]);
+  assert.equal(stage.chat.getSnapshot().unread, 3);
+  const body = { kind: "left", user: "alice", why: "removed" } as const;
+  const heard: string[] = [];
+  stage.chat.on((event) => event.type === "entry" && heard.push(event.body.kind));
+  await stage.say({ type: "entry", ...entry(9, body), room: "team" });
+  assert.deepEqual(heard, ["left"], "the last entry comes also when those before it can't be read any more");
+  assert.deepEqual(stage.chat.rooms.map(({ id }) => id), [ROOM]);
+  assert.deepEqual(stage.chat.cursors().map(({ room }) => room), [ROOM]);
+});
+
+test("a removal that is older than the return changes nothing", async () => {
+  const stage = await new Stage().live();
+  await stage.say({ type: "room", why: "added", ...stage.row("team", 1) });
+  const old = stage.row("team", 1);
+  await stage.say({ type: "room", why: "removed", ...old, room: { ...old.room, head: 4 } });
+  assert.deepEqual(stage.chat.rooms.map(({ id }) => id), ["team"]);
+  await stage.say({ type: "room", why: "removed", ...old });
+  assert.deepEqual(stage.chat.rooms, []);
+});
+
+test("a message that is deleted before it is read is not unread any more", async () => {
+  const stage = await new Stage().live(3, 1);
+  await stage.entry(4, "hello");
+  await stage.entry(5, { kind: "delete", target: 4 });
+  assert.equal(stage.chat.rooms[0]?.unread, 1);
 });

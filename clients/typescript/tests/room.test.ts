@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { ChatError, Room } from "../src/index.js";
-import { AT, entry, EPOCH, ROOM, Stage } from "./stage.js";
+import type { ChatError, EntryBody, Room } from "../src/index.js";
+import { AT, entry, EPOCH, ME, ROOM, Stage } from "./stage.js";
 
 const texts = (room: Room) => room.messages.map(({ text, status }) => (status === "sent" ? text : `${text} (${status})`));
 
@@ -219,47 +219,122 @@ test("after each reconnect a room asks again who is there", async () => {
   stage.socket.end();
   await stage.world.pass(500);
   await stage.live(1);
-  await stage.answer("open", { ...stage.view(0), members: [{ user: "bob", online: false, delivered: 1, read: 1 }] });
+  await stage.answer("room", { ...stage.view(0), members: [{ user: "bob", online: false, delivered: 1, read: 1 }] });
   assert.deepEqual(room.members, [{ user: "bob", online: false, delivered: 1, read: 1 }]);
 });
 
-test("a group has its members, and its changes are questions", async () => {
-  const stage = await new Stage().live();
-  const entering = stage.chat.room(ROOM);
-  await stage.answer("members", { kind: "members", members: [{ user: "alice", role: "owner" }], more: true });
-  const { after, id } = await stage.hears("members");
-  assert.equal(after, "alice");
-  await stage.say({ type: "reply", id, result: { kind: "members", members: [{ user: "bob", role: "reader" }], more: false } });
-  await stage.answer("presence", { kind: "presence", users: [{ user: "alice", online: true }] });
+/** The group that alice owns, with these entries. */
+async function team(stage: Stage, more: object = {}): Promise<Room> {
+  const entering = stage.chat.room("team");
+  const members = [
+    { user: "alice", role: "owner", online: true, delivered: 1, read: 1 },
+    { user: "bob", role: "reader", online: false, delivered: 1, read: 1 },
+  ];
+  const info = { id: "team", kind: "group", name: "Team", topic: "work", settings: { slow_mode: 5 } };
+  await stage.answer("room", { ...stage.view(1, info), me: { ...ME, role: "owner" }, members, ...more });
   await stage.answer("history", stage.page([]));
-  const room = await entering;
-  assert.deepEqual(room.members, [
-    { user: "alice", role: "owner", online: true },
-    { user: "bob", role: "reader" },
-  ]);
-  const added = room.add("carol", "member");
-  const { id: number, ...add } = await stage.hears("add");
-  assert.deepEqual(add, { type: "add", room: ROOM, user: "carol", role: "member" });
-  await stage.say({ type: "reply", id: number, result: { kind: "member", user: "carol", role: "member" } });
-  await added;
-  const removed = room.remove("carol");
-  await stage.answer("remove", { kind: "ok" });
-  await removed;
-  const changed = room.setRole("bob", "member");
-  await stage.answer("role", { kind: "member", user: "bob", role: "member" });
-  await changed;
+  return entering;
+}
+
+test("a group has a name, settings, members and what the user has set, and follows their changes", async () => {
+  const stage = await new Stage().live();
+  const room = await team(stage);
+  assert.deepEqual([room.name, room.topic, room.settings, room.me.role], ["Team", "work", { slow_mode: 5 }, "owner"]);
+  assert.deepEqual(room.presence, [{ user: "bob", online: false }]);
+  const before = room.getSnapshot();
+  const change = (seq: number, body: EntryBody) => stage.say({ type: "entry", ...entry(seq, body), room: "team" });
+  await change(2, { kind: "room", name: "Crew", topic: "", settings: { post: "moderators" }, archived: true });
+  assert.deepEqual([room.name, room.topic, room.settings], ["Crew", "", { slow_mode: 5, post: "moderators" }]);
+  assert.deepEqual([room.info.kind, room.info.archived, before.name], ["group", true, "Team"]);
+  await change(3, { kind: "role", user: "alice", role: "member" });
+  await change(4, { kind: "joined", user: "carol", role: "member" });
+  assert.deepEqual([room.me.role, room.info.members], ["member", 3]);
+  await stage.say({ type: "me", room: "team", ...ME, pinned: true });
+  assert.equal(room.me.pinned, true);
+  await stage.say({ type: "room", why: "removed", ...stage.row("team", 1, { room: { ...room.info, head: 5 } }) });
+  assert.equal(room.getSnapshot().closed, true);
+  const direct = await stage.open();
+  assert.deepEqual([direct.name, direct.topic, direct.settings], ["bob", "", {}]);
+});
+
+test("what is done in a group is a question to the server", async () => {
+  const stage = await new Stage().live();
+  const room = await team(stage);
+  const member = { user: "carol", role: "member", joined_at: AT, joined_seq: 2, delivered: 0, read: 0 };
+  const sanction = { user: "carol", by: "alice", at: AT, reason: "spam" };
+  const invite = { id: "i-1", room: "team", token: "t", by: "alice", role: "member", created_at: AT };
+  const me = { ...ME, pinned: true };
+  const until = new Date(AT);
+  const calls: [() => Promise<unknown>, Record<string, unknown>, Record<string, unknown>][] = [
+    [() => room.add("carol", "member"), { type: "add", user: "carol", role: "member" }, { kind: "member", ...member }],
+    [() => room.add("carol"), { type: "add", user: "carol" }, { kind: "member", ...member }],
+    [() => room.setRole("carol", "reader"), { type: "role", user: "carol", role: "reader" }, { kind: "member", ...member }],
+    [() => room.remove("carol"), { type: "remove", user: "carol" }, { kind: "ok" }],
+    [() => room.set({ pinned: true }), { type: "me", pinned: true }, { kind: "me", ...me }],
+    [() => room.set({ muted_until: until }), { type: "me", muted_until: "2025-11-13T02:13:27.000Z" }, { kind: "me", ...me }],
+    [() => room.set({ muted_until: null }), { type: "me", muted_until: null }, { kind: "me", ...me }],
+    [() => room.invite({ uses: 5, ttl: 60 }), { type: "invite", uses: 5, ttl: 60 }, { kind: "invite", ...invite }],
+    [() => room.invites({ limit: 5 }), { type: "invites", limit: 5 }, { kind: "invites", invites: [invite], more: false }],
+    [() => room.uninvite("i-1"), { type: "uninvite", invite: "i-1" }, { kind: "ok" }],
+    [() => room.ban("carol", { for: 60 }), { type: "ban", user: "carol", for: 60 }, { kind: "sanctioned", ...sanction }],
+    [() => room.bans({ after: "bob" }), { type: "bans", after: "bob" }, { kind: "sanctions", users: [sanction], more: false }],
+    [() => room.unban("carol"), { type: "unban", user: "carol" }, { kind: "ok" }],
+    [() => room.mute("carol"), { type: "mute", user: "carol" }, { kind: "sanctioned", ...sanction }],
+    [() => room.mutes(), { type: "mutes" }, { kind: "sanctions", users: [sanction], more: false }],
+    [() => room.unmute("carol"), { type: "unmute", user: "carol" }, { kind: "ok" }],
+  ];
+  for (const [call, command, result] of calls) {
+    await stage.world.pass(25);
+    const calling = call();
+    const type = String(command["type"]);
+    const { id, ...heard } = await stage.hears(type);
+    assert.deepEqual(heard, { room: "team", ...command });
+    await stage.say({ type: "reply", id, result });
+    const answer = await calling;
+    if (type === "me") assert.deepEqual([answer, room.me], [me, me]);
+    else if (result["kind"] !== "ok") assert.deepEqual(answer, result);
+  }
+  const updating = room.update({ name: "Crew" });
+  const { id, ...update } = await stage.hears("update");
+  assert.deepEqual(update, { type: "update", room: "team", name: "Crew", client_id: "id-1" });
+  await stage.say({ type: "reply", id, result: stage.view(2, { id: "team", kind: "group", name: "Crew" }) });
+  await updating;
+  assert.equal(room.name, "Crew");
   const refused = assert.rejects(room.leave(), (error: ChatError) => error.code === 202);
   await stage.refuse("leave", 202);
   await refused;
 });
 
+test("the members of a large room are read in pages", async () => {
+  const stage = await new Stage().live();
+  const room = await team(stage, { members: [] });
+  assert.deepEqual([room.members, room.getSnapshot().moreMembers], [[], true]);
+  const first = room.readMembers(1);
+  await stage.answer("members", { kind: "members", members: [{ user: "alice", role: "owner" }], more: true });
+  await stage.answer("presence", { kind: "presence", users: [{ user: "alice", online: true }] });
+  await first;
+  const second = room.readMembers();
+  const { after, limit, id } = await stage.hears("members");
+  assert.deepEqual([after, limit], ["alice", 50]);
+  await stage.say({ type: "reply", id, result: { kind: "members", members: [{ user: "bob", role: "reader" }], more: false } });
+  await stage.answer("presence", { kind: "presence", users: [{ user: "bob", online: false, last_seen: AT }] });
+  await second;
+  assert.deepEqual(room.members, [
+    { user: "alice", role: "owner", online: true },
+    { user: "bob", role: "reader", online: false, last_seen: AT },
+  ]);
+  assert.deepEqual(room.presence, [{ user: "bob", online: false, last_seen: AT }]);
+  await room.readMembers();
+  assert.equal(room.getSnapshot().moreMembers, false);
+});
+
 test("a room that can not be entered can be tried again", async () => {
   const stage = await new Stage().live();
   const refused = assert.rejects(stage.chat.room("team"), (error: ChatError) => error.code === 200);
-  await stage.refuse("members", 200);
+  await stage.refuse("room", 200);
   await refused;
   void stage.chat.room("team").catch(() => {});
-  await stage.hears("members");
+  await stage.hears("room");
 });
 
 test("a snapshot is the same until something happens, and listeners are called once for all of it", async () => {

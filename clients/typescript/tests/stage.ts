@@ -1,10 +1,17 @@
 import assert from "node:assert/strict";
-import { type Chat, connect, type Entry, type EntryBody, type Options } from "../src/index.js";
+import { type Chat, connect, type Entry, type EntryBody, type InboxRoom, type Me, type Options } from "../src/index.js";
 import { type FakeSocket, World } from "./world.js";
 
 export const EPOCH = "01980000-0000-7000-8000-0000000000e1";
 export const ROOM = "alice,bob";
 export const AT = "2025-11-13T02:13:27Z";
+
+export const ME: Me = { role: "member", notify: "all", pinned: false, hidden: false };
+
+/** A moment of the day. */
+export function at(minute: number): string {
+  return `2025-11-13T02:${String(minute).padStart(2, "0")}:00Z`;
+}
 
 /** An entry of the room of alice and bob. */
 export function entry(seq: number, body: EntryBody | string, author = "bob", client_id = `c-${seq}`): Entry {
@@ -23,15 +30,16 @@ export class Stage {
     this.chat = connect({ url: "http://server.test", token: "alice", WebSocket, environment, ...options });
   }
 
-  /** The server takes the next connection, and lists its rooms. */
-  async live(head = 0, unread = 0): Promise<this> {
+  /** The server takes the next connection, and lists the rooms with these ids. */
+  async live(head = 0, unread = 0, ids = head ? [ROOM] : []): Promise<this> {
     await this.world.settle();
     const socket = this.world.sockets.shift();
     assert(socket, "the client does not connect");
     this.socket = socket;
     socket.onopen?.();
     await this.answer("hello", { kind: "welcome", user: "alice", session: "s" });
-    const rooms = head ? [{ id: ROOM, epoch: EPOCH, head, created_at: AT, delivered: head, read: head, unread }] : [];
+    const listed = { epoch: EPOCH, head, created_at: AT, delivered: head, read: head, unread };
+    const rooms = ids.map((id) => ({ id, ...listed }));
     await this.answer("rooms", { kind: "rooms", rooms, more: false });
     return this;
   }
@@ -64,9 +72,15 @@ export class Stage {
     await this.say({ type: "entry", ...entry(...of) });
   }
 
-  view(head: number): Record<string, unknown> {
-    const room = { id: ROOM, epoch: EPOCH, head, created_at: AT };
-    return { kind: "room", room, members: [{ user: "bob", online: true, delivered: head, read: 1 }] };
+  view(head: number, room: object = {}): Record<string, unknown> {
+    const info = { id: ROOM, kind: "direct", epoch: EPOCH, head, created_at: AT, members: 2, ...room };
+    return { kind: "room", room: info, me: ME, members: [{ user: "bob", online: true, delivered: head, read: 1 }] };
+  }
+
+  /** The room of this id as the inbox shows it; `minute` is the time of its newest message. */
+  row(id: string, minute: number, more: Partial<InboxRoom> = {}): InboxRoom {
+    const room = { id, epoch: EPOCH, head: 5, created_at: AT };
+    return { room, me: ME, delivered: 5, read: 5, unread: 0, mentions: 0, active_at: at(minute), ...more };
   }
 
   page(entries: readonly Entry[], older = false): Record<string, unknown> {
