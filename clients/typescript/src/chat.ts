@@ -17,7 +17,7 @@ import type {
   RoomView,
 } from "./protocol.js";
 import { Room } from "./room.js";
-import { Store } from "./store.js";
+import { steady, Store } from "./store.js";
 
 /** A room in the list of the user's rooms. */
 export interface ListedRoom extends Pick<Membership, "id" | "head" | "delivered" | "read" | "unread"> {}
@@ -61,10 +61,10 @@ export class Chat extends Store<ChatSnapshot> implements AsyncIterable<ClientEve
     core.listen((event) => this.#hear(event));
   }
 
-  protected snapshot(): ChatSnapshot {
+  protected snapshot(before: ChatSnapshot | undefined): ChatSnapshot {
     const rooms = [...this.#rooms.values()].map(({ room }) => room).sort((a, b) => (a.id < b.id ? -1 : 1));
     const unread = rooms.reduce((sum, room) => sum + room.unread, 0);
-    return { ...this.#state, rooms, unread };
+    return { ...this.#state, rooms: steady(before?.rooms, rooms), unread };
   }
 
   get state(): ChatSnapshot["state"] {
@@ -92,6 +92,11 @@ export class Chat extends Store<ChatSnapshot> implements AsyncIterable<ClientEve
   /** Enters a room that the user is a member of, and loads its newest messages. */
   async room(id: string): Promise<Room> {
     return this.#enter(await this.ask({ type: "room", room: id }));
+  }
+
+  /** A room that was entered before, if there is one with this id: what to show while it is entered again. */
+  entered(id: string): Room | undefined {
+    return this.#open.get(id);
   }
 
   /** Makes a group or channel that the user owns. Fails with `unanswered` when it may have been made. */

@@ -3,7 +3,7 @@ import { ask, type Core } from "./core.js";
 import { meAfter, nameOf, peerOf, roomAfter } from "./details.js";
 import { ChatError } from "./errors.js";
 import type { Entry, EntryBody, InboxCommand, InboxFilter, InboxPage, InboxRoom, Presence, Watermarks } from "./protocol.js";
-import { Store } from "./store.js";
+import { steady, Store } from "./store.js";
 
 /** Rooms in a page that is read again, and users in a question for presence. */
 const PAGE = 200;
@@ -77,10 +77,10 @@ export class Inbox extends Store<InboxSnapshot> {
     this.#shelf = shelf;
   }
 
-  protected snapshot(): InboxSnapshot {
+  protected snapshot(before: InboxSnapshot | undefined): InboxSnapshot {
     const rooms = this.#isRead ? this.#shelf.items().filter((item) => this.#shows(item)) : [];
     rooms.sort((a, b) => compare(place(a), place(b)));
-    return { rooms, more: this.#more, loading: this.#reading !== undefined };
+    return { rooms: steady(before?.rooms, rooms), more: this.#more, loading: this.#reading !== undefined };
   }
 
   get #isRead(): boolean {

@@ -24,7 +24,7 @@ import type {
   Settings,
   Watermarks,
 } from "./protocol.js";
-import { Store } from "./store.js";
+import { steady, Store } from "./store.js";
 import { type Message, Timeline } from "./timeline.js";
 
 /** The time after which a user who said nothing more is not typing any more. */
@@ -91,15 +91,15 @@ export class Room extends Store<RoomSnapshot> implements AsyncIterable<ClientEve
     this.view(view);
   }
 
-  protected snapshot(): RoomSnapshot {
+  protected snapshot(before: RoomSnapshot | undefined): RoomSnapshot {
     return {
       name: nameOf(this.#info, this.#user()),
       info: this.#info,
       me: this.#me,
-      messages: this.#timeline.messages,
-      members: [...this.#people.values()],
+      messages: steady(before?.messages, this.#timeline.messages),
+      members: steady(before?.members, [...this.#people.values()]),
       moreMembers: this.#moreMembers,
-      typing: [...this.#typing.keys()],
+      typing: steady(before?.typing, [...this.#typing.keys()]),
       older: this.#timeline.older,
       closed: this.#closed,
     };

@@ -14,6 +14,7 @@ test("a room that is opened has its newest messages and its members", async () =
   const opening = stage.chat.open("bob");
   await stage.answer("open", { ...stage.view(2), members: [{ user: "bob", online: false, delivered: 2, read: 2 }] });
   assert.equal(await opening, room, "a room is opened once");
+  assert.equal(stage.chat.entered(ROOM), room);
   assert.equal(room.members[0]?.read, 2);
 });
 
@@ -350,6 +351,7 @@ test("a snapshot is the same until something happens, and listeners are called o
   await stage.world.settle();
   assert.equal(calls, 1);
   assert.notEqual(room.getSnapshot(), before);
+  assert.equal(room.getSnapshot().members, before.members, "what has not changed is the same, too");
   assert.deepEqual(before.messages.length, 1, "a snapshot never changes");
   stop();
   await stage.entry(2, "hi");
