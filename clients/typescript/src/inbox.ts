@@ -40,9 +40,13 @@ export interface Counts extends Watermarks {
 /** Where a room stands in the order of the inbox, as a text and an id: the texts descend, then the ids ascend. */
 type Place = readonly [at: string, id: string];
 
-/** A moment without its Z sorts as it should, however many digits its seconds have. */
+/** A moment as a text that sorts as it should, however many digits its seconds have. */
+function moment(at: string): string {
+  return at.replace("Z", "");
+}
+
 function place({ active_at, room }: InboxRoom): Place {
-  return [active_at.replace("Z", ""), room.id];
+  return [moment(active_at), room.id];
 }
 
 function compare(a: Place, b: Place): number {
@@ -293,8 +297,12 @@ export class Shelf {
     if (seq <= row.room.head) return;
     if (body.kind === "left" && body.user === user) return void this.#rooms.delete(id);
     const next = { ...row, room: roomAfter(row.room, entry), me: meAfter(row.me, entry, user) };
-    if (body.kind === "message") Object.assign(next, { last: entry, active_at: at });
-    else if ("target" in body && body.target === row.last?.seq) next.last = { ...row.last, body: changed(body, at) };
+    if (body.kind === "message") {
+      next.last = entry;
+      // The clocks of servers differ, and a message moves no room down.
+      if (moment(at) > moment(row.active_at)) next.active_at = at;
+    }
+    if ("target" in body && body.target === row.last?.seq) next.last = { ...row.last, body: changed(body, at) };
     this.#rooms.set(id, next);
   }
 }

@@ -43,6 +43,8 @@ test("a message moves its room to the top, with its text and as unread, until th
   assert.equal(read.rooms[0]?.unread, 1);
   await stage.say({ type: "receipt", room: "r-1", user: "alice", was: { delivered: 5, read: 5 }, delivered: 6, read: 6 });
   assert.deepEqual([read.rooms[0]?.unread, read.rooms[0]?.read], [0, 6]);
+  await stage.say({ type: "entry", ...entry(7, "from a slow clock"), room: "r-1", at: at(1) });
+  assert.deepEqual(names(read), ["News", "bob"]);
 });
 
 test("edits and deletions change the newest message, and settings the room", async () => {
