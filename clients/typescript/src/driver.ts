@@ -62,7 +62,8 @@ export interface Environment {
   after(wait: number, call: () => void): () => void;
 }
 
-const WORLD: Environment = {
+/** The world as it is. */
+export const WORLD: Environment = {
   now: () => performance.now(),
   random: Math.random,
   id: () => [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join(""),

@@ -3,26 +3,27 @@ import type { ClientEvent } from "./connection.js";
 import { ask, type Core, type Part } from "./core.js";
 import { meAfter, nameOf, roomAfter } from "./details.js";
 import { ChatError } from "./errors.js";
-import type {
-  Command,
-  EntryBody,
-  Room as Info,
-  Invite,
-  InviteList,
-  MakeInviteCommand,
-  Me,
-  MeChange,
-  Member,
-  MemberView,
-  Presence,
-  Role,
-  RoomChange,
-  RoomView,
-  Sanctioned,
-  SanctionList,
-  Sent,
-  Settings,
-  Watermarks,
+import {
+  type Command,
+  type EntryBody,
+  ErrorCode,
+  type Room as Info,
+  type Invite,
+  type InviteList,
+  type MakeInviteCommand,
+  type Me,
+  type MeChange,
+  type Member,
+  type MemberView,
+  type Presence,
+  type Role,
+  type RoomChange,
+  type RoomView,
+  type Sanctioned,
+  type SanctionList,
+  type Sent,
+  type Settings,
+  type Watermarks,
 } from "./protocol.js";
 import { steady, Store } from "./store.js";
 import { type Message, Timeline } from "./timeline.js";
@@ -346,7 +347,11 @@ export class Room extends Store<RoomSnapshot> implements AsyncIterable<ClientEve
   refresh(): void {
     this.#ask({ type: "room", room: this.id }).then(
       (view) => this.view(view),
-      () => {},
+      ({ code }: ChatError) => {
+        if (code !== ErrorCode.no_room) return;
+        this.#closed = true;
+        this.changed();
+      },
     );
   }
 

@@ -237,6 +237,21 @@ async function team(stage: Stage, more: object = {}): Promise<Room> {
   return entering;
 }
 
+test("a room that the user was removed from while away is closed", async () => {
+  const stage = await new Stage().live();
+  const room = await stage.open();
+  stage.socket.end();
+  await stage.world.pass(500);
+  await stage.live();
+  await stage.refuse("room", 300);
+  assert.equal(room.getSnapshot().closed, false);
+  stage.socket.end();
+  await stage.world.pass(1_000);
+  await stage.live();
+  await stage.refuse("room", 200);
+  assert.equal(room.getSnapshot().closed, true);
+});
+
 test("a group has a name, settings, members and what the user has set, and follows their changes", async () => {
   const stage = await new Stage().live();
   const room = await team(stage);
