@@ -244,9 +244,11 @@ export class Driver implements Core {
     this.#again = true;
     if (this.#stepping || this.#ended) return;
     this.#stepping = true;
+    // What is due is said of one moment: what is not due now is due at an alarm, however long the step takes.
+    let now = 0;
     while (this.#again && !this.#ended) {
       this.#again = false;
-      const now = this.#world.now();
+      now = this.#world.now();
       if (this.#connection) this.#carryOut(this.#connection, this.#connection.step(now));
       else {
         this.#lasting.queue.expire(now);
@@ -255,10 +257,9 @@ export class Driver implements Core {
     }
     this.#stepping = false;
     if (this.#ended) return;
-    const now = this.#world.now();
     const alarm = this.#connection?.alarm(now) ?? Math.min(this.#until, this.#lasting.queue.deadline());
     this.#stop?.();
-    this.#stop = this.#world.after(Math.max(0, alarm - now), () => this.#step());
+    this.#stop = this.#world.after(Math.max(0, alarm - this.#world.now()), () => this.#step());
   }
 
   #carryOut(connection: Connection, actions: Action[]): void {

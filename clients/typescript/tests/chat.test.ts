@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type ChatError, type ClientEvent, connect } from "../src/index.js";
 import { AT, entry, EPOCH, ROOM, Stage } from "./stage.js";
+import { World } from "./world.js";
 
 test("a chat says in which state it is", async () => {
   const stage = new Stage();
@@ -244,4 +245,21 @@ test("a message that is deleted before it is read is not unread any more", async
   await stage.entry(4, "hello");
   await stage.entry(5, { kind: "delete", target: 4 });
   assert.equal(stage.chat.rooms[0]?.unread, 1);
+});
+
+test("a client goes on at its pace although time passes while it works", async () => {
+  for (let moment = 1; moment < 25; moment++) {
+    const world = new World();
+    const { environment, WebSocket } = world;
+    let worked = 0;
+    const now = () => environment.now() + (worked += 0.5);
+    const stage = await new Stage({ environment: { ...environment, now }, WebSocket }, world).live();
+    await world.pass(1_000);
+    for (let n = 0; n < 11; n++) void stage.chat.ask({ type: "online" }).catch(() => {});
+    await world.pass(moment);
+    await stage.say({ type: "typing", room: ROOM, user: "bob", active: true });
+    await world.pass(100);
+    assert.equal(stage.socket.sent.length, 11, `something comes after ${moment} ms`);
+    stage.chat.close();
+  }
 });

@@ -21,11 +21,12 @@ export function entry(seq: number, body: EntryBody | string, author = "bob", cli
 
 /** Alice's chat, and a server with the room of alice and bob, whose frames the test takes and answers. */
 export class Stage {
-  readonly world = new World();
+  readonly world: World;
   readonly chat: Chat;
   socket!: FakeSocket;
 
-  constructor(options: Partial<Options> = {}) {
+  constructor(options: Partial<Options> = {}, world = new World()) {
+    this.world = world;
     const { WebSocket, environment } = this.world;
     this.chat = connect({ url: "http://server.test", token: "alice", WebSocket, environment, ...options });
   }
