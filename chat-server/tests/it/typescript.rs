@@ -1,5 +1,5 @@
-//! The TypeScript client: its types follow from the definitions of the protocol, and it loses nothing when
-//! the server is killed.
+//! The TypeScript client: its types follow from the definitions of the protocol, it loses nothing when the
+//! server is killed, and what its documents show works.
 //!
 //! After a change of `chat_core::wire`, `UPDATE_GOLDEN=1` writes `clients/typescript/src/protocol.ts` anew.
 //! `scripts/test` compiles the client; where there is no Node, `CHAT_SKIP_NODE=1` leaves it out.
@@ -14,7 +14,7 @@ use std::{
 };
 
 use chat_core::{CloseReason, Command, ErrorCode, Outgoing, Request};
-use chat_testkit::{Node, PATIENCE};
+use chat_testkit::{Node, PATIENCE, Server};
 use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
@@ -228,31 +228,63 @@ fn the_types_of_the_typescript_client_are_those_of_the_protocol() {
     );
 }
 
+/// A program among the tests of the client, which `npm run check` compiles; `None` when it is to be left out.
+fn program(name: &str) -> Option<Process> {
+    if env::var_os("CHAT_SKIP_NODE").is_some() {
+        return None;
+    }
+    let file = folder().join(format!("build/tests/{name}.js"));
+    assert!(
+        file.exists(),
+        "run `npm ci && npm run check` in {} first, or set CHAT_SKIP_NODE=1",
+        folder().join("..").display()
+    );
+    let mut node = Process::new("node");
+    node.arg(file).kill_on_drop(true);
+    Some(node)
+}
+
+/// Runs such a program, against a server of its own.
+async fn plays(name: &str, arguments: &[&str]) {
+    let Some(mut program) = program(name) else {
+        return;
+    };
+    let server = Server::start(&[]).await;
+    program.arg(format!("http://{}", server.address));
+    let played = timeout(2 * PATIENCE, program.args(arguments).output()).await;
+    let played = played
+        .expect("it ends in time")
+        .expect("Node is installed; or set CHAT_SKIP_NODE=1");
+    let errors = String::from_utf8_lossy(&played.stderr);
+    assert!(played.status.success(), "{errors}");
+}
+
+#[tokio::test]
+async fn the_recipes_of_the_typescript_client_work() {
+    plays("recipes", &[]).await;
+}
+
+#[tokio::test]
+async fn a_page_before_and_a_page_after_the_migration_talk() {
+    let library = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/socketio/node_modules/socket.io-client/build/esm/index.js");
+    plays("migration", &[&library.display().to_string()]).await;
+}
+
 #[tokio::test]
 async fn the_typescript_client_loses_and_repeats_nothing_while_the_server_is_killed() {
     /// Messages of each of the two users, and how many are stored between two kills.
     const MESSAGES: usize = 250;
     const BETWEEN: usize = 60;
 
-    if env::var_os("CHAT_SKIP_NODE").is_some() {
+    let Some(mut conversation) = program("conversation") else {
         return;
-    }
-    let conversation = folder().join("build/tests/conversation.js");
-    assert!(
-        conversation.exists(),
-        "run `npm ci && npm run check` in {} first, or set CHAT_SKIP_NODE=1",
-        folder().join("..").display()
-    );
+    };
     let mut server = Node::start(&["--store", "sqlite:chat.db", "--rate-limit", "off"]);
     server.ready().await;
     let url = format!("http://{}", server.address());
-    let mut clients = Process::new("node")
-        .args([
-            &conversation.display().to_string(),
-            &url,
-            &MESSAGES.to_string(),
-        ])
-        .kill_on_drop(true)
+    let mut clients = conversation
+        .args([&url, &MESSAGES.to_string()])
         .stdout(Stdio::piped())
         .spawn()
         .expect("Node is installed; or set CHAT_SKIP_NODE=1");

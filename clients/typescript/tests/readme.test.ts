@@ -1,8 +1,14 @@
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { compileReadme } from "./compile.js";
+import { compile } from "./compile.js";
+
+const root = fileURLToPath(new URL("../../", import.meta.url));
+const paths = { "@chat-engine/client": "src/index.ts", "@chat-engine/client/tabs": "src/tabs.ts" };
 
 test("what the readme shows compiles", () => {
-  const root = fileURLToPath(new URL("../../", import.meta.url));
-  compileReadme(root, "ts", 3, { "@chat-engine/client": "src/index.ts", "@chat-engine/client/tabs": "src/tabs.ts" });
+  compile(`${root}README.md`, [root, "readme"], "ts", 14, paths);
+});
+
+test("what the page about the migration shows compiles", () => {
+  compile(`${root}../../docs/MIGRATION.md`, [root, "migration"], "ts", 1, paths);
 });
