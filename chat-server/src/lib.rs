@@ -18,6 +18,7 @@ mod native;
 mod rest;
 mod server;
 mod shutdown;
+mod web;
 mod websocket;
 
 pub use auth::command as tokens;

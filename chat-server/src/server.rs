@@ -131,7 +131,8 @@ impl Server {
     }
 
     /// All routes, to nest in a service of your own: beneath `/chat` the native protocol is at `/chat/v1/ws`,
-    /// REST at `/chat/v1/...` and Socket.IO at `/chat/socket.io/`. Call it once, inside a tokio runtime.
+    /// REST at `/chat/v1/...`, Socket.IO at `/chat/socket.io/` and, unless the setting `web` is off, the web page
+    /// at `/chat/app`. Call it once, inside a tokio runtime.
     ///
     /// The limits of a [`Listener`] of this crate don't hold there, for connections belong to the service
     /// around: `connections`, `header-timeout`, `keep-alive`, `header-bytes` and, for the addresses of clients

@@ -106,6 +106,24 @@ impl Value for Option<HttpsUrl> {
     }
 }
 
+/// The address of a page on which users log in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoginUrl(pub Uri);
+
+impl Value for Option<LoginUrl> {
+    fn parse(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let web = [Some(&Scheme::HTTPS), Some(&Scheme::HTTP)];
+        let url = text.parse::<Uri>().ok();
+        let url = url.filter(|url| web.contains(&url.scheme()) && !text.contains('@'));
+        url.map(|url| Some(LoginUrl(url))).ok_or_else(|| {
+            "an address that begins with https:// or http:// and holds no password".to_owned()
+        })
+    }
+}
+
 impl Value for Option<String> {
     fn parse(text: &str) -> Result<Self, String> {
         Ok(Some(text)

@@ -21,7 +21,7 @@ pub use self::{
     exposure::{Row, Standing},
     hosts::{Allowed, Hosts, PublicUrl},
     load::{Loaded, Problem, Request, load},
-    login::{Algorithm, Auth, HttpsUrl, Names},
+    login::{Algorithm, Auth, HttpsUrl, LoginUrl, Names},
     origins::Origins,
     proxies::{Proxies, ProxyProtocol},
     settings::{Setting, Settings, TABLE},

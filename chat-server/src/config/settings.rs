@@ -7,7 +7,7 @@ use chat_core::{Config, OnlineList, OutboxLimits, PolicyStale, rate::RatePolicy}
 use super::{
     address::Address,
     hosts::{Hosts, PublicUrl},
-    login::{Algorithm, Auth, HttpsUrl, Names},
+    login::{Algorithm, Auth, HttpsUrl, LoginUrl, Names},
     origins::Origins,
     proxies::{Proxies, ProxyProtocol},
     value::{Bytes, CacheUrl, LogFilter, Match, Rate, StoreUrl, Value},
@@ -134,6 +134,10 @@ settings! {
     cors_origin: Origins = "auto", "auto|any|null|ORIGIN";
     /// Refuse a WebSocket and Socket.IO to clients that send no `Origin`, as only browsers do.
     require_origin: bool = "false", "BOOL";
+    /// Serve the web page at `/app`, and the widget for other pages at `/app/widget.js`.
+    web: bool = "on", "on|off";
+    /// The page that gives users of the web page their tokens, and sends them back to `/app#token=TOKEN`.
+    web_login_url: Option<LoginUrl> = "", "URL";
     /// Where messages are kept. `Atlas_URI` in the environment, as the old server had it, sets it too.
     store: StoreUrl = "sqlite:./chat.db", "sqlite:PATH|mongodb://HOST/DATABASE|memory";
     /// Where presence and rate limits are kept, and through which several nodes notify each other.

@@ -179,7 +179,15 @@ impl Value for Option<OnlineList> {
 
 impl Value for bool {
     fn parse(text: &str) -> Result<Self, String> {
-        choose(text, &[("true", true), ("false", false)])
+        choose(
+            text,
+            &[
+                ("true", true),
+                ("false", false),
+                ("on", true),
+                ("off", false),
+            ],
+        )
     }
 }
 

@@ -74,7 +74,8 @@ pub(super) async fn refuse_large(
     next.run(request).await
 }
 
-/// Adds security headers: no caching, no framing, no content sniffing, no referrer.
+/// Adds security headers: no caching, no framing, no content sniffing, no referrer. An answer that has one
+/// of them keeps its own.
 pub(super) async fn keep_private(mut response: Response) -> Response {
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         for (name, value) in [
@@ -86,8 +87,8 @@ pub(super) async fn keep_private(mut response: Response) -> Response {
                 "default-src 'none'; frame-ancestors 'none'",
             ),
         ] {
-            let value = HeaderValue::from_static(value);
-            response.headers_mut().insert(name, value);
+            let own = response.headers_mut().entry(name);
+            own.or_insert(HeaderValue::from_static(value));
         }
     }
     response

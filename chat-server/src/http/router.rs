@@ -23,7 +23,7 @@ use super::{
     site::{self, Site},
     status,
 };
-use crate::{legacy, native, rest};
+use crate::{legacy, native, rest, web};
 
 /// All routes, under the rules of the settings.
 pub(crate) fn router(app: App) -> Router {
@@ -37,6 +37,7 @@ pub(crate) fn router(app: App) -> Router {
     let document = document.merge_from(of_websocket);
     let document = rest::document::Served::new(&document, app.engine.config());
     let requests = requests
+        .merge(web::routes(&app.settings))
         .fallback(async || Failure::from(Error::NoAddress))
         .layer(Extension(document));
     let routes = bounded(requests, &app)

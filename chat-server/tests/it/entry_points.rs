@@ -1,6 +1,6 @@
 //! The entry points of the server: the list in `SECURITY.md`, and what each answers to a stranger.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fs};
 
 use chat_core::ChatEngine;
 use chat_server::config::Settings;
@@ -53,10 +53,24 @@ fn operations(document: &str, usual: Login) -> Vec<(String, String, Login)> {
     operations
 }
 
-/// The same without a document: the protocols that have one of their own.
-fn protocols() -> Vec<(String, String, Login)> {
-    let entry = |path: &str| ("GET".to_owned(), path.to_owned(), Login::Token);
-    vec![entry("/v1/ws"), entry("/socket.io/")]
+/// The same without a document: the protocols that have one of their own, and the files of the web page.
+fn others() -> Vec<(String, String, Login)> {
+    let entry = |path: &str, login| ("GET".to_owned(), path.to_owned(), login);
+    let mut all = vec![
+        entry("/v1/ws", Login::Token),
+        entry("/socket.io/", Login::Token),
+        entry("/app", Login::None),
+        entry("/app/", Login::None),
+        entry("/app/config.json", Login::None),
+    ];
+    let files = fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/web")).unwrap();
+    for file in files {
+        let name = file.unwrap().file_name().into_string().unwrap();
+        if !name.ends_with(".gz") && name != "index.html" {
+            all.push(entry(&format!("/app/{name}"), Login::None));
+        }
+    }
+    all
 }
 
 async fn by_token() -> Server {
@@ -82,7 +96,7 @@ async fn administered(server: &Administered) -> Vec<(String, String, Login)> {
 async fn the_list_in_the_document_is_complete() {
     let mut table = String::from("| port | entry point | login |\n|---|---|---|\n");
     let (public, admin) = (by_token().await, Administered::start(&[]).await);
-    let public = [protocols(), described(&public).await].concat();
+    let public = [others(), described(&public).await].concat();
     for (port, entries) in [("public", public), ("admin", administered(&admin).await)] {
         let rows = entries.into_iter().map(|(method, path, login)| {
             let login = login.words();

@@ -52,3 +52,4 @@ mod tls;
 #[cfg(unix)]
 mod tokens;
 mod typescript;
+mod web;

@@ -1,0 +1,74 @@
+import type { Chat } from "@chat-engine/client";
+import { useEffect, useState } from "preact/hooks";
+import { notifyOf } from "../state/notify.js";
+import { go, place, takeFragment } from "../state/place.js";
+import { isQuiet } from "../state/rooms.js";
+import { session } from "../state/session.js";
+import { Banner } from "./banner.js";
+import { Conversation } from "./conversation.js";
+import { Details } from "./details.js";
+import { Icon } from "./icon.js";
+import { InboxPane } from "./inbox.js";
+import { Login } from "./login.js";
+import { Invitation } from "./start.js";
+import { useStore } from "./use.js";
+
+/** The whole page. */
+export function App() {
+  const chat = session.value;
+  const [invitation, setInvitation] = useState(() => takeFragment("invite"));
+  useEffect(() => {
+    const look = (): void => {
+      const token = takeFragment("invite");
+      if (token) setInvitation(token);
+    };
+    addEventListener("hashchange", look);
+    return () => removeEventListener("hashchange", look);
+  }, []);
+  if (!chat) return <Login />;
+  return (
+    <>
+      <Desk key={chat} chat={chat} />
+      {invitation && <Invitation chat={chat} token={invitation} onClose={() => setInvitation(undefined)} />}
+    </>
+  );
+}
+
+/** The inbox, the conversation, and what there is to know of it. */
+function Desk({ chat }: { chat: Chat }) {
+  const [details, setDetails] = useState(false);
+  const { user } = useStore(chat);
+  const { rooms } = useStore(chat.inbox);
+  const room = place.value;
+  const unread = rooms.reduce((sum, room) => sum + (isQuiet(room) ? 0 : room.unread), 0);
+  const name = rooms.find(({ id }) => id === room)?.name;
+  useEffect(() => {
+    document.title = `${unread > 0 ? `(${unread}) ` : ""}${name ?? "Chat"}`;
+    return () => void (document.title = "Chat");
+  }, [unread, name]);
+  useEffect(() => notifyOf(chat), [chat]);
+  useEffect(() => setDetails(false), [room]);
+  return (
+    <div class={`desk ${room === undefined ? "at-inbox" : "at-room"} ${details ? "with-details" : ""}`}>
+      <Banner chat={chat} />
+      <InboxPane chat={chat} />
+      <main>
+        {room === undefined || user === undefined ? (
+          <div class="empty nothing">
+            <Icon name="send" />
+            <p>{user === undefined ? "Connecting…" : "Choose a conversation, or begin a new one."}</p>
+          </div>
+        ) : (
+          <Conversation
+            chat={chat}
+            id={room}
+            onBack={() => go()}
+            onDetails={() => setDetails(!details)}
+            details={details}
+          />
+        )}
+      </main>
+      {details && room !== undefined && <Details chat={chat} id={room} onClose={() => setDetails(false)} />}
+    </div>
+  );
+}

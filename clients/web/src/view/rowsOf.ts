@@ -1,0 +1,111 @@
+import type { Message, Person } from "@chat-engine/client";
+import { dayOf } from "./time.js";
+
+/** Milliseconds within which messages of one author stand under one name. */
+const TOGETHER = 5 * 60_000;
+
+/** What has become of one's own message. */
+export type Fate = "sending" | "failed" | "sent" | "delivered" | "read";
+
+/** A row of a conversation. */
+export type Row =
+  | { readonly kind: "start"; readonly key: string }
+  | { readonly kind: "older"; readonly key: string }
+  | {
+      readonly kind: "message";
+      readonly key: string;
+      readonly message: Message;
+      /** It begins a day, and so has a line above. */
+      readonly day: boolean;
+      /** It is the first one that the user has not read, and has a line above. */
+      readonly fresh: boolean;
+      /** It shows its author. */
+      readonly first: boolean;
+      readonly fate: Fate | undefined;
+      /** Others who have read up to here, and no further. */
+      readonly readers: readonly string[];
+    };
+
+const moments = new WeakMap<Message, readonly [time: number, day: number]>();
+
+/** The time and day of a message; one on its way is of now. */
+function momentOf(message: Message): readonly [time: number, day: number] {
+  let moment = moments.get(message);
+  if (!moment) {
+    const at = message.at ?? new Date().toISOString();
+    moments.set(message, (moment = [Date.parse(at), dayOf(at)]));
+  }
+  return moment;
+}
+
+function fateOf({ status, seq = Infinity }: Message, others: readonly Person[]): Fate {
+  if (status !== "sent") return status;
+  if (others.length === 0) return "sent";
+  const all = (mark: "delivered" | "read"): boolean => others.every((person) => (person[mark] ?? 0) >= seq);
+  return all("read") ? "read" : all("delivered") ? "delivered" : "sent";
+}
+
+/** The last message at or below each number, of those that members have read. */
+function readersOf(messages: readonly Message[], others: readonly Person[]): Map<string, string[]> {
+  const found = new Map<string, string[]>();
+  for (const { user, read = 0 } of others) {
+    if (read === 0) continue;
+    let at = messages.length - 1;
+    while (at >= 0 && (messages[at]?.seq ?? Infinity) > read) at--;
+    const message = messages[at];
+    if (!message || message.author === user) continue;
+    found.set(message.key, [...(found.get(message.key) ?? []), user]);
+  }
+  return found;
+}
+
+/** The rows of a conversation: what belongs together stands together. */
+export function rowsOf(
+  messages: readonly Message[],
+  members: readonly Person[],
+  me: string,
+  older: boolean,
+  readBefore: number,
+): Row[] {
+  const others = members.filter(({ user }) => user !== me);
+  const readers = others.length > 1 ? readersOf(messages, others) : new Map<string, string[]>();
+  const rows: Row[] = [older ? { kind: "older", key: "older" } : { kind: "start", key: "start" }];
+  let before: Message | undefined;
+  let fresh = readBefore < Infinity;
+  for (const message of messages) {
+    const [time, day] = momentOf(message);
+    const [lastTime, lastDay] = before ? momentOf(before) : [0, 0];
+    const newDay = day !== lastDay;
+    const isFresh = fresh && message.author !== me && (message.seq ?? 0) > readBefore;
+    if (isFresh) fresh = false;
+    rows.push({
+      kind: "message",
+      key: message.key,
+      message,
+      day: newDay,
+      fresh: isFresh,
+      first: newDay || isFresh || message.author !== before?.author || time - lastTime > TOGETHER,
+      fate: undefined,
+      readers: readers.get(message.key) ?? [],
+    });
+    before = message;
+  }
+  return withFates(rows, others, me);
+}
+
+/** Shows of one's own messages what becomes of each on its way, and how far those that are stored have got. */
+function withFates(rows: Row[], others: readonly Person[], me: string): Row[] {
+  const shown = new Set<Fate>();
+  for (let n = rows.length - 1; n >= 0; n--) {
+    const row = rows[n];
+    if (row?.kind !== "message" || row.message.author !== me || row.message.deleted) continue;
+    const fate = fateOf(row.message, others);
+    if (row.message.status === "sent") {
+      if (shown.has(fate)) continue;
+      shown.add(fate);
+    }
+    rows[n] = { ...row, fate };
+    if (fate === "read") break;
+  }
+  return rows;
+}
