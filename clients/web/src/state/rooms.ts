@@ -15,10 +15,16 @@ export function isQuiet({ me: { notify, muted_until } }: { readonly me: Me }): b
 /** The rooms whose waiting messages are kept, by chat. */
 const opened = new WeakMap<Chat, Set<string>>();
 
+/** The direct room with a user, which is made unless there is one. One that is there can be read despite a block. */
+export async function direct(chat: Chat, peer: string): Promise<string> {
+  const known = chat.rooms.find(({ id }) => peerOf(id, chat.user) === peer);
+  return known?.id ?? (await chat.open(peer)).id;
+}
+
 /** Enters a room, and sends again what was waiting in it when the page was closed. */
 export async function enter(chat: Chat, id: string): Promise<Room> {
   const peer = peerOf(id, chat.user);
-  const room = await (peer === undefined ? chat.room(id) : chat.open(peer));
+  const room = await chat.room(peer === undefined ? id : await direct(chat, peer));
   const rooms = opened.get(chat) ?? new Set();
   opened.set(chat, rooms);
   const user = chat.user;

@@ -12,7 +12,7 @@ import { sentence, useAttention, useStore } from "./use.js";
 import { brief } from "./time.js";
 
 /** Messages that are read at once when the user scrolls up. */
-const PAGE = 100;
+const PAGE = 200;
 
 interface Props {
   chat: Chat;

@@ -26,7 +26,7 @@ export type IconName = keyof typeof LINES;
 /** A small picture. It says nothing of its own: a text or label stands beside it. */
 export function Icon({ name }: { name: IconName }) {
   return (
-    <svg class={`icon ${name}`} viewBox="0 0 24 24" aria-hidden="true">
+    <svg class={`icon i-${name}`} viewBox="0 0 24 24" aria-hidden="true">
       <path d={LINES[name]} />
     </svg>
   );

@@ -64,7 +64,7 @@ export function InboxPane({ chat }: { chat: Chat }) {
           ]}
         />
       </header>
-      <div class="search">
+      <div class="finder">
         <Icon name="search" />
         <input
           type="search"

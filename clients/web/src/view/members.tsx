@@ -1,6 +1,7 @@
 import type { Chat, Person, Role, Room, RoomSnapshot } from "@chat-engine/client";
 import { useEffect, useState } from "preact/hooks";
 import { go } from "../state/place.js";
+import { direct } from "../state/rooms.js";
 import { Avatar } from "./avatar.js";
 import { Confirm, Failure } from "./dialog.js";
 import { Menu } from "./menu.js";
@@ -34,7 +35,7 @@ export function Members({ chat, room, now, adds, moderates }: Props) {
   }, [moreMembers]);
   const acts = (person: Person): (readonly [string, () => void])[] => {
     const { role = "member" } = person;
-    const write = ["Send a message", () => void run(async () => go((await chat.open(person.user)).id))] as const;
+    const write = ["Send a message", () => void run(async () => go(await direct(chat, person.user)))] as const;
     // Nobody changes somebody of the same or a higher role, and nobody gives more than they have.
     const may = moderates && rank(role) < rank(me.role);
     const roles = may ? ROLES.filter((other) => other !== role && (me.role === "owner" || rank(other) < rank(me.role))) : [];
@@ -60,6 +61,7 @@ export function Members({ chat, room, now, adds, moderates }: Props) {
           without={members.map(({ user }) => user)}
           onPick={(name) => void run(() => room.add(name))}
           disabled={busy}
+          over
         />
       )}
       <ul class="list" aria-label="Members">

@@ -1,4 +1,4 @@
-import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { type IconName, IconButton } from "./icon.js";
 
 interface Props {
@@ -13,7 +13,7 @@ export function Menu({ icon, label, items }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const id = useId();
   const button = (): HTMLElement | null | undefined => box.current?.querySelector("button");
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (!open) return;
     box.current?.querySelector<HTMLElement>("[role=menuitem]")?.focus();
     const away = (event: Event): void => {

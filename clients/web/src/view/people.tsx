@@ -13,6 +13,10 @@ interface Props {
   without: readonly string[];
   onPick: (name: string) => void;
   disabled?: boolean;
+  /** It has the focus as soon as it is there. */
+  first?: boolean;
+  /** The proposals lie over what is below, and are there while the field has the focus. */
+  over?: boolean;
 }
 
 /** The users that this user may want: those who are online, and those of the user's direct rooms. */
@@ -29,15 +33,16 @@ function useNames(chat: Chat): readonly string[] {
 }
 
 /** Finds a person by name: proposes those who are known, and takes any other name as well. */
-export function FindPerson({ chat, label, without, onPick, disabled = false }: Props) {
+export function FindPerson({ chat, label, without, onPick, disabled = false, first = false, over = false }: Props) {
   const [query, setQuery] = useState("");
   const [at, setAt] = useState(0);
+  const [looking, setLooking] = useState(false);
   const id = useId();
   const names = useNames(chat).filter((name) => !without.includes(name));
   const text = query.trim().toLocaleLowerCase();
   const found = names.filter((name) => name.toLocaleLowerCase().includes(text)).slice(0, MOST);
   const exact = query.trim();
-  const all = exact === "" || found.includes(exact) || without.includes(exact) ? found : [...found, exact];
+  const all = over && !looking ? [] : exact === "" || found.includes(exact) || without.includes(exact) ? found : [...found, exact];
   const pick = (name: string | undefined): void => {
     if (name === undefined) return;
     setQuery("");
@@ -53,7 +58,7 @@ export function FindPerson({ chat, label, without, onPick, disabled = false }: P
     }
   };
   return (
-    <div class="find">
+    <div class={over ? "find over" : "find"} onFocusIn={() => setLooking(true)} onFocusOut={() => setLooking(false)}>
       <label>
         {label}
         <input
@@ -61,6 +66,7 @@ export function FindPerson({ chat, label, without, onPick, disabled = false }: P
           role="combobox"
           dir="auto"
           autoComplete="off"
+          autoFocus={first}
           aria-expanded={all.length > 0}
           aria-controls={id}
           aria-autocomplete="list"
@@ -79,7 +85,8 @@ export function FindPerson({ chat, label, without, onPick, disabled = false }: P
             id={`${id}-${n}`}
             role="option"
             aria-selected={n === at && query !== ""}
-            onClick={() => pick(name)}
+            // Before the field loses the focus, and the list with it.
+            onPointerDown={(event) => (event.preventDefault(), pick(name))}
           >
             <Avatar name={name} />
             <span dir="auto">{name}</span>

@@ -1,6 +1,7 @@
 import type { Chat, RoomInfo, RoomKind } from "@chat-engine/client";
 import { useEffect, useState } from "preact/hooks";
 import { go } from "../state/place.js";
+import { direct } from "../state/rooms.js";
 import { Avatar } from "./avatar.js";
 import { Dialog, Failure } from "./dialog.js";
 import { IconButton } from "./icon.js";
@@ -14,16 +15,16 @@ interface Props {
 
 /** Begins a conversation with one person. */
 export function StartDirect({ chat, onClose }: Props) {
-  const { busy, error, run } = useAction();
+  const { error, run } = useAction();
   const open = (name: string): Promise<boolean> =>
     run(async () => {
-      const room = await chat.open(name);
+      const room = await direct(chat, name);
       onClose();
-      go(room.id);
+      go(room);
     });
   return (
     <Dialog title="New message" onClose={onClose}>
-      <FindPerson chat={chat} label="To whom?" without={[]} onPick={(name) => void open(name)} disabled={busy} />
+      <FindPerson chat={chat} label="To whom?" without={[]} onPick={(name) => void open(name)} first />
       <Failure error={error} />
     </Dialog>
   );
@@ -50,6 +51,7 @@ export function StartGroup({ chat, onClose }: Props) {
           <input
             type="text"
             dir="auto"
+            autoFocus
             required
             maxLength={100}
             value={name}
@@ -140,7 +142,7 @@ export function Channels({ chat, onClose }: Props) {
     <Dialog title="Channels" onClose={onClose}>
       <label>
         Search by name
-        <input type="search" dir="auto" value={query} onInput={(event) => setQuery(event.currentTarget.value)} />
+        <input type="search" dir="auto" autoFocus value={query} onInput={(event) => setQuery(event.currentTarget.value)} />
       </label>
       <Failure error={error} />
       {found?.length === 0 && <p class="soft">There is no such channel.</p>}

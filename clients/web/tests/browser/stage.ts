@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 
 /** The time that anything may take on a busy machine. */
-export const PATIENCE = 30_000;
+export const PATIENCE = Number(process.env["CHAT_PATIENCE"] ?? 30_000);
 
 /** The program of the server, and the browser. */
 const SERVER = process.env["CHAT_SERVER"] ?? "chat-server";
@@ -46,6 +46,8 @@ export class Server {
   async start(): Promise<void> {
     const child = spawn(SERVER, this.#arguments, { cwd: this.#folder, stdio: ["ignore", "ignore", "inherit"] });
     this.#process = child;
+    // Also when the test has failed before it could end it.
+    process.once("exit", () => child.kill("SIGKILL"));
     const end = Date.now() + PATIENCE;
     while (!(await this.#isReady())) {
       if (child.exitCode !== null || Date.now() > end) throw new Error(`the server is not ready: ${child.exitCode}`);
@@ -111,7 +113,8 @@ export class Person {
 
   /** The conversation in the inbox. */
   place(name: string) {
-    return this.page.getByRole("navigation").getByRole("link").filter({ hasText: name });
+    const title = this.page.locator(".name").getByText(name, { exact: true });
+    return this.page.getByRole("navigation").getByRole("link").filter({ has: title });
   }
 
   /** Begins a conversation with somebody, with the keyboard alone. */
@@ -119,6 +122,7 @@ export class Person {
     const { page } = this;
     await page.getByRole("button", { name: "New conversation" }).focus();
     await page.keyboard.press("Enter");
+    await page.locator("[role=menuitem]:focus").waitFor();
     await page.keyboard.press("Enter");
     await page.getByRole("combobox", { name: "To whom?" }).fill(other);
     await page.keyboard.press("Enter");
