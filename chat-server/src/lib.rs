@@ -4,9 +4,12 @@
 //! that [`start`] opens. [`legacy`] is what concerns the Node backend that it replaces.
 
 pub mod config;
+pub mod health;
 pub mod legacy;
 #[cfg(feature = "sqlite")]
 pub mod maintenance;
+#[cfg(target_os = "linux")]
+pub mod service_manager;
 pub mod start;
 
 mod admin;

@@ -5,10 +5,12 @@ use std::{
     process::ExitCode,
 };
 
+#[cfg(target_os = "linux")]
+use chat_server::service_manager;
 use chat_server::{
     admin_command,
     config::{Loaded, LogFilter, Request, Settings, Standing, StoreUrl, Task, TokenTask, load},
-    signal, start, tokens,
+    health, signal, start, tokens,
 };
 
 /// More than the longest token has.
@@ -28,6 +30,10 @@ async fn main() -> ExitCode {
         Ok(Request::Serve(loaded)) => serve(loaded).await,
         Ok(Request::Print(loaded)) => say(format_args!("{}", loaded.to_string().trim_end())),
         Ok(Request::Check(loaded)) => check(&loaded),
+        Ok(Request::Health(loaded)) => match health::ask(&loaded.settings).await {
+            Ok(()) => say(format_args!("OK")),
+            Err(error) => fail(1, format_args!("{error}")),
+        },
         Ok(Request::Import {
             loaded: Loaded { settings, .. },
             from,
@@ -171,6 +177,13 @@ async fn serve(loaded: Loaded) -> ExitCode {
     };
     say(format_args!("{}", started.greeting(&settings)));
     let (server, listener) = started.server(settings);
+    #[cfg(target_os = "linux")]
+    service_manager::ready();
+    let stop = async {
+        stop.await;
+        #[cfg(target_os = "linux")]
+        service_manager::stopping();
+    };
     match server.serve(listener, stop).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(1, format_args!("{error}")),

@@ -106,6 +106,11 @@ pub(super) fn command() -> Command {
             "Says what a server with these settings needs for those who can reach it, and starts none",
             |_| true,
         ))
+        .subcommand(subcommand(
+            "health",
+            "Asks the server that runs with these settings whether it is alive, and starts none",
+            |_| true,
+        ))
         .subcommand(admin_command::command(time))
 }
 

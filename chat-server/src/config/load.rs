@@ -105,6 +105,8 @@ pub enum Request {
     Print(Loaded),
     /// To say what the server needs for those who can reach it.
     Check(Loaded),
+    /// To ask the running server whether it is alive.
+    Health(Loaded),
     /// To bring the messages of the old server into the store.
     Import {
         /// The settings.
@@ -142,6 +144,7 @@ impl fmt::Debug for Request {
             Self::Admin(invocation) => f.debug_tuple("Admin").field(&invocation.task).finish(),
             Self::Print(loaded) => f.debug_tuple("Print").field(loaded).finish(),
             Self::Check(loaded) => f.debug_tuple("Check").field(loaded).finish(),
+            Self::Health(loaded) => f.debug_tuple("Health").field(loaded).finish(),
             Self::Import { loaded, .. } => f.debug_tuple("Import").field(loaded).finish(),
             Self::Token { loaded, task } => {
                 f.debug_tuple("Token").field(task).field(loaded).finish()
@@ -230,6 +233,9 @@ pub fn load(
         (Ok(loaded), _, Some(task)) => return Ok(Request::Token { loaded, task }),
         (Ok(loaded), ..) if all.subcommand_matches("check").is_some() => {
             return Ok(Request::Check(loaded));
+        }
+        (Ok(loaded), ..) if all.subcommand_matches("health").is_some() => {
+            return Ok(Request::Health(loaded));
         }
         (loaded, ..) => loaded,
     };

@@ -33,6 +33,16 @@ const SIGNATURE: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 #[error("the header of the PROXY protocol is missing or broken")]
 pub(super) struct Malformed;
 
+/// The header of a connection that is the proxy's own, and has no client.
+pub(crate) fn without_client(version: ProxyProtocol) -> &'static [u8] {
+    match version {
+        ProxyProtocol::Off => b"",
+        ProxyProtocol::V1 => b"PROXY UNKNOWN\r\n",
+        // The signature, the version with the command LOCAL, no family, and the length of no addresses.
+        ProxyProtocol::V2 => b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0",
+    }
+}
+
 /// Reads the header from the beginning of a connection, and nothing after it. `None` for a connection that
 /// is the proxy's own, such as a health check.
 ///

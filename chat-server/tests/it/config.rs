@@ -17,6 +17,7 @@ fn from(flags: &[&str], environment: &[(&str, &str)], dot_env: &str) -> Result<L
             Request::Serve(loaded)
             | Request::Print(loaded)
             | Request::Check(loaded)
+            | Request::Health(loaded)
             | Request::Import { loaded, .. }
             | Request::Maintain { loaded, .. }
             | Request::Token { loaded, .. },

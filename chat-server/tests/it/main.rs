@@ -23,6 +23,8 @@ mod entry_points;
 mod exposure;
 mod faults;
 mod golden;
+#[cfg(unix)]
+mod health;
 mod http;
 #[cfg(unix)]
 mod import;

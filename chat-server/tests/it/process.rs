@@ -88,6 +88,33 @@ async fn a_second_interrupt_ends_the_process_at_once() {
     assert_eq!(status.code(), Some(130));
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn the_service_manager_hears_that_it_serves_and_lives_and_stops() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("notify");
+    let manager = tokio::net::UnixDatagram::bind(&path).unwrap();
+    let heard = async || {
+        let mut message = [0; 64];
+        let length = timeout(PATIENCE, manager.recv(&mut message)).await;
+        let length = length.unwrap().unwrap();
+        String::from_utf8(message[..length].to_vec()).unwrap()
+    };
+    let mut command = program::command(folder.path(), &["--store", "memory"]);
+    command
+        .env("NOTIFY_SOCKET", &path)
+        .env("WATCHDOG_USEC", "100000");
+    let server = program::greeted(command).await;
+    assert_eq!(heard().await, "READY=1\n");
+    let (status, _, _) = http::ask(server.address, "GET /health", "", "").await;
+    assert_eq!(status, 200);
+    for _ in 0..3 {
+        assert_eq!(heard().await, "WATCHDOG=1\n");
+    }
+    server.signal("TERM");
+    while heard().await != "STOPPING=1\n" {}
+}
+
 #[tokio::test]
 async fn what_was_said_is_there_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();

@@ -56,6 +56,30 @@ async fn a_store_and_a_cache_are_named_by_files_that_only_their_owner_may_read()
 }
 
 #[tokio::test]
+async fn a_credential_of_the_service_manager_may_be_readable_by_its_group() {
+    let folder = tempfile::tempdir().unwrap();
+    for (mode, credentials, code) in [
+        (0o440, Some(""), Some(0)),
+        (0o440, None, Some(2)),
+        (0o440, Some("other"), Some(2)),
+        (0o444, Some(""), Some(2)),
+        (0o460, Some(""), Some(2)),
+    ] {
+        let file = folder.path().join("store");
+        private(folder.path(), "store", b"sqlite:./named.db\n");
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+        let flags = ["--store-file", file.to_str().unwrap(), "--print-config"];
+        let mut command = program::command(folder.path(), &flags);
+        if let Some(name) = credentials {
+            command.env("CREDENTIALS_DIRECTORY", folder.path().join(name));
+        }
+        let output = command.output().await.unwrap();
+        assert_eq!(output.status.code(), code, "{mode:o} {credentials:?}");
+        fs::remove_file(file).unwrap();
+    }
+}
+
+#[tokio::test]
 async fn no_secret_is_seen_in_the_command_line_the_settings_the_log_or_the_metrics() {
     let folder = tempfile::tempdir().unwrap();
     let secret = format!("{CANARY}-{}", "x".repeat(32));

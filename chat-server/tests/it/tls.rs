@@ -46,7 +46,7 @@ pub(crate) fn fixture(name: &str) -> PathBuf {
 }
 
 /// The two files that a server is started with.
-struct Files {
+pub(crate) struct Files {
     _folder: TempDir,
     certificate: String,
     key: String,
@@ -54,7 +54,7 @@ struct Files {
 
 impl Files {
     /// With this certificate, and this key.
-    fn of(certificate: &str, key: &str) -> Self {
+    pub(crate) fn of(certificate: &str, key: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = |name| folder.path().join(name).to_str().unwrap().to_owned();
         let files = Self {
@@ -80,7 +80,7 @@ impl Files {
         Server::start(&[&files, more].concat()).await
     }
 
-    fn flags(&self) -> [&str; 4] {
+    pub(crate) fn flags(&self) -> [&str; 4] {
         [
             "--tls-cert-file",
             &self.certificate,
