@@ -54,6 +54,17 @@ async fn a_signal_closes_connections_with_4000_and_the_process_ends_well() {
 }
 
 #[tokio::test]
+async fn a_hangup_does_not_end_a_server_that_has_nothing_to_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut server = start(folder.path(), &["--store", "memory"]).await;
+    server.signal("HUP");
+    server.signal("TERM");
+    let status = timeout(PATIENCE, server.process.wait()).await;
+    // Not by a signal.
+    assert_eq!(status.unwrap().unwrap().code(), Some(0));
+}
+
+#[tokio::test]
 async fn a_second_interrupt_ends_the_process_at_once() {
     let folder = tempfile::tempdir().unwrap();
     // A request whose body never comes keeps the first interrupt waiting.
