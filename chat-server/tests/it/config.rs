@@ -140,7 +140,7 @@ fn a_wrong_value_is_one_line_that_names_the_setting_and_its_origin() {
         std::fs::write(&path, text).unwrap();
         from(&["--config", path.to_str().unwrap()], &[], "")
     };
-    let problems = [
+    let problems = vec![
         (
             from(&["--mute", "soon"], &[], ""),
             "mute (flag): \"soon\" is not a time",

@@ -1,6 +1,6 @@
 //! The entry points of the server: the list in `SECURITY.md`, and what each answers to a stranger.
 
-use std::{collections::BTreeSet, fs};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use chat_core::ChatEngine;
 use chat_server::config::Settings;
@@ -66,7 +66,8 @@ fn others() -> Vec<(String, String, Login)> {
     let files = fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/web")).unwrap();
     for file in files {
         let name = file.unwrap().file_name().into_string().unwrap();
-        if !name.ends_with(".gz") && name != "index.html" {
+        let is_packed = Path::new(&name).extension() == Some("gz".as_ref());
+        if !is_packed && name != "index.html" {
             all.push(entry(&format!("/app/{name}"), Login::None));
         }
     }

@@ -16,6 +16,8 @@ mod browser;
 mod config;
 mod conversation;
 mod decisions;
+#[cfg(unix)]
+mod deploy;
 mod embedding;
 mod engineio;
 #[cfg(unix)]

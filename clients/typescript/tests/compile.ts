@@ -30,7 +30,7 @@ export function compile(
   const config = {
     extends: "../../../tsconfig.json",
     compilerOptions: {
-      rootDir: "../..",
+      rootDir: "../../..",
       outDir: "js",
       declaration: false,
       types: ["node"],

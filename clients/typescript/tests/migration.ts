@@ -14,7 +14,7 @@ const folder = new URL("../migration/", import.meta.url);
 const document = fileURLToPath(new URL("../../../../docs/MIGRATION.md", import.meta.url));
 writeFileSync(new URL("before.mjs", folder), blocksOf(document, "js").get("0") ?? "");
 const before = await import(new URL("before.mjs", folder).href);
-const after = await import(new URL("js/build/migration/0.js", folder).href);
+const after = await import(new URL("js/typescript/build/migration/0.js", folder).href);
 const { io } = await import(library);
 
 const drawn: Record<string, { lines: string[]; online: boolean; typing: boolean }> = {};

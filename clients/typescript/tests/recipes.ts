@@ -6,7 +6,7 @@ import { WebSocket } from "ws";
 import { type Chat, connect, type Room, type RoomCursor } from "../src/index.js";
 
 const [url = ""] = process.argv.slice(2);
-const folder = new URL("../readme/js/build/readme/", import.meta.url);
+const folder = new URL("../readme/js/typescript/build/readme/", import.meta.url);
 const recipes: Record<string, (...of: any[]) => any> = {};
 const names = readdirSync(folder).filter((name) => name.startsWith("recipe-"));
 for (const name of names) Object.assign(recipes, await import(new URL(name, folder).href));

@@ -510,7 +510,7 @@ impl Hooks for BrokenRooms {
                 }
                 let former = notes.readers.values();
                 let former = former.filter(|member| member.watermarks.read >= seq);
-                readers = former.cloned().take(limit).collect();
+                readers = former.take(limit).cloned().collect();
             }
             _ => {}
         }
