@@ -226,6 +226,19 @@ impl EntryBody {
         }
     }
 
+    /// Whether asking for this body repeats what `first` was stored for, under the same client id: both are of
+    /// one kind, and about the same entry or user. The text may differ; the first one counts.
+    pub(crate) fn repeats(&self, first: &Self) -> bool {
+        match (self, first) {
+            // What is left of either does not say which it was.
+            (Self::Message { .. } | Self::Edit { .. }, Self::Deleted) => true,
+            _ => {
+                let (asked, first) = (self.flatten(), first.flatten());
+                (asked.kind, asked.target, asked.user) == (first.kind, first.target, first.user)
+            }
+        }
+    }
+
     /// Whether it changes what other entries say, or may have: an edit, a deletion, and what is left
     /// of either.
     pub fn changes_others(&self) -> bool {
@@ -498,6 +511,37 @@ mod tests {
             "banned",
         ];
         assert_eq!(names[..first.len()], first);
+    }
+
+    #[test]
+    fn a_body_is_repeated_by_one_of_its_kind_about_the_same() {
+        let edit = |target| EntryBody::Edit {
+            target: Seq(target),
+            text: "new".into(),
+        };
+        let delete = EntryBody::Delete { target: Seq(1) };
+        let message = |text: &str| EntryBody::message(text);
+        for (asked, first, same) in [
+            (message("a"), message("b"), true),
+            (message("a"), EntryBody::Deleted, true),
+            (edit(1), EntryBody::Deleted, true),
+            (delete.clone(), EntryBody::Deleted, false),
+            (edit(1), edit(1), true),
+            (edit(1), edit(2), false),
+            (edit(1), message("a"), false),
+            (delete.clone(), edit(1), false),
+            (delete.clone(), delete, true),
+        ] {
+            assert_eq!(asked.repeats(&first), same, "{asked:?} {first:?}");
+        }
+        let mut kinds = EntryKind::ALL
+            .iter()
+            .filter(|kind| **kind != EntryKind::Deleted);
+        assert!(kinds.all(|kind| {
+            let body = |name| kind.example(user(name));
+            let about_a_user = body("bob") != body("carol");
+            body("bob").repeats(&body("bob")) && about_a_user != body("bob").repeats(&body("carol"))
+        }));
     }
 
     #[test]

@@ -67,6 +67,8 @@ codes! {
         Forbidden = 202 "forbidden",
         /// One of the two users of a direct room has blocked the other.
         Blocked = 203 "blocked",
+        /// Something else was asked for under this client id before.
+        Conflict = 204 "conflict",
         /// The room has as many members as it may have.
         Full = 205 "full",
         /// Too many requests; wait.
@@ -203,6 +205,9 @@ pub enum Error {
     /// No such message of this user.
     #[error("there is no such message of yours")]
     NoMessage,
+    /// Something else was asked for under this client id before.
+    #[error("something else was asked for under this client_id before; take another one")]
+    Conflict,
     /// The room has as many members as it may have.
     #[error("the room is full")]
     Full,
@@ -273,6 +278,7 @@ impl Error {
             Self::Blocked => ErrorCode::Blocked,
             Self::NoRoom => ErrorCode::NoRoom,
             Self::NoMessage => ErrorCode::NoMessage,
+            Self::Conflict => ErrorCode::Conflict,
             Self::Full => ErrorCode::Full,
             Self::RateLimited { .. } => ErrorCode::RateLimited,
             Self::Muted { .. } => ErrorCode::Muted,

@@ -435,3 +435,48 @@ async fn a_drained_engine_stores_what_it_accepted_and_takes_nobody_in() {
         ErrorCode::ShuttingDown
     );
 }
+
+#[tokio::test]
+async fn a_client_id_that_was_used_for_something_else_is_a_conflict() {
+    let engine = engine();
+    let alice = engine.actor(user("alice"));
+    let (room, other) = (direct("alice", "bob"), direct("alice", "carol"));
+    let submit = async |room: &RoomId, body: NewBody, id: &str| {
+        let (done, sent) = tokio::sync::oneshot::channel();
+        let done = Responder::new(move |result| drop(done.send(result)));
+        alice.submit(room, body, Some(client_id(id)), done).await;
+        let sent = sent.await.unwrap();
+        sent.map(|sent| (sent.seq.0, sent.duplicate))
+            .map_err(|error| error.code().code())
+    };
+    let message = |text: &str| NewBody::Message(text.to_owned());
+    let edit = |target| NewBody::Edit {
+        target: Seq(target),
+        text: "better".to_owned(),
+    };
+    let delete = |target| NewBody::Delete {
+        target: Seq(target),
+    };
+    assert_eq!(submit(&room, message("one"), "m1").await, Ok((1, false)));
+    assert_eq!(submit(&room, message("two"), "m2").await, Ok((2, false)));
+    assert_eq!(submit(&room, edit(1), "m1").await, Err(204));
+    assert_eq!(submit(&room, delete(1), "m2").await, Err(204));
+    assert_eq!(submit(&room, edit(1), "e1").await, Ok((3, false)));
+    assert_eq!(submit(&room, edit(1), "e1").await, Ok((3, true)));
+    assert_eq!(
+        submit(&room, edit(2), "e1").await,
+        Err(204),
+        "another target"
+    );
+    assert_eq!(submit(&room, message("one"), "e1").await, Err(204));
+    assert_eq!(
+        submit(&other, message("one"), "m1").await,
+        Ok((1, false)),
+        "a client id counts in its room"
+    );
+    assert_eq!(submit(&room, delete(1), "d1").await, Ok((4, false)));
+    assert_eq!(submit(&room, delete(1), "d1").await, Ok((4, true)));
+    assert_eq!(submit(&room, message("one"), "m1").await, Ok((1, true)));
+    let log = alice.history(&room, Page::Newest, None).await.unwrap();
+    assert_eq!(log.entries.len(), 4, "a conflict stores nothing");
+}

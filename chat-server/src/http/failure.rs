@@ -39,7 +39,7 @@ impl From<Error> for Failure {
             ErrorCode::NoAddress | ErrorCode::NoRoom | ErrorCode::NoMessage => {
                 StatusCode::NOT_FOUND
             }
-            ErrorCode::Full => StatusCode::CONFLICT,
+            ErrorCode::Conflict | ErrorCode::Full => StatusCode::CONFLICT,
             ErrorCode::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
             ErrorCode::RateLimited | ErrorCode::Muted | ErrorCode::TooManySessions => {
                 StatusCode::TOO_MANY_REQUESTS

@@ -29,7 +29,7 @@ use crate::{
         },
         tasks::Task,
     },
-    model::{Effect, NewEntry, Principal},
+    model::{Effect, EntryBody, NewEntry, Principal},
     port::{AppendError, Appended, BackendError, Outcome, Retry},
     time::Clock,
     wire::{Error, Sent},
@@ -127,8 +127,8 @@ impl Sequencer {
                     waiter,
                 }) => match self.allow(&by, &entry) {
                     Ok(()) => {
+                        waiting.push((room, entry.body.clone(), waiter));
                         batch.push(entry);
-                        waiting.push((room, waiter));
                     }
                     Err(error) => waiter.answer(&*self.clock, &self.metrics, Err(error)),
                 },
@@ -141,8 +141,8 @@ impl Sequencer {
         }
         if !batch.is_empty() {
             let answers = self.commit(batch).await;
-            for ((room, waiter), answer) in waiting.into_iter().zip(answers) {
-                self.settle(&room, waiter, answer).await;
+            for ((room, asked, waiter), answer) in waiting.into_iter().zip(answers) {
+                self.settle(&room, &asked, waiter, answer).await;
             }
         }
         for done in finished {
@@ -205,6 +205,7 @@ impl Sequencer {
     async fn settle(
         &mut self,
         room: &Arc<LiveRoom>,
+        asked: &EntryBody,
         waiter: Waiter,
         answer: Result<Appended, AppendError>,
     ) {
@@ -218,7 +219,12 @@ impl Sequencer {
                     at: entry.at,
                     duplicate: outcome == Outcome::Duplicate,
                 };
-                waiter.answer(&*self.clock, &self.metrics, Ok(sent));
+                let answer = if sent.duplicate && !asked.repeats(&entry.body) {
+                    Err(Error::Conflict)
+                } else {
+                    Ok(sent)
+                };
+                waiter.answer(&*self.clock, &self.metrics, answer);
                 let reached = self.publisher.publish(room, &entry).await;
                 self.healing.doubt_unless_reached(room, reached);
                 for follower in &*self.publisher.followers {
