@@ -180,8 +180,8 @@ impl Client {
     /// Sends any command, and waits for the reply that it has.
     ///
     /// It is sent again when the connection is lost before the reply, so it should be one that may
-    /// be carried out twice; [`queue`](Self::queue) is for those that store a message. `create` and
-    /// `invite` would make a second one, and are not sent again. The client itself says `hello`, pages
+    /// be carried out twice; [`queue`](Self::queue) is for those that store a message. `create` and `update` get a
+    /// client id, under which they are carried out once; `invite` would make a second one, and is not sent again. The client itself says `hello`, pages
     /// what was missed, and sends receipts and typing notices.
     ///
     /// # Errors
@@ -204,10 +204,13 @@ impl Client {
     /// As [`ask`](Self::ask).
     pub async fn request(&self, command: impl Into<Command>) -> Result<Reply, RequestError> {
         let mut command = command.into();
-        if let Command::Update(update) = &mut command
-            && update.client_id.is_none()
-        {
-            update.client_id = self.client_id();
+        let client_id = match &mut command {
+            Command::Update(update) => Some(&mut update.client_id),
+            Command::Create(create) => Some(&mut create.client_id),
+            _ => None,
+        };
+        if let Some(client_id @ None) = client_id {
+            *client_id = self.client_id();
         }
         if let Some(error) = too_large(&command, ErrorCode::BadRequest) {
             return Err(error);

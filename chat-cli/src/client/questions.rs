@@ -30,12 +30,11 @@ impl Client {
         self.ask(command::ViewRoom { room: room.clone() }).await
     }
 
-    /// Makes a group or channel that the user owns.
+    /// Makes a group or channel that the user owns. However often the connection breaks, it is one room.
     ///
     /// # Errors
     ///
-    /// [`RequestError`]; [`Unanswered`](RequestError::Unanswered) when the connection was lost before the
-    /// reply: the room may have been made, and the inbox would show it.
+    /// [`RequestError`].
     pub async fn create(&self, room: command::Create) -> Result<RoomView, RequestError> {
         self.ask(room).await
     }

@@ -42,7 +42,7 @@ impl Question {
     /// Whether it may be sent again on another connection: it reads, or it changes nothing more when it is
     /// carried out a second time.
     pub(super) fn may_repeat(&self) -> bool {
-        !matches!(self.command, Command::Create(_) | Command::MakeInvite(_))
+        !matches!(self.command, Command::MakeInvite(_))
     }
 
     pub(super) fn leave_unanswered(self) {

@@ -13,6 +13,7 @@ mod log;
 mod look;
 mod member;
 mod name;
+pub(crate) mod once;
 mod permission;
 mod position;
 mod precision;

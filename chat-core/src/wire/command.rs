@@ -199,6 +199,9 @@ commands! { ($)
         /// The first members beside the user.
         #[serde(default)]
         members: Vec<UserId>,
+        /// Makes a retry safe: once more under the same id, it gives the room that it made.
+        #[serde(default)]
+        client_id: Option<ClientMessageId>,
     }
 
     /// Shows a room.
@@ -533,6 +536,7 @@ impl Create {
             data: Data::default(),
             settings: SettingsChange::default(),
             members,
+            client_id: None,
         }
     }
 }

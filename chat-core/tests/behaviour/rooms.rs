@@ -1,15 +1,18 @@
 //! Groups and channels: making and changing them, coming in and going, and what each member is sent of it.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use chat_core::{
     Actor, ChatEngine, Config, EntryBody, Error, ErrorCode, Event, InboxFilter, LeftWhy,
     LocalSession, ManualClock, Mark, MeChange, OnlineList, Page, Reason, Role, RoomChange,
     RoomCursor, RoomId, RoomKind, RoomNews, RoomView, Seq, UserId, command::Create,
-    memory::MemoryCache, moderation::WordList,
+    memory::MemoryCache, moderation::WordList, rate::RatePolicy,
 };
 use serde_json::{Value, json};
-use tokio::time::{sleep, timeout};
+use tokio::{
+    task::JoinSet,
+    time::{sleep, timeout},
+};
 
 use crate::{
     cluster::Cluster,
@@ -75,6 +78,85 @@ async fn who_makes_a_room_owns_it_and_sees_it() {
     assert_eq!(bob.view(&room.id).await.unwrap().room, room);
     let carol = engine.actor(user("carol"));
     assert_eq!(code(carol.view(&room.id).await), Some(200));
+}
+
+#[tokio::test]
+async fn a_room_is_made_once_under_a_client_id() {
+    let cluster = Cluster::far_from_the_store();
+    let (one, two) = (cluster.node(), cluster.node());
+    let group = |more: Value| {
+        let mut fields = json!({
+            "kind": "group", "name": "Team", "members": ["bob", "carol"], "client_id": "c1",
+        });
+        fields
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        create(fields)
+    };
+    let same = || group(json!({}));
+    let alice = one.actor(user("alice"));
+    let made = alice.create(same()).await.unwrap().room;
+    let again = [
+        alice.create(same()).await,
+        two.actor(user("alice")).create(same()).await,
+        alice
+            .create(group(json!({ "members": ["carol", "bob", "alice"] })))
+            .await,
+    ];
+    for again in again {
+        assert_eq!(again.unwrap().room, made);
+    }
+    let rename = change(json!({ "name": "Crew" }));
+    alice.update(&made.id, rename, None).await.unwrap();
+    alice.remove_member(&made.id, user("bob")).await.unwrap();
+    let again = alice.create(same()).await.unwrap().room;
+    assert_eq!(again.id, made.id, "it was made so, whatever it is now");
+    assert_eq!(again.details.name.as_str(), "Crew");
+    for other in [
+        json!({ "kind": "channel" }),
+        json!({ "name": "Crew" }),
+        json!({ "members": ["bob"] }),
+        json!({ "settings": { "slow_mode": 9 } }),
+        json!({ "data": { "x": 1 } }),
+    ] {
+        let conflict = two.actor(user("alice")).create(group(other.clone())).await;
+        assert_eq!(code(conflict), Some(204), "{other}");
+    }
+    let others = one.actor(user("bob")).create(same()).await.unwrap();
+    assert_ne!(
+        others.room.id, made.id,
+        "everybody has client ids of their own"
+    );
+    let listed = alice.rooms(None, None).await.unwrap().rooms;
+    assert_eq!(listed.len(), 1);
+}
+
+#[tokio::test]
+async fn a_repeated_create_takes_nothing_from_the_budget_and_makes_nothing_beside() {
+    let config = Config {
+        room_limit: Some(RatePolicy::Steady {
+            interval: Duration::from_hours(1),
+            burst: 1,
+        }),
+        ..unlimited()
+    };
+    let engine = ChatEngine::builder().config(config).build().unwrap();
+    let alice = engine.actor(user("alice"));
+    let new = || create(json!({ "kind": "group", "client_id": "c1" }));
+    for _ in 0..9 {
+        alice.create(new()).await.unwrap();
+    }
+    let other = alice.create(create(json!({ "kind": "group" }))).await;
+    assert_eq!(code(other), Some(210));
+    let engine = self::engine();
+    let mut calls = JoinSet::new();
+    for _ in 0..9 {
+        let alice = engine.actor(user("alice"));
+        calls.spawn(async move { alice.create(new()).await.unwrap().room.id });
+    }
+    let ids: BTreeSet<_> = calls.join_all().await.into_iter().collect();
+    assert_eq!(ids.len(), 1);
 }
 
 #[tokio::test]

@@ -80,6 +80,8 @@ struct NewRoom {
     /// The first members beside the caller.
     #[serde(default)]
     members: Vec<UserId>,
+    /// Makes a retry safe: once more under the same id, it gives the room that it made.
+    client_id: Option<ClientMessageId>,
 }
 
 /// Makes a group or channel that the caller owns.
@@ -98,6 +100,7 @@ async fn create(
         data,
         settings,
         members,
+        client_id,
     } = new;
     let create = Create {
         kind,
@@ -106,6 +109,7 @@ async fn create(
         data,
         settings,
         members,
+        client_id,
     };
     Ok((StatusCode::CREATED, Json(caller.create(create).await?)))
 }

@@ -135,7 +135,7 @@ fn commands() -> Vec<Command> {
         .into(),
         of::<command::Create>(json!({
             "kind": "group", "name": "Team", "topic": "work", "data": { "colour": "red" },
-            "settings": { "slow_mode": 5 }, "members": ["bob"],
+            "settings": { "slow_mode": 5 }, "members": ["bob"], "client_id": "c-1",
         }))
         .into(),
         command::ViewRoom { room: group() }.into(),

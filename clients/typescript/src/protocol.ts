@@ -275,6 +275,8 @@ export type Command =
 
 /** Makes a group or channel that the user owns. */
 export type CreateCommand = {
+  /** Makes a retry safe: once more under the same id, it gives the room that it made. */
+  readonly client_id?: ClientMessageId;
   /** The application's own data. */
   readonly data?: Data;
   /** A group or a channel. */
@@ -1363,6 +1365,7 @@ export const ErrorCode = {
   no_message: 201,
   forbidden: 202,
   blocked: 203,
+  conflict: 204,
   full: 205,
   rate_limited: 210,
   muted: 211,

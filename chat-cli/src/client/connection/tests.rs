@@ -225,14 +225,29 @@ fn questions_that_a_connection_left_open_are_asked_again_in_their_order() {
 }
 
 #[test]
-fn a_command_that_would_make_a_second_room_is_not_sent_again() {
+fn a_command_that_would_make_a_second_invitation_is_not_sent_again() {
     let (mut lasting, now) = (lasting(), Instant::now());
     let mut connection = welcomed(&mut lasting, now);
+    let invite = command::MakeInvite {
+        room: RoomId::group("team").unwrap(),
+        uses: None,
+        ttl: None,
+        role: None,
+    };
     let create = command::Create::group(Vec::new());
-    let (op, mut answer) = question(create.into(), now + Duration::from_secs(15));
+    let late = now + Duration::from_secs(15);
+    let (op, mut answer) = question(invite.into(), late);
+    connection.step(now, SPACE, Input::Op(op)).unwrap();
+    let (op, _waits) = question(create.clone().into(), late);
     connection.step(now, SPACE, Input::Op(op)).unwrap();
     connection.lost();
     assert_eq!(answer.try_recv().unwrap(), Err(RequestError::Unanswered));
+    let again = lasting.queue.next_question().unwrap();
+    assert_eq!(
+        again.command,
+        create.into(),
+        "a client id makes one room of it"
+    );
     assert!(lasting.queue.next_question().is_none());
 }
 

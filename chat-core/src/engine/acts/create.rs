@@ -9,7 +9,9 @@ use super::{
 };
 use crate::{
     engine::{parts::Parts, state::rooms::LiveRoom},
-    model::{Action, Details, Epoch, InvalidId, NewRoom, RoomChange, RoomId, RoomKind, UserId},
+    model::{
+        Action, Details, Epoch, InvalidId, NewRoom, RoomChange, RoomId, RoomKind, UserId, once,
+    },
     port::{Created, Hint, Topic},
     wire::{Error, RoomNews, RoomView, command::Create},
 };
@@ -17,14 +19,15 @@ use crate::{
 impl Actor {
     /// Makes a group or channel that this user owns, and shows it. Takes from the user's budget for rooms.
     ///
-    /// To retry safely, choose the id and use [`ChatEngine::create_room`](crate::ChatEngine::create_room): a
-    /// second call of this makes another room.
+    /// With a [`client_id`](Create::client_id) it may be called again: it makes one room under each id, and gives
+    /// that room as it is now. Without one, each call makes another room.
     ///
     /// # Errors
     ///
     /// [`Error::BadRequest`] for the kind [`Direct`](RoomKind::Direct), [`Error::Full`] for more members than a
     /// room may have, [`Error::Blocked`] for a member who has blocked this user or is blocked,
-    /// [`Error::Forbidden`], [`Error::RateLimited`], or a backend's failure.
+    /// [`Error::Conflict`] for a client id under which another room was made, [`Error::NoRoom`] for one whose room
+    /// the user has left, [`Error::Forbidden`], [`Error::RateLimited`], or a backend's failure.
     ///
     /// # Cancel safety
     ///
@@ -32,11 +35,26 @@ impl Actor {
     pub async fn create(&self, room: Create) -> Result<RoomView, Error> {
         let access = &self.parts.access;
         access.allow(&self.principal, Action::Create).await?;
-        let id = RoomId::group(self.parts.ids.next().to_string())?;
-        let new = new_room(&self.parts, id.clone(), self.user().clone(), room)?;
-        self.unless_blocked_by_any(&new.members).await?;
-        access.charge_room(self.user()).await?;
-        make(&self.parts, new).await?;
+        let Some(client_id) = room.client_id.clone() else {
+            let id = RoomId::group(self.parts.ids.next().to_string())?;
+            let new = new_room(&self.parts, id.clone(), self.user().clone(), room)?;
+            self.unless_blocked_by_any(&new.members).await?;
+            access.charge_room(self.user()).await?;
+            make(&self.parts, new).await?;
+            return self.view(&id).await;
+        };
+        let id = once::id(self.user(), &client_id)?;
+        let mut new = new_room(&self.parts, id.clone(), self.user().clone(), room)?;
+        new.epoch = once::epoch(self.parts.ids.next(), &new);
+        let mut found = access.unentered(&id).await?;
+        if found.is_none() {
+            self.unless_blocked_by_any(&new.members).await?;
+            access.charge_room(self.user()).await?;
+            found = Some(make(&self.parts, new.clone()).await?.0);
+        }
+        if found.is_some_and(|room| !once::is_made_as(room.epoch, &new)) {
+            return Err(Error::Conflict);
+        }
         self.view(&id).await
     }
 }
@@ -70,6 +88,7 @@ pub(crate) fn new_room(
         data,
         settings,
         members,
+        client_id: _,
     } = room;
     if kind == RoomKind::Direct {
         let why = "a direct room is opened, not created; the kind is `group` or `channel`";
