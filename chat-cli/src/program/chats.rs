@@ -18,6 +18,10 @@ struct Chat {
     kind: RoomKind,
     me: Me,
     read: Seq,
+    /// Whether the user has made it.
+    own: bool,
+    /// How many rooms were known before.
+    known_as: usize,
 }
 
 /// All rooms that are known.
@@ -27,14 +31,18 @@ pub(crate) struct Chats {
     /// The rooms that were listed last, by their numbers from 1, and where the list goes on.
     list: Vec<RoomId>,
     next: Option<InboxPlace>,
+    /// How many rooms have become known.
+    heard_of: usize,
 }
 
 /// The room that a name stands for.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Found {
     Room(RoomId),
-    /// The number of rooms that are called so.
-    Several(usize),
+    /// The direct room with the user of this name, although these rooms are called so as well.
+    User(RoomId, Vec<RoomId>),
+    /// All of these are called so.
+    Several(Vec<RoomId>),
     Nothing,
 }
 
@@ -52,25 +60,37 @@ pub(crate) fn label(me: &UserId, room: &Room) -> String {
 impl Chats {
     /// Takes a room as the inbox has it.
     pub(crate) fn learn(&mut self, me: &UserId, room: &InboxRoom) {
-        let chat = Chat {
-            label: label(me, &room.room),
-            kind: room.room.kind,
-            me: room.me,
-            read: room.watermarks.read,
-        };
-        self.known.insert(room.room.id.clone(), chat);
+        self.know(me, &room.room, room.me, room.watermarks.read);
     }
 
-    /// Takes a room that was looked at.
-    pub(crate) fn view(&mut self, user: &UserId, room: &Room, me: Me) {
-        let read = self.read(&room.id);
+    fn know(&mut self, user: &UserId, room: &Room, me: Me, read: Seq) {
+        let known_as = self.known.get(&room.id).map(|chat| chat.known_as);
         let chat = Chat {
             label: label(user, room),
             kind: room.kind,
             me,
             read,
+            own: room.created_by.as_ref() == Some(user),
+            known_as: known_as.unwrap_or(self.heard_of),
         };
+        self.heard_of += usize::from(known_as.is_none());
         self.known.insert(room.id.clone(), chat);
+    }
+
+    /// How many rooms have become known so far.
+    pub(crate) fn heard_of(&self) -> usize {
+        self.heard_of
+    }
+
+    /// Whether the room was known when so many rooms had become known.
+    pub(crate) fn was_known(&self, room: &RoomId, heard_of: usize) -> bool {
+        let chat = self.known.get(room);
+        chat.is_some_and(|chat| chat.known_as < heard_of)
+    }
+
+    /// Takes a room that was looked at.
+    pub(crate) fn view(&mut self, user: &UserId, room: &Room, me: Me) {
+        self.know(user, room, me, self.read(&room.id));
     }
 
     pub(crate) fn forget(&mut self, room: &RoomId) {
@@ -122,29 +142,62 @@ impl Chats {
         })
     }
 
-    /// The room with this number in the list, with this id, or called so.
-    pub(crate) fn find(&self, text: &str) -> Found {
+    /// The room with this number in the list, or with this id.
+    pub(crate) fn exact(&self, text: &str) -> Option<RoomId> {
         let number = text
             .parse()
             .ok()
             .and_then(|number: usize| number.checked_sub(1));
         if let Some(room) = number.and_then(|number| self.list.get(number)) {
-            return Found::Room(room.clone());
+            return Some(room.clone());
         }
-        if let Some((room, _)) = self.known.iter().find(|(room, _)| room.as_str() == text) {
-            return Found::Room(room.clone());
-        }
+        let room = self.known.keys().find(|room| room.as_str() == text);
+        room.cloned()
+    }
+
+    /// The rooms that are called so, or else those that differ in upper and lower case.
+    fn called(&self, name: &str) -> Vec<RoomId> {
         let called = |same: &dyn Fn(&str) -> bool| {
             let rooms = self.known.iter().filter(|(_, chat)| same(&chat.label));
             rooms.map(|(room, _)| room.clone()).collect::<Vec<_>>()
         };
-        let folded = text.to_lowercase();
-        let exactly = called(&|label| label == text);
-        let alike = called(&|label| label.to_lowercase() == folded);
-        match (&exactly[..], &alike[..]) {
-            ([one], _) | ([], [one]) => Found::Room(one.clone()),
-            ([], []) => Found::Nothing,
-            ([], several) | (several, _) => Found::Several(several.len()),
+        let folded = name.to_lowercase();
+        let exactly = called(&|label| label == name);
+        if exactly.is_empty() {
+            called(&|label| label.to_lowercase() == folded)
+        } else {
+            exactly
+        }
+    }
+
+    /// Whether a group or channel is called so, so that it matters whether a user is.
+    pub(crate) fn is_a_group(&self, name: &str) -> bool {
+        self.called(name).iter().any(|room| !room.is_direct())
+    }
+
+    /// The room that a name stands for; `user` is the direct room with the user of that name, if there is such a
+    /// user.
+    ///
+    /// Anybody may give a group the name of a user, and have others in it: what is meant for the user must not
+    /// end up there. So a user's name goes before the names of rooms that others have made.
+    pub(crate) fn find(&self, name: &str, user: Option<RoomId>) -> Found {
+        let mut rooms = self.called(name);
+        let is_own = |room: &RoomId| self.known.get(room).is_some_and(|chat| chat.own);
+        match user {
+            Some(user) => {
+                rooms.retain(|room| *room != user && !room.is_direct());
+                if rooms.iter().any(is_own) {
+                    rooms.insert(0, user);
+                    Found::Several(rooms)
+                } else {
+                    Found::User(user, rooms)
+                }
+            }
+            None => match &rooms[..] {
+                [] => Found::Nothing,
+                [one] => Found::Room(one.clone()),
+                _ => Found::Several(rooms),
+            },
         }
     }
 
@@ -261,20 +314,52 @@ mod tests {
                 " 4  club",
             ]
         );
-        assert_eq!(chats.find("1"), found("g1"));
-        assert_eq!(chats.find("5"), Found::Nothing);
-        assert_eq!(chats.find("g2"), found("g2"));
-        assert_eq!(chats.find("team"), found("g1"));
-        assert_eq!(chats.find("bob"), found("alice,bob"));
+        let id = |id: &str| RoomId::new(id).unwrap();
+        assert_eq!(chats.exact("1"), Some(id("g1")));
+        assert_eq!(chats.exact("5"), None);
+        assert_eq!(chats.exact("g2"), Some(id("g2")));
+        assert_eq!(chats.find("team", None), found("g1"));
+        assert_eq!(chats.find("BOB", None), found("alice,bob"));
         assert_eq!(
-            chats.find("Club"),
+            chats.find("Club", None),
             found("g2"),
             "the exact name goes before"
         );
-        assert_eq!(chats.find("CLUB"), Found::Several(2));
+        let several = Found::Several(vec![id("g2"), id("g3")]);
+        assert_eq!(chats.find("CLUB", None), several);
         let more = chats.list(&me, page(&[("g4", "", 0)]), false);
         assert_eq!(more, [" 5  group g4"]);
         chats.forget(&RoomId::new("g1").unwrap());
-        assert_eq!(chats.find("Team"), Found::Nothing);
+        assert_eq!(chats.find("Team", None), Found::Nothing);
+    }
+
+    #[test]
+    fn a_user_goes_before_a_room_of_others_and_not_before_one_of_ones_own() {
+        let me = UserId::new("alice").unwrap();
+        let id = |id: &str| RoomId::new(id).unwrap();
+        let mut rooms = page(&[("g1", "bob", 0), ("alice,carol", "", 0), ("g2", "carol", 0)]);
+        rooms.rooms[0].room.created_by = Some(UserId::new("eve").unwrap());
+        rooms.rooms[2].room.created_by = Some(me.clone());
+        let mut chats = Chats::default();
+        chats.take(&me, &rooms);
+        let bob = || Some(id("alice,bob"));
+        let meant = Found::User(id("alice,bob"), vec![id("g1")]);
+        assert_eq!(chats.find("bob", bob()), meant);
+        assert_eq!(chats.find("bob", None), found("g1"), "nobody is called so");
+        let both = Found::Several(vec![id("alice,carol"), id("g2")]);
+        assert_eq!(chats.find("carol", Some(id("alice,carol"))), both);
+        assert!(chats.is_a_group("Bob") && !chats.is_a_group("dave"));
+    }
+
+    #[test]
+    fn it_is_known_which_rooms_were_known_before() {
+        let me = UserId::new("alice").unwrap();
+        let mut chats = Chats::default();
+        chats.take(&me, &page(&[("g1", "Team", 0)]));
+        let before = chats.heard_of();
+        chats.take(&me, &page(&[("g1", "Team", 1), ("g2", "Club", 0)]));
+        let id = |id: &str| RoomId::new(id).unwrap();
+        assert!(chats.was_known(&id("g1"), before));
+        assert!(!chats.was_known(&id("g2"), before));
     }
 }

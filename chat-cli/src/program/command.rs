@@ -26,7 +26,7 @@ pub(crate) const HELP: [&str; 8] = [
     "/more         earlier messages",
     "/edit TEXT    gives your last message another text, also while it waits",
     "/delete       takes your last message back, also while it waits",
-    "/quit         leaves, as do Ctrl+C and Ctrl+D",
+    "/quit         leaves, as do /exit, /q, Ctrl+C and Ctrl+D",
     "//TEXT        sends /TEXT",
     "Pasted text is a message, also when it begins with a slash.",
 ];
@@ -73,8 +73,12 @@ impl Command {
     }
 
     /// The command that is typed as `name`, which begins with a slash, and `rest`.
-    pub(crate) fn typed(name: &str, rest: &str) -> Option<Self> {
-        Some(match (name, rest) {
+    ///
+    /// # Errors
+    ///
+    /// A sentence about what is wrong: for a command that there is, how it is typed.
+    pub(crate) fn typed(name: &str, rest: &str) -> Result<Self, String> {
+        Ok(match (name, rest) {
             ("/quit" | "/exit" | "/q", "") => Self::Quit,
             ("/more", "") => Self::More(None),
             ("/help", _) => Self::Help,
@@ -82,7 +86,10 @@ impl Command {
             ("/edit", text) if !text.is_empty() => {
                 Self::change(Target::Last, Change::Edit(text.to_owned()))
             }
-            _ => return rooms::typed(name, rest).map(Self::Rooms),
+            _ => {
+                let command = rooms::typed(name, rest)?.map(Self::Rooms);
+                return command.ok_or_else(|| wrong(name, rest));
+            }
         })
     }
 
@@ -108,6 +115,24 @@ impl Command {
             Script::Open(which) => Self::Rooms(Rooms::Open(which)),
         })
     }
+}
+
+/// What to say about a command that is typed wrongly.
+fn wrong(name: &str, rest: &str) -> String {
+    if let Some(usage) = usage(name) {
+        return format!("usage: {usage}");
+    }
+    let space = if rest.is_empty() { "" } else { " " };
+    format!("not a command: {name}{space}{rest}; /help shows the commands, and //TEXT sends {name}")
+}
+
+/// The line of the help about the command of this name.
+fn usage(name: &str) -> Option<&'static str> {
+    let says = |line: &&str| {
+        let mut words = line.split([' ', ',', ';']);
+        words.any(|word| word == name)
+    };
+    HELP.into_iter().chain(ROOMS_HELP).find(says)
 }
 
 /// A command that stores an entry in the room's log.
@@ -179,5 +204,31 @@ impl Target {
             Self::Stored(seq) => Some(seq),
             Self::Last | Self::Waiting(_) => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_known_command_that_is_typed_wrongly_shows_how_it_is_typed() {
+        for (name, rest, usage) in [
+            ("/invite", "boss", "usage: /invite [USES] [FOR] [ROLE]"),
+            ("/role", "bob boss", "usage: /role NAME ROLE"),
+            ("/pin", "maybe", "usage: /pin [off], /hide [off]"),
+            ("/unmute", "", "usage: /mute NAME [FOR] [REASON], /unmute"),
+            ("/blocks", "bob", "usage: /block NAME"),
+            ("/edit", "", "usage: /edit TEXT"),
+            ("/more", "5", "usage: /more"),
+            ("/quit", "now", "usage: /quit"),
+            ("/open", "", "usage: /open NAME"),
+            ("/set", "colour red", "usage: /set post|add"),
+        ] {
+            let why = Command::typed(name, rest).unwrap_err();
+            assert!(why.starts_with(usage), "{name} {rest}: {why}");
+        }
+        let why = Command::typed("/opne", "bob").unwrap_err();
+        assert!(why.starts_with("not a command: /opne bob; /help"), "{why}");
     }
 }

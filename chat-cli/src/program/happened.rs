@@ -97,6 +97,14 @@ pub(crate) enum Why {
     List { first: bool },
     /// The channel that is called so is to be joined.
     Join(String),
+    /// All rooms are to be known, for one of them is looked for by name.
+    Search,
+    /// A room that is called so is to be opened, unless a user is.
+    Open(String),
+    /// The user wants to come into a room; so many rooms had become known before.
+    Enter(usize),
+    /// The user wants to let another in; the newest entry on the screen then.
+    Add(Seq),
 }
 
 /// The state of the room that is asked for after each connect.

@@ -38,11 +38,10 @@ pub(crate) fn read(line: &str, syntax: Syntax) -> Option<Input> {
         Syntax::Slash if line.starts_with("//") => Command::send(&line[1..]),
         Syntax::Slash if line.starts_with('/') => {
             let (name, rest) = line.split_once(' ').unwrap_or((line, ""));
-            let Some(command) = Command::typed(name, rest.trim()) else {
-                let why = "/help shows the commands, and //TEXT sends /TEXT";
-                return Some(Input::Wrong(format!("not a command: {line}; {why}")));
-            };
-            command
+            match Command::typed(name, rest.trim()) {
+                Ok(command) => command,
+                Err(why) => return Some(Input::Wrong(why)),
+            }
         }
         Syntax::Json if bare.starts_with('{') => match Command::from_json(bare) {
             Ok(command) => command,

@@ -217,7 +217,7 @@ async fn a_channel_is_found_joined_and_kept_in_order() {
     alice.types("/role alice member\r");
     alice.sees("[REFUSED]").await;
     alice.types("/add bob boss\r");
-    alice.sees("-- add: unknown variant `boss`").await;
+    alice.sees("-- usage: /add NAME [ROLE]").await;
     alice.types("/archive\r");
     alice.sees("alice archived the channel").await;
 }

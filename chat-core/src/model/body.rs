@@ -229,14 +229,12 @@ impl EntryBody {
     /// Whether asking for this body repeats what `first` was stored for, under the same client id: both are of
     /// one kind, and about the same entry or user. The text may differ; the first one counts.
     pub(crate) fn repeats(&self, first: &Self) -> bool {
-        match (self, first) {
+        if let (Self::Message { .. } | Self::Edit { .. }, Self::Deleted) = (self, first) {
             // What is left of either does not say which it was.
-            (Self::Message { .. } | Self::Edit { .. }, Self::Deleted) => true,
-            _ => {
-                let (asked, first) = (self.flatten(), first.flatten());
-                (asked.kind, asked.target, asked.user) == (first.kind, first.target, first.user)
-            }
+            return true;
         }
+        let (asked, first) = (self.flatten(), first.flatten());
+        (asked.kind, asked.target, asked.user) == (first.kind, first.target, first.user)
     }
 
     /// Whether it changes what other entries say, or may have: an edit, a deletion, and what is left

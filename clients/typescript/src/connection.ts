@@ -269,7 +269,7 @@ export class Connection {
         return this.#emit(event);
       case "room":
         if (event.why === "added") this.#notify(positions.learn(event.room, true));
-        else positions.removed(event.room);
+        else if (event.why === "removed") positions.removed(event.room);
         return this.#emit(event);
       case "me":
       case "receipt":

@@ -269,9 +269,10 @@ export class Shelf {
       }
       case "room": {
         const { type: _, why, ...row } = event;
-        const head = this.#rooms.get(row.room.id)?.room.head ?? 0;
-        if (why === "added") this.#rooms.set(row.room.id, row);
-        else if (head <= row.room.head) this.#rooms.delete(row.room.id);
+        const known = this.#rooms.get(row.room.id);
+        const isNews = (known?.room.head ?? 0) <= row.room.head;
+        if (why === "added" || (why === "changed" && isNews)) this.#rooms.set(row.room.id, row);
+        else if (why === "removed" && isNews) this.#rooms.delete(row.room.id);
         break;
       }
       case "me": {

@@ -25,6 +25,11 @@ impl Request {
         Self { name, fields }
     }
 
+    /// One of its fields.
+    pub(super) fn field(&self, name: &str) -> Option<&Value> {
+        self.fields.get(name)
+    }
+
     /// Whether a script may send the command of this name.
     pub(super) fn is_known(name: &str) -> bool {
         chat_core::Command::NAMES.contains(&name) && !OWN.contains(&name)

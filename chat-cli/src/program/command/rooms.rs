@@ -1,6 +1,6 @@
 //! What people type about rooms: each command, its help, and what it asks the server.
 
-use chat_core::{InboxFilter, Role, RoomId, UserId};
+use chat_core::{InboxFilter, InviteId, Role, RoomId, UserId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -33,7 +33,7 @@ pub(crate) enum Which {
 
 /// The lines that `/help` shows of rooms.
 pub(crate) const HELP: [&str; 20] = [
-    "/chats        your rooms, newest first; also /chats unread, pinned, hidden, more",
+    "/chats [unread|pinned|hidden|more]   your rooms, newest first",
     "/open NAME    enters a room: a user, the number in the list, or a group's name or id",
     "/new NAME [MEMBER...]        makes a group and enters it",
     "/channel NAME                makes a channel, which everybody finds and may join",
@@ -43,31 +43,60 @@ pub(crate) const HELP: [&str; 20] = [
     "/info         what the room says about itself",
     "/members      its members and their roles; /members NAME goes on after NAME",
     "/readers      who has read your last message",
-    "/add NAME [ROLE]             ROLE is reader, member, moderator or owner",
-    "/role NAME ROLE              gives a member another role",
+    "/add NAME [ROLE]             lets a user in; ROLE is reader, member, moderator or owner",
+    "/role NAME ROLE              gives a member another ROLE",
     "/remove NAME                 ends a membership; /leave your own",
     "/invite [USES] [FOR] [ROLE]  makes an invitation, such as /invite 5 7d",
     "/invites, /uninvite ID       lists invitations, takes one back",
-    "/ban NAME [FOR] [REASON], /unban NAME, /bans    keeps somebody out",
+    "/ban NAME [FOR] [REASON], /unban NAME, /bans    keeps somebody out; FOR is 30s, 5m, 1h or 7d",
     "/mute NAME [FOR] [REASON], /unmute NAME, /mutes  lets somebody only read",
     "/name TEXT, /topic TEXT, /archive [off]         for owners, as is /set:",
     "/set post|add everyone|moderators, /set history all|joined, /set slow SECONDS",
     "/pin [off], /hide [off], /notify all|mentions|none   how you have the room",
 ];
 
-/// The command that is typed as `name` and `rest`, where it is one about rooms.
-pub(super) fn typed(name: &str, rest: &str) -> Option<Rooms> {
-    let (first, after) = word(rest);
+/// The command that is typed as `name` and `rest`, where it is one about rooms, and typed as it should be.
+///
+/// # Errors
+///
+/// A sentence about a value that can't be read.
+pub(super) fn typed(name: &str, rest: &str) -> Result<Option<Rooms>, String> {
     let command = match (name, rest) {
-        ("/chats", "more") => return Some(Rooms::MoreChats),
-        ("/readers", "") => return Some(Rooms::Readers),
-        ("/chats", _) => return Some(Rooms::Chats(filter(rest)?)),
-        ("/open", text) if !text.is_empty() => {
-            return Some(Rooms::Open(Which::Name(unquoted(text).to_owned())));
-        }
-        ("/join", text) if !text.is_empty() => {
-            return Some(Rooms::Join(unquoted(text).to_owned()));
-        }
+        ("/chats", "more") => Rooms::MoreChats,
+        ("/readers", "") => Rooms::Readers,
+        ("/chats", _) => match filter(rest) {
+            Some(filter) => Rooms::Chats(filter),
+            None => return Ok(None),
+        },
+        ("/open", text) if !text.is_empty() => Rooms::Open(Which::Name(unquoted(text).to_owned())),
+        ("/join", text) if !text.is_empty() => Rooms::Join(unquoted(text).to_owned()),
+        _ => match request(name, rest) {
+            Some((name, fields)) => Rooms::Request(checked(Request::new(name, fields))?),
+            None => return Ok(None),
+        },
+    };
+    Ok(Some(command))
+}
+
+/// A command whose lengths of time and names of users can be read.
+fn checked(request: Request) -> Result<Request, String> {
+    let field = |name| request.field(name).and_then(Value::as_str);
+    if let Some(length) = field(UNREADABLE) {
+        return Err(format!(
+            "{length} is no length of time: a number and s, m, h or d, such as 30s or 7d; a reason that begins \
+             with a number stands in quotation marks"
+        ));
+    }
+    if let Some(user) = field("user") {
+        UserId::new(user).map_err(|why| why.to_string())?;
+    }
+    Ok(request)
+}
+
+/// The command that asks the server, and its fields.
+fn request(name: &str, rest: &str) -> Option<(&'static str, Value)> {
+    let (first, after) = word(rest);
+    Some(match (name, rest) {
         ("/find", text) => ("directory", json!({ "query": text })),
         ("/new", text) if !text.is_empty() => {
             let create = json!({ "kind": "group", "name": first, "members": words(after) });
@@ -89,12 +118,21 @@ pub(super) fn typed(name: &str, rest: &str) -> Option<Rooms> {
         ("/remove", user) if !user.is_empty() => ("remove", json!({ "user": unquoted(user) })),
         ("/add", user) if !user.is_empty() => match after {
             "" => ("add", json!({ "user": first })),
-            role => ("add", json!({ "user": first, "role": role })),
+            role => {
+                let role = Role::from_name(role)?.name();
+                ("add", json!({ "user": first, "role": role }))
+            }
         },
-        ("/role", _) if !after.is_empty() => ("role", json!({ "user": first, "role": after })),
+        ("/role", _) => {
+            let role = Role::from_name(after)?.name();
+            ("role", json!({ "user": first, "role": role }))
+        }
         ("/invite", _) => ("invite", invitation(rest)?),
         ("/invites", "") => ("invites", json!({})),
-        ("/uninvite", id) if !id.is_empty() => ("uninvite", json!({ "invite": id })),
+        ("/uninvite", id) => {
+            let invite: InviteId = serde_json::from_value(id.into()).ok()?;
+            ("uninvite", json!({ "invite": invite }))
+        }
         ("/ban", user) if !user.is_empty() => ("ban", sanction(first, after)),
         ("/mute", user) if !user.is_empty() => ("mute", sanction(first, after)),
         ("/unban", user) if !user.is_empty() => ("unban", json!({ "user": unquoted(user) })),
@@ -107,11 +145,9 @@ pub(super) fn typed(name: &str, rest: &str) -> Option<Rooms> {
         ("/set", _) => ("update", json!({ "settings": setting(first, after)? })),
         ("/pin", _) => ("me", json!({ "pinned": switch(rest)? })),
         ("/hide", _) => ("me", json!({ "hidden": switch(rest)? })),
-        ("/notify", what) if !what.is_empty() => ("me", json!({ "notify": what })),
+        ("/notify", "all" | "mentions" | "none") => ("me", json!({ "notify": rest })),
         _ => return None,
-    };
-    let (name, fields) = command;
-    Some(Rooms::Request(Request::new(name, fields)))
+    })
 }
 
 /// The first word, and what comes after it. A name with spaces stands in quotation marks.
@@ -174,12 +210,19 @@ fn invitation(text: &str) -> Option<Value> {
     Some(fields)
 }
 
-/// Against a user, for a length of time unless it is absent, for a reason.
+/// The field of a length of time that can't be read.
+const UNREADABLE: &str = "unreadable";
+
+/// Against a user, for a length of time unless it is absent, for a reason. A word that begins with a digit is
+/// a length, or a mistyped one would be none.
 fn sanction(user: &str, rest: &str) -> Value {
     let (first, after) = word(rest);
     match length::parse(first) {
         Some(length) => json!({ "user": user, "for": length.as_secs(), "reason": after }),
-        None => json!({ "user": user, "reason": rest }),
+        None if rest.starts_with(|c: char| c.is_ascii_digit() || "+-".contains(c)) => {
+            json!({ UNREADABLE: first })
+        }
+        None => json!({ "user": user, "reason": unquoted(rest) }),
     }
 }
 
@@ -187,9 +230,11 @@ fn setting(name: &str, value: &str) -> Option<Value> {
     if value.is_empty() {
         return None;
     }
-    match name {
-        "post" | "add" | "history" => Some(json!({ name: value })),
-        "slow" => {
+    match (name, value) {
+        ("post" | "add", "everyone" | "moderators") | ("history", "all" | "joined") => {
+            Some(json!({ name: value }))
+        }
+        ("slow", _) => {
             let seconds = value.parse().ok();
             let seconds = seconds.or_else(|| Some(length::parse(value)?.as_secs()))?;
             Some(json!({ "slow_mode": seconds }))
@@ -204,7 +249,7 @@ mod tests {
     /// The command on the wire, in the room `team`.
     fn wire(line: &str) -> Value {
         let (name, rest) = line.split_once(' ').unwrap_or((line, ""));
-        let Some(Rooms::Request(request)) = typed(name, rest) else {
+        let Ok(Some(Rooms::Request(request))) = typed(name, rest) else {
             panic!("{line}");
         };
         let room = RoomId::new("team").unwrap();
@@ -224,7 +269,7 @@ mod tests {
         assert_eq!(wire("/remove Anna Maria")["user"], "Anna Maria");
         assert_eq!(
             typed("/open", "Book club"),
-            Some(Rooms::Open(Which::Name("Book club".to_owned())))
+            Ok(Some(Rooms::Open(Which::Name("Book club".to_owned()))))
         );
     }
 
@@ -264,22 +309,47 @@ mod tests {
             ("/set", "colour red"),
             ("/pin", "maybe"),
             ("/role", "bob"),
+            ("/role", "bob boss"),
+            ("/add", "bob boss"),
+            ("/set", "post nobody"),
+            ("/notify", "sometimes"),
+            ("/uninvite", "7"),
             ("/add", ""),
             ("/block", ""),
             ("/blocks", "bob"),
             ("/chats", "purple"),
         ] {
-            assert_eq!(typed(name, rest), None, "{name} {rest}");
+            assert_eq!(typed(name, rest), Ok(None), "{name} {rest}");
         }
     }
 
     #[test]
-    fn a_value_that_the_server_would_not_know_is_refused_with_those_that_it_does() {
-        let Some(Rooms::Request(request)) = typed("/role", "bob boss") else {
-            panic!("a command");
-        };
-        let room = RoomId::new("team").unwrap();
-        let why = request.command(Some(&room)).unwrap_err();
-        assert!(why.contains("`moderator`"), "{why}");
+    fn a_length_that_can_not_be_read_is_never_for_ever() {
+        for rest in [
+            "eve 7days",
+            "eve 7 days",
+            "eve 1w spam",
+            "eve -1h",
+            "eve 90",
+        ] {
+            for name in ["/ban", "/mute"] {
+                let why = typed(name, rest).unwrap_err();
+                assert!(why.contains("no length of time"), "{name} {rest}: {why}");
+            }
+        }
+        let ban = wire(r#"/ban eve "3 times rude""#);
+        assert_eq!(
+            (&ban["for"], &ban["reason"]),
+            (&Value::Null, &"3 times rude".into())
+        );
+    }
+
+    #[test]
+    fn a_name_that_nobody_can_have_is_refused_with_the_reason() {
+        for line in ["/block a,b", "/ban a,b 7d", "/add a,b"] {
+            let (name, rest) = line.split_once(' ').unwrap();
+            let why = typed(name, rest).unwrap_err();
+            assert!(why.starts_with("a user name"), "{line}: {why}");
+        }
     }
 }

@@ -42,7 +42,9 @@ impl View {
             ))
         );
         let is_busy = self.outbox.len() > 0 || self.scene.greeting;
-        !self.listed || self.asked > 0 || asks && is_busy && self.connection == Connection::Up
+        !self.listing.listed
+            || self.asked > 0
+            || asks && is_busy && self.connection == Connection::Up
     }
 
     /// Does what an input says.
@@ -65,7 +67,10 @@ impl View {
         match command {
             Rooms::Request(request) => {
                 match request.command(self.here.as_ref().map(|here| &here.room)) {
-                    Ok(command) => self.ask_for_user(command, Why::Answer),
+                    Ok(command) => {
+                        let why = self.why(&command);
+                        self.ask_for_user(command, why);
+                    }
                     Err(why) => self.misunderstood(&why),
                 }
             }
@@ -74,6 +79,17 @@ impl View {
             Rooms::Readers => self.ask_readers(),
             Rooms::Chats(filter) => self.ask_chats(filter),
             Rooms::MoreChats => self.ask_more_chats(),
+        }
+    }
+
+    /// What the answer to a command is for.
+    fn why(&self, command: &chat_core::Command) -> Why {
+        match command {
+            chat_core::Command::Accept(_) | chat_core::Command::Join(_) => {
+                Why::Enter(self.chats.heard_of())
+            }
+            chat_core::Command::Add(add) if self.is_here(&add.room) => Why::Add(self.scene.shown),
+            _ => Why::Answer,
         }
     }
 

@@ -1,15 +1,18 @@
 //! The view's part for rooms: which one is open, which there are, and what is asked about them.
 
-use chat_cli::RequestError;
-use chat_core::{Command, Directory, InboxFilter, InboxPage, Reply, RoomId, UserId, command};
+use chat_cli::{RequestError, clean};
+use chat_core::{
+    Command, Directory, InboxFilter, InboxPage, Presence, Reply, RoomId, UserId, command,
+};
 
 use super::{
     super::{
         answers::lines,
-        chats::Found,
+        chats::{Found, label},
         command::{Command as Typed, Rooms, Which},
         happened::{Act, Asked, Spot, Why},
         input::Input,
+        sentences::a,
         shown::{Shown, Status},
     },
     Connection, Scene, View, body,
@@ -17,6 +20,9 @@ use super::{
 
 /// Rooms in one part of the list.
 const PAGE: usize = 50;
+
+/// Rooms in one part when all are looked at: the most that a server gives.
+const SEARCHED: usize = 200;
 
 impl View {
     /// Whether a script has named no room at the start: it is shown the entries of all its rooms.
@@ -43,7 +49,7 @@ impl View {
 
     /// Asks for the rooms, after each connect, unless the program began in one and needs no others.
     pub(super) fn ask_rooms(&mut self) {
-        if self.topic.start.is_none() || !self.listed {
+        if self.topic.start.is_none() || !self.listing.listed {
             self.ask(inbox(InboxFilter::All), Why::Start);
         }
     }
@@ -68,39 +74,110 @@ impl View {
 
     /// Opens a room. One that is named is looked for among the user's rooms, once these are known.
     pub(super) fn open(&mut self, which: Which) {
-        if !self.known && matches!(which, Which::Name(_)) {
+        if !self.listing.known && matches!(which, Which::Name(_)) {
             self.held
                 .push_front(Input::Command(Typed::Rooms(Rooms::Open(which))));
-            self.listed = false;
+            self.listing.listed = false;
             if self.connection == Connection::Up {
                 self.ask_rooms();
             }
             return;
         }
-        let me = self.topic.me.clone();
+        let me = &self.topic.me;
         let room = match which {
             Which::Room(room) => Ok(room),
-            Which::User(user) => RoomId::direct(&me, &user).map_err(|error| error.to_string()),
-            Which::Name(name) => match self.chats.find(&name) {
-                Found::Room(room) => Ok(room),
-                Found::Several(count) => Err(format!(
-                    "{count} rooms are called {name}: open one by its number in the list, or by its id"
-                )),
-                Found::Nothing if name.bytes().all(|byte| byte.is_ascii_digit()) => Err(format!(
+            Which::User(user) => RoomId::direct(me, &user).map_err(|error| error.to_string()),
+            Which::Name(name) => match self.chats.exact(&name) {
+                Some(room) => Ok(room),
+                None if name.bytes().all(|byte| byte.is_ascii_digit()) => Err(format!(
                     "no room has the number {name}; /chats lists your rooms"
                 )),
-                Found::Nothing if is_made_id(&name) => {
+                None if is_made_id(&name) || name.contains(',') => {
                     RoomId::new(&name).map_err(|error| error.to_string())
                 }
-                Found::Nothing => UserId::new(&name)
-                    .and_then(|user| RoomId::direct(&me, &user))
-                    .map_err(|error| error.to_string()),
+                None if !self.listing.searched && self.connection == Connection::Up => {
+                    return self.search_rooms(name);
+                }
+                None => return self.open_called(name),
             },
         };
+        self.enter_or_say(room);
+    }
+
+    fn enter_or_say(&mut self, room: Result<RoomId, String>) {
         match room {
-            Ok(room) => self.enter(Spot::of(room, &me)),
+            Ok(room) => {
+                let spot = Spot::of(room, &self.topic.me);
+                self.enter(spot);
+            }
             Err(why) => self.misunderstood(&why),
         }
+    }
+
+    /// Looks at all rooms, also those that were not listed and the hidden ones, before one is opened by name.
+    fn search_rooms(&mut self, name: String) {
+        let again = Rooms::Open(Which::Name(name));
+        self.held.push_front(Input::Command(Typed::Rooms(again)));
+        self.listing.listed = false;
+        self.ask(all_rooms(InboxFilter::All), Why::Search);
+    }
+
+    /// Takes a page of all rooms, and asks for the next one.
+    fn searched(&mut self, asked: &Command, page: &InboxPage) {
+        self.chats.take(&self.topic.me, page);
+        let Command::Inbox(asked) = asked else {
+            return;
+        };
+        let next = match (&page.next, asked.filter) {
+            (Some(place), filter) => command::Inbox {
+                after: Some(place.clone()),
+                ..all_rooms(filter)
+            },
+            (None, InboxFilter::All) => all_rooms(InboxFilter::Hidden),
+            (None, _) => {
+                (self.listing.searched, self.listing.listed) = (true, true);
+                return;
+            }
+        };
+        self.ask(next, Why::Search);
+    }
+
+    /// Opens the room that a name stands for. Where a group has it, it matters whether a user has it too.
+    fn open_called(&mut self, name: String) {
+        let user = UserId::new(&name).ok();
+        match user.filter(|_| self.chats.is_a_group(&name)) {
+            Some(user) if self.connection == Connection::Up => {
+                let users = vec![user];
+                self.ask_for_user(command::Presence { users }, Why::Open(name));
+            }
+            _ => self.open_found(&name, false),
+        }
+    }
+
+    /// Opens the room that a name stands for; `is_user` says whether the server knows a user of that name.
+    fn open_found(&mut self, name: &str, is_user: bool) {
+        let direct = UserId::new(name).and_then(|user| RoomId::direct(&self.topic.me, &user));
+        let talked = |room: &RoomId| self.chats.label(room).is_some();
+        let user = direct.clone().ok().filter(|room| is_user || talked(room));
+        let room = match self.chats.find(name, user) {
+            Found::Room(room) => Ok(room),
+            Found::User(room, others) => {
+                if !others.is_empty() {
+                    let ids = listed(&others);
+                    self.note(format!(
+                        "this is the user {name}; a room is called so as well: /open {ids} enters it"
+                    ));
+                }
+                Ok(room)
+            }
+            Found::Several(rooms) => Err(format!(
+                "{} rooms are called {name}: open one by its number in the list, or by its id: {}",
+                rooms.len(),
+                listed(&rooms)
+            )),
+            Found::Nothing => direct.map_err(|error| error.to_string()),
+        };
+        self.enter_or_say(room);
     }
 
     fn enter(&mut self, spot: Spot) {
@@ -149,7 +226,10 @@ impl View {
             }
         };
         match room {
-            Ok(room) => self.ask_for_user(command::Join { room }, Why::Answer),
+            Ok(room) => {
+                let before = self.chats.heard_of();
+                self.ask_for_user(command::Join { room }, Why::Enter(before));
+            }
             Err(why) => self.misunderstood(&why),
         }
     }
@@ -158,7 +238,7 @@ impl View {
     pub(super) fn replied(&mut self, asked: Asked, result: Result<Reply, RequestError>) {
         self.asking -= 1;
         let Asked { command, why } = asked;
-        if why != Why::Start {
+        if !matches!(why, Why::Start | Why::Search) {
             self.asked -= 1;
         }
         match (why, result) {
@@ -170,8 +250,21 @@ impl View {
             (Why::Start, Err(RequestError::TimedOut | RequestError::Ended(_))) => {}
             (Why::List { first }, Ok(Reply::Inbox(page))) => self.list(page, first),
             (Why::Join(name), Ok(Reply::Directory(found))) => self.found(&name, &found),
+            (Why::Search, Ok(Reply::Inbox(page))) => self.searched(&command, &page),
+            // The name is looked for among the rooms that are known.
+            (Why::Search, _) => {
+                self.listing.searched = self.connection == Connection::Up;
+                self.listing.listed = true;
+            }
+            (Why::Open(name), Ok(Reply::Presence(found))) => {
+                let is_user = |user: &Presence| user.online || user.last_seen.is_some();
+                self.open_found(&name, found.users.iter().any(is_user));
+            }
             (why, Ok(reply)) => {
                 self.started_at_last(&why);
+                if let Some(already) = self.is_member_already(&why, &reply) {
+                    self.note(already);
+                }
                 self.answer(&command, reply);
             }
             (why, Err(error)) => {
@@ -189,16 +282,33 @@ impl View {
         }
     }
 
+    /// What to say when somebody was a member before: no entry says it.
+    fn is_member_already(&self, why: &Why, reply: &Reply) -> Option<String> {
+        match (why, reply) {
+            (Why::Add(shown), Reply::Member(member)) if member.joined_seq <= *shown => {
+                let (user, role) = (clean(member.user.as_str()), member.role);
+                Some(format!("{user} is a member already: {}", a(role)))
+            }
+            (Why::Enter(before), Reply::Room(view))
+                if self.chats.was_known(&view.room.id, *before) =>
+            {
+                let label = label(&self.topic.me, &view.room);
+                Some(format!("you are a member of {label} already"))
+            }
+            _ => None,
+        }
+    }
+
     /// The rooms will not be known better.
     fn started_at_last(&mut self, why: &Why) {
         if *why == Why::Start {
-            (self.known, self.listed) = (true, true);
+            (self.listing.known, self.listing.listed) = (true, true);
         }
     }
 
     /// The rooms are known, for the first time or again.
     fn started(&mut self, page: InboxPage) {
-        let first = !self.known;
+        let first = !self.listing.known;
         self.started_at_last(&Why::Start);
         if self.here.is_some() {
             self.chats.take(&self.topic.me, &page);
@@ -304,6 +414,20 @@ fn inbox(filter: InboxFilter) -> command::Inbox {
         after: None,
         limit: Some(PAGE),
     }
+}
+
+/// A page of all rooms that a filter lets through.
+fn all_rooms(filter: InboxFilter) -> command::Inbox {
+    command::Inbox {
+        limit: Some(SEARCHED),
+        ..inbox(filter)
+    }
+}
+
+/// The ids of rooms, for people.
+fn listed(rooms: &[RoomId]) -> String {
+    let ids: Vec<_> = rooms.iter().map(RoomId::as_str).collect();
+    ids.join(", ")
 }
 
 /// Whether it looks like the id of a room that a server has made: hardly anybody is called so.

@@ -1,6 +1,6 @@
 //! Rooms: the list, opening, what is shown of other rooms, and what waits until a room is open.
 
-use chat_core::{InboxPage, Reply};
+use chat_core::{Command as Wire, InboxFilter, InboxPage, Reply};
 use serde_json::{Value, json};
 
 use super::{
@@ -108,6 +108,139 @@ fn in_the_team() -> View {
     view
 }
 
+/// What comes of a line that opens a room by its name, where the server has these hidden rooms, and knows a user
+/// of that name or not.
+fn opens(view: &mut View, line: &str, hidden: &[Value], is_user: bool) -> Vec<Act> {
+    let acts = view.sees(types(line));
+    found(view, acts, hidden, is_user)
+}
+
+/// What comes of these acts, once the questions about rooms and users among them are answered.
+fn found(view: &mut View, mut acts: Vec<Act>, hidden: &[Value], is_user: bool) -> Vec<Act> {
+    loop {
+        let asked = acts.iter().find_map(|act| match act {
+            Act::Ask(asked) => Some(asked.command.clone()),
+            _ => None,
+        });
+        let answer = match asked {
+            Some(Wire::Inbox(asked)) if asked.filter == InboxFilter::Hidden => listed(hidden),
+            Some(Wire::Inbox(_)) => listed(&[]),
+            Some(Wire::Presence(asked)) => {
+                let user = json!({ "user": asked.users[0], "online": is_user });
+                Reply::Presence(serde_json::from_value(json!({ "users": [user] })).unwrap())
+            }
+            _ => return acts,
+        };
+        acts = view.sees(reply(acts, answer));
+    }
+}
+
+/// The room that is entered.
+fn entered(acts: &[Act]) -> Option<String> {
+    acts.iter().find_map(|act| match act {
+        Act::Greet(spot, ..) => Some(spot.room.to_string()),
+        _ => None,
+    })
+}
+
+/// A group that a user has made, as the inbox shows it.
+fn group_by(id: &str, name: &str, maker: &str) -> Value {
+    let mut room = inbox_room(name);
+    room["room"]["id"] = id.into();
+    room["room"]["created_by"] = maker.into();
+    room
+}
+
+#[test]
+fn a_room_beyond_those_listed_and_a_hidden_one_are_opened_by_name() {
+    let mut view = inbox_view(Reader::Person);
+    let acts = view.sees(connected());
+    let first = json!({ "rooms": [inbox_room("Team")], "next": "9:g1" });
+    let first = Reply::Inbox(serde_json::from_value(first).unwrap());
+    view.sees(reply(acts, first));
+    let acts = view.sees(types("/open club"));
+    let first = json!({ "rooms": [inbox_room("Team")], "next": "9:g1" });
+    let acts = view.sees(reply(
+        acts,
+        Reply::Inbox(serde_json::from_value(first).unwrap()),
+    ));
+    let acts = view.sees(reply(acts, listed(&[group_by("g2", "Club", "bob")])));
+    assert_eq!(entered(&acts), None, "the hidden ones are looked at first");
+    let acts = view.sees(reply(acts, listed(&[group_by("g3", "Attic", "bob")])));
+    assert!(matches!(&acts[..], [Act::Ask(_)]), "is it a user? {acts:?}");
+    let nobody = json!({ "users": [{ "user": "club", "online": false }] });
+    let nobody = Reply::Presence(serde_json::from_value(nobody).unwrap());
+    let acts = view.sees(reply(acts, nobody));
+    assert_eq!(entered(&acts).as_deref(), Some("g2"));
+    let acts = opens(&mut view, "/open attic", &[], false);
+    assert_eq!(
+        entered(&acts).as_deref(),
+        Some("g3"),
+        "all rooms are known by now"
+    );
+}
+
+#[test]
+fn a_group_of_others_with_the_name_of_a_user_is_not_entered_by_that_name() {
+    let mut view = started(Reader::Person, &[group_by("g1", "bob", "eve")]);
+    let acts = opens(&mut view, "/open bob", &[], true);
+    assert_eq!(entered(&acts).as_deref(), Some("alice,bob"));
+    let shown = lines(&acts);
+    assert!(shown[0].contains("/open g1 enters it"), "{shown:?}");
+    let mut view = started(Reader::Person, &[group_by("g1", "bob", "alice")]);
+    let acts = opens(&mut view, "/open bob", &[], true);
+    assert_eq!(entered(&acts), None, "it is one's own");
+    let shown = lines(&acts);
+    let said = "-- 2 rooms are called bob: open one by its number in the list, or by its id: alice,bob, g1";
+    assert_eq!(shown, [said]);
+    let acts = view.sees(types("/open alice,bob"));
+    assert_eq!(entered(&acts).as_deref(), Some("alice,bob"));
+    let mut view = started(Reader::Person, &[group_by("g1", "bob", "eve")]);
+    let acts = opens(&mut view, "/open bob", &[], false);
+    assert_eq!(entered(&acts).as_deref(), Some("g1"), "nobody is called so");
+}
+
+#[test]
+fn a_member_who_is_added_again_and_one_who_accepts_again_are_members_already() {
+    let mut view = in_the_team();
+    view.sees(live_in_team(
+        1,
+        "alice",
+        json!({ "kind": "joined", "user": "dave", "role": "reader" }),
+    ));
+    let member = |joined: u64| {
+        let member = json!({
+            "user": "dave", "role": "reader", "joined_at": "2026-01-01T00:00:00Z",
+            "joined_seq": joined, "delivered": 0, "read": 0,
+        });
+        Reply::Member(serde_json::from_value(member).unwrap())
+    };
+    let asked = view.sees(types("/add dave"));
+    let acts = view.sees(reply(asked, member(1)));
+    assert_eq!(lines(&acts), ["-- dave is a member already: a reader"]);
+    let asked = view.sees(types("/add dave"));
+    let acts = view.sees(reply(asked, member(2)));
+    assert_eq!(lines(&acts), [""; 0], "its entry says it");
+    let mut view = started(Reader::Person, &[]);
+    for said in [&[][..], &["-- you are a member of Team already"]] {
+        let asked = view.sees(types("/accept secret"));
+        let acts = view.sees(reply(asked, Reply::Room(group_view(&["alice", "bob"]))));
+        let shown: Vec<_> = lines(&acts);
+        let shown: Vec<_> = shown
+            .iter()
+            .filter(|line| line.contains("already"))
+            .collect();
+        assert_eq!(shown, said);
+        assert_eq!(entered(&acts).as_deref(), Some("g1"));
+        let greeting = Greeting {
+            view: group_view(&["alice", "bob"]),
+            online: Vec::new(),
+            past: None,
+        };
+        view.sees(Happened::Greeted(team(), Ok(Box::new(greeting))));
+    }
+}
+
 #[test]
 fn the_rooms_are_listed_at_the_start_and_opened_by_number_or_name() {
     for name in ["1", "team", "g1"] {
@@ -115,7 +248,7 @@ fn the_rooms_are_listed_at_the_start_and_opened_by_number_or_name() {
         let acts = view.sees(connected());
         let acts = view.sees(reply(acts, listed(&[inbox_room("Team")])));
         assert_eq!(lines(&acts), ["--  1  Team (2 unread)"]);
-        let acts = view.sees(types(&format!("/open {name}")));
+        let acts = opens(&mut view, &format!("/open {name}"), &[], false);
         let opened =
             |act: &Act| matches!(act, Act::Greet(spot, Some(20), _) if spot.room == team());
         assert!(acts.iter().any(opened), "{acts:?}");
@@ -125,7 +258,7 @@ fn the_rooms_are_listed_at_the_start_and_opened_by_number_or_name() {
 #[test]
 fn a_name_that_no_room_has_is_that_of_a_user() {
     let mut view = started(Reader::Person, &[]);
-    let acts = view.sees(types("/open bob"));
+    let acts = opens(&mut view, "/open bob", &[], false);
     let opened = |act: &Act| matches!(act, Act::Greet(spot, ..) if spot.peer == Some(user("bob")));
     assert!(acts.iter().any(opened), "{acts:?}");
     let acts = view.sees(types("/open alice"));
@@ -174,6 +307,7 @@ fn a_refused_command_is_shown_and_lets_the_next_line_pass() {
     });
     let acts = view.sees(Happened::Replied(asked, Err(refused)));
     assert_eq!(lines(&acts), ["[REFUSED] there is no such room"]);
+    let acts = found(&mut view, acts, &[], false);
     assert!(
         acts.iter().any(|act| matches!(act, Act::Greet(..))),
         "{acts:?}"
@@ -319,7 +453,7 @@ fn the_readers_of_a_message_in_a_group_are_named() {
 #[test]
 fn a_greeting_of_a_room_that_is_not_open_any_more_is_ignored() {
     let mut view = started(Reader::Person, &[inbox_room("Team")]);
-    view.sees(types("/open Team"));
+    view.sees(types("/open 1"));
     view.sees(Happened::Input(Input::Command(Command::Rooms(
         Rooms::Open(Which::User(user("bob"))),
     ))));
@@ -360,8 +494,8 @@ fn a_conversation_asks_for_the_rooms_when_one_is_named() {
     let asked = view.sees(types("/open team"));
     assert!(matches!(&asked[..], [Act::Ask(_)]), "{asked:?}");
     let acts = view.sees(reply(asked, listed(&[inbox_room("Team")])));
-    let opened = |act: &Act| matches!(act, Act::Greet(spot, ..) if spot.room == team());
-    assert!(acts.iter().any(opened), "{acts:?}");
+    let acts = found(&mut view, acts, &[], false);
+    assert_eq!(entered(&acts).as_deref(), Some("g1"));
     assert!(
         view.sees(connected())
             .iter()
