@@ -124,6 +124,11 @@ impl Config {
             .clamp(1, self.history_max)
     }
 
+    /// The most bytes of a page: half of an outbox, in which other frames wait as well.
+    pub(crate) fn reply_bytes(&self) -> usize {
+        self.outbox.bytes / 2
+    }
+
     /// What may be sent again to one connection, all rooms together: half of its outbox, since the
     /// connection is not read meanwhile.
     pub(crate) fn resume_budget(&self) -> OutboxLimits {

@@ -163,12 +163,16 @@ impl Data {
             return Err(InvalidId::TooDeep { what, max });
         }
         let data = Self(Arc::new(object));
-        let bytes = serde_json::to_string(&*data.0).map_or(usize::MAX, |json| json.len());
-        if bytes > Self::MAX_BYTES {
+        if data.size() > Self::MAX_BYTES {
             let max = Self::MAX_BYTES;
             return Err(InvalidId::TooLarge { what, max });
         }
         Ok(data)
+    }
+
+    /// How many bytes of JSON it is.
+    fn size(&self) -> usize {
+        serde_json::to_string(&*self.0).map_or(usize::MAX, |json| json.len())
     }
 
     /// The object.
@@ -313,6 +317,17 @@ pub struct Details {
 }
 
 impl Details {
+    /// How many bytes it says.
+    pub(crate) fn size(&self) -> usize {
+        let texts = self.name.as_str().len() + self.topic.as_str().len();
+        let data = if self.data.is_empty() {
+            0
+        } else {
+            self.data.size()
+        };
+        texts + data
+    }
+
     /// The details after a change.
     #[must_use]
     pub fn changed(&self, change: &RoomChange) -> Self {

@@ -30,6 +30,11 @@ pub struct InboxRoom {
 }
 
 impl InboxRoom {
+    /// Roughly how many bytes it takes on the wire.
+    pub(crate) fn size(&self) -> usize {
+        self.room.size() + self.last.as_ref().map_or(0, |last| last.size())
+    }
+
     /// The place of the room in the inbox.
     pub fn place(&self) -> InboxPlace {
         InboxPlace {

@@ -37,6 +37,13 @@ pub struct Room {
 }
 
 impl Room {
+    /// Roughly how many bytes it takes on the wire.
+    pub(crate) fn size(&self) -> usize {
+        /// Of its JSON beside its details.
+        const REST: usize = 600;
+        REST + self.details.size()
+    }
+
     /// The position after its newest entry.
     pub fn cursor(&self) -> Cursor {
         Cursor {

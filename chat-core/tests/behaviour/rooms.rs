@@ -846,3 +846,33 @@ async fn users_see_online_whom_they_share_a_room_with_however_large() {
     let seen: Vec<_> = presence.iter().map(|one| one.online).collect();
     assert_eq!(seen, [false, true, false, true]);
 }
+
+#[tokio::test]
+async fn pages_of_large_rooms_fit_into_an_outbox_and_miss_none() {
+    let engine = engine();
+    let alice = engine.connect(user("alice")).await.unwrap();
+    let data = json!({ "x": "x".repeat(4_000) });
+    for _ in 0..150 {
+        let room = json!({ "kind": "channel", "name": "large", "data": data });
+        let room = made(&alice, room).await;
+        alice.send(&room, &"x".repeat(2_000)).await.unwrap();
+    }
+    let most = Config::default().outbox.bytes;
+    let size = |page: Value| page.to_string().len();
+    let (mut seen, mut after) = (BTreeSet::new(), None);
+    loop {
+        let all = InboxFilter::All;
+        let page = alice.inbox(all, after.as_ref(), Some(200)).await.unwrap();
+        assert!(size(serde_json::to_value(&page).unwrap()) < most);
+        seen.extend(page.rooms.into_iter().map(|room| room.room.id));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen.len(), 150);
+    let listed = alice.rooms(None, Some(200)).await.unwrap();
+    assert!(listed.more && size(serde_json::to_value(&listed).unwrap()) < most);
+    let found = alice.find_channels("large", None, Some(200)).await.unwrap();
+    assert!(found.more && size(serde_json::to_value(&found).unwrap()) < most);
+}

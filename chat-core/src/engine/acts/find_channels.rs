@@ -3,11 +3,12 @@
 use super::{
     act::{Act, Answering},
     actor::Actor,
+    page::cut,
     session::Session,
 };
 use crate::{
     engine::parts::Parts,
-    model::{Action, RoomId, RoomName},
+    model::{Action, Room, RoomId, RoomName},
     wire::{Directory, Error, command::FindChannels},
 };
 
@@ -35,8 +36,7 @@ impl Actor {
         let limit = config.page_limit(limit);
         let one_more = limit.saturating_add(1);
         let mut rooms = store.directory(&query, after, one_more).await?;
-        let more = rooms.len() > limit;
-        rooms.truncate(limit);
+        let more = cut(&mut rooms, limit, config.reply_bytes(), Room::size);
         Ok(Directory { rooms, more })
     }
 }

@@ -44,7 +44,7 @@ impl Actor {
         entries.retain(|entry| entry.seq >= floor);
         let entries = entries.into_iter().map(|entry| entry.seen_from(floor));
         let mut entries: Vec<_> = entries.collect();
-        fit(&mut entries, page, config.outbox.bytes / 2);
+        fit(&mut entries, page, config.reply_bytes());
         let head = at.seq;
         let (older, newer) = match (entries.first(), entries.last()) {
             (Some(first), Some(last)) => (first.seq > floor, last.seq < head),

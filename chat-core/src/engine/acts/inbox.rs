@@ -3,6 +3,7 @@
 use super::{
     act::{Act, Answering},
     actor::Actor,
+    page::cut,
     session::Session,
 };
 use crate::{
@@ -17,7 +18,8 @@ use crate::{
 
 impl Actor {
     /// One page of the user's rooms in the order of their newest messages, from the first one after `after`.
-    /// Default 50 rooms, at most 200.
+    /// Default 50 rooms, at most 200, and fewer where they
+    /// are large, so that the page fits into an outbox.
     ///
     /// # Errors
     ///
@@ -38,8 +40,7 @@ impl Actor {
         let limit = config.page_limit(limit);
         let one_more = limit.saturating_add(1);
         let mut rooms = store.inbox(self.user(), filter, after, one_more).await?;
-        let more = rooms.len() > limit;
-        rooms.truncate(limit);
+        let more = cut(&mut rooms, limit, config.reply_bytes(), InboxRoom::size);
         let next = rooms.last().filter(|_| more).map(InboxRoom::place);
         Ok(InboxPage { rooms, next })
     }

@@ -17,6 +17,7 @@ pub(crate) mod limits;
 pub(crate) mod looks;
 mod members;
 mod open;
+mod page;
 pub(crate) mod presence;
 mod readers;
 mod receipt;

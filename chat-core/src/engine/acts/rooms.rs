@@ -3,6 +3,7 @@
 use super::{
     act::{Act, Answering},
     actor::Actor,
+    page::cut,
     session::Session,
 };
 use crate::{
@@ -41,8 +42,8 @@ pub(crate) async fn page(
     let limit = parts.config.page_limit(limit);
     let one_more = limit.saturating_add(1);
     let mut rooms = parts.store.rooms_of(user, after, one_more).await?;
-    let more = rooms.len() > limit;
-    rooms.truncate(limit);
+    let bytes = parts.config.reply_bytes();
+    let more = cut(&mut rooms, limit, bytes, |room| room.room.size());
     Ok(RoomList { rooms, more })
 }
 
