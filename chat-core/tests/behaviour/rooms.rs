@@ -655,6 +655,12 @@ async fn slow_mode_makes_members_wait_and_moderators_not() {
     alice.send(&room, "two").await.unwrap();
     clock.advance(Duration::from_secs(30));
     bob.send(&room, "two").await.unwrap();
+    for _ in 0..2 {
+        let again = bob.send_as(&room, "one", client_id("m1")).await.unwrap();
+        assert!(again.duplicate, "also the retry of an earlier message");
+    }
+    let other = bob.send_as(&room, "one", client_id("m2")).await;
+    assert_eq!(code(other), Some(211), "another message is no retry");
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use super::limits::Limits;
 use crate::{
     engine::{read::directory::InRoom, state::rooms::LiveRoom},
-    model::{ClientMessageId, Role, RoomId, UserId, text::is_invisible},
+    model::{Role, RoomId, UserId, text::is_invisible},
     moderation::Chain,
     port::{Draft, Verdict},
     rate::RatePolicy,
@@ -41,20 +41,15 @@ impl Review {
         Ok(())
     }
 
-    /// Makes the members of a room in slow mode wait between their messages. A message that is sent again under
-    /// its client id has waited already.
+    /// Makes the members of a room in slow mode wait between their messages.
     pub(crate) async fn slow_down(
         &self,
         room: &LiveRoom,
         in_room: InRoom,
         author: &UserId,
-        client_id: &ClientMessageId,
     ) -> Result<(), Error> {
         let seconds = in_room.settings.slow_mode;
-        if seconds == 0
-            || in_room.role() >= Some(Role::Moderator)
-            || room.has_paid(author, client_id)
-        {
+        if seconds == 0 || in_room.role() >= Some(Role::Moderator) {
             return Ok(());
         }
         let policy = RatePolicy::Steady {
@@ -63,10 +58,7 @@ impl Review {
         };
         let action = format!("slow:{}", room.id);
         match self.limits.charge(action, author, Some(&policy)).await {
-            Ok(()) => {
-                room.note_paid(author, client_id);
-                Ok(())
-            }
+            Ok(()) => Ok(()),
             Err(Error::RateLimited { retry_after, .. }) => Err(Error::Muted {
                 retry_after: Some(retry_after),
             }),

@@ -43,6 +43,14 @@ pub enum NewBody {
     },
 }
 
+/// A command to write, checked.
+enum Prepared {
+    /// An entry to store in this room.
+    New(Arc<LiveRoom>, EntryBody),
+    /// A retry of what is stored.
+    Stored(Sent),
+}
+
 impl Actor {
     /// Sends a message and waits until it is stored for good.
     ///
@@ -133,14 +141,15 @@ impl Actor {
         let accepted = async {
             // Before anything is taken from a budget.
             parts.queue.admit(waiter.since)?;
+            let prepared = self.prepare(room, body, client_id.as_ref()).await?;
             let client_id = client_id.map_or_else(|| self.new_client_id(), Ok)?;
-            let (live, body) = self.prepare(room, body, &client_id).await?;
-            Ok((live, body, client_id))
+            Ok((prepared, client_id))
         };
         match accepted.instrument(waiter.span.clone()).await {
-            Ok((live, body, client_id)) => {
+            Ok((Prepared::New(live, body), client_id)) => {
                 self.enqueue(live, body, Some(Role::Member), client_id, waiter);
             }
+            Ok((Prepared::Stored(sent), _)) => parts.queue.answer(waiter, Ok(sent)),
             Err(error) => parts.queue.answer(waiter, Err(error)),
         }
     }
@@ -150,8 +159,8 @@ impl Actor {
         &self,
         room: &RoomId,
         body: NewBody,
-        client_id: &ClientMessageId,
-    ) -> Result<(Arc<LiveRoom>, EntryBody), Error> {
+        client_id: Option<&ClientMessageId>,
+    ) -> Result<Prepared, Error> {
         let Parts { access, review, .. } = &*self.parts;
         let (by, user) = (&*self.principal, self.user());
         if let NewBody::Message(text) | NewBody::Edit { text, .. } = &body {
@@ -168,12 +177,15 @@ impl Actor {
         }
         let body = match body {
             NewBody::Message(text) => {
-                let text = review.review(user, room, text).await?;
-                if let Some(live) = &live {
-                    // Last, so that a message that is refused uses up no turn.
-                    review.slow_down(live, in_room, user, client_id).await?;
+                let body = EntryBody::message(review.review(user, room, text).await?);
+                // Last, so that a message that is refused uses up no turn.
+                if let Some(live) = &live
+                    && let Err(too_soon) = review.slow_down(live, in_room, user).await
+                {
+                    let stored = self.stored_before(live, body, client_id).await;
+                    return stored.map(Prepared::Stored).ok_or(too_soon);
                 }
-                EntryBody::message(text)
+                body
             }
             NewBody::Edit { target, text } => EntryBody::Edit {
                 target,
@@ -186,7 +198,21 @@ impl Actor {
             Some(live) => live,
             None => access.make_direct(user, room).await?,
         };
-        Ok((live, body))
+        Ok(Prepared::New(live, body))
+    }
+
+    /// The message that is stored under this client id, if there is one: a retry has had its turn of slow mode.
+    async fn stored_before(
+        &self,
+        live: &Arc<LiveRoom>,
+        body: EntryBody,
+        client_id: Option<&ClientMessageId>,
+    ) -> Option<Sent> {
+        let client_id = client_id?.clone();
+        // The author is no moderator, so the store takes nothing new, and answers a duplicate all the same.
+        let require = Some(Role::Moderator);
+        let live = Arc::clone(live);
+        self.append(live, body, require, Some(client_id)).await.ok()
     }
 
     /// Appends an entry that needs no limit and no moderation, if the user has this role in a group when it

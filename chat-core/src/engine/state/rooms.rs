@@ -10,8 +10,8 @@ use std::{
 
 use super::{flights::Flights, hidden::Hidden};
 use crate::model::{
-    ClientMessageId, Details, Effect, Entry, Epoch, History, Member, Role, Room, RoomId, RoomKind,
-    Seq, Settings, UserId, Watermarks,
+    Details, Effect, Entry, Epoch, History, Member, Role, Room, RoomId, RoomKind, Seq, Settings,
+    UserId, Watermarks,
 };
 
 /// In a room with more members than this, receipts, typing and presence are not sent to all: clients ask.
@@ -51,8 +51,6 @@ pub(crate) struct LiveRoom {
     announced: Mutex<HashMap<UserId, Watermarks>>,
     pub(crate) hidden: Hidden,
     pub(crate) flights: Flights,
-    /// In slow mode, the last message of each member that had waited.
-    paid: Mutex<HashMap<UserId, ClientMessageId>>,
     used: AtomicBool,
 }
 
@@ -137,18 +135,6 @@ impl LiveRoom {
     /// Whether the room is archived, as far as this node has followed it.
     pub(crate) fn is_archived(&self) -> bool {
         self.state().details.archived
-    }
-
-    /// Whether the last message of a member that has waited in slow mode is this one.
-    pub(crate) fn has_paid(&self, user: &UserId, client_id: &ClientMessageId) -> bool {
-        let paid = self.paid.lock().unwrap_or_else(PoisonError::into_inner);
-        paid.get(user) == Some(client_id)
-    }
-
-    /// Notes that this message of a member has waited in slow mode.
-    pub(crate) fn note_paid(&self, user: &UserId, client_id: &ClientMessageId) {
-        let mut paid = self.paid.lock().unwrap_or_else(PoisonError::into_inner);
-        paid.insert(user.clone(), client_id.clone());
     }
 
     /// What is kept of a member; `None` for a user who is none.
@@ -300,7 +286,6 @@ impl Rooms {
                 announced: Mutex::default(),
                 hidden: Hidden::default(),
                 flights: Flights::default(),
-                paid: Mutex::default(),
                 used: AtomicBool::new(true),
             })
         });
