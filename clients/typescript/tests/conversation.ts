@@ -1,8 +1,8 @@
 // Alice and bob talk over a real server, which is killed meanwhile: `node conversation.js URL COUNT`. Says how
 // many messages are stored; fails when one is missing, comes twice or out of order.
 import assert from "node:assert/strict";
-import { WebSocket } from "ws";
 import { type Chat, connect, type Room } from "../src/index.js";
+import { WebSocket } from "./socket.js";
 
 const [url = "", count = ""] = process.argv.slice(2);
 const COUNT = Number(count);
@@ -61,8 +61,9 @@ const heard = chats.map((chat) => {
 });
 const rooms = await Promise.all([alice.open("bob"), bob.open("alice")]);
 await Promise.all(rooms.map((room, n) => talk(room, n === 0 ? "alice" : "bob")));
-for (const room of rooms) {
-  await until(room, () => room.messages.at(-1)?.seq === 2 * COUNT && room.messages.length === 2 * COUNT);
+for (const [n, room] of rooms.entries()) {
+  // A message is among those that are shown before its entry has come.
+  await until(room, () => heard[n]?.at(-1) === 2 * COUNT && room.messages.length === 2 * COUNT);
   check(room);
 }
 for (const numbers of heard) {

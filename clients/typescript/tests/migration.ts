@@ -4,8 +4,8 @@
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { WebSocket } from "ws";
 import { blocksOf } from "./compile.js";
+import { WebSocket } from "./socket.js";
 
 const [url = "", library = ""] = process.argv.slice(2);
 globalThis.WebSocket ??= WebSocket as never;

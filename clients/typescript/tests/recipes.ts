@@ -2,8 +2,8 @@
 // URL`. They are in `build/readme/js` once the readme was compiled.
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
-import { WebSocket } from "ws";
 import { type Chat, connect, type Room, type RoomCursor } from "../src/index.js";
+import { WebSocket } from "./socket.js";
 
 const [url = ""] = process.argv.slice(2);
 const folder = new URL("../readme/js/typescript/build/readme/", import.meta.url);
