@@ -1,9 +1,12 @@
-//! Web pages in a real browser: which of them may use the server.
+//! Web pages in a real browser: which of them may use the server, and how the client's tabs share a
+//! connection.
 
-use std::process::Stdio;
+use std::{env, fs, path::Path as File, process::Stdio};
 
 use axum::{
     Router,
+    extract::Path,
+    http::{StatusCode, header::CONTENT_TYPE},
     response::Html,
     routing::{get, post},
 };
@@ -12,6 +15,7 @@ use serde_json::{Value, json};
 use tokio::{net::TcpListener, process::Command, sync::mpsc, time::timeout};
 
 const PAGE: &str = include_str!("../browser/page.html");
+const TABS: &str = include_str!("../browser/tabs.html");
 
 /// A server of pages, each of which reports what it could do.
 struct Pages {
@@ -27,6 +31,8 @@ impl Pages {
         };
         let routes = Router::new()
             .route("/", get(async || Html(PAGE)))
+            .route("/tabs", get(async || Html(TABS)))
+            .route("/client/{module}", get(module))
             .route("/result", post(take));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -40,6 +46,17 @@ impl Pages {
 
     /// What the page of this host could do at the server.
     async fn visit(&mut self, browser: &str, host: &str, server: &Server) -> Value {
+        self.visit_page(browser, host, "/", server).await
+    }
+
+    /// The report of one of the pages.
+    async fn visit_page(
+        &mut self,
+        browser: &str,
+        host: &str,
+        page: &str,
+        server: &Server,
+    ) -> Value {
         let profile = tempfile::tempdir().unwrap();
         let _browser = Command::new(browser)
             .args([
@@ -54,7 +71,7 @@ impl Pages {
             ])
             .arg("--host-resolver-rules=MAP *.example 127.0.0.1")
             .arg(format!("--user-data-dir={}", profile.path().display()))
-            .arg(format!("{}/#{}", self.origin(host), server.address))
+            .arg(format!("{}{page}#{}", self.origin(host), server.address))
             .kill_on_drop(true)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -64,6 +81,19 @@ impl Pages {
         let result = timeout(PATIENCE, self.results.recv()).await;
         result.expect("the page reports").unwrap()
     }
+}
+
+/// The compiled modules of the TypeScript client.
+fn modules() -> std::path::PathBuf {
+    File::new(env!("CARGO_MANIFEST_DIR")).join("../clients/typescript/dist")
+}
+
+/// A module of the TypeScript client.
+async fn module(
+    Path(name): Path<String>,
+) -> Result<([(axum::http::HeaderName, &'static str); 1], Vec<u8>), StatusCode> {
+    let code = fs::read(modules().join(name)).map_err(|_| StatusCode::NOT_FOUND)?;
+    Ok(([(CONTENT_TYPE, "text/javascript")], code))
 }
 
 /// The report of a page that may use every protocol.
@@ -103,4 +133,28 @@ async fn on_a_machine_of_ones_own_its_pages_use_the_server_and_those_of_others_d
         pages.visit(&browser, "evil.example", &server).await,
         nothing()
     );
+}
+
+#[tokio::test]
+async fn tabs_share_a_connection_and_the_next_one_takes_it_when_its_tab_is_closed() {
+    let Some(browser) = service("CHROMIUM") else {
+        return;
+    };
+    if env::var_os("CHAT_SKIP_NODE").is_some() {
+        return;
+    }
+    assert!(
+        modules().exists(),
+        "run `npm ci && npm run check` in clients first, or set CHAT_SKIP_NODE=1"
+    );
+    let mut pages = Pages::serve().await;
+    let server = Server::start(&[]).await;
+    let report = pages.visit_page(&browser, "localhost", "/tabs", &server);
+    let expected = json!({
+        "shared": 1,
+        "connections": 2,
+        "second": ["one", "two", "three"],
+        "third": ["three"],
+    });
+    assert_eq!(report.await, expected);
 }

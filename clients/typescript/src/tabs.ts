@@ -3,8 +3,8 @@ import { type Environment, type Options, type Socket, WORLD } from "./driver.js"
 import { Hub, type ToHub, type ToTab } from "./hub.js";
 
 /** The time that a hub has to be heard after a frame, and after it is asked whether it is alive. */
-const SILENT = 5_000;
-const ALIVE = 3_000;
+const SILENT = 3_000;
+const ALIVE = 2_000;
 
 /** The time in the background after which a page leaves the connection to one that the user looks at. */
 const HIDDEN = 60_000;

@@ -178,8 +178,8 @@ test("a page that stops without a word loses the connection to one that needs it
   await desk.server.serve();
   first.tab.hang();
   second.enter();
-  await desk.server.pass(11_000);
-  assert.notEqual(second.room, undefined, "a question is answered within ten seconds");
+  await desk.server.pass(7_000);
+  assert.notEqual(second.room, undefined, "a question is answered within seven seconds");
   desk.server.write("hello");
   desk.server.says({ type: "presence", user: "bob", online: true });
   await desk.server.serve();
@@ -208,7 +208,7 @@ test("a page that comes to the front looks whether the connection lives, and tak
   assert.deepEqual([desk.server.accepted, second.chat.state, first.chat.state], [accepted + 1, "live", "live"]);
   second.tab.hang();
   first.tab.show(true);
-  await desk.server.pass(6_000);
+  await desk.server.pass(4_000);
   assert.equal(desk.server.accepted, accepted + 2, "it does not live");
 });
 
