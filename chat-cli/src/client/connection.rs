@@ -205,7 +205,8 @@ impl<'a> Connection<'a> {
         std::mem::take(&mut self.actions)
     }
 
-    /// The time at which a [`Tick`](Input::Tick) is due even if nothing happens.
+    /// The time at which a [`Tick`](Input::Tick) is due even if nothing happens; `now` is that of the last step,
+    /// for what was not due then may be due by now.
     pub(super) fn alarm(&self, now: Instant) -> Instant {
         let silence = self.heard + if self.pinged { DEAD } else { QUIET };
         let answers = self.awaited.values().map(|(since, awaited)| match awaited {

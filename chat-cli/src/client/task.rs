@@ -152,10 +152,12 @@ impl Link<'_> {
         let mut input = Input::Opened { token };
         loop {
             let space = self.events.space();
-            let actions = self.connection.step(Instant::now(), space, input)?;
+            // What is not due at this moment has an alarm, however long the step takes.
+            let now = Instant::now();
+            let actions = self.connection.step(now, space, input)?;
             self.carry_out(actions).await?;
             let stalled = self.connection.is_stalled(self.events.space());
-            let alarm = self.connection.alarm(Instant::now());
+            let alarm = self.connection.alarm(now);
             input = tokio::select! {
                 frame = self.socket.next() => self.read(frame).await?,
                 op = self.ops.recv() => match op {

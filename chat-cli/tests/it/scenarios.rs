@@ -187,6 +187,8 @@ impl Play {
                         Command::Online(it) => client.ask(it).await?.into(),
                         Command::Ping(it) => client.ask(it).await?.into(),
                         Command::Open(it) => client.ask(it).await?.into(),
+                        Command::Create(it) => client.ask(it).await?.into(),
+                        Command::MakeInvite(it) => client.ask(it).await?.into(),
                         other => panic!("{other:?} is no question that is known here"),
                     };
                     let reply = serde_json::to_value(reply).unwrap();
@@ -422,6 +424,7 @@ fn described(outcome: Outcome) -> Value {
         }
         Err(RequestError::QueueFull) => json!({"failed": "queue_full"}),
         Err(RequestError::TimedOut) => json!({"failed": "timed_out"}),
+        Err(RequestError::Unanswered) => json!({"failed": "unanswered"}),
         Err(RequestError::Ended(_)) => json!({"failed": "ended"}),
         Err(other) => panic!("{other:?} is not known here"),
     }
