@@ -9,12 +9,14 @@ use std::{
     env,
     fmt::Write as _,
     fs,
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::Stdio,
+    time::Duration,
 };
 
 use chat_core::{CloseReason, Command, ErrorCode, Outgoing, Request};
-use chat_testkit::{Node, PATIENCE, Server};
+use chat_testkit::{Node, PATIENCE, Proxy, Server};
 use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
@@ -271,38 +273,65 @@ async fn a_page_before_and_a_page_after_the_migration_talk() {
     plays("migration", &[&library.display().to_string()]).await;
 }
 
-#[tokio::test]
-async fn the_typescript_client_loses_and_repeats_nothing_while_the_server_is_killed() {
-    /// Messages of each of the two users, and how many are stored between two kills.
+/// Two users send messages to the server at this address, and find each once and in order. Meanwhile `fault`
+/// is called again and again, with the number of its call.
+async fn converses(address: SocketAddr, mut fault: impl FnMut(usize)) {
+    /// Messages of each of the two users, and how many are stored between two faults.
     const MESSAGES: usize = 250;
     const BETWEEN: usize = 60;
 
     let Some(mut conversation) = program("conversation") else {
         return;
     };
-    let mut server = Node::start(&["--store", "sqlite:chat.db", "--rate-limit", "off"]);
-    server.ready().await;
-    let url = format!("http://{}", server.address());
     let mut clients = conversation
-        .args([&url, &MESSAGES.to_string()])
+        .args([format!("http://{address}"), MESSAGES.to_string()])
         .stdout(Stdio::piped())
         .spawn()
         .expect("Node is installed; or set CHAT_SKIP_NODE=1");
     let mut stored = BufReader::new(clients.stdout.take().unwrap()).lines();
-    let mut kills = 0;
+    let mut faults = 0;
     let talking = async {
         while let Some(line) = stored.next_line().await.unwrap() {
             if line.parse::<usize>().unwrap() % BETWEEN == 0 {
-                server.kill();
-                server.restart();
-                kills += 1;
+                fault(faults);
+                faults += 1;
             }
         }
         clients.wait().await.unwrap()
     };
-    let ended = timeout(2 * PATIENCE, talking)
-        .await
-        .expect("it ends in time");
-    assert!(ended.success(), "see above");
-    assert_eq!(kills, 2 * MESSAGES / BETWEEN);
+    let ended = timeout(2 * PATIENCE, talking).await;
+    assert!(ended.expect("it ends in time").success(), "see above");
+    assert_eq!(faults, 2 * MESSAGES / BETWEEN);
+}
+
+#[tokio::test]
+async fn the_typescript_client_loses_and_repeats_nothing_while_the_server_is_killed() {
+    let mut server = Node::start(&["--store", "sqlite:chat.db", "--rate-limit", "off"]);
+    server.ready().await;
+    converses(server.address(), |_| {
+        server.kill();
+        server.restart();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_typescript_client_loses_and_repeats_nothing_over_a_connection_that_breaks_and_hangs() {
+    let server = Server::start(&[]).await;
+    let proxy = Proxy::to(server.address).await;
+    converses(proxy.address(), |number| match number % 4 {
+        0 => proxy.cut(),
+        1 => proxy.delay(Duration::from_millis(20)),
+        2 => {
+            proxy.hang();
+            proxy.cut();
+            proxy.heal();
+        }
+        _ => {
+            proxy.heal();
+            proxy.cut();
+            proxy.cut();
+        }
+    })
+    .await;
 }
