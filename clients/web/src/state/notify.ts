@@ -32,8 +32,10 @@ function notify(chat: Chat, { room: id, author, body, at }: ClientEvent & { read
   const room = chat.inbox.rooms.find((room) => room.id === id);
   // Messages of before the connection was back are in the inbox, and no news.
   const old = Date.now() - Date.parse(at) > 60_000;
-  if (body.kind !== "message" || seen || old || !room || isQuiet(room) || room.me.notify === "mentions") return;
-  const title = room.peer === undefined ? `${author} in ${room.name}` : author;
+  // A room that has just come in is not in the inbox yet.
+  const quiet = room !== undefined && (isQuiet(room) || room.me.notify === "mentions");
+  if (body.kind !== "message" || seen || old || quiet) return;
+  const title = room === undefined || room.peer !== undefined ? author : `${author} in ${room.name}`;
   const notification = new Notification(title, { body: body.text.slice(0, 300), tag: id, icon: "app/icon.svg" });
   notification.onclick = () => {
     focus();

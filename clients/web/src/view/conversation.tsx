@@ -89,8 +89,7 @@ function Opened({ chat, room, onBack, onDetails, details }: Props & { room: Room
   const unseen = atEnd ? 0 : messages.filter(({ seq = 0, author }) => seq > (now.members.find(({ user }) => user === me)?.read ?? 0) && author !== me).length;
 
   const draw = (row: Row) => {
-    if (row.kind === "older") return <div class="older">Loading older messages…</div>;
-    if (row.kind === "start") return <Beginning now={now} />;
+    if (row.kind !== "message") return row.kind === "older" ? <Older /> : <Beginning now={now} />;
     const { seq } = row.message;
     return (
       <MessageRow
@@ -194,6 +193,10 @@ function refusal({ closed, info, me }: RoomSnapshot): string | undefined {
   const moderates = me.role === "moderator" || me.role === "owner";
   if (info.settings?.post === "moderators" && !moderates) return "Only moderators write here.";
   return undefined;
+}
+
+function Older() {
+  return <div class="older">Loading older messages…</div>;
 }
 
 function Beginning({ now: { name, info } }: { now: RoomSnapshot }) {

@@ -15,7 +15,7 @@ interface Props<T> {
   keyOf: (row: T) => string;
   /** About how high a row is that was never drawn, in pixels. */
   guess: (row: T) => number;
-  draw: (row: T, index: number) => ComponentChildren;
+  draw: (row: T) => ComponentChildren;
   label: string;
   /** The beginning of the list is near. */
   onStart: () => void;
@@ -124,6 +124,13 @@ export function Rows<T>({ rows, keyOf, guess, draw, label, onStart, onEnd, toEnd
     return () => observer.disconnect();
   }, []);
 
+  /** Keeps a row at so many pixels from the top; not the first one, for what comes at the start comes after it. */
+  const hold = (index: number, at: number): void => {
+    const next = index === 0 ? rows[1] : undefined;
+    const row = next ?? rows[index];
+    if (row) anchor.current = { key: keyOf(row), at: next ? at + (tops[1] ?? 0) : at };
+  };
+
   const ended = useRef(true);
   const onScroll = (): void => {
     const box = scroller.current;
@@ -133,7 +140,7 @@ export function Rows<T>({ rows, keyOf, guess, draw, label, onStart, onEnd, toEnd
     const index = rowAt(tops, Math.max(0, place));
     const row = rows[index];
     if (atEnd || row === undefined) anchor.current = "end";
-    else anchor.current = { key: keyOf(row), at: (tops[index] ?? 0) - place };
+    else hold(index, (tops[index] ?? 0) - place);
     if (ended.current !== atEnd) onEnd((ended.current = atEnd));
     const from = rowAt(tops, place - MARGIN);
     const to = Math.min(rows.length, rowAt(tops, place + box.clientHeight + MARGIN) + 1);
@@ -150,7 +157,7 @@ export function Rows<T>({ rows, keyOf, guess, draw, label, onStart, onEnd, toEnd
     if (index === undefined || row === undefined) return;
     event.preventDefault();
     active.current = wanted.current = keyOf(row);
-    if (index < first || index >= last) anchor.current = { key: keyOf(row), at: 0 };
+    if (index < first || index >= last) hold(index, 0);
     redraw(undefined);
   };
 
@@ -163,7 +170,11 @@ export function Rows<T>({ rows, keyOf, guess, draw, label, onStart, onEnd, toEnd
     const known = active.current !== undefined && places.has(active.current);
     return known ? keyOf(row) === active.current : index === rows.length - 1;
   };
-  const tail = total - (tops[last] ?? total);
+  // The row that has the focus is in the document wherever it is, so that the focus stays.
+  const shownRows = [...Array(Math.max(0, last - first)).keys()].map((n) => first + n);
+  const focused = places.get(active.current ?? "");
+  if (focused !== undefined && focused < first) shownRows.unshift(focused);
+  if (focused !== undefined && focused >= last) shownRows.push(focused);
   return (
     <div class="scroller" ref={scroller} onScroll={onScroll}>
       <div
@@ -171,22 +182,28 @@ export function Rows<T>({ rows, keyOf, guess, draw, label, onStart, onEnd, toEnd
         role="list"
         aria-label={label}
         ref={list}
-        style={{ paddingTop: `${tops[first] ?? 0}px`, paddingBottom: `${tail}px` }}
+        style={{ height: `${total}px` }}
         onKeyDown={onKeyDown}
         onFocusIn={onFocus}
       >
-        {rows.slice(first, last).map((row, n) => (
-          <div
-            key={keyOf(row)}
-            data-key={keyOf(row)}
-            role="listitem"
-            aria-setsize={rows.length}
-            aria-posinset={first + n + 1}
-            tabIndex={isActive(row, first + n) ? 0 : -1}
-          >
-            {draw(row, first + n)}
-          </div>
-        ))}
+        {shownRows.map((index) => {
+          const row = rows[index];
+          return (
+            row !== undefined && (
+              <div
+                key={keyOf(row)}
+                data-key={keyOf(row)}
+                role="listitem"
+                aria-setsize={rows.length}
+                aria-posinset={index + 1}
+                tabIndex={isActive(row, index) ? 0 : -1}
+                style={{ top: `${tops[index] ?? 0}px` }}
+              >
+                {draw(row)}
+              </div>
+            )
+          );
+        })}
       </div>
     </div>
   );

@@ -9,8 +9,7 @@ export type Fate = "sending" | "failed" | "sent" | "delivered" | "read";
 
 /** A row of a conversation. */
 export type Row =
-  | { readonly kind: "start"; readonly key: string }
-  | { readonly kind: "older"; readonly key: string }
+  | { readonly kind: "start" | "older"; readonly key: "start" }
   | {
       readonly kind: "message";
       readonly key: string;
@@ -69,7 +68,7 @@ export function rowsOf(
 ): Row[] {
   const others = members.filter(({ user }) => user !== me);
   const readers = others.length > 1 ? readersOf(messages, others) : new Map<string, string[]>();
-  const rows: Row[] = [older ? { kind: "older", key: "older" } : { kind: "start", key: "start" }];
+  const rows: Row[] = [{ kind: older ? "older" : "start", key: "start" }];
   let before: Message | undefined;
   let fresh = readBefore < Infinity;
   for (const message of messages) {

@@ -10,11 +10,14 @@ import { type Browser, type BrowserContext, type BrowserContextOptions, chromium
 export const PATIENCE = Number(process.env["CHAT_PATIENCE"] ?? 30_000);
 
 /** The program of the server, and the browser. */
-const SERVER = process.env["CHAT_SERVER"] ?? "chat-server";
+export const SERVER = process.env["CHAT_SERVER"] ?? "chat-server";
 const CHROMIUM = process.env["CHROMIUM"] ?? "chromium";
 
 /** Where pictures are put, if anywhere. */
 const PICTURES = process.env["CHAT_PICTURES"];
+
+/** Limits that a test may meet without wanting to; a flag has the last word. */
+const NO_LIMITS = { CHAT_RATE_LIMIT: "off", CHAT_REQUESTS_PER_IP: "off", CHAT_REQUESTS_PER_USER: "off" };
 
 async function freePort(): Promise<number> {
   const listener = createServer().listen(0, "127.0.0.1");
@@ -33,8 +36,7 @@ export class Server {
 
   private constructor(port: number, more: readonly string[]) {
     this.url = `http://127.0.0.1:${port}`;
-    const own = ["--listen", `127.0.0.1:${port}`, "--log", "warn", "--requests-per-ip", "off", "--rate-limit", "off"];
-    this.#arguments = [...own, ...more];
+    this.#arguments = ["--listen", `127.0.0.1:${port}`, "--log", "warn", ...more];
   }
 
   static async start(...more: string[]): Promise<Server> {
@@ -44,7 +46,8 @@ export class Server {
   }
 
   async start(): Promise<void> {
-    const child = spawn(SERVER, this.#arguments, { cwd: this.#folder, stdio: ["ignore", "ignore", "inherit"] });
+    const env = { ...process.env, ...NO_LIMITS };
+    const child = spawn(SERVER, this.#arguments, { cwd: this.#folder, env, stdio: ["ignore", "ignore", "inherit"] });
     this.#process = child;
     // Also when the test has failed before it could end it.
     process.once("exit", () => child.kill("SIGKILL"));

@@ -1,0 +1,119 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { after, before, test } from "node:test";
+import type { AxeResults } from "axe-core";
+import type { Browser, BrowserContextOptions } from "playwright-core";
+import { browser, type Person, person, Server } from "./stage.js";
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+const PHONE: BrowserContextOptions = { viewport: { width: 375, height: 740 }, hasTouch: true, isMobile: true };
+const DESK: BrowserContextOptions = { viewport: { width: 1440, height: 900 } };
+
+let server: Server;
+let window: Browser;
+
+before(async () => {
+  [server, window] = await Promise.all([Server.start("--store", "memory"), browser()]);
+});
+
+after(async () => {
+  await window?.close();
+  await server?.end();
+});
+
+/** What axe finds against WCAG 2.2 AA and its best practices, and what is wider than the window. */
+async function faults({ page }: Person): Promise<string[]> {
+  await page.evaluate(AXE);
+  const { violations } = await page.evaluate(() => {
+    const { axe } = globalThis as unknown as { axe: { run(): Promise<AxeResults> } };
+    return axe.run();
+  });
+  const found = violations.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.map(({ html }) => html).join(" ")}`);
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  return wide > 0 ? [...found, `the page is ${wide} pixels too wide`] : found;
+}
+
+let looks = 0;
+for (const [device, size] of [
+  ["desk", DESK],
+  ["phone", PHONE],
+] as const) {
+  for (const colorScheme of ["light", "dark"] as const) {
+    test(`on a ${device} in ${colorScheme} nothing is in the way of anybody`, async () => {
+      const me = `Anna ${++looks}`;
+      const context = await window.newContext({ ...size, colorScheme });
+      const stranger = await context.newPage();
+      await stranger.goto(`${server.url}/app`);
+      await stranger.getByRole("button", { name: "Log in" }).waitFor();
+      const anna = await person(window, server, me, { ...size, colorScheme });
+      const { page } = anna;
+      const check = async (what: string): Promise<void> => {
+        assert.deepEqual(await faults(anna), [], what);
+        await anna.picture(`${device}-${colorScheme}-${what}`);
+      };
+      await page.getByText("You have no conversations yet.").waitFor();
+      await check("empty");
+      await page.getByRole("button", { name: "Write to somebody" }).click();
+      await page.getByRole("combobox", { name: "To whom?" }).fill("be");
+      await check("new");
+      await page.getByRole("combobox", { name: "To whom?" }).fill("ben");
+      await page.keyboard.press("Enter");
+      await anna.message("beginning of your conversation").waitFor();
+      for (const text of ["Hello", "How are you?", "https://example.org/a/rather/long/address?".padEnd(200, "x")]) {
+        await page.getByRole("textbox", { name: "Message to ben" }).fill(text);
+        await page.getByRole("button", { name: "Send" }).click();
+      }
+      await anna.message("https://example.org").getByText("Sent").waitFor();
+      await check("conversation");
+      if (device === "phone") await page.getByRole("button", { name: "Back to the inbox" }).click();
+      await page.getByRole("button", { name: "New conversation" }).click();
+      await check("menu");
+      await page.getByRole("menuitem", { name: "New group or channel" }).click();
+      await page.getByRole("dialog").getByRole("textbox", { name: "Name" }).fill(`Garden ${looks}`);
+      await check("group");
+      await page.getByRole("dialog").getByRole("button", { name: "Create" }).click();
+      await anna.message("This is the beginning").waitFor();
+      await page.getByRole("button", { name: "Details" }).click();
+      await page.getByRole("button", { name: "Make a link for a week" }).click();
+      await page.getByRole("textbox", { name: "Link of the invitation" }).waitFor();
+      await check("details");
+      if (device === "phone") await page.getByRole("button", { name: "Close details" }).click();
+      if (device === "phone") await page.getByRole("button", { name: "Back to the inbox" }).click();
+      await anna.place("ben").waitFor();
+      await check("inbox");
+      assert.deepEqual(anna.errors, []);
+      await Promise.all([context.close(), anna.context.close()]);
+    });
+  }
+}
+
+test("in a language that is written from right to left the page is mirrored", async () => {
+  const dana = await person(window, server, "דנה", { ...DESK, locale: "he-IL" });
+  await dana.open("ben");
+  await dana.write("שלום! How are you?");
+  await dana.message("How are you?").getByText("Sent").waitFor();
+  assert.deepEqual(await faults(dana), []);
+  const left = async (selector: string): Promise<number> => (await dana.page.locator(selector).first().boundingBox())?.x ?? 0;
+  assert((await left(".inbox")) > (await left("main")), "the inbox is at the right");
+  assert((await left(".message .side")) > (await left(".message .body")), "the avatar is at the right");
+  await dana.picture("right-to-left");
+  assert.deepEqual(dana.errors, []);
+});
+
+test("a visitor's browser gets at most 90 KB, in files of the server alone", async () => {
+  const context = await window.newContext(PHONE);
+  const page = await context.newPage();
+  const session = await context.newCDPSession(page);
+  await session.send("Network.enable");
+  let bytes = 0;
+  session.on("Network.loadingFinished", ({ encodedDataLength }) => (bytes += encodedDataLength));
+  const asked = new Set<string>();
+  page.on("request", (request) => asked.add(request.url()));
+  await page.goto(`${server.url}/app`);
+  await page.getByRole("button", { name: "Log in" }).waitFor();
+  assert(bytes > 10_000 && bytes <= 90_000, `${bytes} bytes`);
+  for (const url of asked) assert(url.startsWith(`${server.url}/app`), url);
+  await context.close();
+});
