@@ -112,7 +112,7 @@ function Opened({ chat, room, onBack, onDetails, details }: Props & { room: Room
         {onBack && <IconButton icon="back" label="Back to the inbox" class="back" onClick={onBack} />}
         <Avatar name={name} group={peer === undefined} online={peer?.online} />
         <div class="grow">
-          <h2 dir="auto">{name}</h2>
+          <h1 dir="auto">{name}</h1>
           <small dir="auto">{about(now, peer)}</small>
         </div>
         {onDetails && (
@@ -204,7 +204,7 @@ function Beginning({ now: { name, info } }: { now: RoomSnapshot }) {
   return (
     <div class="beginning">
       <Avatar name={name} group={group} />
-      <h3 dir="auto">{name}</h3>
+      <h2 dir="auto">{name}</h2>
       <p>
         {group ? (
           "This is the beginning of what you can read here."

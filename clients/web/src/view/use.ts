@@ -6,12 +6,36 @@ interface Store<T> {
   readonly getSnapshot: () => T;
 }
 
-/** The present state of a store; the component is drawn again when it changes. */
+/** Calls with the next frame; in the background, where there are none, a moment later. */
+function soon(call: () => void): void {
+  let done = false;
+  const once = (): void => {
+    if (!done) call();
+    done = true;
+  };
+  requestAnimationFrame(once);
+  setTimeout(once, 100);
+}
+
+/** The present state of a store. The component is drawn again when it changes; many changes are drawn once. */
 export function useStore<T>(store: Store<T>): T {
   const [, draw] = useReducer((count: number) => count + 1, 0);
   useLayoutEffect(() => {
+    let [current, due] = [true, false];
+    const drawSoon = (): void => {
+      if (due) return;
+      due = true;
+      soon(() => {
+        due = false;
+        if (current) draw(undefined);
+      });
+    };
     draw(undefined);
-    return store.subscribe(() => draw(undefined));
+    const stop = store.subscribe(drawSoon);
+    return () => {
+      current = false;
+      stop();
+    };
   }, [store]);
   return store.getSnapshot();
 }
