@@ -53,9 +53,6 @@ export function login(token: string): void {
       if (event.user === token) localStorage.setItem(NAME, token);
       if (first) sendWaiting(chat);
       first = false;
-    } else if (event.type === "entry" && event.body.kind === "message" && event.author !== chat.user) {
-      // It is in the inbox now, where the user can see it.
-      chat.mark(event.room, "delivered", event.seq);
     } else if (event.type === "ended" && session.value === chat) {
       ended.value = event.error;
       forget();

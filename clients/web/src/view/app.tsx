@@ -1,5 +1,5 @@
 import type { Chat } from "@chat-engine/client";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { notifyOf } from "../state/notify.js";
 import { go, place, takeFragment } from "../state/place.js";
 import { isQuiet } from "../state/rooms.js";
@@ -48,8 +48,28 @@ function Desk({ chat }: { chat: Chat }) {
   }, [unread, name]);
   useEffect(() => notifyOf(chat), [chat]);
   useEffect(() => setDetails(false), [room]);
+  useEffect(() => {
+    // In the inbox they are where the user can see them.
+    for (const { id, last, delivered } of rooms) {
+      if (last && last.author !== user && last.seq > delivered) chat.mark(id, "delivered", last.seq);
+    }
+  }, [rooms]);
+  const desk = useRef<HTMLDivElement>(null);
+  /** What is closed has the focus, and gives it back to what opened it. */
+  const closeDetails = (): void => {
+    setDetails(false);
+    desk.current?.querySelector<HTMLElement>("main [aria-expanded]")?.focus();
+  };
+  const back = (): void => {
+    const link = desk.current?.querySelector<HTMLElement>(".places [aria-current]");
+    go();
+    setTimeout(() => link?.focus());
+  };
   return (
-    <div class={`desk ${room === undefined ? "at-inbox" : "at-room"} ${details ? "with-details" : ""}`}>
+    <div
+      ref={desk}
+      class={`desk ${room === undefined ? "at-inbox" : "at-room"} ${details ? "with-details" : ""}`}
+    >
       <Banner chat={chat} />
       <InboxPane chat={chat} />
       <main>
@@ -62,13 +82,13 @@ function Desk({ chat }: { chat: Chat }) {
           <Conversation
             chat={chat}
             id={room}
-            onBack={() => go()}
+            onBack={back}
             onDetails={() => setDetails(!details)}
             details={details}
           />
         )}
       </main>
-      {details && room !== undefined && <Details chat={chat} id={room} onClose={() => setDetails(false)} />}
+      {details && room !== undefined && <Details chat={chat} id={room} onClose={closeDetails} />}
     </div>
   );
 }

@@ -61,6 +61,8 @@ function Opened({ chat, room, onBack, onDetails, details }: Props & { room: Room
   const { messages, members, older, closed, name } = now;
   const attentive = useAttention();
   const [atEnd, setAtEnd] = useState(true);
+  const [leftAt, setLeftAt] = useState(0);
+  const section = useRef<HTMLElement>(null);
   const [toEnd, setToEnd] = useState(0);
   const [editing, setEditing] = useState<number>();
   const [removing, setRemoving] = useState<Message>();
@@ -86,7 +88,15 @@ function Opened({ chat, room, onBack, onDetails, details }: Props & { room: Room
   };
   const peer = now.info.kind === "group" || now.info.kind === "channel" ? undefined : members.find(({ user }) => user !== me);
   const moderates = now.me.role === "moderator" || now.me.role === "owner";
-  const unseen = atEnd ? 0 : messages.filter(({ seq = 0, author }) => seq > (now.members.find(({ user }) => user === me)?.read ?? 0) && author !== me).length;
+  const unseen = atEnd ? 0 : messages.filter(({ seq = 0, author }) => seq > leftAt && author !== me).length;
+  useEffect(() => {
+    // Where the keyboard is on the screen, the field would bring it; what is new has the focus all the same.
+    if (!section.current?.contains(focused(section.current))) section.current?.querySelector("h1")?.focus();
+  }, []);
+  const edit = (seq: number | undefined): void => {
+    setEditing(seq);
+    if (seq === undefined) section.current?.querySelector<HTMLElement>(".composer textarea")?.focus();
+  };
 
   const draw = (row: Row) => {
     if (row.kind !== "message") return row.kind === "older" ? <Older /> : <Beginning now={now} />;
@@ -97,22 +107,24 @@ function Opened({ chat, room, onBack, onDetails, details }: Props & { room: Room
         me={me}
         moderates={moderates && peer === undefined}
         editing={editing !== undefined && editing === seq}
-        onEdit={(message) => setEditing(message?.seq)}
+        onEdit={(message) => edit(message?.seq)}
         acts={acts}
       />
     );
   };
   const editLast = (): void => {
     const last = messages.findLast(({ author, deleted, seq }) => author === me && !deleted && seq !== undefined);
-    setEditing(last?.seq);
+    edit(last?.seq);
   };
   return (
-    <section class="conversation" aria-label={`Conversation: ${name}`}>
+    <section class="conversation" ref={section} aria-label={`Conversation: ${name}`}>
       <header class="bar">
         {onBack && <IconButton icon="back" label="Back to the inbox" class="back" onClick={onBack} />}
         <Avatar name={name} group={peer === undefined} online={peer?.online} />
         <div class="grow">
-          <h1 dir="auto">{name}</h1>
+          <h1 dir="auto" tabIndex={-1}>
+            {name}
+          </h1>
           <small dir="auto">{about(now, peer)}</small>
         </div>
         {onDetails && (
@@ -132,7 +144,10 @@ function Opened({ chat, room, onBack, onDetails, details }: Props & { room: Room
           draw={draw}
           label={`Messages with ${name}`}
           onStart={loadOlder}
-          onEnd={setAtEnd}
+          onEnd={(atEnd) => {
+            setAtEnd(atEnd);
+            setLeftAt(newest ?? 0);
+          }}
           toEnd={toEnd}
         />
         {!atEnd && (
@@ -166,6 +181,11 @@ function Opened({ chat, room, onBack, onDetails, details }: Props & { room: Room
       )}
     </section>
   );
+}
+
+/** What has the focus, in the page or in the widget. */
+function focused(within: Node): Element | null {
+  return (within.getRootNode() as Document | ShadowRoot).activeElement;
 }
 
 /** The number up to which the user had read when the conversation was opened; none if there is nothing new. */

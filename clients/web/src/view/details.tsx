@@ -18,17 +18,29 @@ interface Props {
 /** What there is to know of a conversation, and to set. It is there once the conversation is. */
 export function Details({ chat, id, onClose }: Props) {
   const [room, setRoom] = useState<Room>();
+  const { error, run } = useAction();
   useEffect(() => {
     let current = true;
-    chat.room(id).then((room) => current && setRoom(room), () => {});
+    void run(async () => {
+      const room = await chat.room(id);
+      if (current) setRoom(room);
+    });
     return () => void (current = false);
   }, [chat, id]);
   return (
-    <aside class="details" aria-label="Details">
+    <aside
+      class="details"
+      aria-label="Details"
+      onKeyDown={(event) => {
+        const inside = (event.target as Element).closest("dialog, .menu");
+        if (event.key === "Escape" && !inside) onClose();
+      }}
+    >
       <header class="bar">
         <h2 class="grow">Details</h2>
         <IconButton icon="close" label="Close details" onClick={onClose} />
       </header>
+      <Failure error={error} />
       {room?.id === id && <Known key={id} chat={chat} room={room} />}
     </aside>
   );

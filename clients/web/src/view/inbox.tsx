@@ -2,16 +2,17 @@ import type { Chat, InboxFilter, InboxItem } from "@chat-engine/client";
 import { useEffect, useState } from "preact/hooks";
 import { draft } from "../state/kept.js";
 import { go, place } from "../state/place.js";
-import { isQuiet } from "../state/rooms.js";
+import { direct, isQuiet } from "../state/rooms.js";
 import { logout } from "../state/session.js";
 import { notifying, askToNotify, canNotify } from "../state/notify.js";
 import { nextTheme, theme } from "../state/theme.js";
 import { Avatar } from "./avatar.js";
+import { Failure } from "./dialog.js";
 import { Icon } from "./icon.js";
 import { Menu } from "./menu.js";
 import { Channels, StartDirect, StartGroup } from "./start.js";
 import { brief, fullTime } from "./time.js";
-import { useStore } from "./use.js";
+import { useAction, useStore } from "./use.js";
 
 const FILTERS: readonly (readonly [InboxFilter, string])[] = [
   ["all", "All"],
@@ -32,12 +33,20 @@ export function InboxPane({ chat }: { chat: Chat }) {
   const inbox = chat.inbox.only(filter);
   const { rooms, more, loading } = useStore(inbox);
   const { user = "", state } = useStore(chat);
-  useEffect(() => void inbox.more(100).catch(() => {}), [inbox]);
+  useEffect(() => {
+    if (state === "live" && rooms.length === 0) inbox.more(100).catch(() => {});
+  }, [inbox, state]);
   const text = query.trim().toLocaleLowerCase();
   const found = rooms.filter(({ name }) => name.toLocaleLowerCase().includes(text));
   const pinned = filter === "all" ? found.filter(({ me }) => me.pinned) : [];
   const others = found.filter((room) => !pinned.includes(room));
   const close = (): void => setOpen(undefined);
+  const write = useAction();
+  const writeTo = (name: string): Promise<boolean> =>
+    write.run(async () => {
+      go(await direct(chat, name));
+      setQuery("");
+    });
   return (
     <nav class="inbox" aria-label="Conversations">
       <header class="bar">
@@ -93,7 +102,16 @@ export function InboxPane({ chat }: { chat: Chat }) {
         {!loading && !more && found.length === 0 && (
           <div class="empty">
             {text ? (
-              <p>No conversation has this name.</p>
+              <>
+                <p>No conversation has this name.</p>
+                <button type="button" class="main" disabled={write.busy} onClick={() => void writeTo(query.trim())}>
+                  Write to {query.trim()}
+                </button>
+                <button type="button" onClick={() => setOpen("channels")}>
+                  Find a channel
+                </button>
+                <Failure error={write.error} />
+              </>
             ) : filter === "all" ? (
               <>
                 <p>You have no conversations yet.</p>
@@ -112,7 +130,7 @@ export function InboxPane({ chat }: { chat: Chat }) {
       </div>
       {open === "direct" && <StartDirect chat={chat} onClose={close} />}
       {open === "group" && <StartGroup chat={chat} onClose={close} />}
-      {open === "channels" && <Channels chat={chat} onClose={close} />}
+      {open === "channels" && <Channels chat={chat} name={query.trim()} onClose={close} />}
     </nav>
   );
 }

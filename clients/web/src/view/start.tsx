@@ -118,9 +118,9 @@ export function StartGroup({ chat, onClose }: Props) {
 }
 
 /** Finds channels by name, and comes into them. */
-export function Channels({ chat, onClose }: Props) {
+export function Channels({ chat, name, onClose }: Props & { name: string }) {
   const { busy, error, run } = useAction();
-  const [query, setQuery] = useState("");
+  const [query, setQuery] = useState(name);
   const [found, setFound] = useState<readonly RoomInfo[]>();
   const [more, setMore] = useState(false);
   useEffect(() => {
