@@ -3,37 +3,38 @@
 use std::{path::PathBuf, time::Duration};
 
 use chat_core::UserId;
-use clap::Parser;
+use clap::{Parser, Subcommand};
+use clap_complete::Shell;
 
 use super::command::JSON;
+use crate::{screen::Theme, script::HELP as SCRIPT};
 
-/// Chat with somebody in the terminal, or from a script.
+/// Chat in the terminal, or from a script.
 #[derive(Debug, Parser)]
-#[command(name = "chat-cli", version, after_help = help())]
+#[command(
+    name = "chat-cli",
+    version,
+    after_help = help(),
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true,
+    subcommand_value_name = "COMMAND",
+)]
 pub(crate) struct Args {
-    /// Your name
-    pub(crate) me: UserId,
+    #[command(subcommand)]
+    pub(crate) task: Option<Task>,
+
+    /// Your name; without any name, the full screen opens
+    pub(crate) me: Option<UserId>,
 
     /// The name of the user you chat with; without it, your rooms are listed
     pub(crate) peer: Option<UserId>,
 
-    /// The server's address: http://, or https:// for TLS
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "CHAT_SERVER",
-        default_value = "http://127.0.0.1:5000"
-    )]
-    pub(crate) server: String,
+    #[command(flatten)]
+    pub(crate) server: Server,
 
-    /// Trusts only the certificate authorities in FILE (PEM), instead of Mozilla's list
-    #[arg(long, value_name = "FILE")]
-    pub(crate) ca: Option<PathBuf>,
-
-    /// A shell command whose first line of output is your token, run for each connection and
-    /// before a token ends; without it the token is your name
-    #[arg(long, value_name = "COMMAND")]
-    pub(crate) token_command: Option<String>,
+    /// The colours of the full screen; NO_COLOR=1 means none
+    #[arg(long)]
+    pub(crate) theme: Option<Theme>,
 
     /// How many of the last entries to show, at most 200
     #[arg(long, value_name = "COUNT", default_value_t = 20, value_parser = clap::value_parser!(u16).range(0..=200))]
@@ -52,6 +53,56 @@ pub(crate) struct Args {
     pub(crate) patience: u64,
 }
 
+/// The server, and the user's token for it.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Server {
+    /// A profile of the configuration file: a server, a user, a token and a theme
+    #[arg(long, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
+
+    /// The server's address: http://, or https:// for TLS. Without it that of --profile, CHAT_SERVER,
+    /// or http://127.0.0.1:5000
+    #[arg(long, value_name = "URL")]
+    pub(crate) server: Option<String>,
+
+    /// Trusts only the certificate authorities in FILE (PEM), instead of Mozilla's list
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+
+    /// A shell command whose first line of output is your token, run for each connection and
+    /// before a token ends; without it the token is your name
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) token_command: Option<String>,
+}
+
+/// A command, which is the first word. A user of this name stands behind `--`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Task {
+    /// Asks for a server and a token or a name, tries them, and keeps them as a profile
+    Login {
+        #[command(flatten)]
+        server: Server,
+    },
+    /// Types the lines of a file for several users, and checks what they see
+    #[command(after_help = SCRIPT)]
+    Script {
+        /// The file; - is the standard input
+        file: PathBuf,
+        #[command(flatten)]
+        server: Server,
+    },
+    /// Prints the completions for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Prints the man page, or writes those of all commands into a folder
+    Man {
+        /// The folder
+        folder: Option<PathBuf>,
+    },
+}
+
 impl Args {
     pub(crate) fn patience(&self) -> Duration {
         Duration::from_secs(self.patience)
@@ -61,7 +112,10 @@ impl Args {
 /// The part of `--help` after the options.
 fn help() -> String {
     format!(
-        r#"On a terminal:
+        r#"The full screen opens without a name, for the user of the profile; F1 shows its keys.
+A command is the first word; a user who is called like one stands behind --.
+
+On a terminal, with a name:
   Type a message and press Enter. /help shows the commands. Ctrl+C or Ctrl+D leaves.
   [SENT] stored by the server, [DELIVERED] reached the other, [READ] was shown to the other.
   Only what was shown counts as read: /more shows what was missed beyond the last messages.

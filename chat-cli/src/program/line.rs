@@ -56,6 +56,18 @@ impl Line {
         self.cursor
     }
 
+    /// Puts another text in the place of the line, and the cursor at its end.
+    pub(crate) fn set(&mut self, text: &str) {
+        text.clone_into(&mut self.now.text);
+        self.now.pasted = false;
+        self.cursor = self.now.text.len();
+    }
+
+    /// Puts the cursor before the character at this byte.
+    pub(crate) fn place(&mut self, at: usize) {
+        self.cursor = self.boundary_at(at.min(self.now.text.len()));
+    }
+
     /// Does what a key says.
     pub(crate) fn press(&mut self, key: Key) -> Effect {
         let before = self.now.text.len();

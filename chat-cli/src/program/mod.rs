@@ -1,15 +1,15 @@
 //! The terminal program.
 
-mod answers;
+pub(crate) mod answers;
 mod args;
 mod arrivals;
-mod chats;
-mod command;
+pub(crate) mod chats;
+pub(crate) mod command;
 mod conversation;
 mod happened;
-mod input;
-mod keys;
-mod line;
+pub(crate) mod input;
+pub(crate) mod keys;
+pub(crate) mod line;
 mod messages;
 mod outbox;
 mod output;
@@ -17,8 +17,10 @@ mod past;
 mod peer;
 mod readers;
 mod screen;
-mod sentences;
+pub(crate) mod sentences;
 mod shown;
+pub(crate) mod target;
+mod tasks;
 mod terminal;
 #[cfg(test)]
 mod tty;
@@ -26,21 +28,23 @@ mod view;
 
 use std::{
     io::{self, BufRead as _, IsTerminal as _, Write as _},
-    process::{ExitCode, Stdio},
+    process::ExitCode,
     thread,
 };
 
-use chat_cli::{Client, ClientError, Events, clean};
-use chat_core::RoomId;
+use chat_cli::clean;
+use chat_core::{Clock as _, RoomId, SystemClock, UserId};
 use clap::{CommandFactory as _, Parser as _, error::ErrorKind};
 use tokio::sync::mpsc;
 
+use crate::screen::{self as full, Theme};
 use args::Args;
 use conversation::Conversation;
 use happened::{Outcome, Reader, Spot, Topic};
 use input::{Input, Syntax};
 use output::Output;
 use shown::Style;
+use target::Target;
 use terminal::Terminal;
 
 /// Lines of input that may wait.
@@ -48,20 +52,7 @@ const INPUTS: usize = 64;
 
 /// Runs the program to its end.
 pub(crate) fn run() -> ExitCode {
-    let args = Args::parse();
-    let start = match &args.peer {
-        None => None,
-        Some(peer) => {
-            let Ok(room) = RoomId::direct(&args.me, peer) else {
-                let me = clean(args.me.as_str());
-                let message = format!("you can't chat with yourself: {me} is named twice");
-                Args::command()
-                    .error(ErrorKind::ValueValidation, message)
-                    .exit()
-            };
-            Some(Spot::of(room, &args.me))
-        }
-    };
+    let mut args = Args::parse();
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -70,19 +61,40 @@ pub(crate) fn run() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error.to_string()),
     };
-    let code = runtime.block_on(chat(args, start));
+    let code = runtime.block_on(async {
+        match (args.task.take(), args.me.clone()) {
+            (Some(task), _) => tasks::run(task).await,
+            (None, Some(me)) => line_mode(args, me).await,
+            (None, None) => full_screen(args).await,
+        }
+    });
     // A thread may still wait for a key or a line.
     runtime.shutdown_background();
     code
 }
 
-async fn chat(args: Args, start: Option<Spot>) -> ExitCode {
-    let client = match connect(&args) {
-        Ok(client) => client,
-        Err(error) => {
-            let _ = writeln!(io::stderr(), "chat-cli: {error}");
-            return ExitCode::from(2);
+/// `chat-cli` with one name or two.
+async fn line_mode(args: Args, me: UserId) -> ExitCode {
+    let start = match &args.peer {
+        None => None,
+        Some(peer) => {
+            let Ok(room) = RoomId::direct(&me, peer) else {
+                let me = clean(me.as_str());
+                let message = format!("you can't chat with yourself: {me} is named twice");
+                Args::command()
+                    .error(ErrorKind::ValueValidation, message)
+                    .exit()
+            };
+            Some(Spot::of(room, &me))
         }
+    };
+    let target = match Target::named(args.server.clone()) {
+        Ok(target) => target,
+        Err(error) => return wrong(&error.to_string()),
+    };
+    let client = match target.connect(me.as_str()) {
+        Ok(client) => client,
+        Err(error) => return wrong(&error.to_string()),
     };
     let reader = if args.json {
         Reader::Script
@@ -92,13 +104,13 @@ async fn chat(args: Args, start: Option<Spot>) -> ExitCode {
         Reader::Pipe
     };
     let (sender, inputs) = mpsc::channel(INPUTS);
-    let output = match open(&args, reader, sender) {
+    let output = match open((&args, &me, &target.url), reader, sender) {
         Ok(output) => output,
         Err(error) => return failed(&format!("the terminal can't be used: {error}")),
     };
     let topic = Topic {
         patience: (reader != Reader::Person).then(|| args.patience()),
-        me: args.me,
+        me,
         start,
         reader,
         last: usize::from(args.last),
@@ -115,41 +127,12 @@ async fn chat(args: Args, start: Option<Spot>) -> ExitCode {
     }
 }
 
-/// Starts the client as the command line says.
-fn connect(args: &Args) -> Result<(Client, Events), ClientError> {
-    let mut client = Client::builder(&args.server, args.me.as_str());
-    if let Some(file) = &args.ca {
-        client = client.ca_file(file);
-    }
-    if let Some(command) = &args.token_command {
-        let command = command.clone();
-        client = client.token_source(move || token_of(command.clone()));
-    }
-    client.connect()
-}
-
-/// The first line that a command of the user's shell prints.
-async fn token_of(command: String) -> io::Result<String> {
-    let output = tokio::process::Command::new("sh")
-        .args(["-c", &command])
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .kill_on_drop(true)
-        .output()
-        .await?;
-    if !output.status.success() {
-        let status = output.status;
-        return Err(io::Error::other(format!("the command ended with {status}")));
-    }
-    let printed = String::from_utf8_lossy(&output.stdout);
-    match printed.lines().next().map(str::trim) {
-        Some(token) if !token.is_empty() => Ok(token.to_owned()),
-        _ => Err(io::Error::other("the command printed no token")),
-    }
-}
-
 /// Opens the output, and begins to read the input.
-fn open(args: &Args, reader: Reader, inputs: mpsc::Sender<Input>) -> io::Result<Output> {
+fn open(
+    (args, me, url): (&Args, &UserId, &str),
+    reader: Reader,
+    inputs: mpsc::Sender<Input>,
+) -> io::Result<Output> {
     let style = Style::of_environment();
     let (syntax, output) = match reader {
         // A terminal that can't move its cursor shows plain lines.
@@ -158,9 +141,9 @@ fn open(args: &Args, reader: Reader, inputs: mpsc::Sender<Input>) -> io::Result<
             let peer = args.peer.as_ref();
             let about = format!(
                 "{}{} at {} (/help shows the commands)",
-                args.me,
+                me,
                 peer.map_or_else(String::new, |peer| format!(" and {peer}")),
-                clean(&args.server)
+                clean(url)
             );
             let _ = writeln!(io::stdout(), "{}", style.dim(&about));
             let terminal = Terminal::open(style, inputs)?;
@@ -177,6 +160,51 @@ fn open(args: &Args, reader: Reader, inputs: mpsc::Sender<Input>) -> io::Result<
 
 fn is_dumb() -> bool {
     std::env::var_os("TERM").is_some_and(|term| term == "dumb")
+}
+
+/// `chat-cli` without a name.
+async fn full_screen(args: Args) -> ExitCode {
+    if !io::stdin().is_terminal() || !io::stdout().is_terminal() || is_dumb() || args.json {
+        let message = "the full screen needs a terminal; name a user for plain lines";
+        Args::command()
+            .error(ErrorKind::MissingRequiredArgument, message)
+            .exit()
+    }
+    let target = match Target::preferred(args.server) {
+        Ok(target) => target,
+        Err(error) => return wrong(&error.to_string()),
+    };
+    let me = match target.user.clone() {
+        None if !target.has_token() => match tasks::name(&target.url).await {
+            Ok(me) => Some(me),
+            Err(why) => return wrong(&why),
+        },
+        me => me,
+    };
+    let name = me.as_ref().map_or("", UserId::as_str);
+    let client = match target.connect(name) {
+        Ok(client) => client,
+        Err(error) => return wrong(&error.to_string()),
+    };
+    let settings = full::Settings {
+        me,
+        server: target.url,
+        theme: Theme::of_environment(args.theme.or(target.theme)),
+        links: std::env::var_os("TERM").is_none_or(|term| term != "linux"),
+        clock: full::local,
+        now: || SystemClock::default().now(),
+    };
+    match full::run(client, settings).await {
+        Ok(full::Outcome::Left) => ExitCode::SUCCESS,
+        Ok(full::Outcome::Lost(reason)) => failed(&reason),
+        Err(error) => failed(&format!("the terminal can't be used: {error}")),
+    }
+}
+
+/// Wrong usage.
+fn wrong(why: &str) -> ExitCode {
+    let _ = failed(why);
+    ExitCode::from(2)
 }
 
 fn failed(why: &str) -> ExitCode {

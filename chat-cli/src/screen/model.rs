@@ -1,0 +1,179 @@
+//! The state of the screen. No input or output: [`update`](super::update) changes it, and
+//! [`render`](super::render) shows it.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
+
+use chat_core::{RoomId, UserId};
+use chrono::{DateTime, NaiveDateTime, Utc};
+use tokio::time::Instant;
+
+use super::{
+    composer::Composer,
+    happened::{Act, Ticket},
+    inbox::Inbox,
+    talk::Talk,
+    theme::Theme,
+};
+
+/// The time for which a passing note stays.
+const NOTE: Duration = Duration::from_secs(6);
+
+/// How the screen looks, and whom it is for.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    /// The user, if that is known before the server says so.
+    pub(crate) me: Option<UserId>,
+    /// The server's address, as people wrote it.
+    pub(crate) server: String,
+    pub(crate) theme: Theme,
+    /// Whether the terminal understands links (OSC 8).
+    pub(crate) links: bool,
+    /// The time on the user's clock.
+    pub(crate) clock: fn(DateTime<Utc>) -> NaiveDateTime,
+    /// The time now.
+    pub(crate) now: fn() -> DateTime<Utc>,
+}
+
+/// The part of the screen that keys go to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Focus {
+    Inbox,
+    Messages,
+    Composer,
+}
+
+/// What lies over the screen.
+#[derive(Debug)]
+pub(crate) enum Over {
+    /// The keys and commands, from this row on.
+    Help(usize),
+    /// The search for a room: what is typed, and which of those found is picked.
+    Rooms(Composer, usize),
+    /// The search in what is loaded of the open room.
+    Find(Composer),
+    /// Whether the selected message is to be taken back.
+    Delete,
+}
+
+/// Whether there is a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Connection {
+    /// Not yet.
+    New,
+    Up,
+    /// None any more, for this reason.
+    Down(String),
+}
+
+/// The state of the screen.
+#[derive(Debug)]
+pub(crate) struct Model {
+    pub(crate) settings: Settings,
+    /// Columns and rows.
+    pub(crate) size: (u16, u16),
+    pub(crate) connection: Connection,
+    pub(crate) inbox: Inbox,
+    pub(crate) online: BTreeSet<UserId>,
+    pub(crate) talk: Option<Talk>,
+    pub(crate) composer: Composer,
+    /// What was begun in other rooms.
+    pub(crate) drafts: HashMap<RoomId, String>,
+    pub(crate) focus: Focus,
+    pub(crate) over: Option<Over>,
+    /// The text that is searched for in the open room.
+    pub(crate) find: String,
+    pub(crate) members: Members,
+    /// Whether the user sees the terminal, as far as it says so.
+    pub(crate) is_seen: bool,
+    /// A note that passes.
+    pub(crate) note: Option<(String, Instant)>,
+    /// What the program has said without an open room.
+    pub(crate) notes: Vec<String>,
+    pub(super) tickets: Ticket,
+    pub(super) acts: Vec<Act>,
+    pub(super) outcome: Option<Outcome>,
+    /// Whether the inbox was asked for and has not come.
+    pub(super) asks_inbox: bool,
+}
+
+/// Whether the members are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Members {
+    /// Where there is room for them.
+    Auto,
+    Shown,
+    Hidden,
+}
+
+/// The end of the program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The user has left.
+    Left,
+    /// The server is gone, for this reason.
+    Lost(String),
+}
+
+impl Model {
+    pub(crate) fn new(settings: Settings, size: (u16, u16)) -> Self {
+        Self {
+            settings,
+            size,
+            connection: Connection::New,
+            inbox: Inbox::default(),
+            online: BTreeSet::new(),
+            talk: None,
+            composer: Composer::default(),
+            drafts: HashMap::new(),
+            focus: Focus::Inbox,
+            over: None,
+            find: String::new(),
+            members: Members::Auto,
+            is_seen: true,
+            note: None,
+            notes: Vec::new(),
+            tickets: 0,
+            acts: Vec::new(),
+            outcome: None,
+            asks_inbox: false,
+        }
+    }
+
+    pub(crate) fn me(&self) -> Option<&UserId> {
+        self.settings.me.as_ref()
+    }
+
+    pub(crate) fn is_up(&self) -> bool {
+        self.connection == Connection::Up
+    }
+
+    /// The end of the program, once it has come.
+    pub(crate) fn outcome(&mut self) -> Option<Outcome> {
+        self.outcome.take()
+    }
+
+    /// The time at which the model is to be called again.
+    pub(crate) fn alarm(&self) -> Option<Instant> {
+        let typists = self.talk.iter().flat_map(|talk| talk.typists.values());
+        let note = self.note.iter().map(|(_, until)| until);
+        typists.chain(note).min().copied()
+    }
+
+    /// Whether this is the open room.
+    pub(crate) fn is_open(&self, room: &RoomId) -> bool {
+        self.talk.as_ref().is_some_and(|talk| talk.room == *room)
+    }
+
+    /// Shows a line for a moment.
+    pub(super) fn notice(&mut self, now: Instant, text: impl Into<String>) {
+        self.note = Some((text.into(), now + NOTE));
+    }
+
+    /// The messages of all rooms that are unread.
+    pub(crate) fn unread(&self) -> u64 {
+        self.inbox.rooms.iter().map(|room| room.unread).sum()
+    }
+}
