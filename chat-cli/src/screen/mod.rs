@@ -277,3 +277,6 @@ impl Signals {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -299,6 +299,12 @@ impl Item {
         matches!(&self.what, What::Pending { client_id: Some(id), .. } if *id == entry.client_id)
     }
 
+    /// Whether this is an own message that the server did not take.
+    pub(crate) fn is_refused(&self) -> bool {
+        let refused = |what: &What| matches!(what, What::Pending { refused: Some(_), .. });
+        refused(&self.what)
+    }
+
     /// The text of a message that is in the log.
     pub(crate) fn text(&self) -> Option<&Arc<str>> {
         match &self.what {

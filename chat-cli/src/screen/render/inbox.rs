@@ -103,13 +103,14 @@ fn line(model: &Model, known: &InboxRoom, width: usize) -> Line<'static> {
     let right = format!("{pin}{mention}{unread} ");
     let room = width.saturating_sub(3 + right.width());
     let name = cut(&label(me, &known.room), room);
-    let mut weight = Style::new();
+    let is_open = model.is_open(&known.room.id);
+    let mut weight = if is_open { theme.accent() } else { Style::new() };
     if known.unread > 0 {
         weight = weight.add_modifier(Modifier::BOLD);
     }
     let mut gap = room - name.width().min(room);
     let mut spans = vec![
-        Span::raw(" "),
+        Span::styled(if is_open { "▸" } else { " " }, theme.accent()),
         Span::styled(mark, style),
         Span::raw(" "),
         Span::styled(name, weight),
@@ -122,10 +123,10 @@ fn line(model: &Model, known: &InboxRoom, width: usize) -> Line<'static> {
     spans.push(Span::raw(" ".repeat(gap)));
     spans.push(Span::styled(right, theme.accent()));
     let picked = model.inbox.picked.as_ref() == Some(&known.room.id);
-    let style = match (model.focus, picked, model.is_open(&known.room.id)) {
-        (Focus::Inbox, true, _) => theme.bar(),
-        (_, _, true) => Style::new().add_modifier(Modifier::UNDERLINED),
-        _ => Style::new(),
+    let style = if picked && model.focus == Focus::Inbox {
+        theme.bar()
+    } else {
+        Style::new()
     };
     Line::from(spans).style(style)
 }

@@ -9,7 +9,7 @@ use ratatui::{
 };
 
 use super::{
-    super::{model::Model, rows::Row, talk::Older, wrap::wrap},
+    super::{model::{Model, Over}, rows::Row, talk::Older, wrap::wrap},
     put, to_u16,
 };
 
@@ -39,7 +39,8 @@ pub(super) fn render(model: &Model, area: Rect, buffer: &mut Buffer) {
     for (at, row) in rows.into_iter().enumerate() {
         let y = to_u16(first + at);
         put(area, y, &row.line, buffer);
-        if model.settings.links {
+        // A link is one cell for the terminal, and nothing can lie over a part of it.
+        if model.settings.links && !matches!(model.over, Some(Over::Help(_) | Over::Rooms(..))) {
             link(area, y, &row, buffer);
         }
     }

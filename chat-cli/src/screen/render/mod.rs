@@ -79,9 +79,9 @@ fn bar(model: &Model, area: Rect, buffer: &mut Buffer) {
         .map_or_else(String::new, |me| clean(me.as_str()).into_owned());
     let unread = match model.unread() {
         0 => String::new(),
-        unread => format!(" ({unread} unread)"),
+        unread => format!("({unread}) "),
     };
-    let left = format!(" {me} at {server}{unread}");
+    let left = format!(" {unread}{me} at {server}");
     let (right, style) = match &model.connection {
         Connection::Up => ("F1 help ", model.settings.theme.bar()),
         Connection::New => ("connecting ... ", model.settings.theme.bar()),

@@ -5,6 +5,7 @@ use ratatui::{
     layout::{Position, Rect},
     style::Style,
     text::{Line, Span},
+    widgets::{Block, Clear, Widget as _},
 };
 use unicode_width::UnicodeWidthStr as _;
 
@@ -40,17 +41,14 @@ pub(super) fn render(model: &Model, screen: Rect, buffer: &mut Buffer) -> Option
 
 /// An empty box with a title; gives back what is inside.
 fn window(model: &Model, title: &str, area: Rect, buffer: &mut Buffer) -> Rect {
-    for y in area.top()..area.bottom() {
-        buffer.set_string(area.x, y, " ".repeat(area.width.into()), Style::reset());
-    }
-    let title = cut(&format!(" {title}"), area.width.into());
-    let line = Line::styled(title, model.settings.theme.bar());
-    put(area, 0, &line, buffer);
-    Rect {
-        y: area.y + 1,
-        height: area.height.saturating_sub(1),
-        ..area
-    }
+    Clear.render(area, buffer);
+    let block = Block::bordered()
+        .border_style(model.settings.theme.dim())
+        .title_style(model.settings.theme.accent())
+        .title(format!(" {title} "));
+    let inside = block.inner(area);
+    block.render(area, buffer);
+    inside
 }
 
 /// A box of at most this size in the middle of the screen.

@@ -8,6 +8,7 @@ use super::super::{
     happened::Act,
     layout::{Layout, composer_width},
     model::{Focus, Members, Model, Outcome, Over},
+    talk::{Item, What},
 };
 
 /// Keys and what they do, as the help shows them.
@@ -25,7 +26,7 @@ pub(crate) const HELP: [(&str, &str); 19] = [
         "Ctrl+Home, Ctrl+End",
         "the oldest loaded message, the newest",
     ),
-    ("Up", "in an empty message: edits your last one"),
+    ("Up", "in an empty message: your last one, to edit it"),
     ("e, d", "on a message of yours: edits, takes back"),
     ("Alt+M", "shows and hides the members"),
     (
@@ -228,9 +229,11 @@ impl Model {
         match key.code {
             KeyCode::Esc => self.escape(),
             KeyCode::Up if empty && self.composer.edits.is_none() => {
-                let me = self.me();
-                let last = self.talk.as_ref().zip(me);
-                if let Some(at) = last.and_then(|(talk, me)| talk.own_before(me, None)) {
+                let last = self.talk.as_ref().zip(self.me());
+                let last = last.and_then(|(talk, me)| talk.own_before(me, None));
+                if !self.take_back()
+                    && let Some(at) = last
+                {
                     self.edit(now, at);
                 }
             }
@@ -241,6 +244,18 @@ impl Model {
                 Pressed::Moved | Pressed::Nothing => {}
             },
         }
+    }
+
+    /// Takes a message that was refused back into the composer.
+    fn take_back(&mut self) -> bool {
+        let Some(talk) = &mut self.talk else {
+            return false;
+        };
+        let refused = talk.items.last().is_some_and(Item::is_refused);
+        if refused && let Some(What::Pending { text, .. }) = talk.items.pop().map(|item| item.what) {
+            self.composer.set(&text);
+        }
+        refused
     }
 
     /// One step back: from an edit, from what is searched for, from what is scrolled, to the rooms.
