@@ -91,7 +91,8 @@ impl Target {
         match self.token.clone() {
             Token::Name => {}
             Token::Command(command) => {
-                client = client.token_source(move || token_of(command.clone()));
+                let user = user.to_owned();
+                client = client.token_source(move || token_of(command.clone(), user.clone()));
             }
             Token::File(path) => {
                 client = client.token_source(move || std::future::ready(token_in(&path)));
@@ -112,10 +113,11 @@ fn token_in(path: &PathBuf) -> io::Result<String> {
     first_line(&text).ok_or_else(|| io::Error::other(format!("{} is empty", path.display())))
 }
 
-/// The first line that a command of the user's shell prints.
-async fn token_of(command: String) -> io::Result<String> {
+/// The first line that a command of the user's shell prints. It finds the user in `CHAT_USER`.
+async fn token_of(command: String, user: String) -> io::Result<String> {
     let output = tokio::process::Command::new("sh")
         .args(["-c", &command])
+        .env("CHAT_USER", user)
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
         .kill_on_drop(true)

@@ -280,10 +280,20 @@ impl<'a> Rows<'a> {
         Some(Place { row, ..place })
     }
 
+    /// The lowest row that is shown in this height: further down where what is above doesn't fill it.
+    fn bottom(&self, height: usize) -> Option<Place> {
+        let place = self.lowest()?;
+        let first = Place { item: 0, row: 0 };
+        let fills = self
+            .down(first, height.saturating_sub(1))
+            .or_else(|| self.end())?;
+        Some(place.max(fills))
+    }
+
     /// The rows that are shown in this height, from above, and the first and last item that is seen whole or
     /// in part.
     pub(crate) fn shown(&self, height: usize) -> (Vec<Row>, Option<(usize, usize)>) {
-        let Some(place) = self.lowest().filter(|_| height > 0) else {
+        let Some(place) = self.bottom(height).filter(|_| height > 0) else {
             return (Vec::new(), None);
         };
         let (mut item, mut rows) = (place.item, Vec::new());
@@ -307,14 +317,14 @@ impl<'a> Rows<'a> {
         let (shown, _) = self.shown(height);
         // The rows stand at the bottom.
         let from_end = height.checked_sub(row + 1)?;
-        let place = self.lowest().filter(|_| from_end < shown.len())?;
+        let place = self.bottom(height).filter(|_| from_end < shown.len())?;
         Some(self.up(place, from_end).item)
     }
 
     /// The place from which `count` rows further up, or down, are seen; `None` for the end. The second value
     /// tells whether the beginning is reached.
     pub(crate) fn scrolled(&self, up: bool, count: usize, height: usize) -> (Option<Place>, bool) {
-        let (Some(place), Some(end)) = (self.lowest(), self.end()) else {
+        let (Some(place), Some(end)) = (self.bottom(height), self.end()) else {
             return (None, true);
         };
         if !up {

@@ -301,7 +301,15 @@ impl Item {
 
     /// Whether this is an own message that the server did not take.
     pub(crate) fn is_refused(&self) -> bool {
-        let refused = |what: &What| matches!(what, What::Pending { refused: Some(_), .. });
+        let refused = |what: &What| {
+            matches!(
+                what,
+                What::Pending {
+                    refused: Some(_),
+                    ..
+                }
+            )
+        };
         refused(&self.what)
     }
 

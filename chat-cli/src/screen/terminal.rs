@@ -16,7 +16,7 @@ use crossterm::{
     style::ResetColor,
     terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
 };
-use ratatui::{Terminal, backend::CrosstermBackend};
+use ratatui::{Terminal, backend::CrosstermBackend, layout::Rect};
 use rustix::process::{Signal, getpgrp, getsid, kill_current_process_group};
 
 use super::{model::Model, render::render};
@@ -43,6 +43,8 @@ impl Screen {
 
     /// Takes the terminal over, again after it was given back, and forgets what is on it.
     pub(crate) fn take_over(&mut self) -> io::Result<()> {
+        // A shell that stopped the program has changed the mode, and what is on already is not set again.
+        disable_raw_mode()?;
         enable_raw_mode()?;
         execute!(
             io::stdout(),
@@ -51,7 +53,7 @@ impl Screen {
             EnableBracketedPaste,
             EnableFocusChange
         )?;
-        self.0.clear()
+        self.clear()
     }
 
     /// Columns and rows.
@@ -61,8 +63,12 @@ impl Screen {
     }
 
     /// Forgets what is on the terminal, so that all of it is painted.
+    ///
+    /// Ratatui's own `clear` asks the terminal for the cursor, and the answer would go to the keyboard's
+    /// reader.
     pub(crate) fn clear(&mut self) -> io::Result<()> {
-        self.0.clear()
+        let size = self.0.size()?;
+        self.0.resize(Rect::new(0, 0, size.width, size.height))
     }
 
     /// Paints the model, at the size that the terminal has now.
@@ -109,4 +115,55 @@ fn give_back() {
         Show
     );
     let _ = disable_raw_mode();
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs::File, io::Read as _};
+
+    use chat_testkit::child;
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+    use super::*;
+
+    #[test]
+    #[ignore = "a part of the test below, in a process of its own"]
+    fn child_that_panics() {
+        let _screen = Screen::open().unwrap();
+        panic!("on purpose");
+    }
+
+    #[test]
+    fn a_panic_gives_the_terminal_back_before_it_says_what_happened() {
+        let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&controller).unwrap();
+        unlockpt(&controller).unwrap();
+        let path = ptsname(&controller, Vec::new()).unwrap();
+        let path = path.into_string().unwrap();
+        let terminal = || File::options().read(true).write(true).open(&path).unwrap();
+        let mut child = child::command("screen::terminal::tests::child_that_panics")
+            .stdin(terminal())
+            .stdout(terminal())
+            .stderr(terminal())
+            .spawn()
+            .unwrap();
+        let (mut bytes, mut said) = ([0; 4096], Vec::new());
+        let mut output = File::from(controller);
+        // The read fails once the child is gone.
+        while let Ok(count @ 1..) = output.read(&mut bytes) {
+            said.extend_from_slice(&bytes[..count]);
+        }
+        child.wait().unwrap();
+        let said = String::from_utf8_lossy(&said).into_owned();
+        let at = |text: &str| {
+            said.find(text)
+                .unwrap_or_else(|| panic!("{text:?} in {said:?}"))
+        };
+        assert!(at("\x1b[?1049h") < at("\x1b[?1049l"));
+        assert!(at("\x1b[?1049l") < at("on purpose"));
+        assert!(
+            at("\x1b[?1000l") < at("on purpose"),
+            "the mouse is the shell's again"
+        );
+    }
 }

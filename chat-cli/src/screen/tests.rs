@@ -56,7 +56,12 @@ fn entry(room: &str, seq: u64, author: &str, body: Value) -> Arc<Entry> {
 }
 
 fn message(room: &str, seq: u64, author: &str, text: &str) -> Arc<Entry> {
-    entry(room, seq, author, json!({ "kind": "message", "text": text }))
+    entry(
+        room,
+        seq,
+        author,
+        json!({ "kind": "message", "text": text }),
+    )
 }
 
 fn room_json(id: &str, name: &str, head: u64) -> Value {
@@ -86,7 +91,14 @@ fn inbox() -> InboxPage {
         listed(TEAM, "Team", 2, false, "bob", "and the second\nline"),
         listed("alice,bob", "", 0, false, "alice", "see you"),
         listed("news", "Rust News", 1_000, true, "carol", "1.95 is out"),
-        listed("alice,zoë-with-a-long-name", "", 1, false, "zoë-with-a-long-name", "李雷"),
+        listed(
+            "alice,zoë-with-a-long-name",
+            "",
+            1,
+            false,
+            "zoë-with-a-long-name",
+            "李雷",
+        ),
     ];
     serde_json::from_value(json!({ "rooms": rooms })).unwrap()
 }
@@ -121,15 +133,40 @@ fn opening(head: u64, entries: &[Arc<Entry>], older: bool) -> Box<Opening> {
 /// What was said in the team: all kinds of items.
 fn said() -> Vec<Arc<Entry>> {
     vec![
-        entry(TEAM, 1, "alice", json!({ "kind": "joined", "user": "bob", "role": "member" })),
-        message(TEAM, 2, "alice", "Good morning! The notes are at https://example.com/notes?week=48, \
-            please read them before nine."),
+        entry(
+            TEAM,
+            1,
+            "alice",
+            json!({ "kind": "joined", "user": "bob", "role": "member" }),
+        ),
+        message(
+            TEAM,
+            2,
+            "alice",
+            "Good morning! The notes are at https://example.com/notes?week=48, \
+            please read them before nine.",
+        ),
         entry(TEAM, 3, "alice", json!({ "kind": "deleted" })),
-        entry(TEAM, 4, "bob", json!({
-            "kind": "message", "text": "I have.\n\nTwo questions:\n\t1. who\n\t2. when", "edited_at": at(530),
-        })),
-        message(TEAM, 5, "carol", "مرحبا 你好 👩\u{200d}👩\u{200d}👧 e\u{301}"),
-        message(TEAM, 6, "eve", "evil \u{202e}txt.exe\u{1b}[2J \u{7}\u{9b}31m"),
+        entry(
+            TEAM,
+            4,
+            "bob",
+            json!({
+                "kind": "message", "text": "I have.\n\nTwo questions:\n\t1. who\n\t2. when", "edited_at": at(530),
+            }),
+        ),
+        message(
+            TEAM,
+            5,
+            "carol",
+            "مرحبا 你好 👩\u{200d}👩\u{200d}👧 e\u{301}",
+        ),
+        message(
+            TEAM,
+            6,
+            "eve",
+            "evil \u{202e}txt.exe\u{1b}[2J \u{7}\u{9b}31m",
+        ),
         message(TEAM, 7, "alice", "ok"),
         message(TEAM, 8, "bob", "first unread"),
         message(TEAM, 9, "bob", "and the second\nline"),
@@ -218,7 +255,9 @@ impl Test {
             .unwrap();
         let lines = terminal.backend().to_string();
         // Behind a row, the backend says which cells a wide character covers.
-        let rows = lines.lines().map(|line| line.split("\" Hidden").next().unwrap_or_default());
+        let rows = lines
+            .lines()
+            .map(|line| line.split("\" Hidden").next().unwrap_or_default());
         let lines = rows.map(|line| line.trim_matches('"').trim_end());
         lines.map(|line| format!("{line}\n")).collect()
     }
@@ -244,7 +283,11 @@ fn golden(name: &str, screen: &str) {
         fs::write(&path, screen).unwrap();
     }
     let kept = fs::read_to_string(&path).unwrap_or_default();
-    assert!(kept == screen, "{} is not what is shown now:\n{screen}", path.display());
+    assert!(
+        kept == screen,
+        "{} is not what is shown now:\n{screen}",
+        path.display()
+    );
 }
 
 const SIZES: [(u16, u16); 5] = [(20, 10), (40, 20), (80, 24), (200, 50), (400, 100)];
@@ -274,7 +317,10 @@ fn help_and_searches_fit_into_five_sizes() {
         test.with(KeyCode::Char('g'), KeyModifiers::CONTROL);
         test.types("te");
         let search = test.screen();
-        assert!(search.contains("> te") && search.contains("Team"), "{search}");
+        assert!(
+            search.contains("> te") && search.contains("Team"),
+            "{search}"
+        );
         if columns == 80 {
             golden("help-80x24", &help);
             golden("search-80x24", &search);
@@ -328,7 +374,12 @@ fn nothing_that_others_wrote_reaches_the_terminal_as_a_command() {
 fn a_safe_link_is_one_for_the_terminal_and_a_dubious_one_is_text() {
     let mut test = Test::in_team(80, 24);
     test.model.settings.links = true;
-    test.comes(message(TEAM, 10, "bob", "https://a.example/x and https://bank@evil.example"));
+    test.comes(message(
+        TEAM,
+        10,
+        "bob",
+        "https://a.example/x and https://bank@evil.example",
+    ));
     let buffer = test.buffer();
     let links = buffer.content().iter().map(ratatui::buffer::Cell::symbol);
     let links: Vec<_> = links.filter(|symbol| symbol.contains('\x1b')).collect();
@@ -339,7 +390,11 @@ fn a_safe_link_is_one_for_the_terminal_and_a_dubious_one_is_text() {
     let buffer = test.buffer();
     let parts = buffer.content().iter().map(ratatui::buffer::Cell::symbol);
     let whole = "\x1b]8;;https://example.com/notes?week=48\x1b\\";
-    assert!(parts.filter(|symbol| symbol.starts_with(whole)).count() >= 1, "{}", test.screen());
+    assert!(
+        parts.filter(|symbol| symbol.starts_with(whole)).count() >= 1,
+        "{}",
+        test.screen()
+    );
 }
 
 #[test]
@@ -383,7 +438,11 @@ fn a_refused_message_says_why_and_comes_back_to_be_written_again() {
     test.types("hello");
     test.press(KeyCode::Enter);
     test.happens(Happened::Answered(1, Err(RequestError::QueueFull)));
-    assert!(test.shows("not sent: too many messages are waiting"), "{}", test.screen());
+    assert!(
+        test.shows("not sent: too many messages are waiting"),
+        "{}",
+        test.screen()
+    );
     test.press(KeyCode::Up);
     assert_eq!(test.model.composer.text(), "hello");
     assert!(!test.shows("not sent"));
@@ -395,7 +454,9 @@ fn only_what_was_seen_counts_as_read() {
     test.types("/open team");
     test.press(KeyCode::Enter);
     test.acted();
-    let many: Vec<_> = (1..=40).map(|n| message(TEAM, n, "bob", &format!("number {n}"))).collect();
+    let many: Vec<_> = (1..=40)
+        .map(|n| message(TEAM, n, "bob", &format!("number {n}")))
+        .collect();
     test.happens(Happened::Opened(room(TEAM), Ok(opening(40, &many, false))));
     let read = |acts: Vec<Act>| {
         let marks = acts.into_iter().filter_map(|act| match act {
@@ -405,7 +466,11 @@ fn only_what_was_seen_counts_as_read() {
         marks.max()
     };
     // Alice had read seven. What is shown begins there.
-    assert!(test.shows("number 8") && !test.shows("number 40"), "{}", test.screen());
+    assert!(
+        test.shows("number 8") && !test.shows("number 40"),
+        "{}",
+        test.screen()
+    );
     let first = read(test.acted()).unwrap();
     assert!(first > Seq(8) && first < Seq(20), "{first}");
     test.press(KeyCode::PageDown);
@@ -425,9 +490,14 @@ fn scrolling_up_loads_what_is_before_and_keeps_what_is_seen() {
     test.types("/open team");
     test.press(KeyCode::Enter);
     let page = |from: u64, to: u64| -> Vec<_> {
-        (from..=to).map(|n| message(TEAM, n, "bob", &format!("number {n}."))).collect()
+        (from..=to)
+            .map(|n| message(TEAM, n, "bob", &format!("number {n}.")))
+            .collect()
     };
-    test.happens(Happened::Opened(room(TEAM), Ok(opening(60, &page(41, 60), true))));
+    test.happens(Happened::Opened(
+        room(TEAM),
+        Ok(opening(60, &page(41, 60), true)),
+    ));
     test.with(KeyCode::End, KeyModifiers::CONTROL);
     test.acted();
     for _ in 0..9 {
@@ -448,7 +518,11 @@ fn scrolling_up_loads_what_is_before_and_keeps_what_is_seen() {
         assert!(test.shows(line), "{line}: {}", test.screen());
     }
     test.comes(message(TEAM, 61, "bob", "number 61."));
-    assert!(!test.shows("number 61.") && test.shows("1 new below"), "{}", test.screen());
+    assert!(
+        !test.shows("number 61.") && test.shows("1 new below"),
+        "{}",
+        test.screen()
+    );
     test.with(KeyCode::Home, KeyModifiers::CONTROL);
     assert!(test.shows("number 21."), "{}", test.screen());
     test.press(KeyCode::Esc);
@@ -466,13 +540,19 @@ fn the_rooms_are_searched_and_so_are_the_loaded_messages() {
     test.types("dan");
     assert!(test.shows("Enter writes to dan"));
     test.press(KeyCode::Enter);
-    assert!(test.model.is_open(&room("alice,dan")), "a user whom Alice has no room with");
+    assert!(
+        test.model.is_open(&room("alice,dan")),
+        "a user whom Alice has no room with"
+    );
     let mut test = Test::in_team(80, 24);
     test.with(KeyCode::Char('f'), KeyModifiers::CONTROL);
     test.types("QUEST");
     assert!(test.shows("1 of 1"), "{}", test.screen());
     let selected = test.model.talk.as_ref().unwrap().selected.unwrap();
-    assert_eq!(test.model.talk.as_ref().unwrap().items[selected].seq, Some(Seq(4)));
+    assert_eq!(
+        test.model.talk.as_ref().unwrap().items[selected].seq,
+        Some(Seq(4))
+    );
     test.press(KeyCode::Esc);
     assert!(test.model.find.is_empty());
 }
@@ -497,8 +577,15 @@ fn a_message_is_edited_and_taken_back_by_keys() {
     test.types("ay");
     test.acted();
     test.press(KeyCode::Enter);
-    assert!(matches!(&test.acted()[..], [Act::Write(_, _, Write::Edit(Seq(7), text))] if text == "okay"));
-    test.comes(entry(TEAM, 10, "alice", json!({ "kind": "edit", "target": 7, "text": "okay" })));
+    assert!(
+        matches!(&test.acted()[..], [Act::Write(_, _, Write::Edit(Seq(7), text))] if text == "okay")
+    );
+    test.comes(entry(
+        TEAM,
+        10,
+        "alice",
+        json!({ "kind": "edit", "target": 7, "text": "okay" }),
+    ));
     assert!(test.shows("okay (edited)"), "{}", test.screen());
     test.press(KeyCode::BackTab);
     for _ in 0..2 {
@@ -508,8 +595,16 @@ fn a_message_is_edited_and_taken_back_by_keys() {
     assert!(test.shows("take this message back?"), "{}", test.screen());
     test.acted();
     test.press(KeyCode::Char('y'));
-    assert!(matches!(&test.acted()[..], [Act::Write(_, _, Write::Delete(Seq(7)))]));
-    test.comes(entry(TEAM, 11, "alice", json!({ "kind": "delete", "target": 7 })));
+    assert!(matches!(
+        &test.acted()[..],
+        [Act::Write(_, _, Write::Delete(Seq(7)))]
+    ));
+    test.comes(entry(
+        TEAM,
+        11,
+        "alice",
+        json!({ "kind": "delete", "target": 7 }),
+    ));
     assert!(!test.shows("okay"), "{}", test.screen());
 }
 
@@ -525,12 +620,18 @@ fn the_mouse_opens_rooms_scrolls_and_selects() {
         })
     };
     let screen = test.screen();
-    let row = screen.lines().position(|line| line.contains("○ zoë")).unwrap();
+    let row = screen
+        .lines()
+        .position(|line| line.contains("○ zoë"))
+        .unwrap();
     test.happens(mouse(MouseEventKind::ScrollUp, 40, 5));
     assert!(test.model.talk.as_ref().unwrap().place.is_some());
     let click = MouseEventKind::Down(MouseButton::Left);
     let line = test.screen();
-    let line = line.lines().position(|line| line.contains("│  ok")).unwrap_or(5);
+    let line = line
+        .lines()
+        .position(|line| line.contains("│  ok"))
+        .unwrap_or(5);
     test.happens(mouse(click, 40, u16::try_from(line).unwrap()));
     assert_eq!(test.model.focus, Focus::Messages);
     test.happens(mouse(click, 3, u16::try_from(row).unwrap()));
@@ -570,7 +671,11 @@ fn one_who_is_removed_sees_the_room_close() {
     test.comes(entry(TEAM, 10, "bob", left));
     assert!(test.model.talk.is_none());
     assert!(test.model.inbox.get(&room(TEAM)).is_none());
-    assert!(test.shows("bob has removed you from Team"), "{}", test.screen());
+    assert!(
+        test.shows("bob has removed you from Team"),
+        "{}",
+        test.screen()
+    );
 }
 
 #[test]

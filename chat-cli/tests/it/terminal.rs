@@ -152,30 +152,6 @@ async fn a_command_for_a_message_on_its_way_is_carried_out_when_it_is_stored() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_deletions_take_back_the_last_two_messages_and_name_them() {
-    let server = Server::start(&[]).await;
-    let mut alice = alice_at(&server).await;
-    alice.types("one\rtwo\rthree\r");
-    alice.sees("alice: three [SENT]").await;
-    alice.types("/delete\r/delete\r");
-    alice.sees("alice took a message back: three").await;
-    alice.sees("alice took a message back: two").await;
-    alice.types("/edit eins\r");
-    alice.sees("alice corrected: eins (was: one)").await;
-    assert_eq!(
-        stored(&server).await,
-        ["eins", "eins"],
-        "the message, and its edit"
-    );
-    alice.types("/delete\r");
-    alice.sees("alice took a message back: eins").await;
-    alice.types("/delete\r");
-    alice
-        .sees("-- there is no message of yours on the screen to take back")
-        .await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn only_messages_that_were_shown_are_read() {
     let server = Server::start(&[]).await;
     let mut bob = server.connect("bob").await;

@@ -104,7 +104,11 @@ fn line(model: &Model, known: &InboxRoom, width: usize) -> Line<'static> {
     let room = width.saturating_sub(3 + right.width());
     let name = cut(&label(me, &known.room), room);
     let is_open = model.is_open(&known.room.id);
-    let mut weight = if is_open { theme.accent() } else { Style::new() };
+    let mut weight = if is_open {
+        theme.accent()
+    } else {
+        Style::new()
+    };
     if known.unread > 0 {
         weight = weight.add_modifier(Modifier::BOLD);
     }

@@ -9,7 +9,12 @@ use ratatui::{
 };
 
 use super::{
-    super::{model::{Model, Over}, rows::Row, talk::Older, wrap::wrap},
+    super::{
+        model::{Model, Over},
+        rows::Row,
+        talk::Older,
+        wrap::wrap,
+    },
     put, to_u16,
 };
 

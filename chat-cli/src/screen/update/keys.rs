@@ -252,7 +252,8 @@ impl Model {
             return false;
         };
         let refused = talk.items.last().is_some_and(Item::is_refused);
-        if refused && let Some(What::Pending { text, .. }) = talk.items.pop().map(|item| item.what) {
+        if refused && let Some(What::Pending { text, .. }) = talk.items.pop().map(|item| item.what)
+        {
             self.composer.set(&text);
         }
         refused
