@@ -1,9 +1,9 @@
 //! The command line.
 
-use std::{path::PathBuf, time::Duration};
+use std::{env, ffi::OsString, path::PathBuf, time::Duration};
 
 use chat_core::UserId;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, error::ErrorKind};
 use clap_complete::Shell;
 
 use super::command::JSON;
@@ -11,18 +11,8 @@ use crate::{screen::Theme, script::HELP as SCRIPT};
 
 /// Chat in the terminal, or from a script.
 #[derive(Debug, Parser)]
-#[command(
-    name = "chat-cli",
-    version,
-    after_help = help(),
-    args_conflicts_with_subcommands = true,
-    disable_help_subcommand = true,
-    subcommand_value_name = "COMMAND",
-)]
+#[command(name = "chat-cli", version, after_help = help())]
 pub(crate) struct Args {
-    #[command(subcommand)]
-    pub(crate) task: Option<Task>,
-
     /// Your name; without any name, the full screen opens
     pub(crate) me: Option<UserId>,
 
@@ -75,6 +65,13 @@ pub(crate) struct Server {
     pub(crate) token_command: Option<String>,
 }
 
+/// What the command line asks for.
+#[derive(Debug)]
+pub(crate) enum Asked {
+    Chat(Args),
+    Task(Task),
+}
+
 /// A command, which is the first word. A user of this name stands behind `--`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Task {
@@ -101,6 +98,35 @@ pub(crate) enum Task {
         /// The folder
         folder: Option<PathBuf>,
     },
+}
+
+impl Asked {
+    /// Reads the command line of the program; explains it and ends the program where that is asked for, or
+    /// where it is wrong.
+    pub(crate) fn read() -> Self {
+        let words: Vec<OsString> = env::args_os().collect();
+        let first = words.get(1).and_then(|word| word.to_str());
+        // The names of users are no commands, wherever else they stand.
+        if !first.is_some_and(Task::has_subcommand) {
+            match Args::try_parse_from(&words) {
+                Ok(args) => return Self::Chat(args),
+                Err(error) if error.kind() == ErrorKind::DisplayHelp => {}
+                Err(error) => error.exit(),
+            }
+        }
+        let mut matches = whole().get_matches_from(words);
+        match Task::from_arg_matches_mut(&mut matches) {
+            Ok(task) => Self::Task(task),
+            Err(error) => error.exit(),
+        }
+    }
+}
+
+/// The whole command line, for its explanation.
+pub(crate) fn whole() -> clap::Command {
+    Task::augment_subcommands(Args::command())
+        .args_conflicts_with_subcommands(true)
+        .disable_help_subcommand(true)
 }
 
 impl Args {

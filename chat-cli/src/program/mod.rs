@@ -34,11 +34,11 @@ use std::{
 
 use chat_cli::clean;
 use chat_core::{Clock as _, RoomId, SystemClock, UserId};
-use clap::{CommandFactory as _, Parser as _, error::ErrorKind};
+use clap::{CommandFactory as _, error::ErrorKind};
 use tokio::sync::mpsc;
 
 use crate::screen::{self as full, Theme};
-use args::Args;
+use args::{Args, Asked};
 use conversation::Conversation;
 use happened::{Outcome, Reader, Spot, Topic};
 use input::{Input, Syntax};
@@ -52,7 +52,7 @@ const INPUTS: usize = 64;
 
 /// Runs the program to its end.
 pub(crate) fn run() -> ExitCode {
-    let mut args = Args::parse();
+    let asked = Asked::read();
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -62,10 +62,12 @@ pub(crate) fn run() -> ExitCode {
         Err(error) => return failed(&error.to_string()),
     };
     let code = runtime.block_on(async {
-        match (args.task.take(), args.me.clone()) {
-            (Some(task), _) => tasks::run(task).await,
-            (None, Some(me)) => line_mode(args, me).await,
-            (None, None) => full_screen(args).await,
+        match asked {
+            Asked::Task(task) => tasks::run(task).await,
+            Asked::Chat(mut args) => match args.me.take() {
+                Some(me) => line_mode(args, me).await,
+                None => full_screen(args).await,
+            },
         }
     });
     // A thread may still wait for a key or a line.

@@ -9,11 +9,10 @@ use std::{
 
 use chat_cli::clean;
 use chat_core::UserId;
-use clap::CommandFactory as _;
 use tokio::signal::ctrl_c;
 
 use super::{
-    args::{Args, Server, Task},
+    args::{Server, Task, whole},
     target::{LOCAL, Target},
 };
 use crate::{
@@ -38,7 +37,7 @@ pub(super) async fn run(task: Task) -> ExitCode {
         },
         Task::Completions { shell } => {
             let mut out = Vec::new();
-            clap_complete::generate(shell, &mut Args::command(), "chat-cli", &mut out);
+            clap_complete::generate(shell, &mut whole(), "chat-cli", &mut out);
             finish(io::stdout().write_all(&out))
         }
         Task::Man { folder } => finish(man(folder.as_deref())),
@@ -74,7 +73,7 @@ async fn login(server: &Server) -> Result<(), LoginError> {
 
 /// Prints the man page of the program, or writes those of all commands into a folder.
 fn man(folder: Option<&Path>) -> io::Result<()> {
-    let mut command = Args::command();
+    let mut command = whole();
     match folder {
         Some(folder) => {
             fs::create_dir_all(folder)?;

@@ -3,7 +3,7 @@
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Stdio};
 
 use chat_core::ChatEngine;
-use chat_server::Settings;
+use chat_server::config::Settings;
 use chat_testkit::{DatedLogin, PATIENCE, Server};
 use chrono::TimeDelta;
 use tokio::{io::AsyncWriteExt as _, process::Command, time::timeout};

@@ -101,9 +101,9 @@ async fn what_others_wrote_is_not_obeyed_by_the_terminal() {
     let room = bob.open("alice").await;
     alice.types("/open bob\r");
     alice.sees("bob  online").await;
-    let evil =
-        "\u{1b}]52;c;ZXZpbA==\u{7} \u{9b}2J \u{202e}moc.elpmaxe \u{1b}]8;;http://evil.example\u{7}";
-    bob.say(&room, evil).await;
+    // The server itself takes no control characters.
+    bob.say(&room, "\u{202e}moc.elpmaxe \u{2066}\u{200f}\ttab\nline")
+        .await;
     bob.say(
         &room,
         "https://safe.example/x and https://bank@evil.example/",
@@ -113,12 +113,11 @@ async fn what_others_wrote_is_not_obeyed_by_the_terminal() {
     alice.sees("bank@evil.example").await;
     let raw = alice.cells().raw.clone();
     for part in [
-        "\x1b]52",
-        "\u{9b}",
+        "\t",
         "\u{202e}",
-        "\x1b]8;;http://evil",
+        "\u{2066}",
+        "\u{200f}",
         "\x1b]8;;https://bank",
-        "\u{7}",
     ] {
         assert!(!raw.contains(part), "{part:?}");
     }
@@ -141,7 +140,8 @@ async fn a_stop_gives_the_shell_back_and_fg_the_screen() {
     let server = Server::start(&[]).await;
     let script = "set -m; \"$0\"; echo the shell; read line; fg >/dev/null; echo the end";
     let shell = ["sh", "-c", script, env!("CARGO_BIN_EXE_chat-cli")];
-    let mut alice = open(&server, "alice", &shell).window;
+    let person = open(&server, "alice", &shell);
+    let mut alice = person.window;
     alice.sees("F1 help").await;
     alice.types("/open bob\r");
     alice.sees("bob  not online").await;
@@ -177,10 +177,7 @@ async fn without_a_profile_the_name_is_asked_for() {
     carol.types("carol\r");
     carol.sees(&format!("carol at {}", server.address)).await;
     let raw = carol.cells().raw.clone();
-    assert!(
-        !raw.contains("[38;") && !raw.contains("[48;") && !raw.contains("[3"),
-        "colours"
-    );
+    assert!(!raw.contains("38;5;") && !raw.contains("48;5;"), "{raw:?}");
     carol.types("\x03");
     assert_eq!(carol.ends().await.code(), Some(0));
 }

@@ -196,8 +196,7 @@ impl Window {
         .await;
         until("the screen is left", async || {
             let raw = self.cells().raw.clone();
-            let count = |sequence| raw.matches(sequence).count();
-            count("\x1b[?1049l") > 0 && count("\x1b[?1049h") <= count("\x1b[?1049l")
+            raw.rfind("\x1b[?1049l") > raw.rfind("\x1b[?1049h")
         })
         .await;
         assert!(self.is_plain());
