@@ -223,7 +223,7 @@ fn append(path: &Path, name: &str, profile: &Profile) -> io::Result<()> {
     ];
     for (key, value) in fields {
         if let Some(value) = value {
-            table.push_str(&format!("{key} = {}\n", text(&value)));
+            table += &[key, " = ", &text(&value), "\n"].concat();
         }
     }
     let mut file = OpenOptions::new().append(true).create(true).open(path)?;

@@ -6,7 +6,7 @@ use chat_core::UserId;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand, error::ErrorKind};
 use clap_complete::Shell;
 
-use super::command::JSON;
+use super::{command::JSON, target::Server};
 use crate::{screen::Theme, script::HELP as SCRIPT};
 
 /// Chat in the terminal, or from a script.
@@ -22,8 +22,7 @@ pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) server: Server,
 
-    /// The colours of the full screen; NO_COLOR=1 means none
-    #[arg(long)]
+    #[arg(long, help = "The colours of the full screen; NO_COLOR=1 means none")]
     pub(crate) theme: Option<Theme>,
 
     /// How many of the last entries to show, at most 200
@@ -41,28 +40,6 @@ pub(crate) struct Args {
     /// Gives up after this time without a connection; on a terminal, never
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     pub(crate) patience: u64,
-}
-
-/// The server, and the user's token for it.
-#[derive(Debug, Clone, clap::Args)]
-pub(crate) struct Server {
-    /// A profile of the configuration file: a server, a user, a token and a theme
-    #[arg(long, value_name = "NAME")]
-    pub(crate) profile: Option<String>,
-
-    /// The server's address: http://, or https:// for TLS. Without it that of --profile, CHAT_SERVER,
-    /// or http://127.0.0.1:5000
-    #[arg(long, value_name = "URL")]
-    pub(crate) server: Option<String>,
-
-    /// Trusts only the certificate authorities in FILE (PEM), instead of Mozilla's list
-    #[arg(long, value_name = "FILE")]
-    pub(crate) ca: Option<PathBuf>,
-
-    /// A shell command whose first line of output is your token, run for each connection and
-    /// before a token ends; without it the token is your name
-    #[arg(long, value_name = "COMMAND")]
-    pub(crate) token_command: Option<String>,
 }
 
 /// What the command line asks for.

@@ -6,6 +6,7 @@ mod arrivals;
 pub(crate) mod chats;
 pub(crate) mod command;
 pub(crate) mod conversation;
+mod exit;
 pub(crate) mod happened;
 pub(crate) mod input;
 pub(crate) mod keys;
@@ -40,6 +41,7 @@ use tokio::sync::mpsc;
 use crate::screen::{self as full, Theme};
 use args::{Args, Asked};
 use conversation::Conversation;
+use exit::{failed, wrong};
 use happened::{Outcome, Reader, Spot, Topic};
 use input::{Input, Syntax};
 use output::Output;
@@ -201,17 +203,6 @@ async fn full_screen(args: Args) -> ExitCode {
         Ok(full::Outcome::Lost(reason)) => failed(&reason),
         Err(error) => failed(&format!("the terminal can't be used: {error}")),
     }
-}
-
-/// Wrong usage.
-fn wrong(why: &str) -> ExitCode {
-    let _ = failed(why);
-    ExitCode::from(2)
-}
-
-fn failed(why: &str) -> ExitCode {
-    let _ = writeln!(io::stderr(), "chat-cli: {}", clean(why));
-    ExitCode::FAILURE
 }
 
 /// Reads the standard input to its end.

@@ -6,7 +6,6 @@ use std::{env, fs, io, path::PathBuf, process::Stdio};
 use chat_cli::{Client, ClientError, Events};
 use chat_core::UserId;
 
-use super::args::Server;
 use crate::{
     profile::{self, Profile, ProfileError},
     screen::Theme,
@@ -14,6 +13,31 @@ use crate::{
 
 /// The address without any other.
 pub(crate) const LOCAL: &str = "http://127.0.0.1:5000";
+
+/// The server, and the user's token for it, as the command line says.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Server {
+    /// A profile of the configuration file: a server, a user, a token and a theme
+    #[arg(long, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
+
+    #[arg(
+        long = "server",
+        value_name = "URL",
+        help = "The server's address: http://, or https:// for TLS. Without it that of --profile, \
+                CHAT_SERVER, or http://127.0.0.1:5000"
+    )]
+    pub(crate) url: Option<String>,
+
+    /// Trusts only the certificate authorities in FILE (PEM), instead of Mozilla's list
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+
+    /// A shell command whose first line of output is your token, run for each connection and
+    /// before a token ends; without it the token is your name
+    #[arg(long, value_name = "COMMAND")]
+    pub(crate) token_command: Option<String>,
+}
 
 /// A server, and what a profile says beside.
 #[derive(Debug)]
@@ -59,7 +83,7 @@ impl Target {
     /// that before the preferred profile.
     fn new(server: Server, kept: Option<PathBuf>, profile: Profile) -> Self {
         let named = profile.url.clone().filter(|_| server.profile.is_some());
-        let url = server.server.or(named).or_else(environment).or(profile.url);
+        let url = server.url.or(named).or_else(environment).or(profile.url);
         let token = match (
             server.token_command,
             profile.token_command,
@@ -143,7 +167,7 @@ mod tests {
     fn server(profile: Option<&str>, url: Option<&str>) -> Server {
         Server {
             profile: profile.map(str::to_owned),
-            server: url.map(str::to_owned),
+            url: url.map(str::to_owned),
             ca: None,
             token_command: None,
         }

@@ -12,8 +12,9 @@ use chat_core::UserId;
 use tokio::signal::ctrl_c;
 
 use super::{
-    args::{Server, Task, whole},
-    target::{LOCAL, Target},
+    args::{Task, whole},
+    exit::{failed, wrong},
+    target::{LOCAL, Server, Target},
 };
 use crate::{
     profile::{
@@ -33,7 +34,7 @@ pub(super) async fn run(task: Task) -> ExitCode {
         },
         Task::Script { file, server } => match Target::named(server) {
             Ok(target) => script::run(&file, &target).await,
-            Err(error) => super::wrong(&error.to_string()),
+            Err(error) => wrong(&error.to_string()),
         },
         Task::Completions { shell } => {
             let mut out = Vec::new();
@@ -62,7 +63,7 @@ async fn login(server: &Server) -> Result<(), LoginError> {
     }
     let login = Login {
         profile: server.profile.as_deref().unwrap_or(DEFAULT),
-        url: server.server.as_deref(),
+        url: server.url.as_deref(),
         offer: LOCAL,
         ca: server.ca.as_deref(),
     };
@@ -87,6 +88,6 @@ fn man(folder: Option<&Path>) -> io::Result<()> {
 fn finish<E: std::fmt::Display>(done: Result<(), E>) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => super::failed(&error.to_string()),
+        Err(error) => failed(&error.to_string()),
     }
 }

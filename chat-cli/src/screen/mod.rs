@@ -20,7 +20,7 @@ mod wrap;
 use std::{collections::VecDeque, future::pending, io, time::Duration};
 
 use chat_cli::{Client, ClientError, ClientEvent, Events};
-use chat_core::{Page, RoomId};
+use chat_core::{InboxFilter, Page, RoomId};
 use crossterm::event::{Event, EventStream};
 use futures_util::StreamExt as _;
 use tokio::{
@@ -104,7 +104,7 @@ impl Program {
                     continue;
                 }
                 event = input.next() => match event {
-                    Some(Ok(event)) => read(event),
+                    Some(Ok(event)) => Some(read(event)),
                     // The terminal is gone.
                     Some(Err(_)) | None => return Ok(Outcome::Left),
                 },
@@ -145,7 +145,7 @@ impl Program {
         match act {
             Act::Inbox(after) => {
                 self.asked.spawn(async move {
-                    let page = client.inbox(Default::default(), after.as_ref(), Some(200));
+                    let page = client.inbox(InboxFilter::All, after.as_ref(), Some(200));
                     Happened::Inbox {
                         page: page.await,
                         first: after.is_none(),
@@ -213,16 +213,16 @@ impl Program {
     }
 }
 
-/// What the terminal has sent, if it means something.
-fn read(event: Event) -> Option<Happened> {
-    Some(match event {
+/// What the terminal has sent.
+fn read(event: Event) -> Happened {
+    match event {
         Event::Key(key) => Happened::Key(key),
         Event::Mouse(mouse) => Happened::Mouse(mouse),
         Event::Paste(text) => Happened::Paste(text),
         Event::Resize(columns, rows) => Happened::Resized(columns, rows),
         Event::FocusGained => Happened::Focus(true),
         Event::FocusLost => Happened::Focus(false),
-    })
+    }
 }
 
 /// Waits until then; for ever when there is no time given.

@@ -9,7 +9,7 @@ use chat_core::{
 };
 use chrono::{DateTime, Utc};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
-use ratatui::{Terminal, backend::TestBackend, buffer::Buffer};
+use ratatui::{Terminal, backend::TestBackend, buffer::Buffer, style::Color};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -46,7 +46,8 @@ fn at(minutes: i64) -> DateTime<Utc> {
     DateTime::from_timestamp(1_795_910_400 + minutes * 60, 0).unwrap()
 }
 
-fn entry(room: &str, seq: u64, author: &str, body: Value) -> Arc<Entry> {
+fn entry(room: &str, seq: u64, author: &str, body: impl Into<Value>) -> Arc<Entry> {
+    let body = body.into();
     let entry = json!({
         "room": room, "seq": seq, "id": "0198a0b0-0000-7000-8000-000000000000",
         "author": author, "client_id": format!("c-{seq}"),
@@ -259,7 +260,7 @@ impl Test {
             .lines()
             .map(|line| line.split("\" Hidden").next().unwrap_or_default());
         let lines = rows.map(|line| line.trim_matches('"').trim_end());
-        lines.map(|line| format!("{line}\n")).collect()
+        lines.flat_map(|line| [line, "\n"]).collect()
     }
 
     fn shows(&self, text: &str) -> bool {
@@ -401,7 +402,6 @@ fn a_safe_link_is_one_for_the_terminal_and_a_dubious_one_is_text() {
 fn without_colours_no_cell_has_one() {
     let mut test = Test::in_team(120, 40);
     test.model.settings.theme = Theme::None;
-    use ratatui::style::Color;
     for cell in test.buffer().content() {
         assert_eq!((cell.fg, cell.bg), (Color::Reset, Color::Reset), "{cell:?}");
     }
@@ -413,10 +413,10 @@ fn a_message_waits_until_it_is_in_the_log_and_is_shown_once() {
     test.types("hello");
     test.acted();
     test.press(KeyCode::Enter);
-    let [Act::Write(ticket, to, Write::Send(text))] = &test.acted()[..] else {
+    let [Act::Write(ticket, to, Write::Send(sent))] = &test.acted()[..] else {
         panic!("a write");
     };
-    assert_eq!((to.as_str(), text.as_str()), (TEAM, "hello"));
+    assert_eq!((to.as_str(), sent.as_str()), (TEAM, "hello"));
     assert!(test.shows("  hello\n") || test.shows("sending ..."));
     let id = ClientMessageId::new("c-10").unwrap();
     test.happens(Happened::Queued(*ticket, Some(id)));
@@ -578,7 +578,7 @@ fn a_message_is_edited_and_taken_back_by_keys() {
     test.acted();
     test.press(KeyCode::Enter);
     assert!(
-        matches!(&test.acted()[..], [Act::Write(_, _, Write::Edit(Seq(7), text))] if text == "okay")
+        matches!(&test.acted()[..], [Act::Write(_, _, Write::Edit(Seq(7), new))] if new == "okay")
     );
     test.comes(entry(
         TEAM,

@@ -78,7 +78,7 @@ impl Theme {
     }
 
     /// The bar at the top, and what is selected.
-    pub(crate) fn bar(self) -> Style {
+    pub(crate) fn bar() -> Style {
         Style::new().add_modifier(Modifier::REVERSED)
     }
 

@@ -36,7 +36,7 @@ pub(crate) fn wrap(line: &str, width: usize) -> Vec<Range<usize>> {
 /// A text that is being edited, in rows of at most `width` cells, and the row and column of the cursor, which
 /// stands before the byte `cursor`. Each row is a range of the text.
 pub(crate) fn rows(text: &str, cursor: usize, width: usize) -> (Vec<Range<usize>>, (usize, usize)) {
-    let mut rows = vec![0..0];
+    let mut rows = Vec::from([Range::default()]);
     let (mut used, mut here) = (0, (0, 0));
     for (at, grapheme) in text.grapheme_indices(true) {
         let line_break = grapheme.contains('\n');
@@ -113,7 +113,7 @@ mod tests {
         assert_eq!(rows("abcd", 4, 4), (vec![0..4, 4..4], (1, 0)));
         assert_eq!(rows("abcd", 2, 3), (vec![0..3, 3..4], (0, 2)));
         assert_eq!(rows("a\n", 2, 3), (vec![0..1, 2..2], (1, 0)));
-        assert_eq!(rows("", 0, 3), (vec![0..0], (0, 0)));
+        assert_eq!(rows("", 0, 3), (Vec::from([Range::default()]), (0, 0)));
     }
 
     #[test]

@@ -11,8 +11,11 @@ use ratatui::{
 use unicode_width::UnicodeWidthStr as _;
 
 use super::{
-    super::model::{Focus, Model},
-    put, to_u16,
+    super::{
+        model::{Focus, Model},
+        theme::Theme,
+    },
+    paint::{put, to_u16},
 };
 use crate::{program::chats::label, screen::wrap::cut};
 
@@ -128,7 +131,7 @@ fn line(model: &Model, known: &InboxRoom, width: usize) -> Line<'static> {
     spans.push(Span::styled(right, theme.accent()));
     let picked = model.inbox.picked.as_ref() == Some(&known.room.id);
     let style = if picked && model.focus == Focus::Inbox {
-        theme.bar()
+        Theme::bar()
     } else {
         Style::new()
     };

@@ -15,7 +15,7 @@ use super::{
         talk::Older,
         wrap::wrap,
     },
-    put, to_u16,
+    paint::{put, to_u16},
 };
 
 pub(super) fn render(model: &Model, area: Rect, buffer: &mut Buffer) {

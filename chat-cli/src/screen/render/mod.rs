@@ -7,6 +7,7 @@ mod inbox;
 mod members;
 mod messages;
 mod over;
+mod paint;
 
 use chat_cli::clean;
 use ratatui::{
@@ -15,14 +16,15 @@ use ratatui::{
     style::{Modifier, Style},
     text::{Line, Span},
 };
-use unicode_width::UnicodeWidthStr as _;
 
 use super::{
     layout::{Layout, PROMPT, composer_width},
     model::{Connection, Focus, Model},
-    wrap::cut,
+    theme::Theme,
 };
 use crate::program::{chats::label, sentences::several};
+
+use paint::{put, to_u16, two_sides};
 
 pub(crate) use inbox::window as inbox_window;
 
@@ -46,30 +48,6 @@ pub(crate) fn render(model: &Model, buffer: &mut Buffer) -> Option<Position> {
     cursor.filter(|_| model.focus == Focus::Composer)
 }
 
-/// Writes a line, cut to the area's first row.
-fn put(area: Rect, row: u16, line: &Line<'_>, buffer: &mut Buffer) {
-    if row < area.height {
-        buffer.set_line(area.x, area.y + row, line, area.width);
-        buffer.set_style(
-            Rect {
-                y: area.y + row,
-                height: 1,
-                ..area
-            },
-            line.style,
-        );
-    }
-}
-
-/// A line with something at its left and something at its right, which goes before.
-fn two_sides(left: &str, right: &str, width: usize) -> String {
-    let right = cut(right, width);
-    let room = width - right.width();
-    let left = cut(left, room.saturating_sub(1));
-    let gap = room - left.width();
-    format!("{left}{:gap$}{right}", "")
-}
-
 /// The line at the top: the user, the server, and the connection.
 fn bar(model: &Model, area: Rect, buffer: &mut Buffer) {
     let server = clean(&model.settings.server);
@@ -83,8 +61,8 @@ fn bar(model: &Model, area: Rect, buffer: &mut Buffer) {
     };
     let left = format!(" {unread}{me} at {server}");
     let (right, style) = match &model.connection {
-        Connection::Up => ("F1 help ", model.settings.theme.bar()),
-        Connection::New => ("connecting ... ", model.settings.theme.bar()),
+        Connection::Up => ("F1 help ", Theme::bar()),
+        Connection::New => ("connecting ... ", Theme::bar()),
         Connection::Down(_) => (
             "not connected ",
             model
@@ -116,11 +94,11 @@ fn head(model: &Model, area: Rect, buffer: &mut Buffer) {
         (Some(peer), _) if model.online.contains(peer) => ("online".to_owned(), theme.online()),
         (Some(peer), _) => (last_seen(model, peer), theme.dim()),
         (None, Some(room)) => {
-            let there = talk.members.iter();
-            let there = there.filter(|member| member.presence.online).count();
-            let count = match there {
+            let members = talk.members.iter();
+            let here = members.filter(|member| member.presence.online).count();
+            let count = match here {
                 0 => format!("{} members", room.members),
-                there => format!("{} members, {there} online", room.members),
+                here => format!("{} members, {here} online", room.members),
             };
             (count, theme.dim())
         }
@@ -224,8 +202,4 @@ fn composer(model: &Model, area: Rect, buffer: &mut Buffer) -> Option<Position> 
     }
     let x = area.x + to_u16(PROMPT.len() + column).min(area.width.saturating_sub(1));
     Some(Position::new(x, area.y + to_u16(row - first)))
-}
-
-fn to_u16(count: usize) -> u16 {
-    u16::try_from(count).unwrap_or(u16::MAX)
 }

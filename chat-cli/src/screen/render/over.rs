@@ -13,10 +13,11 @@ use super::{
     super::{
         layout::Layout,
         model::{Model, Over},
+        theme::Theme,
         update::HELP,
         wrap::cut,
     },
-    put, to_u16,
+    paint::{put, to_u16, two_sides},
 };
 use crate::program::{chats::label, command};
 
@@ -121,7 +122,7 @@ fn rooms(
         let known = model.inbox.get(room).zip(model.me());
         let name = known.map_or_else(String::new, |(known, me)| label(me, &known.room));
         let style = if row == picked {
-            theme.bar()
+            Theme::bar()
         } else {
             Style::new()
         };
@@ -170,13 +171,8 @@ fn find(model: &Model, search: &str, buffer: &mut Buffer) -> Position {
 /// A line in the place of the composer; gives back where it begins.
 fn line(model: &Model, left: &str, right: &str, buffer: &mut Buffer) -> Position {
     let area = Layout::of(model).composer;
-    let text = super::two_sides(left, right, area.width.into());
-    put(
-        area,
-        0,
-        &Line::styled(text, model.settings.theme.bar()),
-        buffer,
-    );
+    let text = two_sides(left, right, area.width.into());
+    put(area, 0, &Line::styled(text, Theme::bar()), buffer);
     area.as_position()
 }
 

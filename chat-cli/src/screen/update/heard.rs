@@ -39,10 +39,10 @@ impl Model {
                 }
             }
             ClientEvent::Entry(entry) => self.entry(now, &entry),
-            ClientEvent::Skipped { room, .. } | ClientEvent::Reset { room, .. } => {
-                if self.is_open(&room) {
-                    self.reload();
-                }
+            ClientEvent::Skipped { room, .. } | ClientEvent::Reset { room, .. }
+                if self.is_open(&room) =>
+            {
+                self.reload();
             }
             ClientEvent::Event(event) => self.ephemeral(now, event),
             ClientEvent::Ended(error) => self.outcome = Some(Outcome::Lost(error.to_string())),
@@ -278,7 +278,7 @@ impl Model {
     /// Shows the beginning of what is unread, or the end.
     fn begin(&mut self) {
         if let Some(first) = self.rows().and_then(|(rows, _)| rows.first_unread()) {
-            self.to_item(first, true);
+            self.show_item(first, true);
         }
     }
 

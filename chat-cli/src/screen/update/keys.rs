@@ -4,7 +4,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use tokio::time::Instant;
 
 use super::super::{
-    composer::Pressed,
+    composer::{Composer, Pressed},
     happened::Act,
     layout::{Layout, composer_width},
     model::{Focus, Members, Model, Outcome, Over},
@@ -76,10 +76,10 @@ impl Model {
         match key.code {
             KeyCode::F(1) => self.over = Some(Over::Help(0)),
             KeyCode::Char('g') if control => {
-                self.over = Some(Over::Rooms(Default::default(), 0));
+                self.over = Some(Over::Rooms(Composer::default(), 0));
             }
             KeyCode::Char('f') if control && self.talk.is_some() => {
-                self.over = Some(Over::Find(Default::default()));
+                self.over = Some(Over::Find(Composer::default()));
             }
             KeyCode::Char('m') if alt => {
                 let shown = Layout::of(self).members.width > 0;
@@ -104,7 +104,7 @@ impl Model {
             KeyCode::PageUp => self.page(true),
             KeyCode::PageDown => self.page(false),
             KeyCode::Home if control => self.scroll(true, usize::MAX / 2),
-            KeyCode::End if control => self.to_end(),
+            KeyCode::End if control => self.show_end(),
             KeyCode::Tab => self.next_focus(false),
             KeyCode::BackTab => self.next_focus(true),
             _ => return false,
@@ -150,7 +150,7 @@ impl Model {
 
     fn show_selected(&mut self) {
         if let Some(at) = self.talk.as_ref().and_then(|talk| talk.selected) {
-            self.to_item(at, false);
+            self.show_item(at, false);
         }
     }
 
@@ -200,14 +200,14 @@ impl Model {
             KeyCode::Down | KeyCode::Char('j') => {
                 talk.select(false);
                 if talk.selected.is_none() {
-                    self.to_end();
+                    self.show_end();
                     self.set_focus(Focus::Composer);
                 } else {
                     self.show_selected();
                 }
             }
             KeyCode::Home => self.scroll(true, usize::MAX / 2),
-            KeyCode::End => self.to_end(),
+            KeyCode::End => self.show_end(),
             KeyCode::Char('e') | KeyCode::Enter => {
                 if let Some(at) = selected {
                     self.set_focus(Focus::Composer);
@@ -266,7 +266,7 @@ impl Model {
         } else if !self.find.is_empty() {
             self.find.clear();
         } else if self.talk.as_ref().is_some_and(|talk| talk.place.is_some()) {
-            self.to_end();
+            self.show_end();
         } else {
             self.set_focus(Focus::Inbox);
         }

@@ -90,7 +90,7 @@ impl Model {
     }
 
     /// Shows the end of the open room. Everything in it counts as read.
-    fn to_end(&mut self) {
+    fn show_end(&mut self) {
         if let Some(talk) = &mut self.talk {
             talk.place = None;
             talk.selected = None;
@@ -101,7 +101,7 @@ impl Model {
     }
 
     /// Shows an item of the open room.
-    fn to_item(&mut self, item: usize, top: bool) {
+    fn show_item(&mut self, item: usize, top: bool) {
         let Some((rows, height)) = self.rows() else {
             return;
         };
@@ -134,8 +134,8 @@ impl Model {
         let seen = if talk.place.is_none() {
             talk.head
         } else {
-            let seen = talk.items[..=last].iter().rev();
-            seen.filter_map(|item| item.seq).next().unwrap_or_default()
+            let mut seen = talk.items[..=last].iter().rev();
+            seen.find_map(|item| item.seq).unwrap_or_default()
         };
         if before <= talk.read {
             self.read(seen);

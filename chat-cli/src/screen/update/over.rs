@@ -110,7 +110,7 @@ impl Model {
         match next.copied() {
             Some(at) => {
                 talk.selected = Some(at);
-                self.to_item(at, false);
+                self.show_item(at, false);
             }
             // What is not loaded yet may hold it.
             None if up && !self.find.is_empty() => self.ask_earlier(),

@@ -44,7 +44,7 @@ impl Model {
         let peer = room.peer_of(&me);
         self.talk = Some(Talk::new(room.clone(), peer.clone()));
         if self.is_up() {
-            self.ask_room(room, peer, Some(unread.max(ENTRIES).min(MOST)));
+            self.ask_room(room, peer, Some(unread.clamp(ENTRIES, MOST)));
         }
     }
 

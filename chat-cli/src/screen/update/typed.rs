@@ -26,13 +26,12 @@ impl Model {
         }
         let syntax = if pasted { Syntax::Plain } else { Syntax::Slash };
         match read(&text, syntax) {
-            None => {}
             Some(Input::Command(command)) => self.command(now, command),
             Some(Input::Wrong(why)) => {
                 self.composer.set(&text);
                 self.notice(now, why);
             }
-            Some(Input::Typing | Input::End) => {}
+            None | Some(Input::Typing | Input::End) => {}
         }
     }
 
@@ -90,7 +89,7 @@ impl Model {
             self.notice(now, "no room is open; /open NAME opens one");
             return;
         };
-        self.to_end();
+        self.show_end();
         let ticket = self.tickets + 1;
         let at = (self.settings.now)();
         if let Some(talk) = &mut self.talk {
