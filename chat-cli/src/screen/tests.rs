@@ -78,16 +78,18 @@ fn room_json(id: &str, name: &str, head: u64) -> Value {
     })
 }
 
+/// A room in the inbox, whose last message is this.
+fn listed(id: &str, name: &str, unread: u64, pinned: bool, author: &str, text: &str) -> Value {
+    let last = message(id, 9, author, text);
+    json!({
+        "room": room_json(id, name, 9),
+        "me": { "role": "member", "notify": "all", "pinned": pinned, "hidden": false },
+        "delivered": 9, "read": 9 - unread.min(9), "active_at": at(540 - i64::try_from(unread).unwrap()),
+        "unread": unread, "mentions": 0, "last": last,
+    })
+}
+
 fn inbox() -> InboxPage {
-    let listed = |id: &str, name: &str, unread: u64, pinned: bool, author: &str, text: &str| {
-        let last = message(id, 9, author, text);
-        json!({
-            "room": room_json(id, name, 9),
-            "me": { "role": "member", "notify": "all", "pinned": pinned, "hidden": false },
-            "delivered": 9, "read": 9 - unread.min(9), "active_at": at(540 - i64::try_from(unread).unwrap()),
-            "unread": unread, "mentions": 0, "last": last,
-        })
-    };
     let rooms = [
         listed(TEAM, "Team", 2, false, "bob", "and the second\nline"),
         listed("alice,bob", "", 0, false, "alice", "see you"),
@@ -698,4 +700,42 @@ fn a_token_of_somebody_else_is_refused() {
     }));
     let why = "the token is that of bob, not of alice".to_owned();
     assert_eq!(test.model.outcome(), Some(Outcome::Lost(why)));
+}
+
+#[test]
+fn the_readme_shows_the_screen_as_it_is() {
+    let mut test = Test::new(80, 14);
+    test.model.settings.server = "http://127.0.0.1:5000".to_owned();
+    let inbox = json!({ "rooms": [
+        listed("alice,bob", "", 1, false, "bob", "see you"),
+        listed("alice,carol", "", 0, false, "alice", "see you"),
+        listed(TEAM, "Team", 0, false, "bob", "Good morning!"),
+    ]});
+    test.happens(Happened::Inbox {
+        first: true,
+        page: Ok(serde_json::from_value(inbox).unwrap()),
+    });
+    test.types("/open team");
+    test.press(KeyCode::Enter);
+    let said = [
+        message(
+            TEAM,
+            1,
+            "bob",
+            "The notes are at https://example.com/notes, please read them before nine.",
+        ),
+        message(TEAM, 2, "alice", "I have."),
+    ];
+    test.happens(Happened::Opened(room(TEAM), Ok(opening(2, &said, false))));
+    test.event(json!({ "type": "typing", "room": TEAM, "user": "bob", "active": true }));
+    test.types("and I have two questions:");
+    test.with(KeyCode::Enter, KeyModifiers::ALT);
+    test.types("who, and when?");
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
+    let readme = fs::read_to_string(readme).unwrap();
+    let screen = test.screen();
+    assert!(
+        readme.contains(&format!("```text\n{screen}```")),
+        "README.md does not show:\n{screen}"
+    );
 }
