@@ -200,6 +200,8 @@ async fn full_screen(args: Args) -> ExitCode {
     };
     match full::run(client, settings).await {
         Ok(full::Outcome::Left) => ExitCode::SUCCESS,
+        Ok(full::Outcome::Unsent(1)) => failed("one message was not sent"),
+        Ok(full::Outcome::Unsent(count)) => failed(&format!("{count} messages were not sent")),
         Ok(full::Outcome::Lost(reason)) => failed(&reason),
         Err(error) => failed(&format!("the terminal can't be used: {error}")),
     }

@@ -26,7 +26,7 @@ use futures_util::StreamExt as _;
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     task::JoinSet,
-    time::{Instant, sleep_until, timeout},
+    time::{Instant, sleep_until, timeout_at},
 };
 
 use happened::{Act, Happened, Opening, Ticket, Write};
@@ -60,9 +60,9 @@ pub(crate) async fn run(client: (Client, Events), settings: Settings) -> io::Res
         screen,
         client: client.clone(),
         asked: JoinSet::new(),
+        unsent: 0,
     };
     let outcome = program.run(events, &mut signals).await;
-    let _ = timeout(MOMENT, client.flush()).await;
     client.close().await;
     outcome
 }
@@ -75,10 +75,36 @@ struct Program {
     client: Client,
     /// The questions to the server, whose answers come back as something that happened.
     asked: JoinSet<Happened>,
+    /// What was written and has no answer.
+    unsent: usize,
 }
 
 impl Program {
-    async fn run(mut self, mut events: Events, signals: &mut Signals) -> io::Result<Outcome> {
+    /// Runs to the end, gives the terminal back, and waits a moment for the answers that are missing.
+    async fn run(mut self, events: Events, signals: &mut Signals) -> io::Result<Outcome> {
+        let outcome = self.show(events, signals).await?;
+        let Self {
+            screen,
+            model,
+            mut asked,
+            mut unsent,
+            ..
+        } = self;
+        drop(screen);
+        let moment = Instant::now() + MOMENT;
+        while unsent > 0
+            && model.is_up()
+            && let Ok(Some(Ok(happened))) = timeout_at(moment, asked.join_next()).await
+        {
+            unsent -= usize::from(matches!(happened, Happened::Answered(..)));
+        }
+        Ok(match outcome {
+            Outcome::Left if unsent > 0 => Outcome::Unsent(unsent),
+            outcome => outcome,
+        })
+    }
+
+    async fn show(&mut self, mut events: Events, signals: &mut Signals) -> io::Result<Outcome> {
         let mut input = EventStream::new();
         let mut frame = Some(Instant::now());
         loop {
@@ -123,6 +149,7 @@ impl Program {
     }
 
     fn happened(&mut self, happened: Happened) -> io::Result<()> {
+        self.unsent -= usize::from(matches!(happened, Happened::Answered(..)));
         let mut acts = VecDeque::from(self.model.update(Instant::now(), happened));
         while let Some(act) = acts.pop_front() {
             match act {
@@ -206,6 +233,7 @@ impl Program {
             Write::Edit(seq, text) => self.client.edit(room, seq, text),
             Write::Delete(seq) => self.client.delete(room, seq),
         };
+        self.unsent += 1;
         let queued = Happened::Queued(ticket, sending.client_id().cloned());
         self.asked
             .spawn(async move { Happened::Answered(ticket, sending.await) });

@@ -14,7 +14,7 @@ use super::{
     composer::Composer,
     happened::{Act, Ticket},
     inbox::Inbox,
-    talk::Talk,
+    talk::{Item, Talk, What},
     theme::Theme,
 };
 
@@ -88,6 +88,8 @@ pub(crate) struct Model {
     pub(crate) members: Members,
     /// Whether the user sees the terminal, as far as it says so.
     pub(crate) is_seen: bool,
+    /// Own messages of rooms that are not open, which are in no log yet.
+    pub(crate) waiting: Vec<(RoomId, Item)>,
     /// A note that passes.
     pub(crate) note: Option<(String, Instant)>,
     /// What the program has said without an open room.
@@ -113,6 +115,8 @@ pub(crate) enum Members {
 pub(crate) enum Outcome {
     /// The user has left.
     Left,
+    /// With this number of messages, edits and deletions not sent.
+    Unsent(usize),
     /// The server is gone, for this reason.
     Lost(String),
 }
@@ -133,6 +137,7 @@ impl Model {
             find: String::new(),
             members: Members::Auto,
             is_seen: true,
+            waiting: Vec::new(),
             note: None,
             notes: Vec::new(),
             tickets: 0,
@@ -165,6 +170,28 @@ impl Model {
     /// Whether this is the open room.
     pub(crate) fn is_open(&self, room: &RoomId) -> bool {
         self.talk.as_ref().is_some_and(|talk| talk.room == *room)
+    }
+
+    /// Another room is open from now on, or none. What waits to be sent stays with its room.
+    pub(super) fn set_talk(&mut self, talk: Option<Talk>) {
+        let before = std::mem::replace(&mut self.talk, talk);
+        if let Some(talk) = before {
+            let pending = talk.items.into_iter().filter(Item::is_pending);
+            self.waiting
+                .extend(pending.map(|item| (talk.room.clone(), item)));
+        }
+        if let Some(talk) = &mut self.talk {
+            let here = |(room, _): &mut (RoomId, Item)| *room == talk.room;
+            let items = self.waiting.extract_if(.., here);
+            talk.items.extend(items.map(|(_, item)| item));
+        }
+    }
+
+    /// The own message that waits under this number.
+    pub(super) fn pending(&mut self, number: Ticket) -> Option<&mut Item> {
+        let open = self.talk.iter_mut().flat_map(|talk| &mut talk.items);
+        let mut items = open.chain(self.waiting.iter_mut().map(|(_, item)| item));
+        items.find(|item| matches!(&item.what, What::Pending { ticket, .. } if *ticket == number))
     }
 
     /// Shows a line for a moment.

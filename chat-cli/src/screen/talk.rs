@@ -173,8 +173,7 @@ impl Talk {
         };
         let is_message = matches!(item.what, What::Message { .. });
         self.items.retain(|item| !item.is_pending_as(entry));
-        let waits = |item: &Item| matches!(item.what, What::Pending { .. });
-        let at = self.items.iter().position(waits);
+        let at = self.items.iter().position(Item::is_pending);
         self.items.insert(at.unwrap_or(self.items.len()), item);
         if self.place.is_some() && is_message {
             self.below += 1;
@@ -240,12 +239,6 @@ impl Talk {
         });
     }
 
-    /// The own message that waits under this number.
-    pub(crate) fn pending(&mut self, number: Ticket) -> Option<&mut Item> {
-        let mut items = self.items.iter_mut();
-        items.find(|item| matches!(&item.what, What::Pending { ticket, .. } if *ticket == number))
-    }
-
     /// The own message before `before`, or the last one.
     pub(crate) fn own_before(&self, me: &UserId, before: Option<usize>) -> Option<usize> {
         let end = before.unwrap_or(self.items.len());
@@ -294,6 +287,11 @@ impl Talk {
 }
 
 impl Item {
+    /// Whether this is an own message that is in no log yet.
+    pub(crate) fn is_pending(&self) -> bool {
+        matches!(self.what, What::Pending { .. })
+    }
+
     /// Whether this is the message that has become the entry.
     fn is_pending_as(&self, entry: &Entry) -> bool {
         matches!(&self.what, What::Pending { client_id: Some(id), .. } if *id == entry.client_id)

@@ -560,6 +560,36 @@ fn the_rooms_are_searched_and_so_are_the_loaded_messages() {
 }
 
 #[test]
+fn what_waits_to_be_sent_stays_with_its_room_and_is_not_lost_when_it_is_refused() {
+    let mut test = Test::in_team(80, 24);
+    test.types("one");
+    test.press(KeyCode::Enter);
+    test.types("two");
+    test.press(KeyCode::Enter);
+    test.with(KeyCode::Up, KeyModifiers::ALT);
+    assert!(!test.shows("sending ..."));
+    let sent = json!({
+        "room": TEAM, "seq": 10, "at": at(1), "duplicate": false,
+        "id": "0198a0b0-0000-7000-8000-000000000000",
+    });
+    test.happens(Happened::Answered(
+        1,
+        Ok(serde_json::from_value(sent).unwrap()),
+    ));
+    test.happens(Happened::Answered(2, Err(RequestError::QueueFull)));
+    test.with(KeyCode::Down, KeyModifiers::ALT);
+    let mut past = said();
+    past.push(message(TEAM, 10, "alice", "one"));
+    test.happens(Happened::Opened(room(TEAM), Ok(opening(10, &past, false))));
+    let screen = test.screen();
+    assert_eq!(screen.matches("  one").count(), 1, "{screen}");
+    assert!(
+        screen.contains("  two") && screen.contains("not sent"),
+        "{screen}"
+    );
+}
+
+#[test]
 fn a_draft_stays_in_its_room() {
     let mut test = Test::in_team(80, 24);
     test.types("for the team");

@@ -80,6 +80,21 @@ async fn two_people_write_see_each_other_and_make_a_group() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_who_leaves_without_a_connection_is_told_what_was_not_sent() {
+    let server = Server::start(&[]).await;
+    let mut alice = person(&server, "alice").await.window;
+    alice.types("/open bob\r");
+    alice.sees("bob  not online").await;
+    server.stop().await;
+    alice.sees("not connected").await;
+    alice.types("in vain\r");
+    alice.sees("waits for the connection").await;
+    alice.types("\x03");
+    assert_eq!(alice.ends().await.code(), Some(1));
+    alice.sees("chat-cli: one message was not sent").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_screen_follows_the_size_of_its_window() {
     let server = Server::start(&[]).await;
     let mut alice = person(&server, "alice").await.window;

@@ -1,6 +1,6 @@
 //! Scripts with expectations: those in `tests/scripts` are flows of line mode, and their failures are reports.
 
-use std::{path::Path, process::Stdio, time::Duration};
+use std::{fs, path::Path, process::Stdio, time::Duration};
 
 use chat_testkit::{PATIENCE, Server, free_port};
 use tokio::{io::AsyncWriteExt as _, process::Command, time::timeout};
@@ -59,6 +59,18 @@ async fn messages_are_corrected_and_taken_back_before_the_eyes_of_the_other() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_who_is_blocked_writes_in_vain_until_the_block_ends() {
     passes("block.chat").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_script_in_the_readme_is_met() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let script = fs::read_to_string(folder.join("tests/scripts/team.chat")).unwrap();
+    let readme = fs::read_to_string(folder.join("README.md")).unwrap();
+    assert!(
+        readme.contains(&format!("```text\n{script}```")),
+        "{script}"
+    );
+    passes("team.chat").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

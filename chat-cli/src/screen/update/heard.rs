@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::super::{
     happened::{Act, Asked, Opening, Ticket},
     model::{Connection, Focus, Model, Outcome},
-    talk::{Older, What},
+    talk::{Item, Older, What},
 };
 use crate::program::{answers::lines, chats::label};
 
@@ -136,7 +136,8 @@ impl Model {
         self.inbox.forget(room);
         self.drafts.remove(room);
         if self.is_open(room) {
-            self.talk = None;
+            self.set_talk(None);
+            self.waiting.retain(|(known, _)| known != room);
             self.composer.set("");
             self.composer.edits = None;
             self.focus = Focus::Inbox;
@@ -267,7 +268,7 @@ impl Model {
             }
             Err(error) => {
                 if !talk.is_loaded() && !matches!(error, RequestError::TimedOut) {
-                    self.talk = None;
+                    self.set_talk(None);
                     self.focus = Focus::Inbox;
                 }
                 self.failed(now, &error);
@@ -322,6 +323,17 @@ impl Model {
                     {
                         self.enter(view.room.id);
                     }
+                    Reply::Inbox(page) => {
+                        let names: Vec<_> = page
+                            .rooms
+                            .iter()
+                            .map(|known| label(&me, &known.room))
+                            .collect();
+                        self.say(&match &names[..] {
+                            [] => "there are no such rooms".to_owned(),
+                            names => format!("rooms: {}", names.join(", ")),
+                        });
+                    }
                     Reply::Me(set) => {
                         if let chat_core::Command::SetMe(command) = &asked.command {
                             self.inbox.set(&command.room, set);
@@ -334,8 +346,7 @@ impl Model {
     }
 
     pub(super) fn queued(&mut self, number: Ticket, id: Option<ClientMessageId>) {
-        if let Some(talk) = &mut self.talk
-            && let Some(item) = talk.pending(number)
+        if let Some(item) = self.pending(number)
             && let What::Pending { client_id, .. } = &mut item.what
         {
             *client_id = id;
@@ -348,16 +359,19 @@ impl Model {
         number: Ticket,
         result: Result<Sent, RequestError>,
     ) {
-        let Err(error) = result else { return };
+        let Err(error) = result else {
+            let done =
+                |item: &Item| matches!(item.what, What::Pending { ticket, .. } if ticket == number);
+            self.waiting.retain(|(_, item)| !done(item));
+            return;
+        };
         let why = error.to_string();
-        let item = self.talk.as_mut().and_then(|talk| talk.pending(number));
-        match item {
-            Some(item) => {
-                if let What::Pending { refused, .. } = &mut item.what {
-                    *refused = Some(why);
-                }
-            }
-            None => self.failed(now, &error),
+        if let Some(item) = self.pending(number)
+            && let What::Pending { refused, .. } = &mut item.what
+        {
+            *refused = Some(why);
+        } else {
+            self.failed(now, &error);
         }
     }
 

@@ -42,7 +42,7 @@ impl Model {
         let unread = self.inbox.get(&room).map_or(0, |known| known.unread);
         let unread = usize::try_from(unread).unwrap_or(MOST);
         let peer = room.peer_of(&me);
-        self.talk = Some(Talk::new(room.clone(), peer.clone()));
+        self.set_talk(Some(Talk::new(room.clone(), peer.clone())));
         if self.is_up() {
             self.ask_room(room, peer, Some(unread.clamp(ENTRIES, MOST)));
         }
@@ -59,9 +59,9 @@ impl Model {
 
     /// Loads the open room anew: its log has a gap, or began again.
     pub(super) fn reload(&mut self) {
-        if let Some(talk) = &mut self.talk {
+        if let Some(talk) = &self.talk {
             let (room, peer) = (talk.room.clone(), talk.peer.clone());
-            *talk = Talk::new(room.clone(), peer.clone());
+            self.set_talk(Some(Talk::new(room.clone(), peer.clone())));
             self.ask_room(room, peer, Some(ENTRIES));
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chat_core::{Command, RoomId, command};
+use chat_core::{Command, InboxFilter, RoomId, command};
 use tokio::time::Instant;
 
 use super::super::{
@@ -71,7 +71,16 @@ impl Model {
                     join: Some(name),
                 })));
             }
-            Rooms::Chats(_) | Rooms::MoreChats => self.focus = Focus::Inbox,
+            Rooms::Chats(InboxFilter::All) | Rooms::MoreChats => self.focus = Focus::Inbox,
+            // The list has all but the hidden ones.
+            Rooms::Chats(filter) => {
+                let inbox = command::Inbox {
+                    filter,
+                    after: None,
+                    limit: None,
+                };
+                self.ask_for_user(now, inbox.into());
+            }
         }
     }
 
