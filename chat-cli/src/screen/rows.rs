@@ -6,7 +6,7 @@ use chat_cli::clean;
 use chat_core::{Seq, UserId};
 use chrono::{DateTime, Local, NaiveDateTime, Utc};
 use ratatui::{
-    style::{Modifier, Style},
+    style::Style,
     text::{Line, Span},
 };
 use unicode_width::UnicodeWidthStr as _;
@@ -89,14 +89,12 @@ impl<'a> Rows<'a> {
         if !matches!(item.what, What::Note(_))
             && before.is_none_or(|before| day(before) != day(item))
         {
-            rows.push(self.rule(
-                &day(item).format("%A, %-d %B %Y").to_string(),
-                self.theme.dim(),
-            ));
+            rows.push(self.rule(&day(item).format("%A, %-d %B %Y").to_string(), Theme::dim()));
         }
         if self.first_unread == Some(at) {
             rows.push(self.rule("new", self.theme.warning()));
         }
+        let is_selected = self.talk.selected == Some(at);
         let alone = !rows.is_empty() || before.is_none_or(|before| !goes_on(before, item));
         let time = (self.clock)(item.at).format("%H:%M").to_string();
         match &item.what {
@@ -105,32 +103,37 @@ impl<'a> Rows<'a> {
                     rows.push(self.name(item, &time));
                 }
                 let end = if *edited { " (edited)" } else { "" };
-                self.body(&mut rows, text, end, Style::new());
+                let style = if is_selected {
+                    Theme::bar()
+                } else {
+                    Style::new()
+                };
+                self.body(&mut rows, text, end, style);
             }
             What::Deleted => {
                 if alone {
                     rows.push(self.name(item, &time));
                 }
-                self.plain(&mut rows, "message taken back", self.theme.dim());
+                self.plain(&mut rows, "message taken back", Theme::dim());
             }
             What::Event(sentence) => {
                 let author = clean(item.author.as_str());
                 self.plain(
                     &mut rows,
                     &format!("{time} {author} {sentence}"),
-                    self.theme.dim(),
+                    Theme::dim(),
                 );
             }
             What::Note(note) => {
                 for line in note.lines() {
-                    self.plain(&mut rows, &format!("-- {line}"), self.theme.dim());
+                    self.plain(&mut rows, &format!("-- {line}"), Theme::dim());
                 }
             }
             What::Pending { text, refused, .. } => {
                 if alone {
                     rows.push(self.name(item, &time));
                 }
-                let style = self.theme.dim();
+                let style = Theme::dim();
                 self.body(&mut rows, text, "", style);
                 match refused {
                     Some(why) => {
@@ -144,12 +147,7 @@ impl<'a> Rows<'a> {
         }
         if self.last_own == Some(at) {
             let state = self.state(item.seq.unwrap_or_default());
-            self.plain(&mut rows, &state, self.theme.dim());
-        }
-        if self.talk.selected == Some(at) {
-            for row in &mut rows {
-                row.line.style = row.line.style.add_modifier(Modifier::REVERSED);
-            }
+            self.plain(&mut rows, &state, Theme::dim());
         }
         rows
     }
@@ -186,7 +184,7 @@ impl<'a> Rows<'a> {
         let style = self.theme.author(&item.author, item.author == *self.me);
         Line::from(vec![
             Span::styled(name, style),
-            Span::styled(format!(" {time}"), self.theme.dim()),
+            Span::styled(format!(" {time}"), Theme::dim()),
         ])
         .into()
     }
@@ -221,7 +219,7 @@ impl<'a> Rows<'a> {
             let links = links(&shown);
             let found = find(&shown, &self.find);
             for part in wrap(&whole, self.width - self.indent()) {
-                let mut row = Row::default();
+                let mut row = Row::from(Line::default().style(style));
                 let mut column = self.indent();
                 row.line.push_span(" ".repeat(column));
                 let kept = part.start + whole[part.clone()].trim_end().len();
@@ -239,11 +237,12 @@ impl<'a> Rows<'a> {
                     let to = ends.find(|at| !same(*at)).unwrap_or(kept);
                     let piece = whole[from..to].to_owned();
                     let look = match (is_found, link) {
-                        (true, _) => self.theme.found(),
+                        (true, _) => self.theme.found().remove_modifier(style.add_modifier),
                         (_, Some(_)) => self.theme.link(),
-                        _ if from >= shown.len() => self.theme.dim(),
-                        _ => style,
+                        _ if from >= shown.len() => Theme::dim(),
+                        _ => Style::new(),
                     };
+                    let look = style.patch(look);
                     let width = piece.width();
                     if let Some(link) = link {
                         row.links.push(Link {

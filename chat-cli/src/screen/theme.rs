@@ -40,12 +40,10 @@ impl Theme {
         }
     }
 
-    /// What is of less weight: times, notes, hints.
-    pub(crate) fn dim(self) -> Style {
-        match self {
-            Self::None => Style::new().add_modifier(Modifier::DIM),
-            _ => self.colour(Color::DarkGray, Color::DarkGray),
-        }
+    /// What is of less weight: times, notes, hints. As in line mode it is dim, and not grey: some palettes have
+    /// the background in the place of grey.
+    pub(crate) fn dim() -> Style {
+        Style::new().add_modifier(Modifier::DIM)
     }
 
     /// What the eye is to find.
@@ -141,7 +139,7 @@ mod tests {
     fn without_colours_there_are_none() {
         let user = UserId::new("bob").unwrap();
         for style in [
-            Theme::None.dim(),
+            Theme::dim(),
             Theme::None.accent(),
             Theme::None.found(),
             Theme::None.author(&user, false),

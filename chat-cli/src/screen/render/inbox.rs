@@ -38,10 +38,9 @@ pub(super) fn render(model: &Model, area: Rect, buffer: &mut Buffer) {
     }
     // Beside another part, a line sets them apart.
     let beside = area.width < buffer.area.width;
-    let theme = model.settings.theme;
     if beside {
         for y in area.top()..area.bottom() {
-            buffer.set_string(area.right() - 1, y, "│", theme.dim());
+            buffer.set_string(area.right() - 1, y, "│", Theme::dim());
         }
     }
     let area = Rect {
@@ -54,18 +53,18 @@ pub(super) fn render(model: &Model, area: Rect, buffer: &mut Buffer) {
         } else {
             ""
         };
-        put(area, 0, &Line::styled(text, theme.dim()), buffer);
+        put(area, 0, &Line::styled(text, Theme::dim()), buffer);
         if model.inbox.is_loaded && model.talk.is_none() && !beside {
             put(
                 area,
                 1,
-                &Line::styled(" Ctrl+G: to a user", theme.dim()),
+                &Line::styled(" Ctrl+G: to a user", Theme::dim()),
                 buffer,
             );
             put(
                 area,
                 2,
-                &Line::styled(" / begins a command", theme.dim()),
+                &Line::styled(" / begins a command", Theme::dim()),
                 buffer,
             );
         }
@@ -92,9 +91,9 @@ fn line(model: &Model, known: &InboxRoom, width: usize) -> Line<'static> {
     };
     let (mark, style) = match (known.room.kind, known.room.id.peer_of(me)) {
         (_, Some(peer)) if model.online.contains(&peer) => ("●", theme.online()),
-        (_, Some(_)) => ("○", theme.dim()),
-        (RoomKind::Channel, _) => ("#", theme.dim()),
-        _ => ("&", theme.dim()),
+        (_, Some(_)) => ("○", Theme::dim()),
+        (RoomKind::Channel, _) => ("#", Theme::dim()),
+        _ => ("&", Theme::dim()),
     };
     let unread = match known.unread {
         0 => String::new(),
@@ -125,17 +124,17 @@ fn line(model: &Model, known: &InboxRoom, width: usize) -> Line<'static> {
     if width >= WITH_LAST && gap > 12 {
         let last = cut(&said(model, known), gap - 3);
         gap -= last.width() + 2;
-        spans.push(Span::styled(format!("  {last}"), theme.dim()));
+        spans.push(Span::styled(format!("  {last}"), Theme::dim()));
     }
     spans.push(Span::raw(" ".repeat(gap)));
     spans.push(Span::styled(right, theme.accent()));
     let picked = model.inbox.picked.as_ref() == Some(&known.room.id);
-    let style = if picked && model.focus == Focus::Inbox {
-        Theme::bar()
-    } else {
-        Style::new()
-    };
-    Line::from(spans).style(style)
+    if picked && model.focus == Focus::Inbox {
+        // One colour throughout.
+        let text: String = spans.iter().map(|span| span.content.as_ref()).collect();
+        return Line::styled(text, Theme::bar());
+    }
+    Line::from(spans)
 }
 
 fn said(model: &Model, known: &InboxRoom) -> String {

@@ -8,7 +8,10 @@ use ratatui::{
     text::{Line, Span},
 };
 
-use super::{super::model::Model, put, to_u16};
+use super::{
+    super::{model::Model, theme::Theme},
+    put, to_u16,
+};
 
 pub(super) fn render(model: &Model, area: Rect, buffer: &mut Buffer) {
     let theme = model.settings.theme;
@@ -16,7 +19,7 @@ pub(super) fn render(model: &Model, area: Rect, buffer: &mut Buffer) {
         return;
     };
     for y in area.top()..area.bottom() {
-        buffer.set_string(area.x, y, "│", theme.dim());
+        buffer.set_string(area.x, y, "│", Theme::dim());
     }
     let area = Rect {
         x: area.x + 1,
@@ -30,7 +33,7 @@ pub(super) fn render(model: &Model, area: Rect, buffer: &mut Buffer) {
         put(
             area,
             1,
-            &Line::styled(" /members lists them", theme.dim()),
+            &Line::styled(" /members lists them", Theme::dim()),
             buffer,
         );
         return;
@@ -48,7 +51,7 @@ pub(super) fn render(model: &Model, area: Rect, buffer: &mut Buffer) {
         let (mark, style) = if model.online.contains(user) {
             ("●", theme.online())
         } else {
-            ("○", theme.dim())
+            ("○", Theme::dim())
         };
         let mut spans = vec![
             Span::raw(" "),
@@ -60,7 +63,7 @@ pub(super) fn render(model: &Model, area: Rect, buffer: &mut Buffer) {
         if member.role != Role::Member && !is_direct {
             spans.push(Span::styled(
                 format!(" {}", member.role.name()),
-                theme.dim(),
+                Theme::dim(),
             ));
         }
         put(area, to_u16(row + 1), &Line::from(spans), buffer);

@@ -13,6 +13,7 @@ use super::{
         model::{Model, Over},
         rows::Row,
         talk::Older,
+        theme::Theme,
         wrap::wrap,
     },
     paint::{put, to_u16},
@@ -24,7 +25,6 @@ pub(super) fn render(model: &Model, area: Rect, buffer: &mut Buffer) {
     };
     let (rows, _) = rows.shown(height);
     let first = height - rows.len();
-    let theme = model.settings.theme;
     if let Some(talk) = &model.talk
         && first > 0
     {
@@ -37,7 +37,7 @@ pub(super) fn render(model: &Model, area: Rect, buffer: &mut Buffer) {
         put(
             area,
             to_u16(first - 1),
-            &Line::styled(hint, theme.dim()),
+            &Line::styled(hint, Theme::dim()),
             buffer,
         );
     }
@@ -75,7 +75,6 @@ fn link(area: Rect, y: u16, row: &Row, buffer: &mut Buffer) {
 
 /// What is shown while no room is open.
 pub(super) fn home(model: &Model, area: Rect, buffer: &mut Buffer) {
-    let theme = model.settings.theme;
     let mut lines = vec![
         "Pick a room at the left and press Enter.".to_owned(),
         "Ctrl+G searches your rooms and opens a user's.".to_owned(),
@@ -98,7 +97,7 @@ pub(super) fn home(model: &Model, area: Rect, buffer: &mut Buffer) {
         put(
             area,
             to_u16(at),
-            &Line::styled(row.as_str(), theme.dim()),
+            &Line::styled(row.as_str(), Theme::dim()),
             buffer,
         );
     }

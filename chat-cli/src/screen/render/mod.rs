@@ -90,9 +90,9 @@ fn head(model: &Model, area: Rect, buffer: &mut Buffer) {
         (None, None) => clean(talk.room.as_str()).into_owned(),
     };
     let (who, style) = match (&talk.peer, about) {
-        (_, None) => ("loading ...".to_owned(), theme.dim()),
+        (_, None) => ("loading ...".to_owned(), Theme::dim()),
         (Some(peer), _) if model.online.contains(peer) => ("online".to_owned(), theme.online()),
-        (Some(peer), _) => (last_seen(model, peer), theme.dim()),
+        (Some(peer), _) => (last_seen(model, peer), Theme::dim()),
         (None, Some(room)) => {
             let members = talk.members.iter();
             let here = members.filter(|member| member.presence.online).count();
@@ -100,7 +100,7 @@ fn head(model: &Model, area: Rect, buffer: &mut Buffer) {
                 0 => format!("{} members", room.members),
                 here => format!("{} members, {here} online", room.members),
             };
-            (count, theme.dim())
+            (count, Theme::dim())
         }
     };
     let topic = about.map_or("", |room| room.details.topic.as_str());
@@ -115,7 +115,7 @@ fn head(model: &Model, area: Rect, buffer: &mut Buffer) {
         spans.push(Span::styled("  archived", theme.warning()));
     }
     if !topic.is_empty() {
-        spans.push(Span::styled(format!("  {}", clean(topic)), theme.dim()));
+        spans.push(Span::styled(format!("  {}", clean(topic)), Theme::dim()));
     }
     put(area, 0, &Line::from(spans), buffer);
 }
@@ -153,7 +153,7 @@ fn status(model: &Model, area: Rect, buffer: &mut Buffer) {
         let are = if typists.len() > 1 { "are" } else { "is" };
         (
             format!("{} {are} typing ...", several(typists.keys())),
-            theme.dim(),
+            Theme::dim(),
         )
     } else {
         let hint = match model.focus {
@@ -161,7 +161,7 @@ fn status(model: &Model, area: Rect, buffer: &mut Buffer) {
             Focus::Messages => "e edits, d takes back, Esc goes back",
             Focus::Composer => "",
         };
-        (hint.to_owned(), theme.dim())
+        (hint.to_owned(), Theme::dim())
     };
     let right = match talk {
         Some(talk) if talk.place.is_some() && talk.below > 0 => {
@@ -188,7 +188,7 @@ fn composer(model: &Model, area: Rect, buffer: &mut Buffer) -> Option<Position> 
         let style = if model.focus == Focus::Composer {
             model.settings.theme.accent()
         } else {
-            model.settings.theme.dim()
+            Theme::dim()
         };
         let line = Line::from(vec![
             Span::styled(prompt, style),
@@ -197,7 +197,7 @@ fn composer(model: &Model, area: Rect, buffer: &mut Buffer) -> Option<Position> 
         put(area, to_u16(at - first), &line, buffer);
     }
     if model.talk.is_none() && model.composer.text().is_empty() {
-        let hint = Line::styled("  /open NAME, /new NAME, /help", model.settings.theme.dim());
+        let hint = Line::styled("  /open NAME, /new NAME, /help", Theme::dim());
         put(Rect { x: area.x, ..area }, 0, &hint, buffer);
     }
     let x = area.x + to_u16(PROMPT.len() + column).min(area.width.saturating_sub(1));

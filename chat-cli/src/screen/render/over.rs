@@ -3,7 +3,7 @@
 use ratatui::{
     buffer::Buffer,
     layout::{Position, Rect},
-    style::Style,
+    style::{Modifier, Style},
     text::{Line, Span},
     widgets::{Block, Clear, Widget as _},
 };
@@ -44,8 +44,8 @@ pub(super) fn render(model: &Model, screen: Rect, buffer: &mut Buffer) -> Option
 fn window(model: &Model, title: &str, area: Rect, buffer: &mut Buffer) -> Rect {
     Clear.render(area, buffer);
     let block = Block::bordered()
-        .border_style(model.settings.theme.dim())
-        .title_style(model.settings.theme.accent())
+        .border_style(Theme::dim())
+        .title_style(model.settings.theme.accent().remove_modifier(Modifier::DIM))
         .title(format!(" {title} "));
     let inside = block.inner(area);
     block.render(area, buffer);
@@ -144,7 +144,7 @@ fn rooms(
     }
     if found.is_empty() && !search.trim().is_empty() {
         let hint = format!("   Enter writes to {}", search.trim());
-        put(area, 1, &Line::styled(hint, theme.dim()), buffer);
+        put(area, 1, &Line::styled(hint, Theme::dim()), buffer);
     }
     Position::new(area.x + 3 + to_u16(shown.width()), area.y)
 }
@@ -171,6 +171,7 @@ fn find(model: &Model, search: &str, buffer: &mut Buffer) -> Position {
 /// A line in the place of the composer; gives back where it begins.
 fn line(model: &Model, left: &str, right: &str, buffer: &mut Buffer) -> Position {
     let area = Layout::of(model).composer;
+    Clear.render(area, buffer);
     let text = two_sides(left, right, area.width.into());
     put(area, 0, &Line::styled(text, Theme::bar()), buffer);
     area.as_position()

@@ -21,7 +21,7 @@ pub(crate) const HELP: [(&str, &str); 19] = [
     ("Ctrl+F", "searches the loaded messages"),
     ("Alt+Up, Alt+Down", "the room before, the next one"),
     ("Alt+U", "the next unread room"),
-    ("PgUp, PgDn", "scrolls; the wheel does too"),
+    ("Page Up, Page Down", "scrolls; the wheel does too"),
     (
         "Ctrl+Home, Ctrl+End",
         "the oldest loaded message, the newest",

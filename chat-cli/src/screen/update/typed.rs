@@ -102,6 +102,8 @@ impl Model {
         let ticket = self.tickets + 1;
         let at = (self.settings.now)();
         if let Some(talk) = &mut self.talk {
+            // One who answers has seen what was new.
+            talk.was_read = talk.head;
             let waiting = What::Pending {
                 ticket,
                 client_id: None,
