@@ -36,10 +36,10 @@ impl Inbox {
         self.sort();
     }
 
-    /// Takes one room.
+    /// Takes one room; one that is hidden is not listed.
     pub(crate) fn learn(&mut self, room: InboxRoom) {
         self.rooms.retain(|known| known.room.id != room.room.id);
-        self.rooms.push(room);
+        self.rooms.extend(Some(room).filter(|room| !room.me.hidden));
         self.sort();
     }
 

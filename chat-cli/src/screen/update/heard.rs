@@ -169,13 +169,13 @@ impl Model {
             }
             Event::Presence(presence) => self.presence(presence),
             Event::Room {
-                why: RoomNews::Added,
-                room,
-            } => self.inbox.learn(*room),
-            Event::Room {
                 why: RoomNews::Removed,
                 room,
             } => self.closed(&room.room.id),
+            Event::Room { room, .. } => {
+                self.inbox.learn(*room);
+                self.recount();
+            }
             Event::Me { room, me } => self.inbox.set(&room, me),
             Event::Closed { room } => self.closed(&room),
             Event::Announcement { text, .. } => {
@@ -227,13 +227,17 @@ impl Model {
                 if self.inbox.picked.is_none() {
                     self.inbox.picked = self.inbox.step(None, false).cloned();
                 }
-                if let Some(talk) = &self.talk {
-                    let (room, read) = (talk.room.clone(), talk.read);
-                    let unread = super::unread(talk, self.settings.me.as_ref());
-                    self.inbox.read(&room, read, unread);
-                }
+                self.recount();
             }
             Err(error) => self.failed(now, &error),
+        }
+    }
+
+    /// Of the open room it is known here what is unread.
+    fn recount(&mut self) {
+        if let Some(talk) = self.talk.as_ref().filter(|talk| talk.is_loaded()) {
+            let unread = super::unread(talk, self.settings.me.as_ref());
+            self.inbox.read(&talk.room, talk.read, unread);
         }
     }
 

@@ -71,9 +71,8 @@ impl Model {
                     join: Some(name),
                 })));
             }
-            Rooms::Chats(InboxFilter::All) | Rooms::MoreChats => self.focus = Focus::Inbox,
             // The list has all but the hidden ones.
-            Rooms::Chats(filter) => {
+            Rooms::Chats(filter) if filter != InboxFilter::All => {
                 let inbox = command::Inbox {
                     filter,
                     after: None,
@@ -81,6 +80,7 @@ impl Model {
                 };
                 self.ask_for_user(now, inbox.into());
             }
+            _ => self.focus = Focus::Inbox,
         }
     }
 
