@@ -6,6 +6,7 @@
 pub mod config;
 pub mod health;
 pub mod legacy;
+pub mod logging;
 #[cfg(feature = "sqlite")]
 pub mod maintenance;
 #[cfg(target_os = "linux")]

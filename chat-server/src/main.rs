@@ -1,7 +1,7 @@
 //! `chat-server`: see `chat-server --help`.
 
 use std::{
-    io::{self, IsTerminal, Read, Write},
+    io::{self, Read, Write},
     process::ExitCode,
 };
 
@@ -9,8 +9,8 @@ use std::{
 use chat_server::service_manager;
 use chat_server::{
     admin_command,
-    config::{Loaded, LogFilter, Request, Settings, Standing, StoreUrl, Task, TokenTask, load},
-    health, signal, start, tokens,
+    config::{Loaded, Request, Settings, Standing, StoreUrl, Task, TokenTask, load},
+    health, logging, signal, start, tokens,
 };
 
 /// More than the longest token has.
@@ -40,14 +40,14 @@ async fn main() -> ExitCode {
             time_format,
             dry_run,
         }) => {
-            log(&settings.log);
+            logging::start(&settings);
             import(&settings.store, &from, time_format.as_deref(), dry_run).await
         }
         Ok(Request::Maintain {
             loaded: Loaded { settings, .. },
             task,
         }) => {
-            log(&settings.log);
+            logging::start(&settings);
             maintain(&settings.store, task).await
         }
         Ok(Request::Admin(invocation)) => match admin_command::run(invocation).await {
@@ -58,7 +58,7 @@ async fn main() -> ExitCode {
             loaded: Loaded { settings, .. },
             task,
         }) => {
-            log(&settings.log);
+            logging::start(&settings);
             tokens(&settings, task).await
         }
         Err(error) => error.exit(),
@@ -139,14 +139,6 @@ async fn import(_: &StoreUrl, _: &str, _: Option<&str>, _: bool) -> ExitCode {
     fail(missing.exit_code(), format_args!("{missing}"))
 }
 
-fn log(filter: &LogFilter) {
-    tracing_subscriber::fmt()
-        .with_env_filter(&filter.0)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal())
-        .init();
-}
-
 /// Keeps the memory of the process, keys and messages in it, out of core dumps and from other processes of
 /// the same user.
 #[cfg(target_os = "linux")]
@@ -158,7 +150,7 @@ fn refuse_dumps() {
 }
 
 async fn serve(loaded: Loaded) -> ExitCode {
-    log(&loaded.settings.log);
+    logging::start(&loaded.settings);
     #[cfg(target_os = "linux")]
     refuse_dumps();
     let rows = loaded.rows();

@@ -21,6 +21,7 @@ use crate::{
         auth::{Login, bearer},
         connections::network,
         failure::Failure,
+        known,
         peer::Address,
     },
 };
@@ -62,6 +63,7 @@ pub(super) async fn admit(
     let Ok(address) = Address::from_request_parts(&mut parts, &()).await;
     match admission.check(&parts, address).await {
         Ok(user) => {
+            known::note_user(&user);
             let Address(address) = address;
             parts.extensions.insert(Administrator { user, address });
             next.run(Request::from_parts(parts, body)).await

@@ -134,11 +134,15 @@ fn subcommand(name: &'static str, about: &'static str, chosen: fn(&Setting) -> b
 }
 
 fn of_the_store(setting: &Setting) -> bool {
-    ["store", "store_file", "log"].contains(&setting.field)
+    ["store", "store_file"].contains(&setting.field) || of_the_log(setting)
 }
 
 fn of_tokens(setting: &Setting) -> bool {
-    setting.field.starts_with("jwt_") || setting.field == "log"
+    setting.field.starts_with("jwt_") || of_the_log(setting)
+}
+
+fn of_the_log(setting: &Setting) -> bool {
+    ["log", "log_format"].contains(&setting.field)
 }
 
 fn path(name: &'static str, value: &'static str, help: &'static str) -> Arg {
@@ -224,7 +228,7 @@ fn tokens() -> [Command; 3] {
         subcommand(
             "keygen",
             "Makes a key for tokens; its files are readable by their owner only",
-            |setting| setting.field == "log",
+            of_the_log,
         )
         .arg(algorithm)
         .arg(path(

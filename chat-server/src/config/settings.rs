@@ -10,7 +10,7 @@ use super::{
     login::{Algorithm, Auth, HttpsUrl, LoginUrl, Names},
     origins::Origins,
     proxies::{Proxies, ProxyProtocol},
-    value::{Bytes, CacheUrl, LogFilter, Match, Rate, StoreUrl, Value},
+    value::{Bytes, CacheUrl, LogFilter, LogFormat, Match, Rate, StoreUrl, Value},
 };
 
 /// One setting: a line of the table.
@@ -148,6 +148,10 @@ settings! {
     cache_file: Option<PathBuf> = "", "FILE";
     /// What is logged. `RUST_LOG` in the environment sets it as well.
     log: LogFilter = "info", "FILTER";
+    /// The form of the log: lines for people, or an object of JSON on each line.
+    log_format: LogFormat = "text", "text|json";
+    /// Log each request when it is answered: method, route, status, time, address of the client, user.
+    access_log: bool = "false", "BOOL";
 
     /// How many messages a user may send in which time.
     rate_limit: Option<Rate> = "5/60s", "N/TIME|off";

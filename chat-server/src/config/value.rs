@@ -77,6 +77,21 @@ pub struct Bytes(pub usize);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogFilter(pub String);
 
+/// The form of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// An object of JSON on each line, for programs that collect logs.
+    Json,
+}
+
+impl Value for LogFormat {
+    fn parse(text: &str) -> Result<Self, String> {
+        choose(text, &[("text", Self::Text), ("json", Self::Json)])
+    }
+}
+
 impl Value for StoreUrl {
     fn parse(text: &str) -> Result<Self, String> {
         match text.split_once(':') {

@@ -24,7 +24,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::connections::network;
+use super::{connections::network, known};
 use crate::auth::failures::{Failures, POLICY};
 
 /// The longest time for which an authenticator is waited for.
@@ -203,7 +203,9 @@ impl Login {
         let token = self.token(headers);
         let token = token.map_err(|reason| Error::Unauthenticated(reason.to_owned()))?;
         let token = Secret::from(&*token);
-        self.principal(engine, &token, via, from).await
+        let principal = self.principal(engine, &token, via, from).await?;
+        known::note_user(&principal.user);
+        Ok(principal)
     }
 
     fn token<'a>(&self, headers: &'a HeaderMap) -> Result<Cow<'a, str>, &'static str> {

@@ -1,12 +1,14 @@
 //! HTTP: connections, routes, and what all handlers share.
 
 pub(crate) mod accept;
+mod access;
 pub(crate) mod app;
 pub(crate) mod auth;
 pub(crate) mod client;
 pub(crate) mod connections;
 pub(crate) mod failure;
 mod head;
+pub(crate) mod known;
 pub(crate) mod listener;
 pub(crate) mod metrics;
 pub(crate) mod parameters;

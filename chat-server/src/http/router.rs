@@ -16,9 +16,10 @@ use tower_http::{
 };
 
 use super::{
+    access,
     app::App,
     failure::Failure,
-    head,
+    head, known,
     peer::{Address, Peer},
     site::{self, Site},
     status,
@@ -66,7 +67,7 @@ pub(crate) fn bounded(requests: Router<App>, app: &App) -> Router<App> {
         .layer(middleware::from_fn_with_state(app.clone(), refuse_late))
 }
 
-/// Adds the rules for all requests and answers: their heads, panics, and the count of refusals.
+/// Adds the rules for all requests and answers: their heads, panics, the count of refusals, and the access log.
 pub(crate) fn guarded(routes: Router<App>, app: &App) -> Router<App> {
     routes
         .layer(middleware::map_response_with_state(
@@ -77,6 +78,7 @@ pub(crate) fn guarded(routes: Router<App>, app: &App) -> Router<App> {
         .layer(middleware::from_fn(refuse_ambiguous))
         .layer(CatchPanicLayer::new())
         .layer(middleware::map_response(head::keep_private))
+        .layer(middleware::from_fn_with_state(app.clone(), access::log))
 }
 
 /// Refuses a request whose head can be understood in two ways.
@@ -96,7 +98,12 @@ fn refuse_head(request: &Request, why: String) -> Response {
 async fn find_client(State(app): State<App>, mut request: Request, next: Next) -> Response {
     if let Some(peer) = request.extensions().get::<Peer>() {
         match peer.client(request.headers(), &app.settings.trusted_proxy) {
-            Ok(client) => request.extensions_mut().insert(client),
+            Ok(client) => {
+                if let Address(Some(address)) = client {
+                    known::note_client(address);
+                }
+                request.extensions_mut().insert(client)
+            }
             Err(why) => return refuse_head(&request, why.to_string()),
         };
     }

@@ -51,7 +51,7 @@ async fn start(folder: &Path, flags: &[&str]) -> Greeted {
 }
 
 /// Stops a server; the lines that it logged.
-async fn log(mut server: Greeted) -> Vec<String> {
+pub(crate) async fn log(mut server: Greeted) -> Vec<String> {
     let mut log = String::new();
     server.signal("TERM");
     let mut stderr = server.process.stderr.take().unwrap();

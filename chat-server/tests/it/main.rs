@@ -7,6 +7,8 @@
 )]
 
 #[cfg(unix)]
+mod access;
+#[cfg(unix)]
 mod admin;
 #[cfg(unix)]
 mod admin_nodes;
