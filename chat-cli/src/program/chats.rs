@@ -33,6 +33,8 @@ pub(crate) struct Chats {
     next: Option<InboxPlace>,
     /// How many rooms have become known.
     heard_of: usize,
+    /// Whether all rooms were looked at since the last connect, so that each is found by its name.
+    pub(crate) whole: bool,
 }
 
 /// The room that a name stands for.

@@ -48,24 +48,15 @@ pub(crate) struct View {
     scene: Scene,
     chats: Chats,
     arrivals: Arrivals,
-    listing: Listing,
+    /// Whether the rooms are known, so that names of rooms are understood; and whether nothing waits for that.
+    known: bool,
+    listed: bool,
     /// The number of commands that were asked of the server, and of those among them that the user has asked.
     /// What is typed meanwhile may be meant for what comes of them, and waits.
     asking: usize,
     asked: usize,
     held: VecDeque<Input>,
     acts: Vec<Act>,
-}
-
-/// What is known of the user's rooms.
-#[derive(Debug, Default)]
-struct Listing {
-    /// Whether the rooms are known, so that names of rooms are understood.
-    known: bool,
-    /// Whether nothing waits for the rooms to be known.
-    listed: bool,
-    /// Whether all rooms were looked at since the last connect, so that each is found by its name.
-    searched: bool,
 }
 
 /// What is on the screen of a room.
@@ -102,11 +93,9 @@ impl View {
     pub(crate) fn new(topic: Topic, now: Instant) -> Self {
         Self {
             here: topic.start.clone(),
-            listing: Listing {
-                // A program that begins in a room needs no list until a room is named.
-                listed: topic.start.is_some(),
-                ..Listing::default()
-            },
+            known: false,
+            // A program that begins in a room needs no list until a room is named.
+            listed: topic.start.is_some(),
             topic,
             outbox: Outbox::default(),
             failed: 0,
@@ -167,7 +156,7 @@ impl View {
         } = &self.scene;
         let settled = messages.alarm().is_none() && readers.alarm().is_none();
         let asks = self.outbox.len() > 0 || self.asking > 0 || self.scene.past.is_asked();
-        let waits = !self.listing.listed || !self.held.is_empty();
+        let waits = !self.listed || !self.held.is_empty();
         let quiet = !asks && !waits && self.scene.shown >= self.scene.stored && settled;
         let greeted = self.here.is_none() || self.scene.greeted;
         if self.ending && greeted && quiet && !self.topic.follow {

@@ -42,7 +42,7 @@ impl View {
             ))
         );
         let is_busy = self.outbox.len() > 0 || self.scene.greeting;
-        !self.listing.listed
+        !self.listed
             || self.asked > 0
             || asks && is_busy && self.connection == Connection::Up
     }

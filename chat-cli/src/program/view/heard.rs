@@ -67,7 +67,7 @@ impl View {
         };
         let why = Some(reason.clone());
         self.connection = Connection::Down { since, why };
-        self.listing.searched = false;
+        self.chats.whole = false;
         self.scene.typists.clear();
         self.status(Status::Offline);
         if !shown || self.is_script() {

@@ -49,7 +49,7 @@ impl View {
 
     /// Asks for the rooms, after each connect, unless the program began in one and needs no others.
     pub(super) fn ask_rooms(&mut self) {
-        if self.topic.start.is_none() || !self.listing.listed {
+        if self.topic.start.is_none() || !self.listed {
             self.ask(inbox(InboxFilter::All), Why::Start);
         }
     }
@@ -74,10 +74,10 @@ impl View {
 
     /// Opens a room. One that is named is looked for among the user's rooms, once these are known.
     pub(super) fn open(&mut self, which: Which) {
-        if !self.listing.known && matches!(which, Which::Name(_)) {
+        if !self.known && matches!(which, Which::Name(_)) {
             self.held
                 .push_front(Input::Command(Typed::Rooms(Rooms::Open(which))));
-            self.listing.listed = false;
+            self.listed = false;
             if self.connection == Connection::Up {
                 self.ask_rooms();
             }
@@ -95,7 +95,7 @@ impl View {
                 None if is_made_id(&name) || name.contains(',') => {
                     RoomId::new(&name).map_err(|error| error.to_string())
                 }
-                None if !self.listing.searched && self.connection == Connection::Up => {
+                None if !self.chats.whole && self.connection == Connection::Up => {
                     return self.search_rooms(name);
                 }
                 None => return self.open_called(name),
@@ -118,7 +118,7 @@ impl View {
     fn search_rooms(&mut self, name: String) {
         let again = Rooms::Open(Which::Name(name));
         self.held.push_front(Input::Command(Typed::Rooms(again)));
-        self.listing.listed = false;
+        self.listed = false;
         self.ask(all_rooms(InboxFilter::All), Why::Search);
     }
 
@@ -135,7 +135,7 @@ impl View {
             },
             (None, InboxFilter::All) => all_rooms(InboxFilter::Hidden),
             (None, _) => {
-                (self.listing.searched, self.listing.listed) = (true, true);
+                (self.chats.whole, self.listed) = (true, true);
                 return;
             }
         };
@@ -253,8 +253,8 @@ impl View {
             (Why::Search, Ok(Reply::Inbox(page))) => self.searched(&command, &page),
             // The name is looked for among the rooms that are known.
             (Why::Search, _) => {
-                self.listing.searched = self.connection == Connection::Up;
-                self.listing.listed = true;
+                self.chats.whole = self.connection == Connection::Up;
+                self.listed = true;
             }
             (Why::Open(name), Ok(Reply::Presence(found))) => {
                 let is_user = |user: &Presence| user.online || user.last_seen.is_some();
@@ -302,13 +302,13 @@ impl View {
     /// The rooms will not be known better.
     fn started_at_last(&mut self, why: &Why) {
         if *why == Why::Start {
-            (self.listing.known, self.listing.listed) = (true, true);
+            (self.known, self.listed) = (true, true);
         }
     }
 
     /// The rooms are known, for the first time or again.
     fn started(&mut self, page: InboxPage) {
-        let first = !self.listing.known;
+        let first = !self.known;
         self.started_at_last(&Why::Start);
         if self.here.is_some() {
             self.chats.take(&self.topic.me, &page);
