@@ -73,6 +73,7 @@ pub struct Me {
 
 /// A change of one's own settings for a room; what is absent stays as it is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct MeChange {
     /// What to be notified of.

@@ -1,9 +1,6 @@
 //! Announcements to everybody who is online.
 
-use axum::{
-    Extension, Json,
-    extract::{State, rejection::JsonRejection},
-};
+use axum::{Extension, Json, extract::State};
 use chat_core::{Announcement, ClientMessageId, Decision, Reason, Ruling};
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -11,7 +8,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{admission::Administrator, change::Key};
 use crate::{
-    http::{app::App, failure::Failure},
+    http::{app::App, failure::Failure, parameters::Body},
     rest::document::Refusals,
 };
 
@@ -44,9 +41,8 @@ async fn announce(
     State(app): State<App>,
     Extension(by): Extension<Administrator>,
     key: Key,
-    body: Result<Json<NewAnnouncement>, JsonRejection>,
+    Body(NewAnnouncement { text, reason }): Body<NewAnnouncement>,
 ) -> Result<Json<Decision>, Failure> {
-    let Json(NewAnnouncement { text, reason }) = body?;
     by.decide(&app, key, reason, Ruling::Announce { text })
         .await
         .map(Json)

@@ -1,16 +1,14 @@
 //! A change that an administrator makes: its parts in a request, and its way into the log of decisions.
 
 use axum::{
-    Json,
-    body::Bytes,
-    extract::{FromRequest, FromRequestParts, Request, rejection::JsonRejection},
+    extract::FromRequestParts,
     http::{HeaderMap, StatusCode, request::Parts},
 };
 use chat_core::{
     ClientMessageId, Decision, IdGen as _, NewDecision, RandomIds, Reason, Ruling, Via,
 };
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::admission::Administrator;
@@ -52,26 +50,6 @@ fn key(headers: &HeaderMap) -> Result<Option<&str>, Failure> {
     let text = key.to_str();
     text.map(Some)
         .map_err(|_| refused("the header `idempotency-key` is not ASCII"))
-}
-
-/// The body of a change; none at all is one without fields.
-pub(super) struct Body<T>(pub(super) T);
-
-impl<T: DeserializeOwned + Default> FromRequest<App> for Body<T> {
-    type Rejection = Failure;
-
-    async fn from_request(request: Request, app: &App) -> Result<Self, Failure> {
-        let (parts, body) = request.into_parts();
-        let body = Request::from_parts(parts.clone(), body);
-        let bytes = Bytes::from_request(body, app).await;
-        let bytes = bytes.map_err(JsonRejection::from)?;
-        if bytes.is_empty() {
-            return Ok(Self(T::default()));
-        }
-        let whole = Request::from_parts(parts, bytes.into());
-        let Json(body) = Json::from_request(whole, app).await?;
-        Ok(Self(body))
-    }
 }
 
 /// Why a change is made.

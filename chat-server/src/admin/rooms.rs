@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Extension, Json,
-    extract::{Path, State, rejection::JsonRejection},
+    extract::{Path, State},
     http::StatusCode,
 };
 use chat_core::{
@@ -20,7 +20,7 @@ use crate::{
     http::{
         app::App,
         failure::Failure,
-        parameters::{Fields, Named},
+        parameters::{Body, Fields, Named},
     },
     rest::document::Refusals,
 };
@@ -122,10 +122,9 @@ async fn assign(
     Extension(by): Extension<Administrator>,
     Path((room, user)): Path<(String, String)>,
     Key(key): Key,
-    body: Result<Json<NewRole>, JsonRejection>,
+    Body(NewRole { role, reason }): Body<NewRole>,
 ) -> Result<Json<Decision>, Failure> {
     let (room, user) = (RoomId::new(room)?, UserId::new(user)?);
-    let Json(NewRole { role, reason }) = body?;
     if room.pair().is_some() {
         return Err(Error::NoRoom.into());
     }

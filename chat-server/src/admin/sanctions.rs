@@ -13,10 +13,14 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     admission::Administrator,
-    change::{Body, Key, Why, used_before},
+    change::{Key, Why, used_before},
 };
 use crate::{
-    http::{app::App, failure::Failure, parameters::Named},
+    http::{
+        app::App,
+        failure::Failure,
+        parameters::{Named, OptionalBody},
+    },
     rest::document::Refusals,
 };
 
@@ -77,7 +81,7 @@ async fn kick(
     Extension(by): Extension<Administrator>,
     Named(user): Named<UserId>,
     key: Key,
-    Body(Why { reason }): Body<Why>,
+    OptionalBody(Why { reason }): OptionalBody<Why>,
 ) -> Result<Json<Decision>, Failure> {
     let kick = Ruling::Kick { user };
     by.decide(&app, key, reason, kick).await.map(Json)
@@ -98,7 +102,7 @@ async fn ban(
     Extension(by): Extension<Administrator>,
     Named(user): Named<UserId>,
     key: Key,
-    Body(terms): Body<Terms>,
+    OptionalBody(terms): OptionalBody<Terms>,
 ) -> Result<Json<Decision>, Failure> {
     let ban = Ruling::Ban {
         user,
@@ -123,7 +127,7 @@ async fn mute(
     Extension(by): Extension<Administrator>,
     Named(user): Named<UserId>,
     key: Key,
-    Body(terms): Body<Terms>,
+    OptionalBody(terms): OptionalBody<Terms>,
 ) -> Result<Json<Decision>, Failure> {
     let mute = Ruling::Mute {
         user,
@@ -148,7 +152,7 @@ async fn unban(
     Extension(by): Extension<Administrator>,
     Named(user): Named<UserId>,
     key: Key,
-    Body(Why { reason }): Body<Why>,
+    OptionalBody(Why { reason }): OptionalBody<Why>,
 ) -> Result<Json<Decision>, Failure> {
     lift(&app, &by, key, reason, &user, Kind::Ban).await
 }
@@ -168,7 +172,7 @@ async fn unmute(
     Extension(by): Extension<Administrator>,
     Named(user): Named<UserId>,
     key: Key,
-    Body(Why { reason }): Body<Why>,
+    OptionalBody(Why { reason }): OptionalBody<Why>,
 ) -> Result<Json<Decision>, Failure> {
     lift(&app, &by, key, reason, &user, Kind::Mute).await
 }
@@ -189,7 +193,7 @@ async fn revoke(
     Extension(by): Extension<Administrator>,
     Named(user): Named<UserId>,
     key: Key,
-    Body(Why { reason }): Body<Why>,
+    OptionalBody(Why { reason }): OptionalBody<Why>,
 ) -> Result<Json<Decision>, Failure> {
     let now = app.engine.clock().now();
     let revoke = Ruling::RevokeUser {
@@ -215,7 +219,7 @@ async fn revoke_token(
     Extension(by): Extension<Administrator>,
     Named(jti): Named<TokenId>,
     key: Key,
-    Body(Why { reason }): Body<Why>,
+    OptionalBody(Why { reason }): OptionalBody<Why>,
 ) -> Result<Json<Decision>, Failure> {
     let until = last_end(&app, app.engine.clock().now());
     let revoke = Ruling::RevokeToken { jti, until };

@@ -1,13 +1,17 @@
 //! How far the caller has received or read a room.
 
-use axum::{Json, extract::rejection::JsonRejection};
+use axum::Json;
 use chat_core::{Mark, RoomId, Seq, Watermarks};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{caller::Caller, document::Refusals};
-use crate::http::{app::App, failure::Failure, parameters::Named};
+use crate::http::{
+    app::App,
+    failure::Failure,
+    parameters::{Body, Named},
+};
 
 /// The routes of this group.
 pub(super) fn routes() -> OpenApiRouter<App> {
@@ -33,8 +37,7 @@ struct NewReceipt {
 async fn receipt(
     Caller(caller): Caller,
     Named(room): Named<RoomId>,
-    body: Result<Json<NewReceipt>, JsonRejection>,
+    Body(NewReceipt { mark, seq }): Body<NewReceipt>,
 ) -> Result<Json<Watermarks>, Failure> {
-    let Json(NewReceipt { mark, seq }) = body?;
     Ok(Json(caller.receipt(&room, mark, seq).await?))
 }

@@ -5,7 +5,7 @@ use chat_core::{
     ClientMessageId, Data, Directory, RoomChange, RoomId, RoomKind, RoomList, RoomName, RoomView,
     SettingsChange, Topic, UserId, command::Create,
 };
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -16,7 +16,7 @@ use super::{
 use crate::http::{
     app::App,
     failure::Failure,
-    parameters::{Body, Fields, Named},
+    parameters::{Body, Fields, Named, of_fields},
 };
 
 /// The routes of this group.
@@ -75,13 +75,22 @@ struct NewRoom {
     #[serde(default)]
     data: Data,
     /// The settings; those that are absent have their defaults.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "settings")]
     settings: SettingsChange,
     /// The first members beside the caller.
     #[serde(default)]
     members: Vec<UserId>,
     /// Makes a retry safe: once more under the same id, it gives the room that it made.
     client_id: Option<ClientMessageId>,
+}
+
+/// Reads settings of a room.
+fn settings<'de, T, D>(from: D) -> Result<T, D::Error>
+where
+    T: From<SettingsChange>,
+    D: Deserializer<'de>,
+{
+    of_fields::<SettingsChange, _>(from, &["post", "add", "history", "slow_mode"]).map(T::from)
 }
 
 /// Makes a group or channel that the caller owns.
@@ -127,11 +136,21 @@ async fn room(
     Ok(Json(caller.view(&room).await?))
 }
 
-/// What changes of a room.
+/// What changes of a room; what is absent stays as it is. An empty name, topic or data takes it away.
 #[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 struct Update {
-    #[serde(flatten)]
-    change: RoomChange,
+    /// Another name.
+    name: Option<RoomName>,
+    /// Another topic.
+    topic: Option<Topic>,
+    /// Other data, in place of all that was there.
+    data: Option<Data>,
+    /// Other settings.
+    #[serde(default, deserialize_with = "settings")]
+    settings: Option<SettingsChange>,
+    /// Archived, or opened again.
+    archived: Option<bool>,
     /// Makes a retry safe.
     client_id: Option<ClientMessageId>,
 }
@@ -146,8 +165,23 @@ struct Update {
 async fn update(
     Caller(caller): Caller,
     Named(room): Named<RoomId>,
-    Body(Update { change, client_id }): Body<Update>,
+    Body(update): Body<Update>,
 ) -> Result<Json<RoomView>, Failure> {
+    let Update {
+        name,
+        topic,
+        data,
+        settings,
+        archived,
+        client_id,
+    } = update;
+    let change = RoomChange {
+        name,
+        topic,
+        data,
+        settings,
+        archived,
+    };
     Ok(Json(caller.update(&room, change, client_id).await?))
 }
 

@@ -125,6 +125,95 @@ async fn each_refusal_has_a_fitting_status_and_a_code() {
 }
 
 #[tokio::test]
+async fn bodies_are_read_strictly_and_the_field_at_fault_is_named() {
+    let server = Server::start(&[]).await;
+    let alice = Caller {
+        server: &server,
+        name: "alice",
+    };
+    alice.ask("PUT /v1/direct/bob", "").await;
+    let new = r#"{"kind":"group","name":"Team"}"#;
+    let (status, room) = alice.ask("POST /v1/rooms", new).await;
+    assert_eq!(status, 201);
+    let room = room["room"]["id"].as_str().unwrap();
+    let (create, update) = (
+        "POST /v1/rooms".to_owned(),
+        format!("PATCH /v1/rooms/{room}"),
+    );
+    let me = format!("PATCH /v1/rooms/{room}/me");
+    let send = format!("POST /v1/rooms/{room}/messages");
+    let receipt = format!("POST /v1/rooms/{room}/receipts");
+    let invite = format!("POST /v1/rooms/{room}/invites");
+    let add = format!("PUT /v1/rooms/{room}/members/bob");
+    let ban = format!("PUT /v1/rooms/{room}/bans/bob");
+    for (request, body, named) in [
+        (&create, r#"{"kind":"group","colour":1}"#, "colour"),
+        (&create, r#"{"kind":"group","kind":"group"}"#, "kind"),
+        (&create, r#"{"kind":"group","name":7}"#, "name"),
+        (
+            &create,
+            r#"{"kind":"group","settings":{"colour":1}}"#,
+            "colour",
+        ),
+        (
+            &create,
+            r#"{"kind":"group","settings":["everyone"]}"#,
+            "settings",
+        ),
+        (
+            &create,
+            r#"{"kind":"group","settings":{"post":"everyone","post":"everyone"}}"#,
+            "post",
+        ),
+        (
+            &create,
+            r#"{"kind":"group","settings":{"slow_mode":"9"}}"#,
+            "slow_mode",
+        ),
+        (&create, r#"{"kind":"group","data":[]}"#, "data"),
+        (
+            &create,
+            r#"{"kind":"group","data":{"a":{"b":1,"b":1}}}"#,
+            "b",
+        ),
+        (&create, r#"{"kind":"group","members":"bob"}"#, "members"),
+        (&create, r#"["group"]"#, "object"),
+        (&update, r#"{"colour":1}"#, "colour"),
+        (&update, r#"{"name":"a","name":"b"}"#, "name"),
+        (&update, r#"{"settings":{"colour":1}}"#, "colour"),
+        (&update, r#"{"settings":[]}"#, "settings"),
+        (&update, r#"{"archived":"yes"}"#, "archived"),
+        (&me, r#"{"colour":1}"#, "colour"),
+        (&me, r#"{"pinned":true,"pinned":true}"#, "pinned"),
+        (&me, r#"{"pinned":1}"#, "pinned"),
+        (&send, r#"{"text":"a","text":"b"}"#, "text"),
+        (&send, r#"{"text":"a","colour":1}"#, "colour"),
+        (&send, r#"["a"]"#, "object"),
+        (&receipt, r#"["read",1]"#, "object"),
+        (&receipt, r#"{"mark":"read","seq":1,"seq":1}"#, "seq"),
+        (&receipt, r#"{"mark":"read","seq":-1}"#, "seq"),
+        (&invite, r#"{"uses":1,"uses":2}"#, "uses"),
+        (&invite, r#"[1]"#, "object"),
+        (&add, r#"{"role":["member"]}"#, "role"),
+        (&ban, r#"{"for":"7d"}"#, "for"),
+        (&ban, r#"{"fro":1}"#, "fro"),
+    ] {
+        let (status, answer) = alice.ask(request, body).await;
+        assert_eq!(
+            (status, &answer["code"]),
+            (400, &json!(100)),
+            "{request} {body}: {answer}"
+        );
+        let message = answer["message"].as_str().unwrap();
+        assert!(message.contains(named), "{request} {body}: {message}");
+    }
+    let (_, seen) = alice.ask(&format!("GET /v1/rooms/{room}"), "").await;
+    assert_eq!(seen["room"]["head"], 0, "nothing was changed");
+    let whole = r#"{"name":"Crew","settings":{"slow_mode":9},"data":{"a":[1]}}"#;
+    assert_eq!(alice.ask(&update, whole).await.0, 200);
+}
+
+#[tokio::test]
 async fn the_document_describes_every_route_and_all_it_refers_to() {
     let server = Server::start(&[]).await;
     let document: Value =
