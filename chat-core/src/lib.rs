@@ -35,7 +35,7 @@ pub use model::{
     Action, Announcement, Block, ClientMessageId, Cursor, Data, Decision, Details, Effect, Ends,
     Entry, EntryBody, EntryKind, Epoch, FlatBody, History, InboxFilter, InboxPlace, InboxRoom,
     InvalidId, Invite, InviteId, InviteToken, LeftWhy, Look, Mark, Me, MeChange, Member,
-    Membership, MessageId, NO_END, NewDecision, NewEntry, NewRoom, Notify, OpenTo, Page,
+    Membership, MessageId, NO_END, NewDecision, NewEntry, NewRoom, Notice, Notify, OpenTo, Page,
     Permission, Presence, Principal, Rank, Reason, ReceiptTimes, Role, Room, RoomChange, RoomId,
     RoomKind, RoomName, Ruling, Sanction, Scope, Scopes, Seq, SessionId, Settings, SettingsChange,
     Standing, TokenId, Topic, UNREAD_CAP, UserId, Version, Via, Watermarks, may,

@@ -39,6 +39,8 @@ pub(crate) fn sentence(entry: &Entry, was: Option<&str>, kind: RoomKind) -> Opti
         EntryBody::Role { user, role } if own(user) => format!("is {} now", a(*role)),
         EntryBody::Role { user, role } => format!("made {} {}", name(user), a(*role)),
         EntryBody::Room(change) => changes(change, kind.name())?,
+        EntryBody::Notice(notice) if notice.text.is_empty() => return None,
+        EntryBody::Notice(notice) => format!("says: {}", clean(&notice.text)),
         _ => return None,
     })
 }
@@ -184,6 +186,10 @@ mod tests {
             (
                 json!({ "kind": "role", "user": "alice", "role": "member" }),
                 "is a member now",
+            ),
+            (
+                json!({ "kind": "notice", "text": "shipped", "data": { "order": 7 } }),
+                "says: shipped",
             ),
             (
                 json!({ "kind": "left", "user": "e\u{301}ve", "why": "banned" }),

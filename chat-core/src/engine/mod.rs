@@ -44,8 +44,8 @@ pub use self::{
 use crate::{
     metrics::Family,
     model::{
-        Block, ClientMessageId, Decision, NewDecision, Page, Principal, Role, RoomId, SessionId,
-        Standing, UserId, Version, Via,
+        Block, ClientMessageId, Data, Decision, NewDecision, Page, Principal, Role, RoomId,
+        SessionId, Standing, UserId, Version, Via,
     },
     port::{BackendError, Created},
     time::Clock,
@@ -320,6 +320,35 @@ impl ChatEngine {
         client_id: ClientMessageId,
     ) -> Result<Sent, Error> {
         acts::assign::assign(&self.parts, by, room, user, role, client_id).await
+    }
+
+    /// Says something in a room, by the author `system`: a [`Notice`](crate::Notice) in its log, which all
+    /// members are sent. The text may be empty if there is data.
+    ///
+    /// No limit, mute or moderation applies, archived rooms take it, and it doesn't count as unread.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoRoom`], [`Error::InvalidText`] or [`Error::TextTooLong`] as for a message, or a backend's
+    /// failure.
+    pub async fn notice(&self, room: &RoomId, text: &str, data: Data) -> Result<Sent, Error> {
+        acts::notice::notice(&self.parts, room, text, data, None).await
+    }
+
+    /// Says something as [`notice`](Self::notice) does; the same `client_id` again says nothing more, and gives
+    /// the first answer.
+    ///
+    /// # Errors
+    ///
+    /// As [`notice`](Self::notice).
+    pub async fn notice_as(
+        &self,
+        room: &RoomId,
+        text: &str,
+        data: Data,
+        client_id: ClientMessageId,
+    ) -> Result<Sent, Error> {
+        acts::notice::notice(&self.parts, room, text, data, Some(client_id)).await
     }
 
     /// Makes a group or channel under an id of your choice, with its owner and its first members; the owner is

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     model::precision::whole_micros,
-    model::{Details, Role, RoomChange, Seq, UserId},
+    model::{Data, Details, Role, RoomChange, Seq, UserId},
 };
 
 /// The body of an entry: what it says.
@@ -77,6 +77,19 @@ pub enum EntryBody {
     /// What the room says about itself has changed: its name, topic, data or settings, or it was archived or
     /// opened again.
     Room(Arc<RoomChange>),
+    /// The application, or an administrator, says something in the room. The author is the user `system`.
+    Notice(Arc<Notice>),
+}
+
+/// What a [notice](EntryBody::Notice) says.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Notice {
+    /// The text; may be empty if there is data.
+    pub text: Arc<str>,
+    /// The application's own data.
+    #[serde(default, skip_serializing_if = "Data::is_empty")]
+    pub data: Data,
 }
 
 /// How a membership ended.
@@ -206,7 +219,8 @@ impl EntryBody {
             | Self::Joined { .. }
             | Self::Left { .. }
             | Self::Role { .. }
-            | Self::Room(_) => None,
+            | Self::Room(_)
+            | Self::Notice(_) => None,
         }
     }
 
@@ -222,7 +236,7 @@ impl EntryBody {
             Self::Left { user, .. } => Effect::Dismiss { user },
             Self::Role { user, role } => Effect::Assign { user, role: *role },
             Self::Room(change) => Effect::Describe { change },
-            Self::Message { .. } | Self::Deleted => Effect::None,
+            Self::Message { .. } | Self::Deleted | Self::Notice(_) => Effect::None,
         }
     }
 
@@ -288,9 +302,12 @@ impl EntryBody {
                 ..flat(EntryKind::Role)
             },
             Self::Room(change) => FlatBody {
-                // A change always has a JSON; its reader would report what has none.
-                text: Some(serde_json::to_string(change).unwrap_or_default().into()),
+                text: Some(json(change)),
                 ..flat(EntryKind::Room)
+            },
+            Self::Notice(notice) => FlatBody {
+                text: Some(json(notice)),
+                ..flat(EntryKind::Notice)
             },
         }
     }
@@ -312,7 +329,7 @@ impl EntryBody {
 pub struct FlatBody {
     /// The kind, which gives the fields their meaning.
     pub kind: EntryKind,
-    /// A text, or the JSON of a change of the room.
+    /// A text, or the JSON of a change of the room or of a notice.
     pub text: Option<Arc<str>>,
     /// Another entry of the room.
     pub target: Option<Seq>,
@@ -367,8 +384,14 @@ impl FlatBody {
                 role: role?,
             },
             EntryKind::Room => EntryBody::Room(serde_json::from_str(&text?).ok()?),
+            EntryKind::Notice => EntryBody::Notice(serde_json::from_str(&text?).ok()?),
         })
     }
+}
+
+/// What is kept as one text. It always has a JSON; its reader would report what has none.
+fn json(value: &impl Serialize) -> Arc<str> {
+    serde_json::to_string(value).unwrap_or_default().into()
 }
 
 /// Under which number, or name, stores keep a body. Neither ever changes.
@@ -397,6 +420,8 @@ pub enum EntryKind {
     Removed = 8,
     /// [`EntryBody::Left`], of a member who was banned.
     Banned = 9,
+    /// [`EntryBody::Notice`].
+    Notice = 10,
 }
 
 impl EntryKind {
@@ -412,6 +437,7 @@ impl EntryKind {
         Self::Room,
         Self::Removed,
         Self::Banned,
+        Self::Notice,
     ];
 
     /// Its number, for stores that keep numbers.
@@ -432,6 +458,7 @@ impl EntryKind {
             Self::Room => "room",
             Self::Removed => "removed",
             Self::Banned => "banned",
+            Self::Notice => "notice",
         }
     }
 
@@ -474,6 +501,11 @@ impl EntryKind {
                 name: crate::RoomName::new("an example").ok(),
                 ..RoomChange::default()
             })),
+            Self::Notice => EntryBody::Notice(Arc::new(Notice {
+                text: text(),
+                data: serde_json::from_value(serde_json::json!({ "an": "example" }))
+                    .unwrap_or_default(),
+            })),
         }
     }
 }
@@ -506,7 +538,7 @@ mod tests {
         let names: Vec<_> = EntryKind::ALL.iter().map(|kind| kind.name()).collect();
         let first = [
             "message", "edit", "delete", "deleted", "joined", "left", "role", "room", "removed",
-            "banned",
+            "banned", "notice",
         ];
         assert_eq!(names[..first.len()], first);
     }

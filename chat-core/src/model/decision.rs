@@ -275,6 +275,11 @@ pub enum Ruling {
         /// The room.
         room: RoomId,
     },
+    /// A notice was put into a room, by an entry of its log: here a record only.
+    Notice {
+        /// The room.
+        room: RoomId,
+    },
     /// Logins from the address of the decision have failed within a minute: a record only.
     FailedLogins {
         /// The number of logins.
@@ -297,6 +302,7 @@ impl Ruling {
             | Self::Announce { .. }
             | Self::Assign { .. }
             | Self::Inspect { .. }
+            | Self::Notice { .. }
             | Self::FailedLogins { .. } => return None,
         };
         Some(whole_micros(end.min(NO_END)))
@@ -328,6 +334,7 @@ impl Ruling {
             | Self::Announce { .. }
             | Self::Assign { .. }
             | Self::Inspect { .. }
+            | Self::Notice { .. }
             | Self::FailedLogins { .. } => {}
         }
         self
@@ -366,6 +373,7 @@ impl Ruling {
         all.extend(Announcement::new("Back\nat \"noon\"").map(|text| Self::Announce { text }));
         let room = RoomId::new("a group");
         all.extend(room.clone().map(|room| Self::Inspect { room }));
+        all.extend(room.clone().map(|room| Self::Notice { room }));
         all.extend(room.clone().map(|room| Self::Ban {
             user: user(),
             scope: Scope::Room(room),
@@ -500,6 +508,7 @@ mod tests {
             "failed_logins",
             "announce",
             "inspect",
+            "notice",
             "ban",
             "assign",
         ];

@@ -36,7 +36,7 @@ impl Entry {
         /// Of its JSON beside the text.
         const REST: usize = 300;
         let said = match &self.body {
-            EntryBody::Room(_) => self.body.flatten().text,
+            EntryBody::Room(_) | EntryBody::Notice(_) => self.body.flatten().text,
             body => body.text().cloned(),
         };
         REST + said.map_or(0, |text| text.len())

@@ -27,7 +27,7 @@ mod standing;
 pub(crate) mod text;
 
 pub use block::Block;
-pub use body::{Effect, EntryBody, EntryKind, FlatBody, LeftWhy};
+pub use body::{Effect, EntryBody, EntryKind, FlatBody, LeftWhy, Notice};
 pub use decision::{
     Announcement, Decision, Ends, NO_END, NewDecision, Reason, Ruling, Scope, Version, Via,
 };

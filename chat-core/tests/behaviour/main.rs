@@ -21,6 +21,7 @@ mod inbox;
 mod logins;
 mod metrics;
 mod nodes;
+mod notices;
 mod outages;
 mod permissions;
 mod plugged_in;

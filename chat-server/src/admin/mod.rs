@@ -8,6 +8,7 @@ mod change;
 mod document;
 pub(crate) mod failed_logins;
 mod figures;
+mod notices;
 mod record;
 mod rooms;
 pub(crate) mod router;

@@ -11,7 +11,7 @@ use super::{
     admission::{self, Admission},
     announce,
     document::{self, Document},
-    figures, record, rooms, sanctions, sessions,
+    figures, notices, record, rooms, sanctions, sessions,
     token::AdminToken,
     users,
 };
@@ -33,6 +33,7 @@ pub(crate) fn router(app: App, token: Option<Arc<AdminToken>>, failures: Arc<Fai
         .merge(rooms::routes())
         .merge(sanctions::routes())
         .merge(announce::routes())
+        .merge(notices::routes())
         .merge(record::routes())
         .merge(figures::routes())
         .merge(document::routes())

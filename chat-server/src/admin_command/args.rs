@@ -48,6 +48,13 @@ pub enum AdminTask {
         /// The text.
         text: String,
     },
+    /// To put a notice into a room.
+    Notice {
+        /// The room.
+        room: String,
+        /// The text.
+        text: String,
+    },
     /// To show a user.
     User(String),
     /// To list sessions.
@@ -129,6 +136,10 @@ impl Invocation {
             "announce" => AdminTask::Announce {
                 text: named("text"),
             },
+            "notice" => AdminTask::Notice {
+                room: named("room"),
+                text: named("text"),
+            },
             "user" => AdminTask::User(user),
             "sessions" => AdminTask::Sessions {
                 user: text("user"),
@@ -207,7 +218,7 @@ pub(crate) fn command(time: fn(&str) -> Result<Duration, String>) -> Command {
         .subcommands(reads())
 }
 
-fn changes(time: fn(&str) -> Result<Duration, String>) -> [Command; 9] {
+fn changes(time: fn(&str) -> Result<Duration, String>) -> [Command; 10] {
     let period = || {
         Arg::new("for")
             .long("for")
@@ -247,6 +258,12 @@ fn changes(time: fn(&str) -> Result<Duration, String>) -> [Command; 9] {
         Command::new("announce")
             .about("Sends a text to everybody who is online")
             .arg(named("text", "TEXT", "The text")),
+        Command::new("notice")
+            .about("Puts a notice into a room, also into an archived one")
+            .args([
+                named("room", "ROOM", "The room's id"),
+                named("text", "TEXT", "The text"),
+            ]),
     ];
     changes.map(|change| {
         change.args([

@@ -163,6 +163,11 @@ impl Call {
                 let text = ("text", json!(text));
                 Self::change(Method::POST, "announce", reason.into_iter().chain([text]))
             }
+            AdminTask::Notice { room, text } => {
+                let path = format!("rooms/{}/notices", part(room));
+                let text = ("text", json!(text));
+                Self::change(Method::POST, &path, reason.into_iter().chain([text]))
+            }
             AdminTask::User(user) => Self::read(&format!("users/{}", part(user)), Shows::User),
             AdminTask::Sessions { user, address } => {
                 let wanted = [("user", user), ("address", address)];

@@ -477,6 +477,10 @@ async fn what_is_wrong_with_a_change_is_said_and_nothing_is_decided() {
         ("POST users/a,b/kick", json!({}), 400),
         ("POST announce", json!({ "text": " " }), 400),
         ("POST announce", json!({}), 400),
+        ("POST announce", json!([]), 400),
+        ("POST rooms/none/notices", json!({ "text": "hi" }), 404),
+        ("POST rooms/none/notices", json!({ "text": " " }), 422),
+        ("POST rooms/none/notices", json!({ "data": [] }), 400),
         ("DELETE users/bob/ban", json!({}), 404),
         ("DELETE users/bob/mute", json!({}), 404),
     ] {
@@ -532,6 +536,14 @@ async fn each_command_does_what_it_says_to_people_who_are_connected() {
     );
     done(&["unban", "bob"]).await;
     let (mut bob, _) = place.native("bob").await;
+    let said = done(&["notice", "alice,bob", "shipped"]).await;
+    assert!(said.starts_with("decision 7: notice"), "{said}");
+    let entry = bob.event("entry").await;
+    let notice = json!({ "kind": "notice", "text": "shipped" });
+    assert_eq!(
+        (&entry["author"], &entry["body"]),
+        (&json!("system"), &notice)
+    );
     done(&["revoke", "bob"]).await;
     assert_eq!(bob.end().await.1, Closed::With(4504));
     done(&["revoke-token", "a-token"]).await;
@@ -539,7 +551,10 @@ async fn each_command_does_what_it_says_to_people_who_are_connected() {
     assert!(said.contains("bob") && said.contains("hi"), "{said}");
     let said = done(&["audit"]).await;
     let last = said.lines().last().unwrap();
-    assert!(last.starts_with("9 ") && last.contains("inspect"), "{said}");
+    assert!(
+        last.starts_with("10 ") && last.contains("inspect"),
+        "{said}"
+    );
     assert_eq!(
         done(&["decisions", "--limit", "3"]).await.lines().count(),
         3

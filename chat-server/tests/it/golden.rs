@@ -524,15 +524,8 @@ fn errors() -> Vec<(Option<u64>, Error)> {
     ]
 }
 
-fn events() -> Vec<Event> {
+fn entries() -> Vec<Event> {
     let text: Arc<str> = "hello".into();
-    let gap = |reason| Event::Gap {
-        room: room(),
-        epoch: Epoch(uuid(0xe0)),
-        from: Seq(8),
-        to: Seq(400),
-        reason,
-    };
     vec![
         Event::Entry(entry(7, EntryBody::message("hello"))),
         Event::Entry(entry(
@@ -578,6 +571,24 @@ fn events() -> Vec<Event> {
                 "name": "Crew", "settings": { "slow_mode": 0 }, "archived": false,
             })))),
         )),
+        Event::Entry(entry(
+            14,
+            EntryBody::Notice(Arc::new(of(json!({
+                "text": "shipped", "data": { "order": 7 },
+            })))),
+        )),
+    ]
+}
+
+fn events() -> Vec<Event> {
+    let gap = |reason| Event::Gap {
+        room: room(),
+        epoch: Epoch(uuid(0xe0)),
+        from: Seq(8),
+        to: Seq(400),
+        reason,
+    };
+    let others = vec![
         Event::Room {
             why: RoomNews::Added,
             room: Box::new(in_inbox()),
@@ -619,7 +630,8 @@ fn events() -> Vec<Event> {
         Event::Expiring {
             expires_at: at(3_600),
         },
-    ]
+    ];
+    entries().into_iter().chain(others).collect()
 }
 
 fn frames() -> Vec<Outgoing> {

@@ -193,7 +193,7 @@ async fn bodies_are_read_strictly_and_the_field_at_fault_is_named() {
         (&receipt, r#"{"mark":"read","seq":1,"seq":1}"#, "seq"),
         (&receipt, r#"{"mark":"read","seq":-1}"#, "seq"),
         (&invite, r#"{"uses":1,"uses":2}"#, "uses"),
-        (&invite, r#"[1]"#, "object"),
+        (&invite, "[1]", "object"),
         (&add, r#"{"role":["member"]}"#, "role"),
         (&ban, r#"{"for":"7d"}"#, "for"),
         (&ban, r#"{"fro":1}"#, "fro"),

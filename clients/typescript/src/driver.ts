@@ -132,7 +132,10 @@ export class Driver implements Core {
 
   ask(command: Command): Promise<Reply> {
     const deadline = this.#world.now() + ANSWER;
-    return this.#call(command, 100, (waiting) => this.#lasting.queue.questions.push({ ...waiting, deadline }));
+    // Under a client id these are carried out once, however often they are asked for.
+    const once = command.type === "create" || command.type === "update";
+    const asked = once ? { ...command, client_id: command.client_id ?? this.#world.id() } : command;
+    return this.#call(asked, 100, (waiting) => this.#lasting.queue.questions.push({ ...waiting, deadline }));
   }
 
   mark(room: string, mark: Mark, seq: number): void {

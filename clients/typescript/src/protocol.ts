@@ -431,6 +431,10 @@ export type EntryBody =
    */
   | RoomChange & {
     readonly kind: "room";
+  }
+  /** The application, or an administrator, says something in the room. The author is the user `system`. */
+  | Notice & {
+    readonly kind: "notice";
   };
 
 /** One incarnation of a room's log. A room that lost its log gets another. */
@@ -790,6 +794,14 @@ export type MutesCommand = {
   readonly limit?: number;
   /** The room. */
   readonly room: RoomId;
+};
+
+/** What a [notice](EntryBody::Notice) says. */
+export type Notice = {
+  /** The application's own data. */
+  readonly data?: Data;
+  /** The text; may be empty if there is data. */
+  readonly text: string;
 };
 
 /** What a member is notified of. */

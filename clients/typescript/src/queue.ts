@@ -74,9 +74,9 @@ export class Queue {
   }
 }
 
-/** Whether a question may be asked again on another connection: a second `create` would make a second room. */
+/** Whether a question may be asked again on another connection: a second `invite` would make a second invitation. */
 export function mayRepeat({ command }: Question): boolean {
-  return command.type !== "create" && command.type !== "invite";
+  return command.type !== "invite";
 }
 
 /** Fails a question that had no answer when the connection was lost. */

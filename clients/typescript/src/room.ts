@@ -266,7 +266,7 @@ export class Room extends Store<RoomSnapshot> implements AsyncIterable<ClientEve
 
   /** Changes the name, topic, data or settings, or archives the room; an empty value takes one away. */
   async update(change: RoomChange): Promise<void> {
-    this.view(await this.#ask({ type: "update", room: this.id, ...change, client_id: this.#core.id() }));
+    this.view(await this.#ask({ type: "update", room: this.id, ...change }));
   }
 
   /** Changes how the user has the room, on all devices; `muted_until: null` for notifications again. */

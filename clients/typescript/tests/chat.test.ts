@@ -167,7 +167,10 @@ test("the address of the server is turned into that of the protocol", async () =
 test("a room that is made, joined or accepted is entered", async () => {
   const stage = await new Stage().live();
   const calls = [
-    [() => stage.chat.create({ kind: "group", name: "Team" }), { type: "create", kind: "group", name: "Team" }],
+    [
+      () => stage.chat.create({ kind: "group", name: "Team" }),
+      { type: "create", kind: "group", name: "Team", client_id: "id-1" },
+    ],
     [() => stage.chat.join("news"), { type: "join", room: "news" }],
     [() => stage.chat.accept("secret"), { type: "accept", token: "secret" }],
   ] as const;
@@ -184,14 +187,14 @@ test("a room that is made, joined or accepted is entered", async () => {
   }
 });
 
-test("a room that may have been made is not made again", async () => {
+test("an invitation that may have been made is not made again", async () => {
   const stage = await new Stage().live();
   const making = assert.rejects(
-    stage.chat.create({ kind: "group" }),
+    stage.chat.ask({ type: "invite", room: "team" }),
     (error: ChatError) => error.failure === "unanswered",
   );
   const asking = stage.chat.directory("news", { limit: 5 });
-  await stage.hears("create");
+  await stage.hears("invite");
   stage.socket.end();
   await making;
   await stage.world.pass(500);

@@ -42,9 +42,7 @@ impl View {
             ))
         );
         let is_busy = self.outbox.len() > 0 || self.scene.greeting;
-        !self.listed
-            || self.asked > 0
-            || asks && is_busy && self.connection == Connection::Up
+        !self.listed || self.asked > 0 || asks && is_busy && self.connection == Connection::Up
     }
 
     /// Does what an input says.

@@ -16,6 +16,7 @@ mod join;
 pub(crate) mod limits;
 pub(crate) mod looks;
 mod members;
+pub(crate) mod notice;
 mod open;
 mod page;
 pub(crate) mod presence;

@@ -164,6 +164,7 @@ impl Standings {
             | Ruling::Announce { .. }
             | Ruling::Assign { .. }
             | Ruling::Inspect { .. }
+            | Ruling::Notice { .. }
             | Ruling::FailedLogins { .. } => Concerned::Nobody,
             Ruling::Kick { user } => Concerned::Kicked(user.clone()),
         };
