@@ -1,4 +1,4 @@
-//! The web page at `/app`, and the widget for pages of others.
+//! The web page at `/app`, the widget for pages of others, and the view of administrators.
 //!
 //! Their sources are in `clients/web`. What is built of them is in `web/`, beside a compressed copy of each
 //! file, and becomes part of the program, so that a build of the server needs no Node.
@@ -56,15 +56,37 @@ const FILES: [File; 6] = files! {
     "/app/widget.js": "widget.js", "text/javascript; charset=utf-8";
 };
 
+/// Those on the listener for administration.
+const OF_ADMIN: [File; 4] = files! {
+    "/app": "admin.html", "text/html; charset=utf-8";
+    "/app/admin.js": "admin.js", "text/javascript; charset=utf-8";
+    "/app/app.css": "app.css", "text/css; charset=utf-8";
+    "/app/icon.svg": "icon.svg", "image/svg+xml";
+};
+
 /// The files of the page, and what it has to know of the server; nothing with `web = off`.
 pub(crate) fn routes(settings: &Settings) -> Router<App> {
     if !settings.web {
         return Router::new();
     }
-    let routes = Router::new()
-        .route("/app/", get(async || Redirect::permanent("../app")))
-        .route("/app/config.json", get(about));
-    FILES.into_iter().fold(routes, |routes, file| {
+    let routes = serve(&FILES);
+    routes.route("/app/config.json", get(about))
+}
+
+/// The files of the view of administrators; nothing with `web = off`. They are for everybody who reaches the
+/// listener, as what they show is not.
+pub(crate) fn routes_of_admin(settings: &Settings) -> Router<App> {
+    if settings.web {
+        serve(&OF_ADMIN)
+    } else {
+        Router::new()
+    }
+}
+
+fn serve(files: &[File]) -> Router<App> {
+    let redirect = get(async || Redirect::permanent("../app"));
+    let routes = Router::new().route("/app/", redirect);
+    files.iter().fold(routes, |routes, &file| {
         let tag = digest(&SHA256, file.plain);
         let tag = format!("\"{}\"", BASE64_URL_SAFE_NO_PAD.encode(&tag.as_ref()[..12]));
         routes.route(

@@ -31,6 +31,7 @@ export async function files() {
   const styles = await one({ entryPoints: ["src/styles/widget.css"] });
   const found = new Map([
     ["app.js", await one({ entryPoints: ["src/app.tsx"], format: "esm" })],
+    ["admin.js", await one({ entryPoints: ["src/admin.tsx"], format: "esm" })],
     ["app.css", await one({ entryPoints: ["src/styles/app.css"] })],
     [
       "widget.js",

@@ -23,9 +23,11 @@ use crate::{
         router::{bounded, guarded},
     },
     rest::document::Served,
+    web,
 };
 
-/// All routes of the administration. None of them answers without an administrator's token.
+/// All routes of the administration. None of them answers without an administrator's token, but for the files
+/// of the page that shows what they answer.
 pub(crate) fn router(app: App, token: Option<Arc<AdminToken>>, failures: Arc<Failures>) -> Router {
     let (requests, document) = OpenApiRouter::with_openapi(Document::openapi())
         .merge(users::routes())
@@ -48,6 +50,7 @@ pub(crate) fn router(app: App, token: Option<Arc<AdminToken>>, failures: Arc<Fai
         .fallback(async || Failure::from(Error::NoAddress))
         .method_not_allowed_fallback(async || Failure::from(Error::WrongMethod))
         .layer(Extension(document))
-        .layer(middleware::from_fn_with_state(admission, admission::admit));
+        .layer(middleware::from_fn_with_state(admission, admission::admit))
+        .merge(web::routes_of_admin(&app.settings));
     guarded(bounded(requests, &app), &app).with_state(app)
 }

@@ -1,6 +1,6 @@
 //! The entry points of the server: the list in `SECURITY.md`, and what each answers to a stranger.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{collections::BTreeSet, fs};
 
 use chat_core::ChatEngine;
 use chat_server::config::Settings;
@@ -66,12 +66,24 @@ fn others() -> Vec<(String, String, Login)> {
     let files = fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/web")).unwrap();
     for file in files {
         let name = file.unwrap().file_name().into_string().unwrap();
-        let is_packed = Path::new(&name).extension() == Some("gz".as_ref());
-        if !is_packed && name != "index.html" {
+        if !["gz", "html"].iter().any(|end| name.ends_with(end)) && name != "admin.js" {
             all.push(entry(&format!("/app/{name}"), Login::None));
         }
     }
     all
+}
+
+/// The files of the page for administrators.
+fn files_of_admin() -> Vec<(String, String, Login)> {
+    let paths = [
+        "/app",
+        "/app/",
+        "/app/admin.js",
+        "/app/app.css",
+        "/app/icon.svg",
+    ];
+    let entry = |path: &str| ("GET".to_owned(), path.to_owned(), Login::None);
+    paths.map(entry).into()
 }
 
 async fn by_token() -> Server {
@@ -98,7 +110,8 @@ async fn the_list_in_the_document_is_complete() {
     let mut table = String::from("| port | entry point | login |\n|---|---|---|\n");
     let (public, admin) = (by_token().await, Administered::start(&[]).await);
     let public = [others(), described(&public).await].concat();
-    for (port, entries) in [("public", public), ("admin", administered(&admin).await)] {
+    let of_admin = [files_of_admin(), administered(&admin).await].concat();
+    for (port, entries) in [("public", public), ("admin", of_admin)] {
         let rows = entries.into_iter().map(|(method, path, login)| {
             let login = login.words();
             (

@@ -1,12 +1,7 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { after, before, test } from "node:test";
-import type { AxeResults } from "axe-core";
 import type { Browser, BrowserContextOptions } from "playwright-core";
-import { browser, Person, person, Server } from "./stage.js";
-
-const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+import { browser, faults, Person, person, Server } from "./stage.js";
 
 const PHONE: BrowserContextOptions = { viewport: { width: 375, height: 740 }, hasTouch: true, isMobile: true };
 const DESK: BrowserContextOptions = { viewport: { width: 1440, height: 900 } };
@@ -22,25 +17,6 @@ after(async () => {
   await window?.close();
   await server?.end();
 });
-
-/** What axe finds against WCAG 2.2 AA and its best practices, light and dark, and what is wider than the window. */
-async function faults({ page }: Person): Promise<string[]> {
-  await page.evaluate(AXE);
-  const look = (only: string[]): Promise<AxeResults> =>
-    page.evaluate((only) => {
-      const { axe } = globalThis as unknown as { axe: { run(options: object): Promise<AxeResults> } };
-      return axe.run(only.length > 0 ? { runOnly: only } : {});
-    }, only);
-  const light = await look([]);
-  await page.emulateMedia({ colorScheme: "dark" });
-  const dark = await look(["color-contrast"]);
-  await page.emulateMedia({ colorScheme: "light" });
-  const found = [...light.violations, ...dark.violations].map(
-    ({ id, help, nodes }) => `${id}: ${help}: ${nodes.map(({ html }) => html).join(" ")}`,
-  );
-  const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-  return wide > 0 ? [...found, `the page is ${wide} pixels too wide`] : found;
-}
 
 for (const [device, size] of [
   ["desk", DESK],

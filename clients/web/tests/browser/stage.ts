@@ -1,9 +1,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createRequire } from "node:module";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { AxeResults } from "axe-core";
 import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 
 /** The time that anything may take on a busy machine. */
@@ -16,10 +18,12 @@ const CHROMIUM = process.env["CHROMIUM"] ?? "chromium";
 /** Where pictures are put, if anywhere. */
 const PICTURES = process.env["CHAT_PICTURES"];
 
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
 /** Limits that a test may meet without wanting to; a flag has the last word. */
 const NO_LIMITS = { CHAT_RATE_LIMIT: "off", CHAT_REQUESTS_PER_IP: "off", CHAT_REQUESTS_PER_USER: "off" };
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const listener = createServer().listen(0, "127.0.0.1");
   await new Promise((done) => listener.once("listening", done));
   const { port } = listener.address() as { port: number };
@@ -151,4 +155,23 @@ export async function person(
   await one.page.getByRole("button", { name: "Log in" }).click();
   await one.page.getByRole("navigation", { name: "Conversations" }).waitFor();
   return one;
+}
+
+/** What axe finds against WCAG 2.2 AA and its best practices, light and dark, and what is wider than the window. */
+export async function faults({ page }: Person): Promise<string[]> {
+  await page.evaluate(AXE);
+  const look = (only: string[]): Promise<AxeResults> =>
+    page.evaluate((only) => {
+      const { axe } = globalThis as unknown as { axe: { run(options: object): Promise<AxeResults> } };
+      return axe.run(only.length > 0 ? { runOnly: only } : {});
+    }, only);
+  const light = await look([]);
+  await page.emulateMedia({ colorScheme: "dark" });
+  const dark = await look(["color-contrast"]);
+  await page.emulateMedia({ colorScheme: "light" });
+  const found = [...light.violations, ...dark.violations].map(
+    ({ id, help, nodes }) => `${id}: ${help}: ${nodes.map(({ html }) => html).join(" ")}`,
+  );
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  return wide > 0 ? [...found, `the page is ${wide} pixels too wide`] : found;
 }

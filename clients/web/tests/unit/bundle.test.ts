@@ -33,9 +33,9 @@ test("the page has at most 90 KB compressed, and so has the widget", (context) =
 });
 
 test("the page has no script and no style in its HTML, and nothing from elsewhere", () => {
-  const html = readFileSync(`${FOLDER}index.html`, "utf8");
-  assert.doesNotMatch(html, /<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc="app\/)|https?:/);
-  for (const name of ["app.css", "app.js"]) {
+  const html = ["index.html", "admin.html"].map((name) => readFileSync(FOLDER + name, "utf8"));
+  for (const text of html) assert.doesNotMatch(text, /<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc="app\/)|https?:/);
+  for (const name of ["app.css", "app.js", "admin.js"]) {
     const elsewhere = readFileSync(FOLDER + name, "utf8").match(/(?:url\(|@import|import\()[^)]*/g);
     assert.equal(elsewhere, null, name);
   }
