@@ -5,6 +5,7 @@ import { meAfter, nameOf, roomAfter } from "./details.js";
 import { ChatError } from "./errors.js";
 import {
   type Command,
+  type Entry,
   type EntryBody,
   ErrorCode,
   type Room as Info,
@@ -47,6 +48,8 @@ export interface RoomSnapshot {
   readonly me: Me;
   /** The stored messages in the order of the room, then those that are on their way or have failed. */
   readonly messages: readonly Message[];
+  /** What happened among them, as far as the history was read: members came and went, the room was changed. */
+  readonly events: readonly Entry[];
   /** The members; those of a room of more than 100 are read by `readMembers()`. */
   readonly members: readonly Person[];
   /** Whether there are members that were not read. */
@@ -98,6 +101,7 @@ export class Room extends Store<RoomSnapshot> implements AsyncIterable<ClientEve
       info: this.#info,
       me: this.#me,
       messages: steady(before?.messages, this.#timeline.messages),
+      events: this.#timeline.events,
       members: steady(before?.members, [...this.#people.values()]),
       moreMembers: this.#moreMembers,
       typing: steady(before?.typing, [...this.#typing.keys()]),

@@ -32,10 +32,16 @@ function stored({ author, client_id, seq, at }: Entry, text: string, more?: Part
   return { key: key(author, client_id), author, clientId: client_id, text, status: "sent", seq, at, ...more };
 }
 
+/** Whether an entry is neither a message nor a change of one: members came or went, or the room was changed. */
+function isEvent({ body }: Entry): boolean {
+  return body.kind === "joined" || body.kind === "left" || body.kind === "role" || body.kind === "room";
+}
+
 /** The messages of one room: those that are stored, in the order of the log, then those on their way. */
 export class Timeline {
   #stored: (Message & { readonly seq: number })[] = [];
   #pending: Message[] = [];
+  #events: readonly Entry[] = [];
   /** The targets of the deletions that are known. */
   readonly #deleted = new Set<number>();
   /** Edits and deletions that came while a page was on its way, which may not show them. */
@@ -46,6 +52,11 @@ export class Timeline {
 
   get messages(): readonly Message[] {
     return [...this.#stored, ...this.#pending];
+  }
+
+  /** What happened among the messages, in the order of the log; the same list until something more did. */
+  get events(): readonly Entry[] {
+    return this.#events;
   }
 
   /** The number of the oldest entry that was loaded; undefined when none was. */
@@ -63,6 +74,7 @@ export class Timeline {
       if (this.#loading) this.#changes.push(entry);
       this.#change(entry);
     } else this.#insert(entry);
+    this.#happened([entry]);
     if (this.#stored.length > KEEP) this.#forget(this.#stored[KEEP / 10]?.seq ?? 0);
   }
 
@@ -76,6 +88,7 @@ export class Timeline {
     this.#loading -= 1;
     for (const { body } of page?.entries ?? []) if (body.kind === "delete") this.#deleted.add(body.target);
     for (const entry of page?.entries ?? []) this.#insert(entry);
+    this.#happened(page?.entries ?? []);
     for (const entry of this.#changes) this.#change(entry);
     if (!this.#loading) this.#changes = [];
     if (!page) return;
@@ -101,6 +114,7 @@ export class Timeline {
 
   #forget(before: number): void {
     this.#stored = this.#stored.filter(({ seq }) => seq >= before);
+    this.#events = this.#events.filter(({ seq }) => seq >= before);
     this.oldest = this.#stored[0]?.seq;
     this.older = true;
   }
@@ -126,6 +140,12 @@ export class Timeline {
     this.discard(message.author, message.clientId);
     const place = this.#place(seq);
     if (this.#stored[place]?.seq !== seq) this.#stored.splice(place, 0, { ...message, seq });
+  }
+
+  #happened(entries: readonly Entry[]): void {
+    const known = new Set(this.#events.map(({ seq }) => seq));
+    const news = entries.filter((entry) => isEvent(entry) && !known.has(entry.seq));
+    if (news.length > 0) this.#events = [...this.#events, ...news].sort((a, b) => a.seq - b.seq);
   }
 
   #change({ body, at }: Entry): void {

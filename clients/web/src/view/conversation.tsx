@@ -5,7 +5,7 @@ import { Avatar } from "./avatar.js";
 import { Composer } from "./composer.js";
 import { Confirm } from "./dialog.js";
 import { Icon, IconButton } from "./icon.js";
-import { type Acts, MessageRow } from "./message.js";
+import { type Acts, EventRow, MessageRow } from "./message.js";
 import { Rows } from "./rows.js";
 import { type Row, rowsOf } from "./rowsOf.js";
 import { sentence, useAttention, useStore } from "./use.js";
@@ -58,7 +58,7 @@ export function Conversation(props: Props) {
 function Opened({ chat, room, onBack, onDetails, details }: Props & { room: Room }) {
   const me = chat.user ?? "";
   const now = useStore(room);
-  const { messages, members, older, closed, name } = now;
+  const { messages, events, members, older, closed, name } = now;
   const attentive = useAttention();
   const [atEnd, setAtEnd] = useState(true);
   const [leftAt, setLeftAt] = useState(0);
@@ -74,7 +74,7 @@ function Opened({ chat, room, onBack, onDetails, details }: Props & { room: Room
     if (attentive && atEnd && newest !== undefined && !closed) room.markRead();
   }, [attentive, atEnd, newest, closed]);
 
-  const rows = useMemo(() => rowsOf(messages, members, me, older, readBefore), [messages, members, older]);
+  const rows = useMemo(() => rowsOf(messages, events, members, me, older, readBefore), [messages, events, members, older]);
   const loadOlder = (): void => {
     if (!older || loading.current) return;
     loading.current = true;
@@ -99,6 +99,7 @@ function Opened({ chat, room, onBack, onDetails, details }: Props & { room: Room
   };
 
   const draw = (row: Row) => {
+    if (row.kind === "event") return <EventRow row={row} />;
     if (row.kind !== "message") return row.kind === "older" ? <Older /> : <Beginning now={now} />;
     const { seq } = row.message;
     return (
@@ -140,7 +141,7 @@ function Opened({ chat, room, onBack, onDetails, details }: Props & { room: Room
         <Rows
           rows={rows}
           keyOf={(row) => row.key}
-          guess={(row) => (row.kind === "message" ? (row.first ? 52 : 28) + 22 * Math.floor(row.message.text.length / 90) : 120)}
+          guess={(row) => (row.kind === "message" ? (row.first ? 52 : 28) + 22 * Math.floor(row.message.text.length / 90) : row.kind === "event" ? 30 : 120)}
           draw={draw}
           label={`Messages with ${name}`}
           onStart={loadOlder}

@@ -41,6 +41,27 @@ function why(error: ChatError | undefined): string {
   return error?.message ?? "The server did not take it.";
 }
 
+/** The line above the first message of a day. */
+function Day({ at }: { at: string }) {
+  return (
+    <div class="line day">
+      <span>{dayName(at)}</span>
+    </div>
+  );
+}
+
+/** Something that happened among the messages. */
+export function EventRow({ row }: { row: Row & { kind: "event" } }) {
+  return (
+    <>
+      {row.day !== undefined && <Day at={row.day} />}
+      <p class="event">
+        <bdi>{row.text}</bdi>
+      </p>
+    </>
+  );
+}
+
 /** One message, and the lines above it. */
 export function MessageRow({ row, me, moderates, editing, onEdit, acts }: Props) {
   const { message, first, fate, readers } = row;
@@ -49,11 +70,7 @@ export function MessageRow({ row, me, moderates, editing, onEdit, acts }: Props)
   const changeable = seq !== undefined && !deleted && status === "sent";
   return (
     <>
-      {row.day && (
-        <div class="line day">
-          <span>{dayName(at ?? new Date().toISOString())}</span>
-        </div>
-      )}
+      {row.day && <Day at={at ?? new Date().toISOString()} />}
       {row.fresh && (
         <div class="line fresh">
           <span>New</span>

@@ -1,4 +1,4 @@
-import type { Message, Person } from "@chat-engine/client";
+import type { Entry, Message, Person } from "@chat-engine/client";
 import { dayOf } from "./time.js";
 
 /** Milliseconds within which messages of one author stand under one name. */
@@ -10,6 +10,7 @@ export type Fate = "sending" | "failed" | "sent" | "delivered" | "read";
 /** A row of a conversation. */
 export type Row =
   | { readonly kind: "start" | "older"; readonly key: "start" }
+  | { readonly kind: "event"; readonly key: string; readonly text: string; readonly day: string | undefined }
   | {
       readonly kind: "message";
       readonly key: string;
@@ -58,9 +59,30 @@ function readersOf(messages: readonly Message[], others: readonly Person[]): Map
   return found;
 }
 
+/** What happened in a room, in words; undefined if it is not worth one. */
+function wordsFor({ author, body }: Entry): string | undefined {
+  switch (body.kind) {
+    case "joined":
+      return author === body.user ? `${author} joined` : `${author} added ${body.user}`;
+    case "left":
+      if (body.why === "removed") return `${author} removed ${body.user}`;
+      return body.why === "banned" ? `${author} banned ${body.user}` : `${body.user} left`;
+    case "role":
+      return `${author} made ${body.user} ${body.role === "owner" ? "an" : "a"} ${body.role}`;
+    case "room":
+      if (body.archived !== undefined) return `${author} ${body.archived ? "archived this" : "opened this again"}`;
+      if (body.name !== undefined) return `${author} named this ${body.name}`;
+      if (body.topic !== undefined) return body.topic ? `${author} set the topic: ${body.topic}` : `${author} took the topic away`;
+      return body.settings ? `${author} changed the settings` : undefined;
+    default:
+      return undefined;
+  }
+}
+
 /** The rows of a conversation: what belongs together stands together. */
 export function rowsOf(
   messages: readonly Message[],
+  events: readonly Entry[],
   members: readonly Person[],
   me: string,
   older: boolean,
@@ -71,9 +93,20 @@ export function rowsOf(
   const rows: Row[] = [{ kind: older ? "older" : "start", key: "start" }];
   let before: Message | undefined;
   let fresh = readBefore < Infinity;
+  let [lastTime, lastDay, next] = [0, 0, 0];
+  /** The events before a message stand above it, and part it from what its author has written before. */
+  const happened = (until: number): void => {
+    for (let event = events[next]; event && event.seq < until; event = events[++next]) {
+      const text = wordsFor(event);
+      if (text === undefined) continue;
+      const day = dayOf(event.at);
+      rows.push({ kind: "event", key: `${event.seq}`, text, day: day === lastDay ? undefined : event.at });
+      [before, lastDay] = [undefined, day];
+    }
+  };
   for (const message of messages) {
+    happened(message.seq ?? Infinity);
     const [time, day] = momentOf(message);
-    const [lastTime, lastDay] = before ? momentOf(before) : [0, 0];
     const newDay = day !== lastDay;
     const isFresh = fresh && message.author !== me && (message.seq ?? 0) > readBefore;
     if (isFresh) fresh = false;
@@ -88,7 +121,9 @@ export function rowsOf(
       readers: readers.get(message.key) ?? [],
     });
     before = message;
+    [lastTime, lastDay] = [time, day];
   }
+  happened(Infinity);
   return withFates(rows, others, me);
 }
 
