@@ -1,7 +1,8 @@
 import type { Chat } from "@chat-engine/client";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { notifyOf } from "../state/notify.js";
-import { go, place, takeFragment } from "../state/place.js";
+import { invitation, keepInvitation } from "../state/invitation.js";
+import { go, place } from "../state/place.js";
 import { isQuiet } from "../state/rooms.js";
 import { session } from "../state/session.js";
 import { Banner } from "./banner.js";
@@ -16,20 +17,11 @@ import { useStore } from "./use.js";
 /** The whole page. */
 export function App() {
   const chat = session.value;
-  const [invitation, setInvitation] = useState(() => takeFragment("invite"));
-  useEffect(() => {
-    const look = (): void => {
-      const token = takeFragment("invite");
-      if (token) setInvitation(token);
-    };
-    addEventListener("hashchange", look);
-    return () => removeEventListener("hashchange", look);
-  }, []);
   if (!chat) return <Login />;
   return (
     <>
       <Desk key={chat} chat={chat} />
-      {invitation && <Invitation chat={chat} token={invitation} onClose={() => setInvitation(undefined)} />}
+      {invitation.value && <Invitation chat={chat} token={invitation.value} onClose={() => keepInvitation(null)} />}
     </>
   );
 }

@@ -97,6 +97,17 @@ test("a link lets somebody in, once they are logged in", async () => {
   await carol.page.getByRole("dialog").getByRole("button", { name: "Join" }).click();
   await carol.page.getByRole("region", { name: "Conversation: Choir" }).waitFor();
   assert(!carol.page.url().includes("invite"), carol.page.url());
+  const context = await window.newContext();
+  const dave = await context.newPage();
+  await dave.goto(link);
+  await dave.getByRole("textbox", { name: "Your name" }).fill("dave");
+  await dave.reload();
+  await dave.getByRole("textbox", { name: "Your name" }).fill("dave");
+  await dave.getByRole("button", { name: "Log in" }).click();
+  await dave.getByRole("dialog").getByRole("button", { name: "Join" }).click();
+  await dave.getByText("dave joined").waitFor();
+  await alice.message("dave joined").waitFor();
+  await context.close();
   await panel.getByRole("button", { name: "Take back" }).click();
   await panel.getByRole("textbox", { name: "Link of the invitation" }).waitFor({ state: "detached" });
   await bob.page.goto(link);
