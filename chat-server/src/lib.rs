@@ -12,6 +12,8 @@ pub mod maintenance;
 #[cfg(target_os = "linux")]
 pub mod service_manager;
 pub mod start;
+#[cfg(feature = "otel")]
+pub mod traces;
 
 mod admin;
 pub mod admin_command;

@@ -150,7 +150,22 @@ fn refuse_dumps() {
 }
 
 async fn serve(loaded: Loaded) -> ExitCode {
+    #[cfg(feature = "otel")]
+    let traces = match chat_server::traces::start(&loaded.settings) {
+        Ok(traces) => traces,
+        Err(error) => return fail(2, format_args!("{error}")),
+    };
+    #[cfg(not(feature = "otel"))]
     logging::start(&loaded.settings);
+    let code = serve_until_stopped(loaded).await;
+    #[cfg(feature = "otel")]
+    if let Some(traces) = traces {
+        traces.end().await;
+    }
+    code
+}
+
+async fn serve_until_stopped(loaded: Loaded) -> ExitCode {
     #[cfg(target_os = "linux")]
     refuse_dumps();
     let rows = loaded.rows();

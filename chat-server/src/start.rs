@@ -166,6 +166,13 @@ pub async fn start(settings: &Settings) -> Result<Started, StartError> {
             feature: "jwks",
         });
     }
+    #[cfg(not(feature = "otel"))]
+    if settings.otlp_endpoint.is_some() {
+        return Err(StartError::Missing {
+            setting: "otlp-endpoint",
+            feature: "otel",
+        });
+    }
     // First the address: a second server should not even look at the file of the first.
     let (listener, admin) = listeners(settings).await?;
     let words = match &settings.moderation_words {

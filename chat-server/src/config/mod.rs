@@ -26,6 +26,6 @@ pub use self::{
     proxies::{Proxies, ProxyProtocol},
     settings::{Setting, Settings, TABLE},
     source::Origin,
-    value::{Bytes, CacheUrl, LogFilter, LogFormat, Match, Rate, StoreUrl},
+    value::{Bytes, CacheUrl, CollectorUrl, LogFilter, LogFormat, Match, Rate, StoreUrl},
 };
 pub(crate) use self::{hosts::Host, origins::read as read_origin, value::without_password};

@@ -10,7 +10,7 @@ use super::{
     login::{Algorithm, Auth, HttpsUrl, LoginUrl, Names},
     origins::Origins,
     proxies::{Proxies, ProxyProtocol},
-    value::{Bytes, CacheUrl, LogFilter, LogFormat, Match, Rate, StoreUrl, Value},
+    value::{Bytes, CacheUrl, CollectorUrl, LogFilter, LogFormat, Match, Rate, StoreUrl, Value},
 };
 
 /// One setting: a line of the table.
@@ -152,6 +152,8 @@ settings! {
     log_format: LogFormat = "text", "text|json";
     /// Log each request when it is answered: method, route, status, time, address of the client, user.
     access_log: bool = "false", "BOOL";
+    /// Where traces are sent: a collector of OpenTelemetry, by OTLP over HTTP. Needs the feature `otel`.
+    otlp_endpoint: Option<CollectorUrl> = "", "http://HOST:PORT";
 
     /// How many messages a user may send in which time.
     rate_limit: Option<Rate> = "5/60s", "N/TIME|off";

@@ -2,6 +2,7 @@
 
 use std::{fmt, path::PathBuf, time::Duration};
 
+use axum::http::Uri;
 use chat_core::{OnlineList, PolicyStale};
 
 /// A value that a setting can have.
@@ -89,6 +90,27 @@ pub enum LogFormat {
 impl Value for LogFormat {
     fn parse(text: &str) -> Result<Self, String> {
         choose(text, &[("text", Self::Text), ("json", Self::Json)])
+    }
+}
+
+/// Where a collector of OpenTelemetry takes traces by OTLP over HTTP: `http` or `https`, a host and a port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CollectorUrl(pub Uri);
+
+impl Value for Option<CollectorUrl> {
+    fn parse(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            return Ok(None);
+        }
+        let url = text.parse::<Uri>().ok().filter(|url| {
+            matches!(url.scheme_str(), Some("http" | "https"))
+                && url.path() == "/"
+                && url.query().is_none()
+                && !text.contains('@')
+        });
+        let form = "a URL without a path, such as http://127.0.0.1:4318";
+        url.map(|url| Some(CollectorUrl(url)))
+            .ok_or_else(|| form.to_owned())
     }
 }
 

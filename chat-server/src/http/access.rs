@@ -1,4 +1,4 @@
-//! The access log: one line for each request, if the setting `access-log` asks for it.
+//! The access log, one line for each request if the setting `access-log` asks for it; and the span of a request.
 
 use axum::{
     extract::{MatchedPath, Request, State},
@@ -7,6 +7,7 @@ use axum::{
 };
 use chat_core::UserId;
 use tokio::time::Instant;
+use tracing::{Instrument as _, field::Empty};
 
 use super::{app::App, known, peer::Peer};
 
@@ -14,28 +15,39 @@ use super::{app::App, known, peer::Peer};
 /// the time that it took, the client's address and the user. Whatever a client chooses beyond that, such as a
 /// query, is not logged: it may hold a token.
 pub(super) async fn log(State(app): State<App>, request: Request, next: Next) -> Response {
-    if !app.settings.access_log {
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let route = route.as_ref().map_or("none", MatchedPath::as_str);
+    let span = tracing::debug_span!("request", %method, route, status = Empty, user = Empty);
+    if !app.settings.access_log && span.is_disabled() {
         return next.run(request).await;
     }
     let since = Instant::now();
-    let method = request.method().clone();
-    let route = request.extensions().get::<MatchedPath>().cloned();
     let peer = request.extensions().get::<Peer>();
     let peer = peer.and_then(|peer| peer.address);
-    known::collect(next.run(request), |known, response| {
+    let answered = known::collect(next.run(request), |known, response| {
         let client = known.client.get().copied().or(peer);
-        tracing::info!(
-            target: "access",
-            method = method.as_str(),
-            route = route.as_ref().map_or("none", MatchedPath::as_str),
-            status = response.status().as_u16(),
-            duration_ms = milliseconds(since),
-            client = client.map(tracing::field::display),
-            user = known.user.get().map(UserId::as_str),
-            "request"
+        let (status, user) = (
+            response.status().as_u16(),
+            known.user.get().map(UserId::as_str),
         );
-    })
-    .await
+        tracing::Span::current()
+            .record("status", status)
+            .record("user", user);
+        if app.settings.access_log {
+            tracing::info!(
+                target: "access",
+                method = method.as_str(),
+                route,
+                status,
+                duration_ms = milliseconds(since),
+                client = client.map(tracing::field::display),
+                user,
+                "request"
+            );
+        }
+    });
+    answered.instrument(span).await
 }
 
 /// With three digits after the point.

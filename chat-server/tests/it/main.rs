@@ -57,5 +57,7 @@ mod start_errors;
 mod tls;
 #[cfg(unix)]
 mod tokens;
+#[cfg(all(unix, feature = "otel"))]
+mod traces;
 mod typescript;
 mod web;
