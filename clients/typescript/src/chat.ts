@@ -51,6 +51,8 @@ export class Chat extends Store<ChatSnapshot> implements AsyncIterable<ClientEve
   readonly #shelf: Shelf;
   #rooms = new Map<string, Listed>();
   #listing: Map<string, Listed> | undefined;
+  /** The rooms whose unread messages are being counted. */
+  readonly #recounts = new Set<string>();
   #state: Omit<ChatSnapshot, "rooms" | "unread"> = { state: "connecting", user: undefined, reason: undefined, error: undefined };
 
   /** @internal */
@@ -86,7 +88,13 @@ export class Chat extends Store<ChatSnapshot> implements AsyncIterable<ClientEve
 
   /** Opens the direct room with a user, makes it if need be, and loads its newest messages. */
   async open(user: string): Promise<Room> {
-    return this.#enter(await this.ask({ type: "open", user }));
+    const view = await this.ask({ type: "open", user });
+    // Nobody is told of a direct room before its first message, and whoever opens it expects it in the list.
+    if (view.room.head === 0 && !this.#rooms.has(view.room.id)) {
+      const nothing = { delivered: 0, read: 0, unread: 0, mentions: 0, active_at: view.room.created_at };
+      this.#hear({ type: "room", why: "added", room: view.room, me: view.me, ...nothing });
+    }
+    return this.#enter(view);
   }
 
   /** Enters a room that the user is a member of, and loads its newest messages. */
@@ -210,9 +218,7 @@ export class Chat extends Store<ChatSnapshot> implements AsyncIterable<ClientEve
         break;
       case "listed": {
         const listing = (this.#listing ??= new Map());
-        for (const { id, head, delivered, read, unread } of event.rooms) {
-          listing.set(id, { room: { id, head, delivered, read, unread }, last: head });
-        }
+        for (const room of event.rooms) listing.set(room.id, asListed(room));
         if (!event.more) [this.#rooms, this.#listing] = [listing, undefined];
         break;
       }
@@ -239,8 +245,37 @@ export class Chat extends Store<ChatSnapshot> implements AsyncIterable<ClientEve
       const listed = listedAfter(known, event, this.user);
       if (listed) rooms?.set(id, listed);
       else rooms?.delete(id);
+      if (listed && isUncertain(listed, event, this.user)) void this.#recount(id);
     }
   }
+
+  /** Asks how many messages of a room are unread; if that fails, the next connection lists it. */
+  async #recount(id: string): Promise<void> {
+    if (this.#recounts.has(id)) return;
+    this.#recounts.add(id);
+    const before = [...this.#rooms.keys()].filter((other) => other < id).sort().at(-1);
+    const asking = this.ask({ type: "rooms", limit: 1, ...(before !== undefined && { after: before }) });
+    const { rooms: [room] } = await asking.catch(() => ({ rooms: [] }));
+    this.#recounts.delete(id);
+    const known = this.#rooms.get(id);
+    if (room?.id !== id || !known) return;
+    // What has come meanwhile may not be in the answer.
+    if (room.head < known.room.head || room.read < known.room.read) return this.#recount(id);
+    for (const rooms of [this.#rooms, this.#listing]) rooms?.set(id, asListed(room));
+    this.changed();
+    this.#shelf.tell();
+  }
+}
+
+function asListed({ id, head, delivered, read, unread }: ListedRoom): Listed {
+  return { room: { id, head, delivered, read, unread }, last: head };
+}
+
+/** Whether it has to be counted which messages are unread: after some were read, or one of them may be deleted. */
+function isUncertain({ room }: Listed, event: ClientEvent, user: string | undefined): boolean {
+  if (room.unread === 0) return false;
+  if (event.type === "receipt") return event.user === user;
+  return event.type === "entry" && event.body.kind === "delete" && event.body.target > room.read;
 }
 
 /** A listed room after an event; undefined when the user is no longer in it. */
@@ -254,10 +289,9 @@ function listedAfter(
     case "closed":
       return undefined;
     case "room": {
-      const { head } = event.room;
-      if (event.why === "removed") return room.head > head ? known : undefined;
-      const { delivered, read, unread } = event;
-      return room.head > head ? known : { room: { id: room.id, head, delivered, read, unread }, last: head };
+      const { id, head } = event.room;
+      if (room.head > head) return known;
+      return event.why === "added" ? asListed({ ...event, id, head }) : undefined;
     }
     case "receipt": {
       if (event.user !== user) return known;
@@ -270,10 +304,7 @@ function listedAfter(
       if (body.kind === "left" && body.user === user) return undefined;
       if (seq <= room.head) return known;
       const news = body.kind === "message" && author !== user;
-      // Whose message was deleted is not known, but moderators seldom delete what one has written oneself.
-      const less = body.kind === "delete" && author !== user && body.target > room.read;
-      const unread = Math.max(0, room.unread + Number(news) - Number(less));
-      return { room: { ...room, head: seq, unread }, last: news ? seq : last };
+      return { room: { ...room, head: seq, unread: room.unread + Number(news) }, last: news ? seq : last };
     }
   }
 }

@@ -207,7 +207,7 @@ export class Shelf {
       } finally {
         for (const event of this.#meanwhile.splice(0)) this.#apply(event);
         this.#meanwhile = undefined;
-        this.#tell();
+        this.tell();
       }
     });
     this.#turn = turn.catch(() => {});
@@ -226,7 +226,7 @@ export class Shelf {
     for (let n = 0; n < users.length; n += USERS) {
       const reply = await ask(this.#core, { type: "presence", users: users.slice(n, n + USERS) });
       for (const presence of reply.users) this.#presence.set(presence.user, presence);
-      this.#tell();
+      this.tell();
     }
   }
 
@@ -246,7 +246,8 @@ export class Shelf {
     });
   }
 
-  #tell(): void {
+  /** Something has changed. */
+  tell(): void {
     for (const inbox of this.#inboxes.values()) inbox.hear();
   }
 
@@ -256,7 +257,7 @@ export class Shelf {
     this.#meanwhile?.push(event);
     this.#apply(event);
     if (event.type === "connected" || event.type === "reset" || event.type === "skipped") this.#refresh();
-    this.#tell();
+    this.tell();
   }
 
   #apply(event: ClientEvent): void {

@@ -243,11 +243,37 @@ test("a removal that is older than the return changes nothing", async () => {
   assert.deepEqual(stage.chat.rooms, []);
 });
 
-test("a message that is deleted before it is read is not unread any more", async () => {
-  const stage = await new Stage().live(3, 1);
-  await stage.entry(4, "hello");
-  await stage.entry(5, { kind: "delete", target: 4 });
-  assert.equal(stage.chat.rooms[0]?.unread, 1);
+test("what is unread is counted by the server when a part was read, or a message may be deleted", async () => {
+  const stage = await new Stage().live(3, 0, [ROOM, "alice,carol"]);
+  const unread = () => stage.chat.rooms.map(({ unread }) => unread);
+  for (const seq of [4, 5, 6]) await stage.say({ type: "entry", ...entry(seq, "hi", "carol"), room: "alice,carol" });
+  assert.deepEqual(unread(), [0, 3]);
+  const counted = async (head: number, read: number, unread: number) => {
+    const { id, ...asked } = await stage.hears("rooms");
+    assert.deepEqual(asked, { type: "rooms", limit: 1, after: ROOM });
+    const room = { id: "alice,carol", epoch: EPOCH, head, created_at: AT, delivered: read, read, unread };
+    await stage.say({ type: "reply", id, result: { kind: "rooms", rooms: [room], more: false } });
+  };
+  const read = { type: "receipt", room: "alice,carol", user: "alice", was: { delivered: 3, read: 3 } };
+  await stage.say({ ...read, delivered: 5, read: 5 });
+  await counted(6, 5, 1);
+  assert.deepEqual(unread(), [0, 1]);
+  const erased = { kind: "delete", target: 6 } as const;
+  await stage.say({ type: "entry", ...entry(7, erased, "dave"), room: "alice,carol" });
+  await counted(6, 5, 1);
+  await counted(7, 5, 0);
+  assert.deepEqual(unread(), [0, 0], "an answer from before the deletion does not count");
+  await stage.say({ ...read, delivered: 6, read: 6 });
+  assert.deepEqual(stage.socket.sent, [], "what is known is not asked for");
+});
+
+test("a direct room that the user opens is in the lists before anybody has written", async () => {
+  const stage = await new Stage().live();
+  const reading = stage.chat.inbox.more();
+  await stage.answer("inbox", { kind: "inbox", rooms: [] });
+  await reading;
+  await stage.open();
+  assert.deepEqual([stage.chat.rooms.map(({ id }) => id), stage.chat.inbox.rooms.map(({ name }) => name)], [[ROOM], ["bob"]]);
 });
 
 test("a client goes on at its pace although time passes while it works", async () => {

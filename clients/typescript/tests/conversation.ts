@@ -1,11 +1,11 @@
-// Alice and bob talk over a real server, which is killed meanwhile: `node conversation.js URL COUNT`. Says how
-// many messages are stored; fails when one is missing, comes twice or out of order.
+// Alice and bob send COUNT messages over a real server, which is killed meanwhile: `node conversation.js URL COUNT`. Says
+// how many are stored; fails when one is missing, comes twice or out of order.
 import assert from "node:assert/strict";
 import { type Chat, connect, type Room } from "../src/index.js";
 import { WebSocket } from "./socket.js";
 
 const [url = "", count = ""] = process.argv.slice(2);
-const COUNT = Number(count);
+const COUNT = Number(count) / 2;
 const PATIENCE = 60_000;
 
 function client(token: string): Chat {

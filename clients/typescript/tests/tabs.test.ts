@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { type Chat, type ClientEvent, connect, type Room } from "../src/index.js";
 import { share } from "../src/tabs.js";
 import { FakeBrowser, type FakeTab } from "./browser.js";
+import { dice } from "./dice.js";
 import { FakeServer } from "./server.js";
 import { ROOM } from "./stage.js";
 import { World } from "./world.js";
@@ -282,17 +283,6 @@ test("a page that may have no locks, and a browser without them, have connection
   opaque.close();
   old.close();
 });
-
-/** A number below `limit`, the same in each run (mulberry32). */
-function dice(seed: number): (limit: number) => number {
-  let state = seed;
-  return (limit) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) % limit;
-  };
-}
 
 test("whatever happens to tabs and server, nothing is lost and nothing comes twice", async () => {
   for (let seed = 0; seed < 20; seed++) {
