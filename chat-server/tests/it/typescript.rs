@@ -16,7 +16,7 @@ use std::{
 };
 
 use chat_core::{CloseReason, Command, ErrorCode, Outgoing, Request};
-use chat_testkit::{Node, PATIENCE, Proxy, Server};
+use chat_testkit::{Node, PATIENCE, Proxy, Server, turn};
 use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
@@ -273,42 +273,54 @@ async fn a_page_before_and_a_page_after_the_migration_talk() {
     plays("migration", &[&library.display().to_string()]).await;
 }
 
-/// Two users send messages to the server at this address, and find each once and in order. Meanwhile `fault`
-/// is called again and again, with the number of its call.
-async fn converses(address: SocketAddr, mut fault: impl FnMut(usize)) {
-    /// Messages of each of the two users, and how many are stored between two faults.
-    const MESSAGES: usize = 250;
+/// Runs a program whose users do `count` things at the server at this address, and which says how many are
+/// done. Meanwhile `fault` is called again and again, with the number of its call.
+async fn under_faults(name: &str, address: SocketAddr, count: usize, mut fault: impl FnMut(usize)) {
+    /// What is done between two faults.
     const BETWEEN: usize = 60;
 
-    let Some(mut conversation) = program("conversation") else {
+    let Some(mut program) = program(name) else {
         return;
     };
-    let mut clients = conversation
-        .args([format!("http://{address}"), MESSAGES.to_string()])
+    let _turn = turn().await;
+    let mut program = program
+        .args([format!("http://{address}"), count.to_string()])
         .stdout(Stdio::piped())
         .spawn()
         .expect("Node is installed; or set CHAT_SKIP_NODE=1");
-    let mut stored = BufReader::new(clients.stdout.take().unwrap()).lines();
-    let mut faults = 0;
-    let talking = async {
-        while let Some(line) = stored.next_line().await.unwrap() {
-            if line.parse::<usize>().unwrap() % BETWEEN == 0 {
+    let mut done = BufReader::new(program.stdout.take().unwrap()).lines();
+    let (mut last, mut faults) = (0, 0);
+    let playing = async {
+        while let Some(line) = done.next_line().await.unwrap() {
+            last = line.parse::<usize>().unwrap();
+            if last.is_multiple_of(BETWEEN) {
                 fault(faults);
                 faults += 1;
             }
         }
-        clients.wait().await.unwrap()
+        program.wait().await.unwrap()
     };
-    let ended = timeout(2 * PATIENCE, talking).await;
+    let ended = timeout(4 * PATIENCE, playing).await;
     assert!(ended.expect("it ends in time").success(), "see above");
-    assert_eq!(faults, 2 * MESSAGES / BETWEEN);
+    assert_eq!((last, faults), (count, count / BETWEEN));
 }
 
 #[tokio::test]
 async fn the_typescript_client_loses_and_repeats_nothing_while_the_server_is_killed() {
     let mut server = Node::start(&["--store", "sqlite:chat.db", "--rate-limit", "off"]);
     server.ready().await;
-    converses(server.address(), |_| {
+    under_faults("conversation", server.address(), 500, |_| {
+        server.kill();
+        server.restart();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_inbox_is_what_the_server_lists_although_the_server_is_killed() {
+    let mut server = Node::start(&["--store", "sqlite:chat.db", "--rate-limit", "off"]);
+    server.ready().await;
+    under_faults("inboxes", server.address(), 120, |_| {
         server.kill();
         server.restart();
     })
@@ -319,18 +331,20 @@ async fn the_typescript_client_loses_and_repeats_nothing_while_the_server_is_kil
 async fn the_typescript_client_loses_and_repeats_nothing_over_a_connection_that_breaks_and_hangs() {
     let server = Server::start(&[]).await;
     let proxy = Proxy::to(server.address).await;
-    converses(proxy.address(), |number| match number % 4 {
-        0 => proxy.cut(),
-        1 => proxy.delay(Duration::from_millis(20)),
-        2 => {
-            proxy.hang();
-            proxy.cut();
-            proxy.heal();
-        }
-        _ => {
-            proxy.heal();
-            proxy.cut();
-            proxy.cut();
+    under_faults("conversation", proxy.address(), 240, |number| {
+        match number % 4 {
+            0 => proxy.cut(),
+            1 => proxy.delay(Duration::from_millis(20)),
+            2 => {
+                proxy.hang();
+                proxy.cut();
+                proxy.heal();
+            }
+            _ => {
+                proxy.heal();
+                proxy.cut();
+                proxy.cut();
+            }
         }
     })
     .await;
