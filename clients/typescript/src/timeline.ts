@@ -162,11 +162,16 @@ export class Timeline {
   /** Shows a message that was queued, or queued again. */
   sending(author: string, clientId: string, text: string): void {
     this.discard(author, clientId);
+    // An earlier try may have been stored, and its entry be there.
+    if (this.#stored.some((message) => message.key === key(author, clientId))) return;
     this.#pending.push({ key: key(author, clientId), author, clientId, text, status: "sending" });
   }
 
   /** The message is stored; its entry follows, or was there before. */
   sent(clientId: string, { seq, at }: Sent): void {
+    // An earlier try was stored before what was loaded: the history has it.
+    const before = seq < (this.#stored[0]?.seq ?? 0);
+    if (before) this.#pending = this.#pending.filter((message) => message.clientId !== clientId);
     this.#update(clientId, { status: "sent", seq, at });
   }
 

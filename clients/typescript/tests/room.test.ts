@@ -46,6 +46,21 @@ test("a message whose answer comes before its entry is shown once", async () => 
   assert.deepEqual(texts(room), ["hi"]);
 });
 
+test("a message of an earlier client that is sent again, and was stored, is shown once", async () => {
+  const stage = await new Stage().live();
+  const room = await stage.open([entry(5, "noon?", "alice", "c-5")], true);
+  const kept = { key: "", author: "alice", clientId: "c-5", text: "noon?", status: "failed" } as const;
+  const stored = { kind: "sent", room: ROOM, id: "id", at: AT, duplicate: true };
+  void room.retry(kept);
+  assert.deepEqual(texts(room), ["noon?"]);
+  await stage.answer("send", { ...stored, seq: 5 });
+  assert.deepEqual(texts(room), ["noon?"]);
+  void room.retry({ ...kept, clientId: "c-2", text: "hi" });
+  assert.deepEqual(texts(room), ["noon?", "hi (sending)"]);
+  await stage.answer("send", { ...stored, seq: 2 });
+  assert.deepEqual(texts(room), ["noon?"], "it is further up, in what was not read yet");
+});
+
 test("messages on their way are behind those that are stored", async () => {
   const stage = await new Stage().live();
   const room = await stage.open();

@@ -9,7 +9,7 @@ import type { AxeResults } from "axe-core";
 import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 
 /** The time that anything may take on a busy machine. */
-export const PATIENCE = Number(process.env["CHAT_PATIENCE"] ?? 30_000);
+export const PATIENCE = 30_000;
 
 /** The program of the server, and the browser. */
 export const SERVER = process.env["CHAT_SERVER"] ?? "chat-server";
