@@ -51,6 +51,7 @@ pub mod broker;
 pub mod cache;
 mod faulty;
 pub mod model;
+pub mod rooms;
 mod service;
 pub mod store;
 mod suite;

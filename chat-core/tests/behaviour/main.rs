@@ -25,6 +25,7 @@ mod notices;
 mod outages;
 mod permissions;
 mod plugged_in;
+mod random_rooms;
 mod receipts;
 mod resuming;
 mod rights;
