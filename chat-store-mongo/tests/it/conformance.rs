@@ -6,7 +6,10 @@ use async_trait::async_trait;
 use chat_core::{
     memory::MemoryStore,
     port::Store,
-    testing::store::{CASES, StoreHarness},
+    testing::{
+        rooms,
+        store::{CASES, StoreHarness},
+    },
 };
 use chat_store_mongo::MongoStore;
 use chat_testkit::{Database, Mongod, PATIENCE, service};
@@ -115,5 +118,15 @@ async fn what_was_answered_is_there_after_the_server_was_killed() {
 fn random_commands_get_the_answers_of_the_memory_store() {
     if service("MONGODB_URI").is_some() {
         chat_core::testing::model::check(24, fresh);
+    }
+}
+
+#[tokio::test]
+async fn random_commands_in_rooms_get_the_answers_of_a_small_reference() {
+    if service("MONGODB_URI").is_some() {
+        for nodes in [1, 2] {
+            let harness = fresh().await;
+            rooms::check(harness.store(), nodes, 100).await;
+        }
     }
 }

@@ -7,7 +7,10 @@ use std::{
 };
 
 use async_trait::async_trait;
-use chat_core::{port::Store, testing::store::StoreHarness};
+use chat_core::{
+    port::Store,
+    testing::{rooms, store::StoreHarness},
+};
 use chat_store_sqlite::SqliteStore;
 use tempfile::TempDir;
 
@@ -73,4 +76,12 @@ chat_core::store_conformance!(fresh);
 #[test]
 fn random_commands_get_the_answers_of_the_memory_store() {
     chat_core::testing::model::check(64, fresh);
+}
+
+#[tokio::test]
+async fn random_commands_in_rooms_get_the_answers_of_a_small_reference() {
+    for nodes in [1, 2] {
+        let harness = fresh().await;
+        rooms::check(harness.store(), nodes, 500).await;
+    }
 }

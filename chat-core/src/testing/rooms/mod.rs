@@ -42,6 +42,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 ///
 /// When an answer, or what a user is sent, differs from the reference; the text has the seed and the last
 /// commands in the room.
+#[expect(clippy::print_stdout, reason = "a run shows its seed")]
 pub async fn check(store: Arc<dyn Store>, nodes: usize, commands: usize) {
     let number = |name| env::var(name).ok()?.parse::<u64>().ok();
     let commands = number("CHAT_COMMANDS").map_or(commands, |it| usize::try_from(it).unwrap());
@@ -107,7 +108,7 @@ pub async fn check(store: Arc<dyn Store>, nodes: usize, commands: usize) {
     subject.close().await;
 }
 
-fn same(what: &str, expected: impl PartialEq + Debug, found: impl Debug) -> Result<(), String> {
+fn same(what: &str, expected: &impl Debug, found: &impl Debug) -> Result<(), String> {
     let (expected, found) = (format!("{expected:?}"), format!("{found:?}"));
     if expected == found {
         return Ok(());
@@ -192,6 +193,7 @@ impl Subject {
             .map_err(|error| error.code().code())
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm for each command")]
     async fn answer(
         &mut self,
         node: usize,
@@ -347,11 +349,8 @@ impl Subject {
                 match next.await {
                     Some(Some(Event::Entry(found))) => {
                         let next = expected.pop_front();
-                        same(
-                            &format!("what {user} is sent"),
-                            next,
-                            Some(self.entry(&found)),
-                        )?;
+                        let found = Some(self.entry(&found));
+                        same(&format!("what {user} is sent"), &next, &found)?;
                     }
                     Some(Some(_)) => {}
                     None if expected.is_empty() => break,

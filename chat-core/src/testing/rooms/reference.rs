@@ -202,8 +202,8 @@ impl Room {
     fn page(&self, user: &UserId, page: Page, limit: u64) -> Vec<u64> {
         let (floor, head) = (self.floor(user), self.head());
         let (first, last) = match page {
-            Page::Around(Seq(seq)) if seq > head => (head.saturating_sub(limit - 1), head),
             Page::Newest => (head.saturating_sub(limit - 1), head),
+            Page::Around(Seq(seq)) if seq > head => return self.page(user, Page::Newest, limit),
             Page::Before(Seq(seq)) => {
                 let last = seq.saturating_sub(1).min(head);
                 (last.saturating_sub(limit - 1), last)
@@ -369,6 +369,7 @@ impl Reference {
         shown.collect::<Vec<_>>().join(" | ")
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm for each command")]
     fn act_in(&mut self, at: usize, by: &UserId, what: &In) -> Answer {
         let room = &self.rooms[at];
         let is_direct = room.kind == RoomKind::Direct;
