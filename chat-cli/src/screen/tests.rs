@@ -487,6 +487,32 @@ fn only_what_was_seen_counts_as_read() {
 }
 
 #[test]
+fn one_who_comes_while_a_room_is_loading_does_not_hide_its_past() {
+    let mut test = Test::new(80, 24);
+    test.types("/open team");
+    test.press(KeyCode::Enter);
+    let joined = json!({ "kind": "joined", "user": "dan", "role": "member" });
+    test.acted();
+    test.comes(entry(TEAM, 10, "bob", joined.clone()));
+    let asks = |act: &Act| matches!(act, Act::Open { .. });
+    assert!(!test.acted().iter().any(asks), "the room is on its way");
+    test.happens(Happened::Opened(
+        room(TEAM),
+        Ok(opening(10, &said(), false)),
+    ));
+    assert!(
+        test.shows("first unread") && test.shows("bob added dan"),
+        "{}",
+        test.screen()
+    );
+    test.comes(entry(TEAM, 11, "bob", joined));
+    assert!(
+        test.acted().iter().any(asks),
+        "the members are asked for again"
+    );
+}
+
+#[test]
 fn scrolling_up_loads_what_is_before_and_keeps_what_is_seen() {
     let mut test = Test::new(80, 14);
     test.types("/open team");

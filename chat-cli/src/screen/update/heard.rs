@@ -85,7 +85,8 @@ impl Model {
         }
         if let Some(talk) = self.talk.as_mut().filter(|talk| talk.room == entry.room) {
             talk.entry(&me, entry);
-            if matches!(entry.body, EntryBody::Joined { .. }) {
+            // One who has come is in the list of members only when it is asked for again.
+            if talk.is_loaded() && matches!(entry.body, EntryBody::Joined { .. }) {
                 let (room, peer) = (talk.room.clone(), talk.peer.clone());
                 self.ask_room(room, peer, None);
             }
