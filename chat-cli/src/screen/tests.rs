@@ -586,6 +586,42 @@ fn the_rooms_are_searched_and_so_are_the_loaded_messages() {
 }
 
 #[test]
+fn a_command_for_the_last_message_is_never_for_the_one_before() {
+    let mut test = Test::in_team(80, 24);
+    test.types("oops");
+    test.press(KeyCode::Enter);
+    test.acted();
+    test.types("/delete");
+    test.press(KeyCode::Enter);
+    assert!(
+        test.shows("your last message is on its way"),
+        "{}",
+        test.screen()
+    );
+    let writes = |act: &Act| matches!(act, Act::Write(..));
+    assert!(!test.acted().iter().any(writes));
+    test.happens(Happened::Answered(1, Err(RequestError::QueueFull)));
+    test.types("/edit better");
+    test.press(KeyCode::Enter);
+    assert!(test.shows("your last message was not sent"));
+    test.types("/delete");
+    test.press(KeyCode::Enter);
+    assert!(!test.shows("oops"), "{}", test.screen());
+    assert!(!test.acted().iter().any(writes));
+    test.types("/delete");
+    test.press(KeyCode::Enter);
+    assert!(test.acted().iter().any(writes), "now it is the last");
+}
+
+#[test]
+fn a_room_is_opened_by_its_place_in_the_list_too() {
+    let mut test = Test::in_team(80, 24);
+    test.types("/open 2");
+    test.press(KeyCode::Enter);
+    assert!(test.model.is_open(&room("alice,bob")));
+}
+
+#[test]
 fn what_waits_to_be_sent_stays_with_its_room_and_is_not_lost_when_it_is_refused() {
     let mut test = Test::in_team(80, 24);
     test.types("one");

@@ -87,13 +87,20 @@ impl Model {
         }
     }
 
-    /// The room that is called so, or has this id.
+    /// The room that is called so, has this id, or stands at this place in the list.
     fn called(&self, me: &UserId, name: &str) -> Option<RoomId> {
         let folded = name.to_lowercase();
         let rooms = || self.inbox.rooms.iter().map(|known| &known.room);
         let exactly = rooms().find(|room| label(me, room) == name || room.id.as_str() == name);
         let alike = || rooms().find(|room| label(me, room).to_lowercase() == folded);
-        exactly.or_else(alike).map(|room| room.id.clone())
+        let place = || {
+            name.parse()
+                .ok()
+                .and_then(|place: usize| place.checked_sub(1))
+        };
+        let placed = || rooms().nth(place()?);
+        let room = exactly.or_else(alike).or_else(placed);
+        room.map(|room| room.id.clone())
     }
 
     /// Joins the channel of this name that was found.

@@ -122,10 +122,24 @@ impl Model {
 
     /// Edits or deletes the last own message.
     fn change(&mut self, now: Instant, target: Target, change: Change) {
-        let (Some(talk), Some(me)) = (&self.talk, self.me()) else {
+        let (Some(talk), Some(me)) = (&mut self.talk, &self.settings.me) else {
             self.notice(now, "no room is open; /open NAME opens one");
             return;
         };
+        // Messages that are in no log yet come last.
+        if let Some(last) = talk.items.pop_if(|item| item.is_pending()) {
+            if last.is_refused() && change == Change::Delete {
+                return;
+            }
+            let why = if last.is_refused() {
+                "your last message was not sent; Up in an empty message takes it back"
+            } else {
+                "your last message is on its way; wait until it is sent"
+            };
+            talk.items.push(last);
+            self.notice(now, why);
+            return;
+        }
         let seq = match target {
             Target::Stored(seq) => Some(seq),
             Target::Last | Target::Waiting(_) => {
