@@ -36,9 +36,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let engine = ChatEngine::builder().store(store).build()?;
     let outbox = engine.outbox();
     let user = UserId::new("alice")?;
-    let session = engine
-        .connect_with(Connect::new(user), outbox.clone())
-        .await?;
+    let transport = Arc::<Outbox>::clone(&outbox);
+    let session = engine.connect_with(Connect::new(user), transport).await?;
 
     chat(&session, r#"{"id":1,"type":"open","user":"bob"}"#).await?;
     chat(

@@ -614,6 +614,23 @@ fn a_command_for_the_last_message_is_never_for_the_one_before() {
 }
 
 #[test]
+fn the_readers_of_the_last_message_are_asked_for() {
+    let mut test = Test::in_team(80, 24);
+    test.acted();
+    test.types("/readers");
+    test.press(KeyCode::Enter);
+    let asked = test.acted().into_iter().find_map(|act| match act {
+        Act::Ask(asked) => Some(serde_json::to_value(asked.command).unwrap()),
+        _ => None,
+    });
+    let asked = asked.unwrap();
+    assert_eq!(
+        (&asked["type"], &asked["seq"]),
+        (&"readers".into(), &7.into())
+    );
+}
+
+#[test]
 fn a_room_is_opened_by_its_place_in_the_list_too() {
     let mut test = Test::in_team(80, 24);
     test.types("/open 2");

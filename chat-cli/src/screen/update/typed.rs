@@ -59,6 +59,7 @@ impl Model {
                 Ok(command) => self.ask_for_user(now, command),
                 Err(why) => self.notice(now, why),
             },
+            Rooms::Readers => self.ask_readers(now),
             Rooms::Join(name) => {
                 let query = name.clone();
                 let search = command::FindChannels {
@@ -80,7 +81,7 @@ impl Model {
                 };
                 self.ask_for_user(now, inbox.into());
             }
-            _ => self.focus = Focus::Inbox,
+            Rooms::Chats(_) | Rooms::MoreChats => self.focus = Focus::Inbox,
         }
     }
 
@@ -89,6 +90,27 @@ impl Model {
             self.ask(command);
         } else {
             self.notice(now, "there is no connection; try again when there is");
+        }
+    }
+
+    /// Asks who has read the last own message.
+    fn ask_readers(&mut self, now: Instant) {
+        let talk = self.talk.as_ref().zip(self.me());
+        let last = talk.and_then(|(talk, me)| {
+            let seq = talk.items[talk.own_before(me, None)?].seq?;
+            Some((talk.room.clone(), seq))
+        });
+        match last {
+            Some((room, seq)) => {
+                let readers = command::Readers {
+                    room,
+                    seq,
+                    after: None,
+                    limit: None,
+                };
+                self.ask_for_user(now, readers.into());
+            }
+            None => self.notice(now, "there is no message of yours on the screen"),
         }
     }
 

@@ -5,6 +5,7 @@
 //! do, on one node or on several.
 
 mod command;
+mod random;
 mod reference;
 
 use std::{
@@ -19,7 +20,8 @@ use std::{
 use chrono::DateTime;
 use tokio::time::{Instant, sleep, timeout};
 
-use self::command::{Command, In, ROOMS, Random, USERS, user};
+use self::command::{Command, In, ROOMS, USERS, user};
+use self::random::Random;
 use self::reference::{Answer, MEMBERS, Reference, Sanctions};
 use crate::{
     ChatEngine, Config, Entry, EntryBody, Error, Event, InviteId, InviteToken, LocalSession,

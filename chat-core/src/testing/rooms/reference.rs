@@ -251,37 +251,35 @@ impl Reference {
         room.log.push((author.clone(), body.clone()));
         let seq = room.log.len() as u64;
         let index = |seq: Seq| usize::try_from(seq.0 - 1).unwrap();
-        match &body {
+        match body {
             EntryBody::Message { .. } => (room.last_message, room.active) = (seq, self.now),
             EntryBody::Edit { target, text } => {
-                room.log[index(*target)].1 = EntryBody::Message {
-                    text: Arc::clone(text),
+                room.log[index(target)].1 = EntryBody::Message {
+                    text,
                     edited_at: Some(DateTime::UNIX_EPOCH),
                 };
             }
             EntryBody::Delete { target } => {
-                room.log[index(*target)].1 = EntryBody::Deleted;
+                room.log[index(target)].1 = EntryBody::Deleted;
                 for (_, body) in &mut room.log {
-                    if matches!(body, EntryBody::Edit { target: edited, .. } if edited == target) {
+                    if matches!(body, EntryBody::Edit { target: edited, .. } if *edited == target) {
                         *body = EntryBody::Deleted;
                     }
                 }
             }
             EntryBody::Joined { user, role } => {
-                let seat = Seat {
-                    role: *role,
-                    joined: seq,
-                };
-                room.members.insert(user.clone(), seat);
+                let seat = Seat { role, joined: seq };
+                room.members.insert(user, seat);
             }
-            EntryBody::Role { user, role } => room.members.get_mut(user).unwrap().role = *role,
+            EntryBody::Role { user, role } => room.members.get_mut(&user).unwrap().role = role,
             EntryBody::Left { user, .. } => {
-                room.members.remove(user);
+                room.members.remove(&user);
                 room.archived |= room.members.is_empty();
-                self.sent.push((user.clone(), room.shown(at, seq, user)));
+                let shown = room.shown(at, seq, &user);
+                self.sent.push((user, shown));
             }
-            EntryBody::Room(change) => room.change(change),
-            EntryBody::Deleted => {}
+            EntryBody::Room(change) => room.change(&change),
+            EntryBody::Notice(_) | EntryBody::Deleted => {}
         }
         let members = room.members.keys();
         self.sent
@@ -322,7 +320,7 @@ impl Reference {
                 Ok(self.rooms[at].view(at, by))
             }
             Command::Open(user) if user == by => Err(102),
-            Command::Open(user) => self.open(by, user),
+            Command::Open(user) => Ok(self.open(by, user)),
             Command::Block(user) | Command::Unblock(user) if user == by => Err(102),
             Command::Block(user) => {
                 self.blocks.insert((by.clone(), user.clone()));
@@ -338,7 +336,7 @@ impl Reference {
     }
 
     /// The one direct room, number 0, is that of the first two users who open one.
-    fn open(&mut self, by: &UserId, peer: &UserId) -> Answer {
+    fn open(&mut self, by: &UserId, peer: &UserId) -> String {
         let mut room = Room::new(RoomKind::Direct, self.now);
         room.settings.history = History::All;
         for user in [by, peer] {
@@ -349,7 +347,7 @@ impl Reference {
             room.members.insert(user.clone(), seat);
         }
         self.rooms.push(room);
-        Ok(self.rooms[0].view(0, by))
+        self.rooms[0].view(0, by)
     }
 
     fn inbox(&self, by: &UserId, filter: InboxFilter, limit: usize) -> String {
