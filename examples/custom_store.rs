@@ -19,14 +19,14 @@ use std::{
 
 use async_trait::async_trait;
 use chat_core::{
-    Block, Decision, Ends, Entry, InboxFilter, InboxPlace, InboxRoom, Invite, InviteId,
+    Block, Decision, Ends, Entry, Epoch, InboxFilter, InboxPlace, InboxRoom, Invite, InviteId,
     InviteToken, Look, Mark, Me, MeChange, Member, Membership, MessageId, NewDecision, NewEntry,
     NewRoom, Page, ReceiptTimes, Room, RoomId, Seq, UserId, Version, Watermarks,
     memory::MemoryStore,
     port::{
         AppendError, Appended, BackendError, BackendErrorKind, BlockStore, Change, Created,
-        InboxStore, InviteStore, LogStore, LookStore, PolicyStore, ReceiptStore, Retry, RoomStore,
-        Store,
+        ErasureStore, InboxStore, InviteStore, LogStore, LookStore, PolicyStore, ReceiptStore,
+        Retry, RoomStore, Store,
     },
     testing::store::{CASES, StoreHarness},
 };
@@ -45,9 +45,13 @@ enum Record {
     Use(InviteToken, DateTime<Utc>),
     Unuse(InviteId),
     Decision(NewDecision),
+    Forget(DateTime<Utc>, DateTime<Utc>),
     Look(Look, UserId),
     Block(Block),
     Unblock(UserId, UserId),
+    DeleteRoom(RoomId, Epoch),
+    EraseIn(RoomId, UserId, UserId),
+    EraseUser(UserId, UserId),
 }
 
 #[derive(Debug)]
@@ -79,10 +83,14 @@ impl JournalStore {
                 Record::Uninvite(room, id) => drop(memory.remove_invite(&room, id).await?),
                 Record::Use(token, now) => drop(memory.use_invite(&token, now).await?),
                 Record::Unuse(id) => memory.unuse_invite(id).await?,
+                Record::Forget(before, now) => memory.forget_decisions(before, now).await?,
                 Record::Decision(new) => drop(memory.decide(new).await?),
                 Record::Look(look, user) => drop(memory.claim_look(&look, &user).await?),
                 Record::Block(block) => drop(memory.block(block).await?),
                 Record::Unblock(by, user) => drop(memory.unblock(&by, &user).await?),
+                Record::DeleteRoom(room, epoch) => drop(memory.delete_room(&room, epoch).await?),
+                Record::EraseIn(room, user, name) => memory.erase_in(&room, &user, &name).await?,
+                Record::EraseUser(user, name) => memory.erase_user(&user, &name).await?,
             }
         }
         Ok(Self {
@@ -322,6 +330,16 @@ impl PolicyStore for JournalStore {
         self.memory.newest_decision().await
     }
 
+    async fn forget_decisions(
+        &self,
+        before: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<(), BackendError> {
+        let mut journal = self.journal.lock().await;
+        write(&mut journal, &Record::Forget(before, now))?;
+        self.memory.forget_decisions(before, now).await
+    }
+
     async fn in_force(&self, after: Ends, limit: usize) -> Result<Vec<Decision>, BackendError> {
         self.memory.in_force(after, limit).await
     }
@@ -361,6 +379,53 @@ impl BlockStore for JournalStore {
 
     async fn blocks_of(&self, users: &[UserId], by: &[UserId]) -> Result<Vec<Block>, BackendError> {
         self.memory.blocks_of(users, by).await
+    }
+}
+
+/// The journal still holds what is erased: a store for real data writes it anew.
+#[async_trait]
+impl ErasureStore for JournalStore {
+    async fn delete_room(&self, room: &RoomId, epoch: Epoch) -> Result<bool, BackendError> {
+        let mut journal = self.journal.lock().await;
+        write(&mut journal, &Record::DeleteRoom(room.clone(), epoch))?;
+        self.memory.delete_room(room, epoch).await
+    }
+
+    async fn rooms_about(
+        &self,
+        user: &UserId,
+        after: Option<&RoomId>,
+        limit: usize,
+    ) -> Result<Vec<RoomId>, BackendError> {
+        self.memory.rooms_about(user, after, limit).await
+    }
+
+    async fn entries_about(
+        &self,
+        room: &RoomId,
+        user: &UserId,
+        after: Seq,
+        limit: usize,
+    ) -> Result<Vec<Arc<Entry>>, BackendError> {
+        self.memory.entries_about(room, user, after, limit).await
+    }
+
+    async fn erase_in(
+        &self,
+        room: &RoomId,
+        user: &UserId,
+        name: &UserId,
+    ) -> Result<(), BackendError> {
+        let mut journal = self.journal.lock().await;
+        let record = Record::EraseIn(room.clone(), user.clone(), name.clone());
+        write(&mut journal, &record)?;
+        self.memory.erase_in(room, user, name).await
+    }
+
+    async fn erase_user(&self, user: &UserId, name: &UserId) -> Result<(), BackendError> {
+        let mut journal = self.journal.lock().await;
+        write(&mut journal, &Record::EraseUser(user.clone(), name.clone()))?;
+        self.memory.erase_user(user, name).await
     }
 }
 

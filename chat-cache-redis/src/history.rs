@@ -13,6 +13,7 @@ use crate::{cache::RedisCache, client::Script, error::BACKEND};
 
 static WINDOW_OF: Script = Script::new(include_str!("lua/window.lua"));
 static FILL: Script = Script::new(include_str!("lua/fill.lua"));
+static FORGET: Script = Script::new(include_str!("lua/forget_window.lua"));
 static EXTEND: Script = Script::new(include_str!("lua/extend.lua"));
 
 /// The time after which an unused window expires, in milliseconds.
@@ -87,6 +88,13 @@ impl HistoryCache for RedisCache {
             tracing::debug!("what stands in a window is no history");
         }
         Ok(entries)
+    }
+
+    async fn forget_room(&self, room: &RoomId) -> Result<(), BackendError> {
+        let keys = vec![self.keys.window(room)];
+        let run = self.servers.run("forget_room", &FORGET, keys, Vec::new());
+        let _: bool = run.await?;
+        Ok(())
     }
 
     async fn fill(

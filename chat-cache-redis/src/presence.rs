@@ -22,6 +22,7 @@ static TOUCH: Script = Script::new(include_str!("lua/touch.lua"));
 static RELEASE: Script = Script::new(include_str!("lua/release.lua"));
 static PRESENCE: Script = Script::new(include_str!("lua/presence.lua"));
 static ONLINE: Script = Script::new(include_str!("lua/online.lua"));
+static FORGET: Script = Script::new(include_str!("lua/forget.lua"));
 static TAKE_EXPIRED: Script = Script::new(include_str!("lua/take_expired.lua"));
 
 /// The number of users that a bucket remembers as last seen: 100,000 in all, as in the memory
@@ -121,6 +122,13 @@ impl PresenceCache for RedisCache {
         users.sort_unstable();
         users.truncate(limit);
         Ok(users)
+    }
+
+    async fn forget_user(&self, user: &UserId) -> Result<(), BackendError> {
+        let (keys, arguments) = (self.of(user), vec![user.as_str().into()]);
+        let run = self.servers.run("forget_user", &FORGET, keys, arguments);
+        let _: bool = run.await?;
+        Ok(())
     }
 
     async fn take_expired(&self, limit: usize) -> Result<Vec<UserId>, BackendError> {

@@ -27,18 +27,19 @@ mod time;
 mod wire;
 
 pub use engine::{
-    Actor, BuildError, ChatEngine, ChatEngineBuilder, Config, Connect, Greeting, Health,
-    Inspection, LocalSession, NewBody, OnlineList, Outbox, OutboxLimits, PolicyStale, Responder,
-    Session, SessionOrigin, SessionView, Transport, TrySendError,
+    Actor, BuildError, ChatEngine, ChatEngineBuilder, Config, Connect, Export, Exported, Greeting,
+    Health, Inspection, LocalSession, NewBody, OnlineList, Outbox, OutboxLimits, PolicyStale,
+    Responder, Session, SessionOrigin, SessionView, Transport, TrySendError,
 };
 pub use model::{
     Action, Announcement, Block, ClientMessageId, Cursor, Data, Decision, Details, Effect, Ends,
     Entry, EntryBody, EntryKind, Epoch, FlatBody, History, InboxFilter, InboxPlace, InboxRoom,
     InvalidId, Invite, InviteId, InviteToken, LeftWhy, Look, Mark, Me, MeChange, Member,
-    Membership, MessageId, NO_END, NewDecision, NewEntry, NewRoom, Notice, Notify, OpenTo, Page,
-    Permission, Presence, Principal, Rank, Reason, ReceiptTimes, Role, Room, RoomChange, RoomId,
-    RoomKind, RoomName, Ruling, Sanction, Scope, Scopes, Seq, SessionId, Settings, SettingsChange,
-    Standing, TokenId, Topic, UNREAD_CAP, UserId, Version, Via, Watermarks, may,
+    Membership, MessageId, NO_END, NameHash, NewDecision, NewEntry, NewRoom, Notice, Notify,
+    OpenTo, Page, Permission, Presence, Principal, Rank, Reason, ReceiptTimes, Role, Room,
+    RoomChange, RoomId, RoomKind, RoomName, Ruling, Sanction, Scope, Scopes, Seq, SessionId,
+    Settings, SettingsChange, Standing, TokenId, Topic, UNREAD_CAP, UserId, Version, Via,
+    Watermarks, may,
 };
 #[doc(hidden)]
 pub use time::old_time;

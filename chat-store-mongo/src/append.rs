@@ -85,7 +85,7 @@ impl Heads {
         self.lock().insert(room.clone(), Head { seq, polite });
     }
 
-    fn forget(&self, room: &RoomId) {
+    pub(crate) fn forget(&self, room: &RoomId) {
         self.lock().remove(room);
     }
 }

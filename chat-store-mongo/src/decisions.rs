@@ -8,6 +8,7 @@ use chat_core::{
     Decision, Ends, NewDecision, Version,
     port::{BackendError, PolicyStore},
 };
+use chrono::{DateTime, Utc};
 use futures_util::TryStreamExt;
 use mongodb::{
     bson::{Document, doc},
@@ -60,6 +61,19 @@ impl PolicyStore for MongoStore {
         .await
     }
 
+    async fn forget_decisions(
+        &self,
+        before: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<(), BackendError> {
+        let all = self.collections.clone();
+        let (before, now) = (before.timestamp_micros(), now.timestamp_micros());
+        within("forget_decisions", async move {
+            all.forget_decisions(before, now).await
+        })
+        .await
+    }
+
     async fn in_force(&self, after: Ends, limit: usize) -> Result<Vec<Decision>, BackendError> {
         let all = self.collections.clone();
         read("in_force", async move {
@@ -96,6 +110,44 @@ impl Collections {
                 Err(taken) if error::code(&taken) == Some(DUPLICATE_KEY) => sleep(AGAIN).await,
                 Err(error) => return Err(error),
             }
+        }
+    }
+
+    /// Removes decisions from before a moment, some at a time.
+    async fn forget_decisions(&self, before: i64, now: i64) -> MongoResult<()> {
+        const SOME: i64 = 1_000;
+        let newest = number(self.newest_decision().await?);
+        let mut after = 0;
+        loop {
+            let old = doc! { "at": { "$lt": before }, "_id": { "$gt": after, "$lt": newest } };
+            let old = self.decisions.find(old).sort(doc! { "_id": 1 }).limit(SOME);
+            let old: Vec<DecisionDoc> = old.await?.try_collect().await?;
+            let Some(last) = old.last() else {
+                return Ok(());
+            };
+            after = last.version;
+            let lifted = self.lifted(&old).await?;
+            let lifts: Vec<i64> = old.iter().filter_map(|it| it.lifts).collect();
+            // What is lifted stands before its lift, and was looked at before.
+            let gone: Vec<i64> = old
+                .iter()
+                .filter(|it| it.lifts.is_none())
+                .filter(|it| it.until.is_none_or(|end| end <= now) || lifted.contains(&it.version))
+                .map(|it| it.version)
+                .collect();
+            self.decisions
+                .delete_many(doc! { "_id": { "$in": gone } })
+                .await?;
+            let left = self.decisions.find(doc! { "_id": { "$in": lifts } });
+            let left: Vec<DecisionDoc> = left.await?.try_collect().await?;
+            let left: HashSet<i64> = left.into_iter().map(|it| it.version).collect();
+            let useless = old
+                .iter()
+                .filter(|it| it.lifts.is_some_and(|it| !left.contains(&it)));
+            let useless: Vec<i64> = useless.map(|it| it.version).collect();
+            self.decisions
+                .delete_many(doc! { "_id": { "$in": useless } })
+                .await?;
         }
     }
 

@@ -11,6 +11,7 @@ mod decisions;
 mod details_doc;
 mod doc;
 mod effects;
+mod erasure;
 mod error;
 mod inbox;
 mod invite_doc;

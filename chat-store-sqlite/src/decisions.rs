@@ -2,9 +2,10 @@
 
 use async_trait::async_trait;
 use chat_core::{
-    ClientMessageId, Decision, Ends, NewDecision, Reason, Version, Via,
+    ClientMessageId, Decision, Ends, NewDecision, Reason, UserId, Version, Via,
     port::{BackendError, PolicyStore},
 };
+use chrono::{DateTime, Utc};
 use rusqlite::{Connection, OptionalExtension, Row, named_params, types::Type};
 
 use crate::{
@@ -49,6 +50,54 @@ impl Transaction<'_> {
                 ":lifts": what.lifts().map(number),
             })?;
         Ok(decided)
+    }
+}
+
+impl Transaction<'_> {
+    /// Calls a user something else in all decisions.
+    pub(crate) fn rename(&mut self, user: &UserId, name: &UserId) -> rusqlite::Result<()> {
+        let failed =
+            |error: serde_json::Error| rusqlite::Error::ToSqlConversionFailure(error.into());
+        // As it stands in JSON.
+        let text = serde_json::to_string(user).map_err(failed)?;
+        let found: Vec<Decision> = self
+            .sql
+            .prepare_cached(&format!(
+                "SELECT {COLUMNS} FROM decision WHERE author = ?1 OR instr(ruling, ?2) > 0"
+            ))?
+            .query_map((user.as_str(), text.trim_matches('"')), decision)?
+            .collect::<rusqlite::Result<_>>()?;
+        let mut update = self
+            .sql
+            .prepare_cached("UPDATE decision SET author = ?2, ruling = ?3 WHERE version = ?1")?;
+        for found in found {
+            let renamed = found.clone().renamed(user, name);
+            if renamed != found {
+                let ruling = serde_json::to_string(&renamed.what).map_err(failed)?;
+                update.execute((number(renamed.version), renamed.by.as_str(), ruling))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn forget(&mut self, before: i64, now: i64) -> rusqlite::Result<()> {
+        let newest = number(newest(&self.sql)?);
+        self.sql
+            .prepare_cached(
+                "DELETE FROM decision WHERE at < ?1 AND version < ?2 AND lifts IS NULL \
+                 AND (until IS NULL OR until <= ?3 OR EXISTS \
+                 (SELECT 1 FROM decision AS later \
+                  WHERE later.lifts = decision.version AND later.version > decision.version))",
+            )?
+            .execute((before, newest, now))?;
+        self.sql
+            .prepare_cached(
+                "DELETE FROM decision WHERE at < ?1 AND version < ?2 AND lifts IS NOT NULL \
+                 AND NOT EXISTS (SELECT 1 FROM decision AS lifted \
+                 WHERE lifted.version = decision.lifts)",
+            )?
+            .execute((before, newest))
+            .map(drop)
     }
 }
 
@@ -109,6 +158,16 @@ impl PolicyStore for SqliteStore {
 
     async fn newest_decision(&self) -> Result<Version, BackendError> {
         self.readers.read("newest_decision", newest).await
+    }
+
+    async fn forget_decisions(
+        &self,
+        before: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<(), BackendError> {
+        let (before, now) = (before.timestamp_micros(), now.timestamp_micros());
+        let work = move |transaction: &mut Transaction<'_>| transaction.forget(before, now);
+        self.writer.submit("forget_decisions", 1, work).await
     }
 
     async fn in_force(&self, after: Ends, limit: usize) -> Result<Vec<Decision>, BackendError> {

@@ -5,6 +5,7 @@ mod connection;
 mod copy;
 mod decisions;
 mod doctor;
+mod erasure;
 mod error;
 mod inbox;
 mod invites;

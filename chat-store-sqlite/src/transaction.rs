@@ -34,6 +34,18 @@ impl OpenRooms {
         self.0.clear();
     }
 
+    /// Forgets a room that is deleted.
+    pub(crate) fn remove(&mut self, id: &RoomId) {
+        self.0.remove(id);
+    }
+
+    /// Has it looked for again whether there are blocks.
+    pub(crate) fn forget_blocks(&mut self) {
+        for open in self.0.values_mut() {
+            open.blocked = None;
+        }
+    }
+
     /// Has it looked for again whether there is a block between these users.
     pub(crate) fn forget_block(&mut self, one: &UserId, other: &UserId) {
         let room = RoomId::direct(one, other).ok();

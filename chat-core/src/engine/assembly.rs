@@ -115,6 +115,7 @@ pub(super) fn assemble(builder: ChatEngineBuilder) -> Arc<Parts> {
         hints.clone(),
         Arc::clone(&clock),
         config.policy_stale,
+        config.audit_keep,
     ));
     tasks.spawn_until_stop(Arc::clone(&policy));
 

@@ -53,6 +53,8 @@ pub struct Config {
     /// The treatment of new logins when the log of decisions could not be read for 60 s. Default
     /// [`Refuse`](PolicyStale::Refuse).
     pub policy_stale: PolicyStale,
+    /// How long decisions are kept that are not in force any more: the record of who did what. Default 400 days.
+    pub audit_keep: Duration,
     /// Whether of the users whose names [look](crate::Look) alike only the first to log in is let in. Default
     /// false.
     pub unique_looks: bool,
@@ -110,6 +112,7 @@ impl Default for Config {
             append_queue: 8_192,
             position_check: Duration::from_secs(30),
             policy_stale: PolicyStale::default(),
+            audit_keep: Duration::from_hours(400 * 24),
             unique_looks: false,
             online_list: OnlineList::default(),
         }

@@ -28,6 +28,7 @@ pub use self::{
     acts::{
         actor::Actor,
         connect::{Connect, Greeting},
+        export::{Export, Exported},
         inspect::Inspection,
         send::NewBody,
         session::{LocalSession, Session},
@@ -320,6 +321,40 @@ impl ChatEngine {
         client_id: ClientMessageId,
     ) -> Result<Sent, Error> {
         acts::assign::assign(&self.parts, by, room, user, role, client_id).await
+    }
+
+    /// Deletes a room with all that is stored of it, on all nodes; its members are sent
+    /// [`Event::Closed`](crate::Event::Closed). Put that on record first, by [`decide`](Self::decide) with
+    /// [`Ruling::DeleteRoom`](crate::Ruling::DeleteRoom).
+    ///
+    /// Its id is free again. Call it again after a failure.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoRoom`], or a backend's failure.
+    pub async fn delete_room(&self, room: &RoomId) -> Result<(), Error> {
+        acts::delete_room::delete_room(&self.parts, room).await
+    }
+
+    /// Erases a user: direct rooms are deleted; in groups and channels the user is removed, what they wrote is
+    /// deleted, and a name that says nothing stands for theirs; receipts, blocks, invitations, presence and the
+    /// name in earlier decisions are gone. If a group loses its last owner, its oldest moderator, or else
+    /// member, owns it.
+    ///
+    /// First [`decide`](Self::decide) on [`Ruling::Erase`](crate::Ruling::Erase), which ends the user's
+    /// sessions and keeps the hash of the name. This waits up to 10 s for them. Call it again after a failure.
+    ///
+    /// # Errors
+    ///
+    /// A backend's failure.
+    pub async fn erase(&self, user: &UserId) -> Result<(), Error> {
+        acts::erase::erase(&self.parts, user).await
+    }
+
+    /// Goes through all that is stored of a user. Put that on record first, by [`decide`](Self::decide) with
+    /// [`Ruling::Export`](crate::Ruling::Export).
+    pub fn export(&self, user: UserId) -> Export {
+        Export::new(&self.parts, user)
     }
 
     /// Says something in a room, by the author `system`: a [`Notice`](crate::Notice) in its log, which all

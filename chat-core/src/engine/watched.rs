@@ -22,8 +22,8 @@ use crate::{
     },
     port::{
         AppendError, Appended, BackendError, BackendErrorKind, BlockStore, Cache, Change, Created,
-        HistoryCache, InboxStore, InviteStore, LogStore, LookStore, PolicyStore, PresenceCache,
-        RateCache, RateKey, ReceiptStore, Retry, RoomStore, Store, Transition,
+        ErasureStore, HistoryCache, InboxStore, InviteStore, LogStore, LookStore, PolicyStore,
+        PresenceCache, RateCache, RateKey, ReceiptStore, Retry, RoomStore, Store, Transition,
         panics::{Panicked, caught_async},
     },
     rate::{self, RatePolicy},
@@ -323,6 +323,14 @@ impl PolicyStore for Watched<dyn Store> {
         watch!(self.newest_decision(), Safe)
     }
 
+    async fn forget_decisions(
+        &self,
+        before: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<(), BackendError> {
+        watch!(self.forget_decisions(before, now), IfIdempotent)
+    }
+
     async fn in_force(&self, after: Ends, limit: usize) -> Result<Vec<Decision>, BackendError> {
         watch!(self.in_force(after, limit), Safe)
     }
@@ -360,6 +368,45 @@ impl BlockStore for Watched<dyn Store> {
 }
 
 #[async_trait]
+impl ErasureStore for Watched<dyn Store> {
+    async fn delete_room(&self, room: &RoomId, epoch: Epoch) -> Result<bool, BackendError> {
+        watch!(self.delete_room(room, epoch), IfIdempotent)
+    }
+
+    async fn rooms_about(
+        &self,
+        user: &UserId,
+        after: Option<&RoomId>,
+        limit: usize,
+    ) -> Result<Vec<RoomId>, BackendError> {
+        watch!(self.rooms_about(user, after, limit), Safe)
+    }
+
+    async fn entries_about(
+        &self,
+        room: &RoomId,
+        user: &UserId,
+        after: Seq,
+        limit: usize,
+    ) -> Result<Vec<Arc<Entry>>, BackendError> {
+        watch!(self.entries_about(room, user, after, limit), Safe)
+    }
+
+    async fn erase_in(
+        &self,
+        room: &RoomId,
+        user: &UserId,
+        name: &UserId,
+    ) -> Result<(), BackendError> {
+        watch!(self.erase_in(room, user, name), IfIdempotent)
+    }
+
+    async fn erase_user(&self, user: &UserId, name: &UserId) -> Result<(), BackendError> {
+        watch!(self.erase_user(user, name), IfIdempotent)
+    }
+}
+
+#[async_trait]
 impl PresenceCache for Watched<dyn Cache> {
     async fn touch(
         &self,
@@ -380,6 +427,10 @@ impl PresenceCache for Watched<dyn Cache> {
 
     async fn online(&self, limit: usize) -> Result<Vec<UserId>, BackendError> {
         watch!(self.online(limit), Safe)
+    }
+
+    async fn forget_user(&self, user: &UserId) -> Result<(), BackendError> {
+        watch!(self.forget_user(user), IfIdempotent)
     }
 
     async fn take_expired(&self, limit: usize) -> Result<Vec<UserId>, BackendError> {
@@ -407,6 +458,10 @@ impl HistoryCache for Watched<dyn Cache> {
         range: RangeInclusive<Seq>,
     ) -> Result<Option<Vec<Arc<Entry>>>, BackendError> {
         watch!(self.window(room, at, range), Safe)
+    }
+
+    async fn forget_room(&self, room: &RoomId) -> Result<(), BackendError> {
+        watch!(self.forget_room(room), IfIdempotent)
     }
 
     async fn fill(

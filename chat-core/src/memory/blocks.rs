@@ -28,6 +28,14 @@ impl Blocks {
         theirs.entry(block.user.clone()).or_insert(block).clone()
     }
 
+    /// Ends all blocks by a user, and of them.
+    pub(super) fn forget(&mut self, user: &UserId) {
+        self.0.remove(user);
+        for theirs in self.0.values_mut() {
+            theirs.remove(user);
+        }
+    }
+
     pub(super) fn end(&mut self, by: &UserId, user: &UserId) -> Option<Block> {
         self.0.get_mut(by)?.remove(user)
     }

@@ -126,6 +126,12 @@ impl PresenceCache for MemoryCache {
         Ok(people.here.keys().take(limit).cloned().collect())
     }
 
+    async fn forget_user(&self, user: &UserId) -> Result<(), BackendError> {
+        let (mut people, ..) = self.people();
+        people.forget(user);
+        Ok(())
+    }
+
     async fn take_expired(&self, limit: usize) -> Result<Vec<UserId>, BackendError> {
         let (mut people, ..) = self.people();
         let next = std::iter::from_fn(|| people.expired.pop_first());
@@ -151,6 +157,11 @@ impl HistoryCache for MemoryCache {
     ) -> Result<Option<Vec<Arc<Entry>>>, BackendError> {
         let now = self.clock.monotonic();
         Ok(lock(&self.windows).get(room, at, &range, now))
+    }
+
+    async fn forget_room(&self, room: &RoomId) -> Result<(), BackendError> {
+        lock(&self.windows).forget(room);
+        Ok(())
     }
 
     async fn fill(

@@ -16,7 +16,7 @@ use crate::{
 };
 
 impl MemoryStore {
-    fn invitations(&self) -> MutexGuard<'_, BTreeMap<InviteId, Invite>> {
+    pub(super) fn invitations(&self) -> MutexGuard<'_, BTreeMap<InviteId, Invite>> {
         self.invites.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

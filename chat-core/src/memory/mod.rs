@@ -5,6 +5,7 @@ mod blocks;
 mod broker;
 mod cache;
 mod decisions;
+mod erasure;
 mod inbox;
 mod invites;
 mod looks;

@@ -62,6 +62,18 @@ impl People {
         }
     }
 
+    /// Forgets a user.
+    pub(super) fn forget(&mut self, user: &UserId) {
+        let leases = self.here.remove(user).unwrap_or_default();
+        if let Some(end) = leases.into_values().max() {
+            self.ends.remove(&(end, user.clone()));
+        }
+        if let Some(left) = self.last_seen.remove(user) {
+            self.by_age.remove(&(left, user.clone()));
+        }
+        self.expired.remove(user);
+    }
+
     /// Sets a lease; ends it if `until` is `None`.
     pub(super) fn set_lease(
         &mut self,

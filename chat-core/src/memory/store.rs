@@ -102,7 +102,7 @@ impl MemoryStore {
         self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn decisions(&self) -> MutexGuard<'_, Decisions> {
+    pub(super) fn decisions(&self) -> MutexGuard<'_, Decisions> {
         self.decisions
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -255,6 +255,25 @@ impl Log {
             .take(cap)
             .map(|_| 1)
             .sum()
+    }
+
+    pub(super) fn has_receipt_of(&self, user: &UserId) -> bool {
+        self.watermarks.contains_key(user)
+    }
+
+    /// Takes a user out of the log.
+    pub(super) fn erase(&mut self, user: &UserId, name: &UserId) {
+        self.by_client_id.clear();
+        for (at, entry) in self.entries.iter_mut().enumerate() {
+            if entry.is_about(user) {
+                *entry = Arc::new(entry.without(user, name));
+            }
+            let key = (entry.author.clone(), entry.client_id.clone());
+            self.by_client_id.insert(key, at);
+        }
+        self.room.created_by = self.room.created_by.take().filter(|maker| maker != user);
+        self.watermarks.remove(user);
+        self.moves.remove(user);
     }
 
     pub(super) fn watermarks(&self, user: &UserId) -> Watermarks {
@@ -484,11 +503,20 @@ impl PolicyStore for MemoryStore {
 
     async fn decisions(&self, after: Version, limit: usize) -> Result<Vec<Decision>, BackendError> {
         let decisions = self.decisions();
-        Ok(decisions.after(after).iter().take(limit).cloned().collect())
+        Ok(decisions.after(after).take(limit).cloned().collect())
     }
 
     async fn newest_decision(&self) -> Result<Version, BackendError> {
         Ok(self.decisions().newest())
+    }
+
+    async fn forget_decisions(
+        &self,
+        before: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<(), BackendError> {
+        self.decisions().forget(before, now);
+        Ok(())
     }
 
     async fn in_force(&self, after: Ends, limit: usize) -> Result<Vec<Decision>, BackendError> {

@@ -68,6 +68,10 @@ impl Windows {
     /// The maximum number of rooms with a window.
     pub(super) const ROOMS: usize = 1_024;
 
+    pub(super) fn forget(&mut self, room: &RoomId) {
+        self.0.remove(room);
+    }
+
     pub(super) fn get(
         &mut self,
         room: &RoomId,

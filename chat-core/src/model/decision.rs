@@ -17,7 +17,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    ClientMessageId, InvalidId, Role, RoomId, TokenId, UserId, precision::whole_micros,
+    ClientMessageId, InvalidId, NameHash, Role, RoomId, TokenId, UserId, precision::whole_micros,
     text::is_invisible,
 };
 
@@ -280,6 +280,26 @@ pub enum Ruling {
         /// The room.
         room: RoomId,
     },
+    /// A room was deleted: here a record only.
+    DeleteRoom {
+        /// The room.
+        room: RoomId,
+    },
+    /// All that is stored of a user was given out: a record only.
+    Export {
+        /// The user.
+        user: UserId,
+    },
+    /// A user is erased: the tokens that were issued before a moment are accepted no more, and nothing is left of
+    /// the name but its hash.
+    Erase {
+        /// The hash of the name.
+        name: NameHash,
+        /// A login that was issued at this moment, or later, is not concerned.
+        issued_before: DateTime<Utc>,
+        /// The time from which on no server would accept these tokens anyway; the ruling ends then.
+        until: DateTime<Utc>,
+    },
     /// Logins from the address of the decision have failed within a minute: a record only.
     FailedLogins {
         /// The number of logins.
@@ -295,7 +315,9 @@ impl Ruling {
     /// [`Lift`](Self::Lift) ends it. `None` for a ruling that is carried out once, or is only a record.
     pub fn end(&self) -> Option<DateTime<Utc>> {
         let end = match self {
-            Self::RevokeToken { until, .. } | Self::RevokeUser { until, .. } => *until,
+            Self::RevokeToken { until, .. }
+            | Self::RevokeUser { until, .. }
+            | Self::Erase { until, .. } => *until,
             Self::Ban { until, .. } | Self::Mute { until, .. } => until.unwrap_or(NO_END),
             Self::Lift { .. }
             | Self::Kick { .. }
@@ -303,6 +325,8 @@ impl Ruling {
             | Self::Assign { .. }
             | Self::Inspect { .. }
             | Self::Notice { .. }
+            | Self::DeleteRoom { .. }
+            | Self::Export { .. }
             | Self::FailedLogins { .. } => return None,
         };
         Some(whole_micros(end.min(NO_END)))
@@ -316,11 +340,55 @@ impl Ruling {
         }
     }
 
+    /// The user that it is about, by name.
+    pub fn user(&self) -> Option<&UserId> {
+        match self {
+            Self::RevokeUser { user, .. }
+            | Self::Ban { user, .. }
+            | Self::Mute { user, .. }
+            | Self::Kick { user }
+            | Self::Assign { user, .. }
+            | Self::Export { user } => Some(user),
+            _ => None,
+        }
+    }
+
+    /// The ruling with another name for a user, also in the id of a direct room.
+    #[must_use]
+    pub fn renamed(mut self, user: &UserId, name: &UserId) -> Self {
+        match &mut self {
+            Self::RevokeUser { user: about, .. }
+            | Self::Ban { user: about, .. }
+            | Self::Mute { user: about, .. }
+            | Self::Kick { user: about }
+            | Self::Assign { user: about, .. }
+            | Self::Export { user: about }
+                if about == user =>
+            {
+                *about = name.clone();
+            }
+            // The id of a direct room has the names of both.
+            Self::Inspect { room } | Self::Notice { room } | Self::DeleteRoom { room } => {
+                let peer = room.peer_of(user);
+                if let Some(Ok(renamed)) = peer.map(|peer| RoomId::direct(&peer, name)) {
+                    *room = renamed;
+                }
+            }
+            _ => {}
+        }
+        self
+    }
+
     /// The ruling with times in whole microseconds, the precision that every store keeps.
     fn in_micros(mut self) -> Self {
         match &mut self {
             Self::RevokeToken { until, .. } => *until = whole_micros(*until),
             Self::RevokeUser {
+                issued_before,
+                until,
+                ..
+            }
+            | Self::Erase {
                 issued_before,
                 until,
                 ..
@@ -335,6 +403,8 @@ impl Ruling {
             | Self::Assign { .. }
             | Self::Inspect { .. }
             | Self::Notice { .. }
+            | Self::DeleteRoom { .. }
+            | Self::Export { .. }
             | Self::FailedLogins { .. } => {}
         }
         self
@@ -374,6 +444,15 @@ impl Ruling {
         let room = RoomId::new("a group");
         all.extend(room.clone().map(|room| Self::Inspect { room }));
         all.extend(room.clone().map(|room| Self::Notice { room }));
+        all.extend(room.clone().map(|room| Self::DeleteRoom { room }));
+        all.extend([
+            Self::Export { user: user() },
+            Self::Erase {
+                name: NameHash::of(&user()),
+                issued_before,
+                until,
+            },
+        ]);
         all.extend(room.clone().map(|room| Self::Ban {
             user: user(),
             scope: Scope::Room(room),
@@ -385,6 +464,27 @@ impl Ruling {
             role: Role::Moderator,
         }));
         all
+    }
+}
+
+impl Decision {
+    /// Whether a user made it, or it is about them.
+    pub fn is_about(&self, user: &UserId) -> bool {
+        self.by == *user || self.what.user() == Some(user)
+    }
+
+    /// The decision with another name for a user, whether they made it or it is about them.
+    #[must_use]
+    pub fn renamed(self, user: &UserId, name: &UserId) -> Self {
+        Self {
+            by: if self.by == *user {
+                name.clone()
+            } else {
+                self.by
+            },
+            what: self.what.renamed(user, name),
+            ..self
+        }
     }
 }
 
@@ -509,6 +609,9 @@ mod tests {
             "announce",
             "inspect",
             "notice",
+            "delete_room",
+            "export",
+            "erase",
             "ban",
             "assign",
         ];

@@ -65,6 +65,11 @@ pub enum Hint {
         /// The room.
         room: RoomId,
     },
+    /// A room was deleted.
+    Deleted {
+        /// The room.
+        room: RoomId,
+    },
     /// Somebody came online or went.
     Presence {
         /// The user.

@@ -58,6 +58,11 @@ pub trait PresenceCache: fmt::Debug + Send + Sync + 'static {
     /// - Each is given to exactly one caller, and has been given `last_seen` at the lease's end.
     /// - A user who is back online by then isn't among them.
     async fn take_expired(&self, limit: usize) -> Result<Vec<UserId>, BackendError>;
+
+    /// Forgets a user: their leases, and when they were last seen.
+    ///
+    /// - Such a user is offline, and was never online.
+    async fn forget_user(&self, user: &UserId) -> Result<(), BackendError>;
 }
 
 /// The key of a budget: a kind of action and a user.
@@ -133,4 +138,7 @@ pub trait HistoryCache: fmt::Debug + Send + Sync + 'static {
         epoch: Epoch,
         entries: &[Arc<Entry>],
     ) -> Result<(), BackendError>;
+
+    /// Forgets the window of a room.
+    async fn forget_room(&self, room: &RoomId) -> Result<(), BackendError>;
 }

@@ -9,9 +9,9 @@ use chrono::{DateTime, Utc};
 
 use super::{
     AppendError, Appended, AuthError, Authenticator, BackendError, BlockStore, Broker, Change,
-    Created, Credential, Delivery, Draft, Hint, HistoryCache, InboxStore, InviteStore, LogStore,
-    LookStore, Moderator, PolicyStore, PresenceCache, RateCache, RateKey, ReceiptStore, RoomStore,
-    Topic, Transition, Verdict,
+    Created, Credential, Delivery, Draft, ErasureStore, Hint, HistoryCache, InboxStore,
+    InviteStore, LogStore, LookStore, Moderator, PolicyStore, PresenceCache, RateCache, RateKey,
+    ReceiptStore, RoomStore, Topic, Transition, Verdict,
 };
 use crate::{
     model::{
@@ -236,6 +236,14 @@ macro_rules! ports_through {
                 (**self).newest_decision().await
             }
 
+            async fn forget_decisions(
+                &self,
+                before: DateTime<Utc>,
+                now: DateTime<Utc>,
+            ) -> Result<(), BackendError> {
+                (**self).forget_decisions(before, now).await
+            }
+
             async fn in_force(
                 &self,
                 after: Ends,
@@ -285,6 +293,45 @@ macro_rules! ports_through {
         }
 
         #[async_trait]
+        impl<T: ErasureStore + ?Sized> ErasureStore for $pointer<T> {
+            async fn delete_room(&self, room: &RoomId, epoch: Epoch) -> Result<bool, BackendError> {
+                (**self).delete_room(room, epoch).await
+            }
+
+            async fn rooms_about(
+                &self,
+                user: &UserId,
+                after: Option<&RoomId>,
+                limit: usize,
+            ) -> Result<Vec<RoomId>, BackendError> {
+                (**self).rooms_about(user, after, limit).await
+            }
+
+            async fn entries_about(
+                &self,
+                room: &RoomId,
+                user: &UserId,
+                after: Seq,
+                limit: usize,
+            ) -> Result<Vec<Arc<Entry>>, BackendError> {
+                (**self).entries_about(room, user, after, limit).await
+            }
+
+            async fn erase_in(
+                &self,
+                room: &RoomId,
+                user: &UserId,
+                name: &UserId,
+            ) -> Result<(), BackendError> {
+                (**self).erase_in(room, user, name).await
+            }
+
+            async fn erase_user(&self, user: &UserId, name: &UserId) -> Result<(), BackendError> {
+                (**self).erase_user(user, name).await
+            }
+        }
+
+        #[async_trait]
         impl<T: PresenceCache + ?Sized> PresenceCache for $pointer<T> {
             async fn touch(
                 &self,
@@ -309,6 +356,10 @@ macro_rules! ports_through {
 
             async fn online(&self, limit: usize) -> Result<Vec<UserId>, BackendError> {
                 (**self).online(limit).await
+            }
+
+            async fn forget_user(&self, user: &UserId) -> Result<(), BackendError> {
+                (**self).forget_user(user).await
             }
 
             async fn take_expired(&self, limit: usize) -> Result<Vec<UserId>, BackendError> {
@@ -336,6 +387,10 @@ macro_rules! ports_through {
                 range: RangeInclusive<Seq>,
             ) -> Result<Option<Vec<Arc<Entry>>>, BackendError> {
                 (**self).window(room, at, range).await
+            }
+
+            async fn forget_room(&self, room: &RoomId) -> Result<(), BackendError> {
+                (**self).forget_room(room).await
             }
 
             async fn fill(

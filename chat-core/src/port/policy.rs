@@ -3,6 +3,7 @@
 use std::fmt;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 
 use super::BackendError;
 use crate::model::{Decision, Ends, NewDecision, Version};
@@ -20,8 +21,8 @@ pub trait PolicyStore: fmt::Debug + Send + Sync + 'static {
     ///   nothing.
     async fn decide(&self, new: NewDecision) -> Result<Decision, BackendError>;
 
-    /// Reads decisions in ascending order of version, without a hole between them, from the first one after
-    /// `after`, at most `limit`.
+    /// Reads decisions in ascending order of version, from the first one after `after`, at most `limit`. There is
+    /// no hole between them but where some were [removed](Self::forget_decisions).
     async fn decisions(&self, after: Version, limit: usize) -> Result<Vec<Decision>, BackendError>;
 
     /// The version of the newest decision; zero when there is none.
@@ -34,4 +35,14 @@ pub trait PolicyStore: fmt::Debug + Send + Sync + 'static {
     ///   later [`Lift`](crate::Ruling::Lift) names.
     /// - After [`Ends::after`] a moment come the decisions that are in force then.
     async fn in_force(&self, after: Ends, limit: usize) -> Result<Vec<Decision>, BackendError>;
+
+    /// Removes decisions that were made before a moment, for the record is not kept for ever.
+    ///
+    /// - Those that are in force at `now` stay, and so does the newest one of all.
+    /// - A [`Lift`](crate::Ruling::Lift) stays as long as the decision that it lifts.
+    async fn forget_decisions(
+        &self,
+        before: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<(), BackendError>;
 }

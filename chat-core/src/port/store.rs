@@ -1,11 +1,13 @@
 //! The store: rooms, their logs, the receipts of their members, decisions about users and blocks between them,
-//! durably.
+//! durably; and taking them back.
 
 use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 
-use super::{BackendError, BlockStore, InboxStore, InviteStore, LookStore, PolicyStore};
+use super::{
+    BackendError, BlockStore, ErasureStore, InboxStore, InviteStore, LookStore, PolicyStore,
+};
 use crate::model::{
     Entry, Mark, Member, Membership, MessageId, NewEntry, NewRoom, Page, ReceiptTimes, Room,
     RoomId, Seq, UserId, Watermarks,
@@ -21,6 +23,7 @@ pub trait Store:
     + PolicyStore
     + LookStore
     + BlockStore
+    + ErasureStore
 {
 }
 
@@ -33,6 +36,7 @@ impl<T> Store for T where
         + PolicyStore
         + LookStore
         + BlockStore
+        + ErasureStore
 {
 }
 

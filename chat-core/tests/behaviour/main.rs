@@ -15,6 +15,7 @@ mod common;
 mod crossing;
 mod decisions;
 mod ephemeral;
+mod erasure;
 mod faulty;
 mod growing;
 mod inbox;

@@ -10,6 +10,7 @@
 
 mod catches_broker;
 mod catches_cache;
+mod catches_erasure;
 mod catches_rooms;
 mod catches_store;
 mod memory;

@@ -6,6 +6,7 @@ mod audit;
 pub(crate) mod audit_file;
 mod change;
 mod document;
+mod erasure;
 pub(crate) mod failed_logins;
 mod figures;
 mod notices;

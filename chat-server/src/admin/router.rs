@@ -11,7 +11,7 @@ use super::{
     admission::{self, Admission},
     announce,
     document::{self, Document},
-    figures, notices, record, rooms, sanctions, sessions,
+    erasure, figures, notices, record, rooms, sanctions, sessions,
     token::AdminToken,
     users,
 };
@@ -36,6 +36,7 @@ pub(crate) fn router(app: App, token: Option<Arc<AdminToken>>, failures: Arc<Fai
         .merge(sanctions::routes())
         .merge(announce::routes())
         .merge(notices::routes())
+        .merge(erasure::routes())
         .merge(record::routes())
         .merge(figures::routes())
         .merge(document::routes())

@@ -227,7 +227,7 @@ async fn revoke_token(
 }
 
 /// The time by which every token that exists by now has ended.
-fn last_end(app: &App, now: DateTime<Utc>) -> DateTime<Utc> {
+pub(super) fn last_end(app: &App, now: DateTime<Utc>) -> DateTime<Utc> {
     /// More than clocks may be apart.
     const LEEWAY: Duration = Duration::from_mins(1);
     now + app.settings.jwt_max_lifetime + LEEWAY
@@ -322,7 +322,7 @@ async fn lifted_before(
 }
 
 /// The decision that this administrator has made under this key, if it is among the newest ones.
-async fn earlier(
+pub(super) async fn earlier(
     app: &App,
     by: &Administrator,
     key: &ClientMessageId,

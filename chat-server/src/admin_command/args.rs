@@ -48,6 +48,16 @@ pub enum AdminTask {
         /// The text.
         text: String,
     },
+    /// To delete a room.
+    DeleteRoom {
+        /// The room.
+        room: String,
+    },
+    /// To give out what is stored of a user.
+    Export {
+        /// The user.
+        user: String,
+    },
     /// To put a notice into a room.
     Notice {
         /// The room.
@@ -119,6 +129,11 @@ impl Invocation {
             "ban" => on_user("ban", user, time),
             "mute" => on_user("mute", user, time),
             "revoke" => on_user("revoke", user, None),
+            "erase" => on_user("erase", user, None),
+            "export" => AdminTask::Export { user },
+            "delete-room" => AdminTask::DeleteRoom {
+                room: named("room"),
+            },
             "unban" => AdminTask::Lift {
                 action: "ban",
                 user,
@@ -218,7 +233,7 @@ pub(crate) fn command(time: fn(&str) -> Result<Duration, String>) -> Command {
         .subcommands(reads())
 }
 
-fn changes(time: fn(&str) -> Result<Duration, String>) -> [Command; 10] {
+fn changes(time: fn(&str) -> Result<Duration, String>) -> [Command; 13] {
     let period = || {
         Arg::new("for")
             .long("for")
@@ -245,6 +260,15 @@ fn changes(time: fn(&str) -> Result<Duration, String>) -> [Command; 10] {
         Command::new("revoke")
             .about("Refuses all tokens that a user has by now")
             .arg(user()),
+        Command::new("erase")
+            .about("Erases a user: their direct rooms, what they wrote elsewhere, and their name")
+            .arg(user()),
+        Command::new("export")
+            .about("Prints all that is stored of a user as lines of JSON")
+            .arg(user()),
+        Command::new("delete-room")
+            .about("Deletes a room with all that is stored of it")
+            .arg(named("room", "ROOM", "The room's id")),
         Command::new("revoke-token")
             .about("Refuses one token")
             .arg(named("jti", "JTI", "The token's id, its claim jti")),

@@ -104,6 +104,10 @@ pub async fn run(invocation: Invocation) -> Result<String, AdminError> {
             .map_or_else(|_| status.to_string(), |body| body.message);
         return Err(AdminError::Failed(format!("refused: {why}{remedy}")));
     }
+    if matches!(shows, Shows::Lines) {
+        let lines = String::from_utf8_lossy(&answer);
+        return Ok(lines.trim_end().to_owned());
+    }
     let answer: Value = serde_json::from_slice(&answer).map_err(|_| {
         AdminError::Failed(format!("{place} answers with something else than JSON"))
     })?;
@@ -163,6 +167,17 @@ impl Call {
                 let text = ("text", json!(text));
                 Self::change(Method::POST, "announce", reason.into_iter().chain([text]))
             }
+            AdminTask::DeleteRoom { room } => {
+                Self::change(Method::DELETE, &format!("rooms/{}", part(room)), reason)
+            }
+            AdminTask::Export { user } => Self {
+                shows: Shows::Lines,
+                ..Self::change(
+                    Method::POST,
+                    &format!("users/{}/export", part(user)),
+                    reason,
+                )
+            },
             AdminTask::Notice { room, text } => {
                 let path = format!("rooms/{}/notices", part(room));
                 let text = ("text", json!(text));

@@ -15,6 +15,8 @@ pub(super) enum Shows {
     Sessions,
     Room,
     Log,
+    /// As they come.
+    Lines,
 }
 
 /// The answer as lines of text. Nothing in them moves the cursor of a terminal.
@@ -25,6 +27,7 @@ pub(super) fn show(what: Shows, answer: &Value) -> String {
         Shows::Sessions => sessions(answer),
         Shows::Room => room(answer),
         Shows::Log => log(answer),
+        Shows::Lines => vec![answer.to_string()],
     };
     lines.join("\n")
 }

@@ -114,6 +114,8 @@ settings! {
     jwt_ranks: bool = "false", "BOOL";
     /// The treatment of new logins when the store has not shown for 60 s which users are revoked or banned.
     policy_stale: PolicyStale = "refuse", "refuse|allow";
+    /// How long the record keeps decisions that are not in force any more.
+    audit_keep: Duration = "400d", "TIME";
     /// The users in a list of the users online: everybody, those who share a room with the caller, or nobody.
     /// `auto` is `all` with `auth = open`, else `rooms`. Presence of single users follows it.
     online_list: Option<OnlineList> = "auto", "auto|all|rooms|off";
@@ -261,6 +263,7 @@ impl Settings {
             history_max: self.history_max,
             resume_max: self.resume_max,
             policy_stale: self.policy_stale,
+            audit_keep: self.audit_keep,
             unique_looks: self.names_unique_look,
             online_list: self.online_list.unwrap_or(match self.auth {
                 Auth::Open => OnlineList::All,

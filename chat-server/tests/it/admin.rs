@@ -501,6 +501,50 @@ async fn what_is_wrong_with_a_change_is_said_and_nothing_is_decided() {
 }
 
 #[tokio::test]
+async fn a_room_is_deleted_and_a_user_is_exported_and_erased() {
+    let administered = Administered::start(&[]).await;
+    let place = Place::Tcp(administered.server.address, "");
+    let done = async |arguments: &[&str]| {
+        let (code, said) = administered.command(arguments).await;
+        assert_eq!(code, Some(0), "{arguments:?}: {said}");
+        said
+    };
+    let (mut bob, _) = place.native("bob").await;
+    let room = bob.open("alice").await;
+    bob.say(&room, "secret").await;
+    let lines = done(&["export", "bob"]).await;
+    let pieces = lines.lines().map(serde_json::from_str::<Value>);
+    let kinds: Vec<_> = pieces.map(|piece| piece.unwrap()["kind"].clone()).collect();
+    assert_eq!(kinds, ["presence", "room", "entry", "decision"], "{lines}");
+    assert!(lines.contains("secret"), "{lines}");
+    let delete = "DELETE rooms/alice,bob";
+    let deleted = administered.change(delete, "key-1", &json!({})).await;
+    assert_eq!(deleted["what"]["action"], "delete_room");
+    assert_eq!(bob.event("closed").await["room"], "alice,bob");
+    let again = administered.change(delete, "key-1", &json!({})).await;
+    assert_eq!(again, deleted);
+    let (status, _) = administered.try_change(delete, "key-2", &json!({})).await;
+    assert_eq!(status, 404);
+    let room = bob.open("alice").await;
+    bob.say(&room, "secret").await;
+    let said = done(&["erase", "bob", "--reason", "asked for it"]).await;
+    assert!(said.starts_with("decision 3: erase"), "{said}");
+    assert_eq!(bob.end().await.1, Closed::With(4504));
+    let audit = administered.read("/admin/v1/audit").await.to_string();
+    // SHA-256 of the name.
+    let hash = "81b637d8fcd2c6da6359e6963113a1170de795e4b725b84d1e0b4cfd9ec58ce9";
+    assert!(audit.contains(hash), "{audit}");
+    assert!(!audit.contains("\"bob\""), "{audit}");
+    let (mut bob, welcome) = place.native("bob").await;
+    assert_eq!(
+        welcome["result"]["kind"], "welcome",
+        "somebody new: {welcome}"
+    );
+    let rooms = bob.ask(json!({ "type": "rooms" })).await;
+    assert_eq!(rooms["result"]["rooms"], json!([]));
+}
+
+#[tokio::test]
 async fn each_command_does_what_it_says_to_people_who_are_connected() {
     let administered = Administered::start(&[]).await;
     let place = Place::Tcp(administered.server.address, "");

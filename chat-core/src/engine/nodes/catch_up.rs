@@ -34,10 +34,13 @@ pub(crate) async fn on_entries(
         }
     }
     for (id, live) in unlisted {
-        if let Some(room) = store.room(&id).await?
-            && live.published() < room.head
-        {
-            catch_ups.catch_up(live, room.head).await;
+        match store.room(&id).await? {
+            Some(room) if room.epoch == live.epoch => {
+                if live.published() < room.head {
+                    catch_ups.catch_up(live, room.head).await;
+                }
+            }
+            _ => directory.delete_if_gone(&live).await?,
         }
     }
     Ok(())

@@ -157,6 +157,11 @@ impl HintsIn {
                     hub.each(listener, |device| device.send(frame.clone()));
                 }
             }
+            (Hint::Deleted { room }, _) => {
+                if let Some(room) = directory.rooms.get(&room) {
+                    directory.delete_if_gone(&room).await?;
+                }
+            }
             (Hint::Presence { user }, Some(listener)) => {
                 let mut presence = self.cache.presence(&[user]).await?;
                 directory.blocks.apply(listener, &mut presence).await?;
@@ -177,7 +182,8 @@ impl HintsIn {
             Hint::Appended { room, .. }
             | Hint::Receipt { room, .. }
             | Hint::Typing { room, .. }
-            | Hint::Me { room } => directory.rooms.get(room),
+            | Hint::Me { room }
+            | Hint::Deleted { room } => directory.rooms.get(room),
             Hint::Made { .. } | Hint::Presence { .. } | Hint::Online | Hint::Policy { .. } => None,
         };
         let Some(room) = room else {
@@ -195,6 +201,7 @@ impl HintsIn {
             }
             // A member has hidden it.
             Hint::Me { .. } => room.hidden.forget(),
+            Hint::Deleted { .. } => directory.delete_if_gone(&room).await?,
             _ => {}
         }
         Ok(())

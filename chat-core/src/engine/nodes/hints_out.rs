@@ -157,7 +157,8 @@ fn leave_out_the_outdated(hints: &mut Vec<(Topic, Hint)>) {
             | Hint::Policy { .. }
             | Hint::Typing { .. }
             | Hint::Made { .. }
-            | Hint::Me { .. } => None,
+            | Hint::Me { .. }
+            | Hint::Deleted { .. } => None,
         };
         let first = what.is_none_or(|what| seen.insert((topic.clone(), what)));
         keep.pop().unwrap_or(true) && first

@@ -15,6 +15,7 @@ use crate::{
     },
     model::{Effect, Member, NewRoom, Page, Role, Room, RoomId, Seq, Settings, UserId, Watermarks},
     port::{BackendError, Created, Store},
+    wire::{Event, Frame},
 };
 
 /// A user in a room: the membership, if there is one, and the room's settings.
@@ -87,6 +88,31 @@ impl Directory {
             Created::Existing(room) => self.take_into_use(room).await?,
         };
         Ok((live, created))
+    }
+
+    /// Deletes a room in use, and sends its members here that it is closed to them. A room that was deleted by
+    /// another node, and what has been added to its log by this one since, is deleted once more.
+    ///
+    /// Returns whether the store had it.
+    pub(crate) async fn delete(&self, room: &LiveRoom) -> Result<bool, BackendError> {
+        let deleted = self.store.delete_room(&room.id, room.epoch).await?;
+        self.rooms.remove(&room.id);
+        let frame = Frame::from(Event::Closed {
+            room: room.id.clone(),
+        });
+        room.each_member(|member| {
+            self.hub.each(member, |device| device.send(frame.clone()));
+        });
+        Ok(deleted)
+    }
+
+    /// Does the same if another node has deleted the room.
+    pub(crate) async fn delete_if_gone(&self, room: &LiveRoom) -> Result<(), BackendError> {
+        let stored = self.store.room(&room.id).await?;
+        if stored.is_none_or(|stored| stored.epoch != room.epoch) {
+            self.delete(room).await?;
+        }
+        Ok(())
     }
 
     /// Takes a room into use that somebody asks for, or that another node gave a hint of.

@@ -227,6 +227,13 @@ impl Rooms {
         Some(Arc::clone(room))
     }
 
+    /// Forgets a room that is deleted.
+    pub(crate) fn remove(&self, id: &RoomId) {
+        let mut kept = self.kept();
+        kept.rooms.remove(id);
+        kept.groups.remove(id);
+    }
+
     pub(crate) fn count(&self) -> usize {
         self.kept().rooms.len()
     }

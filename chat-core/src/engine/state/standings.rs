@@ -17,8 +17,8 @@ use chrono::{DateTime, Utc};
 
 use crate::{
     model::{
-        Decision, NO_END, Principal, RoomId, Ruling, Sanction, Scope, Standing, TokenId, UserId,
-        Version,
+        Decision, NO_END, NameHash, Principal, RoomId, Ruling, Sanction, Scope, Standing, TokenId,
+        UserId, Version,
     },
     wire::Error,
 };
@@ -41,6 +41,8 @@ struct Held {
     rooms: HashMap<RoomId, BTreeMap<UserId, Vec<Hold<InRoom>>>>,
     /// The room and the user that a decision is about, of those in `rooms`.
     of_room: HashMap<Version, (RoomId, UserId)>,
+    /// Who was erased, and the moment before which their logins are refused; hardly ever is anybody.
+    erased: Vec<(NameHash, Hold<DateTime<Utc>>)>,
     /// The number of decisions in `tokens`. Hardly any is ever lifted, so they are in no index by version.
     of_tokens: usize,
     /// No decision ends before this.
@@ -165,8 +167,18 @@ impl Standings {
             | Ruling::Assign { .. }
             | Ruling::Inspect { .. }
             | Ruling::Notice { .. }
+            | Ruling::DeleteRoom { .. }
+            | Ruling::Export { .. }
             | Ruling::FailedLogins { .. } => Concerned::Nobody,
             Ruling::Kick { user } => Concerned::Kicked(user.clone()),
+            Ruling::Erase {
+                name,
+                issued_before,
+                ..
+            } => {
+                held.erase(decision, name, *issued_before);
+                Concerned::Anybody
+            }
         };
         self.size.store(held.len(), Ordering::Release);
         concerned
@@ -194,6 +206,9 @@ impl Standings {
         let held = self.read();
         let of_token = by.token.as_ref().and_then(|token| held.tokens.get(token));
         if of_token.is_some_and(|holds| holds.iter().any(|hold| hold.is_in_force(now))) {
+            return Err(Error::Revoked);
+        }
+        if held.is_erased(by, now) {
             return Err(Error::Revoked);
         }
         let Some(holds) = held.users.get(&by.user) else {
@@ -346,7 +361,7 @@ impl Standings {
 
 impl Held {
     fn len(&self) -> usize {
-        self.of_user.len() + self.of_room.len() + self.of_tokens
+        self.of_user.len() + self.of_room.len() + self.of_tokens + self.erased.len()
     }
 
     /// The hold of a decision; `None` for one that is never in force.
@@ -379,6 +394,38 @@ impl Held {
         {
             self.users.entry(user.clone()).or_default().push(hold);
         }
+    }
+
+    /// Refuses the logins of an erased user that began before; other decisions about the user end.
+    fn erase(&mut self, decision: &Decision, name: &NameHash, before: DateTime<Utc>) {
+        let is_erased = |user: &UserId| NameHash::of(user) == *name;
+        let of_user = self.of_user.iter().filter(|(_, user)| is_erased(user));
+        let of_room = self.of_room.iter().filter(|(_, (_, user))| is_erased(user));
+        let versions: Vec<Version> = of_user
+            .map(|(version, _)| *version)
+            .chain(of_room.map(|(version, _)| *version))
+            .filter(|version| *version < decision.version)
+            .collect();
+        for version in versions {
+            self.remove(version);
+        }
+        let is_new = |held: &(NameHash, Hold<_>)| held.1.version != decision.version;
+        if self.erased.iter().all(is_new)
+            && let Some(hold) = self.hold(decision, before)
+        {
+            self.erased.push((name.clone(), hold));
+        }
+    }
+
+    fn is_erased(&self, by: &Principal, now: DateTime<Utc>) -> bool {
+        if self.erased.is_empty() {
+            return false;
+        }
+        let name = NameHash::of(&by.user);
+        self.erased.iter().any(|(erased, hold)| {
+            let began_before = by.issued_at.is_none_or(|issued| issued < hold.against);
+            *erased == name && hold.is_in_force(now) && began_before
+        })
     }
 
     fn add_in_room(&mut self, decision: &Decision, room: &RoomId, user: &UserId, kind: Kind) {
@@ -438,6 +485,7 @@ impl Held {
             stays
         };
         self.retain_tokens(|hold| stays(hold.end));
+        self.erased.retain(|(_, hold)| stays(hold.end));
         let of_user = &mut self.of_user;
         self.users.retain(|_, holds| {
             holds.retain(|hold| {

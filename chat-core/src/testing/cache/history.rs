@@ -109,6 +109,32 @@ pub(super) async fn a_window_gives_the_entries_it_was_filled_with(h: &dyn CacheH
     }
 }
 
+pub(super) async fn a_forgotten_window_is_not_given(h: &dyn CacheHarness) {
+    let (room, other) = (
+        TestRoom::new(h, "team").await,
+        TestRoom::new(h, "club").await,
+    );
+    for room in [&room, &other] {
+        room.fill(&room.messages(1..=9)).await;
+    }
+    for _ in 0..2 {
+        room.cache.forget_room(&room.id).await.unwrap();
+        room.assert_stands_nowhere_near(1..=9, "a window that is forgotten")
+            .await;
+    }
+    assert_eq!(
+        other.at(9, 1..=9).await,
+        Some(other.messages(1..=9)),
+        "others stay"
+    );
+    room.fill(&room.messages(1..=3)).await;
+    assert_eq!(
+        room.at(3, 1..=3).await,
+        Some(room.messages(1..=3)),
+        "it is filled again"
+    );
+}
+
 pub(super) async fn entries_come_back_as_they_were_given(h: &dyn CacheHarness) {
     let room = TestRoom::new(h, "Zoë,李雷").await;
     let text = "\"quoted\" \\ \0 \u{1f600}\n\u{2028}: 1 2 \r\n";

@@ -31,6 +31,7 @@ suite! { $ cache_conformance: cache, dyn CacheHarness;
     releasing_what_is_not_there_changes_nothing,
     releasing_a_lease_of_somebody_else_changes_nothing,
     presence_answers_in_the_order_asked,
+    a_forgotten_user_was_never_there,
     online_gives_each_user_once_in_ascending_order,
     online_gives_at_most_the_limit,
     a_user_whose_last_lease_ran_out_is_given_once,
@@ -48,6 +49,7 @@ suite! { $ cache_conformance: cache, dyn CacheHarness;
     budgets_of_different_keys_do_not_touch_each_other,
     // Windows
     a_window_gives_the_entries_it_was_filled_with,
+    a_forgotten_window_is_not_given,
     entries_come_back_as_they_were_given,
     a_window_that_stands_elsewhere_is_not_given,
     what_a_window_does_not_hold_whole_is_not_given,

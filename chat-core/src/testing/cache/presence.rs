@@ -342,3 +342,23 @@ pub(super) async fn who_left_or_has_another_device_has_not_expired(h: &dyn Cache
     assert_eq!(cache.take_expired(10).await.unwrap(), []);
     assert!(is_online(&cache, "alice").await);
 }
+
+pub(super) async fn a_forgotten_user_was_never_there(h: &dyn CacheHarness) {
+    let cache = h.cache().await;
+    for (name, device) in [("alice", 1), ("alice", 2), ("bob", 1), ("carol", 1)] {
+        touch(&cache, name, device, LONG).await;
+    }
+    release(&cache, "bob", 1).await;
+    for name in ["alice", "bob", "dave"] {
+        cache.forget_user(&user(name)).await.unwrap();
+        assert!(!is_online(&cache, name).await, "{name}");
+        assert_eq!(presence(&cache, name).await.last_seen, None, "{name}");
+    }
+    assert!(is_online(&cache, "carol").await, "others stay");
+    assert_eq!(cache.online(9).await.unwrap(), [user("carol")]);
+    assert_eq!(release(&cache, "alice", 1).await, Transition::Same);
+    assert_eq!(
+        touch(&cache, "alice", 1, LONG).await,
+        Transition::BecameOnline
+    );
+}

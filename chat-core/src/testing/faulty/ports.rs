@@ -14,8 +14,9 @@ use crate::{
     Watermarks,
     port::{
         AppendError, Appended, BackendError, BlockStore, Broker, Change, Created, Delivery, Draft,
-        Hint, HistoryCache, InboxStore, InviteStore, LogStore, LookStore, Moderator, PolicyStore,
-        PresenceCache, RateCache, RateKey, ReceiptStore, RoomStore, Topic, Transition, Verdict,
+        ErasureStore, Hint, HistoryCache, InboxStore, InviteStore, LogStore, LookStore, Moderator,
+        PolicyStore, PresenceCache, RateCache, RateKey, ReceiptStore, RoomStore, Topic, Transition,
+        Verdict,
     },
     rate::{self, RatePolicy},
 };
@@ -134,6 +135,8 @@ ports! {
         DECIDE: decide(new: NewDecision) -> Result<Decision, BackendError>;
         DECISIONS: decisions(after: Version, limit: usize) -> Result<Vec<Decision>, BackendError>;
         NEWEST_DECISION: newest_decision() -> Result<Version, BackendError>;
+        FORGET_DECISIONS: forget_decisions(before: DateTime<Utc>, now: DateTime<Utc>)
+            -> Result<(), BackendError>;
         IN_FORCE: in_force(after: Ends, limit: usize) -> Result<Vec<Decision>, BackendError>;
     }
     LookStore {
@@ -146,12 +149,23 @@ ports! {
             -> Result<Vec<Block>, BackendError>;
         BLOCKS_OF: blocks_of(users: &[UserId], by: &[UserId]) -> Result<Vec<Block>, BackendError>;
     }
+    ErasureStore {
+        DELETE_ROOM: delete_room(room: &RoomId, epoch: Epoch) -> Result<bool, BackendError>;
+        ROOMS_ABOUT: rooms_about(user: &UserId, after: Option<&RoomId>, limit: usize)
+            -> Result<Vec<RoomId>, BackendError>;
+        ENTRIES_ABOUT: entries_about(room: &RoomId, user: &UserId, after: Seq, limit: usize)
+            -> Result<Vec<Arc<Entry>>, BackendError>;
+        ERASE_IN: erase_in(room: &RoomId, user: &UserId, name: &UserId)
+            -> Result<(), BackendError>;
+        ERASE_USER: erase_user(user: &UserId, name: &UserId) -> Result<(), BackendError>;
+    }
     PresenceCache {
         TOUCH: touch(user: &UserId, session: SessionId, ttl: Duration)
             -> Result<Transition, BackendError>;
         RELEASE: release(user: &UserId, session: SessionId) -> Result<Transition, BackendError>;
         PRESENCE: presence(users: &[UserId]) -> Result<Vec<Presence>, BackendError>;
         ONLINE: online(limit: usize) -> Result<Vec<UserId>, BackendError>;
+        FORGET_USER: forget_user(user: &UserId) -> Result<(), BackendError>;
         TAKE_EXPIRED: take_expired(limit: usize) -> Result<Vec<UserId>, BackendError>;
     }
     RateCache {
@@ -160,6 +174,7 @@ ports! {
     HistoryCache {
         WINDOW: window(room: &RoomId, at: Cursor, range: RangeInclusive<Seq>)
             -> Result<Option<Vec<Arc<Entry>>>, BackendError>;
+        FORGET_ROOM: forget_room(room: &RoomId) -> Result<(), BackendError>;
         FILL: fill(room: &RoomId, at: Cursor, newest: &[Arc<Entry>]) -> Result<(), BackendError>;
         EXTEND: extend(room: &RoomId, epoch: Epoch, entries: &[Arc<Entry>])
             -> Result<(), BackendError>;

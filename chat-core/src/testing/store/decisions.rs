@@ -273,3 +273,48 @@ pub(super) async fn a_decision_that_was_answered_is_there_after_a_crash(h: &dyn 
         assert_eq!(log(h).await, decided, "what was answered is there");
     }
 }
+
+pub(super) async fn old_decisions_are_forgotten_unless_in_force(h: &dyn StoreHarness) {
+    let store = h.store();
+    let at = |at, what| NewDecision {
+        at: time(at),
+        ..decision(what)
+    };
+    let kick = |name: &str| Ruling::Kick { user: user(name) };
+    for new in [
+        at(10, ban("alice", None)),
+        at(11, ban("bob", Some(50))),
+        at(12, ban("carol", None)),
+        at(13, lift(3)),
+        at(14, kick("dave")),
+        at(15, ban("erin", Some(90))),
+        // The clocks of nodes differ.
+        at(30, ban("frank", None)),
+        at(16, lift(7)),
+        at(20, kick("dave")),
+        at(17, kick("dave")),
+    ] {
+        store.decide(new).await.expect("it is stored");
+    }
+    let before = log(h).await;
+    let forget = async |before, now| {
+        let forgotten = store.forget_decisions(time(before), time(now)).await;
+        forgotten.expect("they are removed");
+    };
+    forget(10, 60).await;
+    assert_eq!(log(h).await, before, "none is so old");
+    for _ in 0..2 {
+        forget(20, 60).await;
+        let stays = [1, 6, 7, 8, 9, 10];
+        let left = before.iter().filter(|it| stays.contains(&it.version.0));
+        assert_eq!(log(h).await, left.cloned().collect::<Vec<_>>());
+        let ends = Ends::after(time(60));
+        assert_eq!(in_force(h, ends, 9).await, [6, 1], "as before");
+        let newest = store.newest_decision().await.expect("it is read");
+        assert_eq!(newest, Version(10));
+    }
+    forget(1_000, 1_000).await;
+    assert_eq!(versions(&log(h).await), [1, 10], "the newest stays");
+    let next = store.decide(decision(kick("bob"))).await;
+    assert_eq!(next.expect("it is stored").version, Version(11));
+}

@@ -49,6 +49,7 @@ mod details;
 mod duplicates;
 mod edits;
 mod effects;
+mod erasure;
 mod inbox;
 mod invites;
 mod looks;
@@ -69,6 +70,7 @@ use details::*;
 use duplicates::*;
 use edits::*;
 use effects::*;
+use erasure::*;
 use inbox::*;
 use invites::*;
 use looks::*;
@@ -116,6 +118,12 @@ suite! {
     a_member_knows_when_they_joined,
     unread_begins_with_joining_where_history_does,
     the_directory_has_the_channels_by_name,
+    // Taking back
+    a_deleted_room_is_gone_and_can_be_made_anew,
+    rooms_about_a_user_hold_something_of_them,
+    entries_about_a_user_come_in_ascending_order,
+    an_erased_user_is_gone_from_a_room_and_no_number_is_missing,
+    an_erased_user_is_gone_from_looks_blocks_and_decisions,
     // Inboxes
     an_inbox_is_in_the_order_of_the_newest_messages,
     rooms_of_one_moment_are_in_the_order_of_their_ids,
@@ -228,6 +236,7 @@ suite! {
     what_no_receipt_has_passed_has_no_times,
     // Decisions
     versions_are_1_2_3,
+    old_decisions_are_forgotten_unless_in_force,
     versions_have_no_gap_under_many_callers_at_once,
     a_decision_of_every_kind_is_kept_as_it_was_given,
     a_repeated_decision_answers_with_the_first,

@@ -58,6 +58,13 @@ impl BrokenWindows {
 
 #[async_trait]
 impl Hooks for BrokenWindows {
+    async fn forget_room(&self, _: &dyn HistoryCache, room: &RoomId) -> Result<(), BackendError> {
+        if self.fault != Fault::ForgetsNoWindow {
+            self.windows.lock().unwrap().remove(&self.key(room));
+        }
+        Ok(())
+    }
+
     async fn window(
         &self,
         _: &dyn HistoryCache,

@@ -60,10 +60,14 @@ enum Fault {
     LateEditsCount,
     OneWindowForAll,
     ExtendsInTwoSteps,
+    ForgetsNobody,
+    ForgetsNoWindow,
 }
 
 /// Each fault, and the case that is to catch it.
-const FAULTS: [(Fault, &str); 33] = [
+const FAULTS: [(Fault, &str); 35] = [
+    (Fault::ForgetsNobody, "a_forgotten_user_was_never_there"),
+    (Fault::ForgetsNoWindow, "a_forgotten_window_is_not_given"),
     (
         Fault::OneLeaseAUser,
         "a_user_is_online_while_any_lease_lives",
@@ -276,6 +280,13 @@ impl Hooks for Broken {
                 good.touch(user, session, ttl).await
             }
             _ => good.touch(user, session, ttl).await,
+        }
+    }
+
+    async fn forget_user(&self, _: &dyn PresenceCache, user: &UserId) -> Result<(), BackendError> {
+        match self.fault {
+            Fault::ForgetsNobody => Ok(()),
+            _ => self.good.forget_user(user).await,
         }
     }
 
