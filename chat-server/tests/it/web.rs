@@ -143,7 +143,7 @@ async fn people_do_in_their_browsers_what_the_page_offers() {
         "run `npm ci && npm run check` in clients first, or set CHAT_SKIP_NODE=1"
     );
     let running = Command::new("node")
-        .args(["--test", "--test-reporter=spec"])
+        .args(["--test", "--test-concurrency=2", "--test-reporter=spec"])
         .arg(&tests)
         .env("CHAT_SERVER", program::path())
         .env("CHROMIUM", browser)
