@@ -206,6 +206,7 @@ pub(super) async fn an_erased_user_is_gone_from_a_room_and_no_number_is_missing(
         },
     )
     .await;
+    made.add("bob", role("alice", Role::Owner)).await;
     made.add("alice", left("bob")).await;
     let erased = store.erase_in(&made.id, &user("bob"), &name()).await;
     erased.expect("it is erased");
