@@ -268,7 +268,7 @@ impl Value for Option<Rate> {
 impl Value for Duration {
     fn parse(text: &str) -> Result<Self, String> {
         /// Longer than any of these settings makes sense, and far from an overflow.
-        const LONGEST: Duration = Duration::from_hours(24 * 365);
+        const LONGEST: Duration = Duration::from_hours(24 * 365 * 10);
         let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
         let unit = match &text[digits.len()..] {
             "ms" => 1,
