@@ -125,10 +125,13 @@ async fn what_a_server_refuses_is_missing() {
 #[tokio::test]
 async fn a_server_that_is_started_is_measured() {
     let relay = env!("CARGO_BIN_EXE_bare-relay");
-    let line = load(&format!("pairs --count 5 --seconds 0.5 --server {relay}")).await;
-    assert_eq!(figure(&line, "received"), figure(&line, "sent"), "{line}");
-    for name in ["server_cpu_us_each", "server_memory_mib"] {
-        assert!(line[name].as_f64().unwrap() > 0.0, "{name}: {line}");
+    for (mode, listeners) in [("pairs", 1), ("room", 5)] {
+        let line = load(&format!("{mode} --count 5 --seconds 0.5 --server {relay}")).await;
+        let (received, sent) = (figure(&line, "received"), figure(&line, "sent"));
+        assert_eq!(received, sent * listeners, "{line}");
+        for name in ["server_cpu_us_each", "server_memory_mib"] {
+            assert!(line[name].as_f64().unwrap() > 0.0, "{name}: {line}");
+        }
     }
     let line = load(&format!("idle --count 20 --seconds 0.1 --server {relay}")).await;
     assert!(line["memory_kib_each"].is_number(), "{line}");
@@ -147,6 +150,17 @@ async fn pages_come_whole_from_a_store_that_was_filled() {
         // 50 texts of 101 characters, at the least.
         assert!(line["bytes_each"].as_f64().unwrap() > 5_050.0, "{line}");
     }
+}
+
+#[tokio::test]
+async fn pages_of_an_inbox_come_whole() {
+    let server = server().await;
+    let url = url(&server);
+    let args = format!("inbox --count 60 --seconds 0.5 --rate 40 --url {url}");
+    let line = load(&args).await;
+    assert_eq!(figure(&line, "read"), 20, "{line}");
+    // 50 rooms, each with a text of 101 characters, at the least.
+    assert!(line["bytes_each"].as_f64().unwrap() > 5_050.0, "{line}");
 }
 
 #[cfg(target_os = "linux")]

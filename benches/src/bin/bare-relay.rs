@@ -1,6 +1,6 @@
 //! The least that carries a direct message: sockets and JSON, and nothing that makes a chat.
 //!
-//! It answers `hello`, `open` and `send` of the native protocol with frames of the same size as
+//! It answers `hello`, `open`, `create`, `add` and `send` of the native protocol with frames of the same size as
 //! `chat-server`'s, to the same sockets, but keeps nothing and checks nothing. What `chat-load`
 //! measures with it is what the machine and the sockets allow. It has no HTTP server: axum's WebSocket is
 //! the same library behind one.
@@ -45,6 +45,8 @@ struct Command<'a> {
     #[serde(borrow)]
     text: Option<&'a RawValue>,
     client_id: Option<&'a str>,
+    #[serde(default)]
+    members: Vec<&'a str>,
 }
 
 type Outbox = mpsc::Sender<Utf8Bytes>;
@@ -52,6 +54,8 @@ type Outbox = mpsc::Sender<Utf8Bytes>;
 #[derive(Default)]
 struct Relay {
     users: Mutex<HashMap<String, Vec<Outbox>>>,
+    /// The members of each group.
+    groups: Mutex<HashMap<String, Vec<String>>>,
     seq: AtomicU64,
 }
 
@@ -133,6 +137,23 @@ impl Relay {
                 let member = format!(r#"{{"user":"{peer}","online":true,"delivered":0,"read":0}}"#);
                 format!(r#"{{"kind":"room","room":{room},"members":[{member}]}}"#)
             }
+            ("create", Some(me)) => {
+                let mut groups = self.groups();
+                let id = format!("group-{}", groups.len());
+                let members = command.members.iter().copied().chain([me]);
+                groups.insert(id.clone(), members.map(str::to_owned).collect());
+                let room = format!(
+                    r#"{{"id":"{id}","kind":"group","epoch":"{ID}","head":0,"created_at":"{AT}"}}"#
+                );
+                format!(r#"{{"kind":"room","room":{room},"members":[]}}"#)
+            }
+            ("add", Some(_)) => {
+                let (room, user) = (command.room, command.user.unwrap_or_default());
+                if let Some(members) = self.groups().get_mut(room.unwrap_or_default()) {
+                    members.push(user.to_owned());
+                }
+                format!(r#"{{"kind":"member","user":"{user}","role":"member"}}"#)
+            }
             ("send", Some(me)) => return self.send(&command, me, outbox),
             _ => return,
         };
@@ -153,10 +174,15 @@ impl Relay {
             r#"{{"type":"entry","room":"{room}","seq":{seq},"id":"{ID}","author":"{me}","client_id":"{client}","at":"{AT}","body":{{"kind":"message","text":{text}}}}}"#
         );
         let entry = Utf8Bytes::from(entry);
-        let users = self.lock();
-        let members = room.split(',').filter_map(|member| users.get(member));
-        for other in members.flatten() {
-            tell(other, entry.clone());
+        let (users, groups) = (self.lock(), self.groups());
+        let tell_all = |member: &str| {
+            for other in users.get(member).into_iter().flatten() {
+                tell(other, entry.clone());
+            }
+        };
+        match groups.get(room) {
+            Some(members) => members.iter().map(String::as_str).for_each(tell_all),
+            None => room.split(',').for_each(tell_all),
         }
     }
 
@@ -164,6 +190,10 @@ impl Relay {
         if let Some(outboxes) = self.lock().get_mut(name) {
             outboxes.retain(|other| !other.same_channel(outbox));
         }
+    }
+
+    fn groups(&self) -> std::sync::MutexGuard<'_, HashMap<String, Vec<String>>> {
+        self.groups.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Vec<Outbox>>> {

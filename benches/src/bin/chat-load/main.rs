@@ -3,9 +3,11 @@
 mod frames;
 mod history;
 mod idle;
+mod inbox;
 mod link;
 mod messages;
 mod options;
+mod pages;
 mod protocol;
 mod report;
 mod resume;
@@ -71,6 +73,7 @@ async fn run(options: &Options) -> io::Result<Report> {
         Mode::Storm => storm::run(options, &server).await?,
         Mode::Resume => resume::run(options, &server).await?,
         Mode::History => history::run(options, &server).await?,
+        Mode::Inbox => inbox::run(options, &server).await?,
         Mode::Rooms => rooms::run(options, &server).await?,
         Mode::Start => start::run(options, server).await?,
     });

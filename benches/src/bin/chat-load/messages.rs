@@ -25,7 +25,7 @@ use tokio::{
 
 use crate::{
     link::{AT_ONCE, Writer},
-    options::Options,
+    options::{Mode, Options},
     protocol::{Client, Heard, Protocol, Speech, words},
     report::{Clock, Meter, Report, Times, nanoseconds, number},
     server::Server,
@@ -37,7 +37,7 @@ const PROBES: u64 = 20;
 /// After which time nothing more comes of the users' arrival.
 const SETTLE: Duration = Duration::from_millis(300);
 
-/// One who sends, and the devices of the other.
+/// One who sends, and those who listen: the devices of one user, or the other members of a group.
 struct Conversation {
     from: String,
     to: String,
@@ -56,11 +56,29 @@ impl Conversation {
         speech: Speech,
     ) -> io::Result<Self> {
         let (from, to) = (user(2 * index), user(2 * index + 1));
-        let login = |user, name| Client::login(options.protocol, server.node(user), name);
-        let receivers = stream::iter(0..devices).map(|device| login(2 * index + 1 + device, &to));
+        // The old protocol has no groups; to the fan-out, devices are the same.
+        let is_group = options.mode == Mode::Room && options.protocol == Protocol::Native;
+        let listener = |device| {
+            if is_group {
+                user(1 + device)
+            } else {
+                to.clone()
+            }
+        };
+        let login = async |user, name: String| {
+            Client::login(options.protocol, server.node(user), &name).await
+        };
+        let receivers =
+            stream::iter(0..devices).map(|device| login(2 * index + 1 + device, listener(device)));
         let receivers = receivers.buffer_unordered(AT_ONCE);
         let receivers: Vec<_> = receivers.try_collect().await?;
-        let sender = login(2 * index, &from).await?;
+        let mut sender = login(2 * index, from.clone()).await?;
+        let speech = if is_group {
+            let members: Vec<_> = (0..devices).map(listener).collect();
+            speech.in_room(gathered(&mut sender, &members).await?)
+        } else {
+            speech
+        };
         let mut conversation = Self {
             from,
             to,
@@ -104,6 +122,17 @@ impl Conversation {
             "messages don't arrive; are the server's limits off?",
         ))
     }
+}
+
+/// Makes a group of these members and the one who sends: the first 1,000 with it, for a command has only so
+/// many bytes, the others one by one.
+async fn gathered(sender: &mut Client, members: &[String]) -> io::Result<String> {
+    let (first, others) = members.split_at(members.len().min(1_000));
+    let room = sender.group(first).await?;
+    for member in others {
+        sender.add(&room, member).await?;
+    }
+    Ok(room)
 }
 
 /// What all tasks count.

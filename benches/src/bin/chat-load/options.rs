@@ -12,7 +12,7 @@ use crate::protocol::Protocol;
 pub(crate) enum Mode {
     /// COUNT pairs of users; one of each sends to the other.
     Pairs,
-    /// One user sends to another who has COUNT devices.
+    /// One user sends to a group of COUNT others; on the old protocol, to a user who has COUNT devices.
     Room,
     /// COUNT connections, each with a user and one room, that do nothing.
     Idle,
@@ -22,6 +22,9 @@ pub(crate) enum Mode {
     Resume,
     /// Pages of 50 from any of COUNT rooms, asked for at a rate of 100 a second unless --rate says otherwise.
     History,
+    /// Pages of 50 of an inbox with COUNT groups, each with a message, asked for at a rate of 100 a second unless
+    /// --rate says otherwise.
+    Inbox,
     /// Ten users send to COUNT rooms in turn, in which nobody else is there.
     Rooms,
     /// The server stops and starts, and is killed and starts, COUNT times each.
@@ -60,7 +63,7 @@ pub(crate) struct Options {
     /// How many messages of a sender may be under way.
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = in_range::<1, 1_000>)]
     pub(crate) window: usize,
-    /// How many messages a second all send together, or pages of history they ask for, whether the server
+    /// How many messages a second all send together, or pages they ask for, whether the server
     /// keeps up or not.
     #[arg(long, value_name = "N", conflicts_with = "window",
           value_parser = clap::value_parser!(u32).range(1..=200_000))]

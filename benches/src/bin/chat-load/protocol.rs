@@ -146,6 +146,34 @@ impl Client {
         });
     }
 
+    /// Makes a group with these members beside the user; gives its id. On the native protocol only.
+    ///
+    /// # Errors
+    ///
+    /// When the server refuses, or the connection ends.
+    pub(crate) async fn group(&mut self, members: &[String]) -> io::Result<String> {
+        self.say(&format!(
+            r#"{{"id":{SETUP},"type":"create","kind":"group","members":{members:?}}}"#
+        ));
+        let answer = self.answer().await?;
+        let room = find(&answer, b"\"room\":{\"id\":\"").and_then(|at| answer.get(at + 14..));
+        let id = room.and_then(|rest| rest.split(|byte| *byte == b'"').next());
+        let id = id.ok_or_else(|| io::Error::other("the answer names no room"))?;
+        Ok(String::from_utf8_lossy(id).into_owned())
+    }
+
+    /// Makes another user a member of a group.
+    ///
+    /// # Errors
+    ///
+    /// When the server refuses, or the connection ends.
+    pub(crate) async fn add(&mut self, room: &str, user: &str) -> io::Result<()> {
+        self.say(&format!(
+            r#"{{"id":{SETUP},"type":"add","room":"{room}","user":"{user}"}}"#
+        ));
+        self.answer().await.map(drop)
+    }
+
     /// Waits for the answer to a command that is no message.
     pub(crate) async fn answer(&mut self) -> io::Result<Vec<u8>> {
         self.wait_for(|text| match Protocol::Native.hear(text) {
@@ -196,6 +224,7 @@ pub(crate) struct Speech {
 }
 
 impl Speech {
+    /// In the direct room of two users.
     pub(crate) fn new(
         protocol: Protocol,
         from: &str,
@@ -209,6 +238,11 @@ impl Speech {
             words: Arc::clone(words),
             run,
         }
+    }
+
+    /// The same words in another room.
+    pub(crate) fn in_room(self, room: String) -> Self {
+        Self { room, ..self }
     }
 
     /// The message of this moment.
