@@ -157,14 +157,14 @@ pub(super) fn assemble(builder: ChatEngineBuilder) -> Arc<Parts> {
         store: Arc::clone(&store),
         hub: Arc::clone(&hub),
         followers: followers(&metrics, &typing, windows.as_ref(), &hints, &news),
+        standings: Arc::clone(&policy.standings),
+        clock: Arc::clone(&clock),
     };
     let sequencer = Sequencer::new(
         waiting,
-        Arc::clone(&clock),
         Arc::clone(&metrics),
         Arc::clone(&admission),
         hints.clone(),
-        Arc::clone(&policy.standings),
         publisher,
         Lagging::new(Arc::clone(&directory), lagging),
     );

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::{
     cluster::Cluster,
-    common::{engine, next_matching, unlimited, user},
+    common::{engine, next_entry, next_matching, pending, unlimited, user},
     decisions::decide,
 };
 
@@ -67,7 +67,7 @@ async fn whoever_comes_in_on_another_node_during_the_ban_is_out() {
 async fn a_banned_member_reads_and_says_nothing_before_the_membership_ends() {
     let engine = engine();
     let room = channel(&engine).await;
-    let bob = engine.actor(user("bob"));
+    let bob = engine.connect(user("bob")).await.unwrap();
     bob.send(&room, "hello").await.unwrap();
     let ruling = Ruling::Ban {
         user: user("bob"),
@@ -81,6 +81,12 @@ async fn a_banned_member_reads_and_says_nothing_before_the_membership_ends() {
     );
     assert_eq!(code(bob.send(&room, "more").await), Some(200));
     assert_eq!(code(bob.add_member(&room, user("eve")).await), Some(200));
+    pending(&bob).await;
+    let alice = engine.actor(user("alice"));
+    alice.send(&room, "not for bob").await.unwrap();
+    alice.remove_member(&room, user("bob")).await.unwrap();
+    let last = next_entry(&bob).await;
+    assert!(matches!(last.body, EntryBody::Left { .. }), "{last:?}");
 }
 
 #[tokio::test]

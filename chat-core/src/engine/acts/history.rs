@@ -40,10 +40,8 @@ impl Actor {
         let floor = in_room.first_readable(&live).max(Seq(1));
         let page = page.from(floor);
         let limit = config.page_limit(limit);
-        let (mut entries, at) = reads.page(&live, page, limit).await?;
-        entries.retain(|entry| entry.seq >= floor);
-        let entries = entries.into_iter().map(|entry| entry.seen_from(floor));
-        let mut entries: Vec<_> = entries.collect();
+        let (entries, at) = reads.page(&live, page, limit).await?;
+        let mut entries = in_room.readable(&live, self.user(), entries);
         fit(&mut entries, page, config.reply_bytes());
         let head = at.seq;
         let (older, newer) = match (entries.first(), entries.last()) {

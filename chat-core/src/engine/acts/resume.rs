@@ -90,10 +90,11 @@ impl Session {
         }
         let range = cursor.seq.next()..=head.seq;
         let entries = reads.entries(&room, head, range).await?;
+        let entries = in_room.readable(&room, self.user(), entries);
         let seq = entries.last().map_or(cursor.seq, |entry| entry.seq);
         let frames: Vec<Frame> = entries
             .into_iter()
-            .map(|entry| Event::Entry(entry.seen_from(first)).into())
+            .map(|entry| Event::Entry(entry).into())
             .collect();
         let bytes: usize = frames.iter().map(Frame::size).sum();
         if bytes > budget.bytes {

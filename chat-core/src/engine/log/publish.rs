@@ -8,10 +8,11 @@ use super::follower::Followers;
 use crate::{
     engine::{
         deliver::{device::Device, hub::Hub},
-        state::rooms::LiveRoom,
+        state::{rooms::LiveRoom, standings::Standings},
     },
-    model::{Effect, Entry, Page, Seq},
+    model::{Effect, Entry, Page, Seq, UserId},
     port::Store,
+    time::Clock,
     wire::{Event, Frame},
 };
 
@@ -20,6 +21,8 @@ pub(crate) struct Publisher {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) followers: Followers,
+    pub(crate) standings: Arc<Standings>,
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 /// How far a room could be published.
@@ -76,9 +79,16 @@ impl Publisher {
         room.set_published(entry.seq);
         room.apply(entry);
         let frame = Frame::from(Event::Entry(Arc::clone(entry)));
+        // A member who is banned is out already; the end of the membership may be on its way.
+        let now = self.clock.now();
+        let is_member = |user: &UserId| room.seat(user).is_some();
+        let banned = self.standings.banned_among(&room.id, now, is_member);
         let mut silent = None;
         let mut devices = 0;
         room.each_reader(|member, first| {
+            if banned.contains(member) {
+                return;
+            }
             let frame = if entry.tells_of_before(first) {
                 let of = || Frame::from(Event::Entry(Arc::new(entry.without_text())));
                 silent.get_or_insert_with(of)

@@ -25,22 +25,19 @@ use crate::{
             admission::{Admission, BATCH},
             hints::Hints,
             rooms::LiveRoom,
-            standings::{Kind, Standings},
+            standings::Kind,
         },
         tasks::Task,
     },
     model::{Effect, EntryBody, NewEntry, Principal},
     port::{AppendError, Appended, BackendError, Outcome, Retry},
-    time::Clock,
     wire::{Error, Sent},
 };
 
 #[derive(Debug)]
 pub(crate) struct Sequencer {
-    clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
     admission: Arc<Admission>,
-    standings: Arc<Standings>,
     publisher: Publisher,
     lagging: Lagging,
     healing: Healing,
@@ -48,23 +45,18 @@ pub(crate) struct Sequencer {
 }
 
 impl Sequencer {
-    #[expect(clippy::too_many_arguments, reason = "each is a part of its own")]
     pub(crate) fn new(
         jobs: mpsc::Receiver<Job>,
-        clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
         admission: Arc<Admission>,
         hints: Hints,
-        standings: Arc<Standings>,
         publisher: Publisher,
         lagging: Lagging,
     ) -> Self {
         let healing = Healing::new(Arc::clone(&publisher.store), hints);
         Self {
-            clock,
             metrics,
             admission,
-            standings,
             publisher,
             lagging,
             healing,
@@ -130,7 +122,7 @@ impl Sequencer {
                         waiting.push((room, entry.body.clone(), waiter));
                         batch.push(entry);
                     }
-                    Err(error) => waiter.answer(&*self.clock, &self.metrics, Err(error)),
+                    Err(error) => waiter.answer(&*self.publisher.clock, &self.metrics, Err(error)),
                 },
                 Job::Flush(done) => finished.push(done),
                 Job::Close(done) => {
@@ -153,7 +145,11 @@ impl Sequencer {
     /// Whether the author of an entry may still have it stored: a decision may have been made since it was
     /// queued.
     fn allow(&self, by: &Principal, entry: &NewEntry) -> Result<(), Error> {
-        let (standings, room, now) = (&self.standings, &entry.room, self.clock.now());
+        let (standings, room, now) = (
+            &self.publisher.standings,
+            &entry.room,
+            self.publisher.clock.now(),
+        );
         let is_banned = |user| standings.in_room(room, user, Kind::Ban, now).is_some();
         standings.check(by, now)?;
         match entry.body.effect() {
@@ -176,12 +172,12 @@ impl Sequencer {
 
     /// Has the store append a batch, and notes what that took.
     async fn commit(&mut self, batch: Vec<NewEntry>) -> Vec<Result<Appended, AppendError>> {
-        let begun = self.clock.monotonic();
+        let begun = self.publisher.clock.monotonic();
         self.admission.begin(begun);
         self.metrics.batch.note(batch.len());
         let span = tracing::debug_span!("store_append", entries = batch.len());
         let answers = self.append(batch).instrument(span).await;
-        let took = self.clock.monotonic().saturating_sub(begun);
+        let took = self.publisher.clock.monotonic().saturating_sub(begun);
         self.admission.end(took);
         self.metrics.append_time.note_time(took);
         answers
@@ -224,7 +220,7 @@ impl Sequencer {
                 } else {
                     Ok(sent)
                 };
-                waiter.answer(&*self.clock, &self.metrics, answer);
+                waiter.answer(&*self.publisher.clock, &self.metrics, answer);
                 let reached = self.publisher.publish(room, &entry).await;
                 self.healing.doubt_unless_reached(room, reached);
                 for follower in &*self.publisher.followers {
@@ -239,7 +235,11 @@ impl Sequencer {
                 {
                     self.healing.doubt(Arc::clone(room));
                 }
-                waiter.answer(&*self.clock, &self.metrics, Err(Error::from(error)));
+                waiter.answer(
+                    &*self.publisher.clock,
+                    &self.metrics,
+                    Err(Error::from(error)),
+                );
             }
         }
     }

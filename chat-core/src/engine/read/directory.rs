@@ -13,7 +13,9 @@ use crate::{
             rooms::{LiveRoom, Rooms, Seat, first_readable},
         },
     },
-    model::{Effect, Member, NewRoom, Page, Role, Room, RoomId, Seq, Settings, UserId, Watermarks},
+    model::{
+        Effect, Entry, Member, NewRoom, Page, Role, Room, RoomId, Seq, Settings, UserId, Watermarks,
+    },
     port::{BackendError, Created, Store},
     wire::{Event, Frame},
 };
@@ -48,6 +50,29 @@ impl InRoom {
         self.seat.map_or(Seq::ZERO, |seat| {
             first_readable(room.kind, self.settings, seat)
         })
+    }
+
+    /// Those of these entries that the user may read, in ascending order, as the user sees them.
+    ///
+    /// The store may be ahead of what this node knows of the membership, so nothing stands after the entry by
+    /// which the user has left.
+    pub(crate) fn readable(
+        &self,
+        room: &LiveRoom,
+        user: &UserId,
+        entries: Vec<Arc<Entry>>,
+    ) -> Vec<Arc<Entry>> {
+        let first = self.first_readable(room);
+        let joined = self.seat.map_or(Seq::ZERO, |seat| seat.joined);
+        let leaves = |entry: &&Arc<Entry>| match entry.body.effect() {
+            Effect::Dismiss { user: left } => entry.seq > joined && left == user,
+            _ => false,
+        };
+        let last = entries.iter().find(leaves).map(|entry| entry.seq);
+        let may_read =
+            |entry: &Arc<Entry>| entry.seq >= first && last.is_none_or(|last| entry.seq <= last);
+        let entries = entries.into_iter().filter(may_read);
+        entries.map(|entry| entry.seen_from(first)).collect()
     }
 }
 
@@ -351,5 +376,63 @@ impl<'a> RoomsOf<'a> {
         self.done = rooms.len() < PAGE;
         self.last = rooms.last().map(|room| room.id.clone());
         Ok(Some(rooms))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        engine::state::rooms::Rooms,
+        model::{ClientMessageId, Details, EntryBody, Epoch, LeftWhy, MessageId, RoomKind},
+    };
+    use uuid::Uuid;
+
+    #[test]
+    fn nothing_is_read_after_leaving_that_the_node_has_not_heard_of() {
+        let (alice, bob) = (UserId::new("alice").unwrap(), UserId::new("bob").unwrap());
+        let room = Room {
+            id: RoomId::group("team").unwrap(),
+            kind: RoomKind::Group,
+            epoch: Epoch(Uuid::nil()),
+            head: Seq(5),
+            created_at: DateTime::UNIX_EPOCH,
+            created_by: None,
+            details: Details::default(),
+            members: 2,
+        };
+        let live = Rooms::default().insert(&room, room.head, &[], |_| true);
+        let left = || EntryBody::Left {
+            user: bob.clone(),
+            why: LeftWhy::Left,
+        };
+        let hello = || EntryBody::message("hello");
+        let bodies = [left(), hello(), hello(), left(), hello()];
+        let entries = (1..).zip(bodies).map(|(seq, body)| {
+            Arc::new(Entry {
+                room: room.id.clone(),
+                seq: Seq(seq),
+                id: MessageId(Uuid::nil()),
+                author: alice.clone(),
+                client_id: ClientMessageId::new("c").unwrap(),
+                at: DateTime::UNIX_EPOCH,
+                body,
+            })
+        });
+        let entries: Vec<_> = entries.collect();
+        let readable = |joined| {
+            let seat = Seat {
+                role: Role::Member,
+                joined: Seq(joined),
+            };
+            let in_room = InRoom {
+                seat: Some(seat),
+                ..InRoom::default()
+            };
+            let read = in_room.readable(&live, &bob, entries.clone());
+            read.iter().map(|entry| entry.seq.0).collect::<Vec<_>>()
+        };
+        assert_eq!(readable(2), [2, 3, 4], "bob was let in again by entry 2");
+        assert_eq!(readable(5), [5], "and by entry 5");
     }
 }

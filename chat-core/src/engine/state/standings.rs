@@ -4,7 +4,7 @@
 //! Ends are compared with the wall clock at each use, so nothing has to happen when a ban ends.
 
 use std::{
-    collections::{BTreeMap, HashMap, hash_map::Entry},
+    collections::{BTreeMap, HashMap, HashSet, hash_map::Entry},
     ops::Bound,
     sync::{
         Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
@@ -310,6 +310,23 @@ impl Standings {
             .map(|hold| Arc::clone(&hold.against.decision))
             .take(limit)
             .collect()
+    }
+
+    /// The users who are banned from a room, of those who are `such`.
+    pub(crate) fn banned_among(
+        &self,
+        room: &RoomId,
+        now: DateTime<Utc>,
+        such: impl Fn(&UserId) -> bool,
+    ) -> HashSet<UserId> {
+        if self.size() == 0 {
+            return HashSet::new();
+        }
+        let held = self.read();
+        let all = held.rooms.get(room).into_iter().flatten();
+        let banned = all.filter(|(_, holds)| last_in_room(holds, Kind::Ban, now).is_some());
+        let users = banned.map(|(user, _)| user).filter(|user| such(user));
+        users.cloned().collect()
     }
 
     /// The number of users who are banned or muted in a room.
