@@ -64,6 +64,18 @@ async fn whoever_comes_in_on_another_node_during_the_ban_is_out() {
 }
 
 #[tokio::test]
+async fn a_ban_that_another_node_has_lifted_keeps_nobody_out() {
+    let cluster: Cluster = Cluster::default();
+    let (one, two) = (cluster.node(), cluster.deaf_node());
+    let room = channel(&one).await;
+    let (alice, eve) = (one.actor(user("alice")), two.actor(user("eve")));
+    ban(&alice, &room, "eve").await.unwrap();
+    assert_eq!(code(eve.join(&room).await), Some(202));
+    alice.unban_from(&room, &user("eve")).await.unwrap();
+    eve.join(&room).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_banned_member_reads_and_says_nothing_before_the_membership_ends() {
     let engine = engine();
     let room = channel(&engine).await;

@@ -92,20 +92,32 @@ impl Access {
     ///
     /// # Errors
     ///
-    /// [`Error::Forbidden`] for a user who is banned from it.
-    pub(crate) fn may_come_in(&self, user: &UserId, room: &RoomId) -> Result<(), Error> {
-        let (standings, now) = (&self.policy.standings, self.clock.now());
-        match standings.in_room(room, user, Kind::Ban, now) {
-            Some(_) => Err(Error::Forbidden("this user is banned from the room")),
-            None => Ok(()),
+    /// [`Error::Forbidden`] for a user who is banned from it, or a backend's failure.
+    pub(crate) async fn may_come_in(&self, user: &UserId, room: &RoomId) -> Result<(), Error> {
+        if self.is_banned_from(room, user) {
+            // Another node may have lifted the ban.
+            self.policy.catch_up().await?;
         }
+        self.unless_banned(user, room)
     }
 
     /// As [`may_come_in`](Self::may_come_in), of a user who has just come in, by all decisions that other nodes
     /// have stored: who bans looks for the member after the ban is stored, so one of the two sees the other.
     pub(crate) async fn may_stay(&self, user: &UserId, room: &RoomId) -> Result<(), Error> {
         self.policy.catch_up().await?;
-        self.may_come_in(user, room)
+        self.unless_banned(user, room)
+    }
+
+    fn unless_banned(&self, user: &UserId, room: &RoomId) -> Result<(), Error> {
+        if self.is_banned_from(room, user) {
+            return Err(Error::Forbidden("this user is banned from the room"));
+        }
+        Ok(())
+    }
+
+    fn is_banned_from(&self, room: &RoomId, user: &UserId) -> bool {
+        let (standings, now) = (&self.policy.standings, self.clock.now());
+        standings.in_room(room, user, Kind::Ban, now).is_some()
     }
 
     /// The room, if a user may do this in it.
@@ -177,7 +189,7 @@ impl Access {
                 Some(room) => {
                     let mut in_room = self.directory.standing(&room, &by.user).await?;
                     // The end of the membership may be on its way.
-                    if self.may_come_in(&by.user, id).is_err() {
+                    if self.is_banned_from(id, &by.user) {
                         in_room.seat = None;
                     }
                     (Some(room), in_room)

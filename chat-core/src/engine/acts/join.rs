@@ -43,7 +43,7 @@ impl Actor {
         if live.kind != RoomKind::Channel {
             return Err(Error::NoRoom);
         }
-        access.may_come_in(self.user(), room)?;
+        access.may_come_in(self.user(), room).await?;
         let room = room.clone();
         let come_in = |me: Self| async move {
             me.come_in(live, Role::Member, Some(Role::Reader)).await?;
@@ -78,7 +78,7 @@ impl Actor {
         if in_room.archived {
             return Err(Error::Forbidden("the room is archived"));
         }
-        access.may_come_in(self.user(), room)?;
+        access.may_come_in(self.user(), room).await?;
         let come_in = |me: Self| async move {
             let Parts { store, clock, .. } = &*me.parts;
             let used = store.use_invite(&invite.token, clock.now()).await?;

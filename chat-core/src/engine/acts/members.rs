@@ -141,7 +141,7 @@ impl Actor {
             user.check()?;
             let require = mine.role().and(action.least_role());
             if action == Action::Add {
-                access.may_come_in(&user, room)?;
+                access.may_come_in(&user, room).await?;
                 if directory.blocks.are_between(self.user(), &user).await? {
                     return Err(Error::Blocked);
                 }
