@@ -2,7 +2,7 @@
 //! its node is gone resumes on the next one and tries again what was not answered.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     net::SocketAddr,
     ops::Range,
     sync::{
@@ -20,7 +20,10 @@ use tokio::{
     time::{Instant, interval, sleep, sleep_until, timeout},
 };
 
-use super::history::{Client, Line, Marks, Op};
+use super::{
+    history::{Client, Line, Marks, Op},
+    seats::Standing,
+};
 
 /// The server has it on its list if it is not given another one.
 pub(crate) const REFUSED_WORD: &str = "war";
@@ -75,6 +78,26 @@ pub(crate) struct Progress {
     pub(crate) acked: u64,
     /// The newest entry received of each room.
     pub(crate) seen: BTreeMap<String, u64>,
+}
+
+/// The numbers of the last entries.
+pub(crate) struct Heads {
+    /// Of the rooms of the ring.
+    pub(crate) ring: BTreeMap<String, u64>,
+    /// Of the group, with the users who are its members.
+    pub(crate) crowd: (u64, BTreeSet<String>),
+}
+
+impl Progress {
+    /// Whether a client of this user has received all that the user may see.
+    pub(crate) fn has_all(&self, user: &str, heads: &Heads) -> bool {
+        let (head, members) = &heads.crowd;
+        let mut rooms = self.seen.iter();
+        rooms.all(|(room, seen)| match heads.ring.get(room) {
+            Some(head) => seen >= head,
+            None => !members.contains(user) || seen >= head,
+        })
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -318,9 +341,8 @@ impl Device {
         asked: &mut HashMap<u64, Asked>,
         last_id: &mut u64,
     ) -> Result<(), Closed> {
-        let room = self.rooms[self.rng.random_range(0..self.rooms.len())]
-            .0
-            .clone();
+        // Not of a group, of which the client may be no member.
+        let room = self.rooms[self.rng.random_range(0..2)].0.clone();
         let mark = if self.rng.random() {
             "read"
         } else {
@@ -366,6 +388,7 @@ impl Device {
         *seen = (*seen).max(line.seq);
         self.record(Op::Recv {
             client: self.number,
+            link: self.link,
             room,
             line,
         });
@@ -420,8 +443,8 @@ impl Device {
         if let Some(code) = frame["error"]["code"].as_u64() {
             let may_fail = self.run.manner.may_fail;
             match code {
-                // Moderation, or somebody else's room.
-                200 | 212 => self.pending.retain(|pending| pending.cid != cid),
+                // Moderation, or a room of others, or only readable.
+                200 | 202 | 212 => self.pending.retain(|pending| pending.cid != cid),
                 // Not now, or nobody knows. Any disk may be slow for a moment.
                 300 | 302 | 303 | 310 if may_fail || code == 303 => {
                     let wait = Duration::from_millis(self.rng.random_range(100..400));
@@ -481,12 +504,26 @@ pub(crate) fn marks(value: &Value) -> Marks {
 
 /// An entry and its room.
 pub(crate) fn entry(value: &Value) -> (String, Line) {
+    let body = &value["body"];
     let line = Line {
         seq: value["seq"].as_u64().unwrap(),
         id: string(&value["id"]),
         author: string(&value["author"]),
         cid: string(&value["client_id"]),
-        text: string(&value["body"]["text"]),
+        text: body["text"].as_str().unwrap_or_default().to_owned(),
+        change: change(body),
     };
     (string(&value["room"]), line)
+}
+
+/// What an entry changes of a user of a group.
+fn change(body: &Value) -> Option<(String, Standing)> {
+    let standing = match (body["kind"].as_str()?, body["role"].as_str()) {
+        ("left", _) if body["why"] == "banned" => Standing::Banned,
+        ("left", _) => Standing::Stranger,
+        ("joined" | "role", Some("reader")) => Standing::Reader,
+        ("joined" | "role", _) => Standing::Writer,
+        _ => return None,
+    };
+    Some((string(&body["user"]), standing))
 }

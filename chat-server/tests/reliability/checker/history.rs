@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::seats::Standing;
+
 /// A device; an index into [`History::clients`].
 pub(crate) type Client = usize;
 
@@ -13,6 +15,8 @@ pub(crate) struct Line {
     pub(crate) author: String,
     pub(crate) cid: String,
     pub(crate) text: String,
+    /// The user of a group whose standing the entry changes, and the new one.
+    pub(crate) change: Option<(String, Standing)>,
 }
 
 /// How far a member has got in a room.
@@ -61,6 +65,7 @@ pub(crate) enum Op {
     /// Received an entry.
     Recv {
         client: Client,
+        link: u32,
         room: String,
         line: Line,
     },
@@ -78,12 +83,20 @@ pub(crate) enum Op {
         marks: Marks,
         own: bool,
     },
+    /// A ban from a group was answered, or is about to be lifted.
+    Banned {
+        room: String,
+        user: String,
+        banned: bool,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Room {
     pub(crate) members: Vec<String>,
     pub(crate) epoch: String,
+    /// Whether members come and go, as the log says.
+    pub(crate) changes: bool,
 }
 
 /// A room as one member read it at the very end.

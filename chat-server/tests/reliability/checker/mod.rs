@@ -4,8 +4,10 @@
 //! it is in checkers for general databases: all checks are walks over the history.
 
 pub(crate) mod client;
+pub(crate) mod crowd;
 pub(crate) mod history;
 pub(crate) mod ring;
+pub(crate) mod seats;
 mod tests;
 
 use std::{
@@ -13,7 +15,10 @@ use std::{
     fmt,
 };
 
-use self::history::{Client, History, Line, Marks, Op, View};
+use self::{
+    history::{Client, History, Line, Marks, Op, View},
+    seats::Seats,
+};
 
 /// A broken promise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -107,13 +112,21 @@ pub(crate) fn check(history: &History) -> Report {
         history,
         messages: Vec::new(),
         by_key: HashMap::new(),
+        seats: HashMap::new(),
         report: Report::default(),
     };
+    for (name, room) in history.rooms.iter().filter(|(_, room)| room.changes) {
+        checker
+            .seats
+            .insert(name, Seats::new(room, checker.log(name)));
+    }
     checker.gather();
     checker.logs();
     checker.outcomes();
     checker.pipelines();
     checker.deliveries();
+    checker.stays();
+    checker.bans();
     checker.receipts();
     checker.report
 }
@@ -168,6 +181,8 @@ struct Checker<'a> {
     /// In the order of their first attempts.
     messages: Vec<Message<'a>>,
     by_key: HashMap<Key<'a>, usize>,
+    /// The members of each group whose members change.
+    seats: HashMap<&'a str, Seats<'a>>,
     report: Report,
 }
 
@@ -185,6 +200,18 @@ impl<'a> Checker<'a> {
     fn is_member(&self, room: &str, user: &str) -> bool {
         let room = self.history.rooms.get(room);
         room.is_some_and(|room| room.members.iter().any(|member| member == user))
+    }
+
+    fn may_see(&self, room: &str, user: &str, seq: u64) -> bool {
+        let is_member = || self.is_member(room, user);
+        let seats = self.seats.get(room);
+        seats.map_or_else(is_member, |seats| seats.may_see(user, seq))
+    }
+
+    fn may_write(&self, room: &str, user: &str, seq: u64) -> bool {
+        let is_member = || self.is_member(room, user);
+        let seats = self.seats.get(room);
+        seats.map_or_else(is_member, |seats| seats.may_write(user, seq))
     }
 
     /// Puts together what belongs to one message.
@@ -261,7 +288,7 @@ impl<'a> Checker<'a> {
                         self.messages[*at].unsure.push(*link);
                     }
                 }
-                Op::Recv { .. } | Op::Mark { .. } | Op::Marked { .. } => {}
+                Op::Recv { .. } | Op::Mark { .. } | Op::Marked { .. } | Op::Banned { .. } => {}
             }
         }
     }
@@ -279,7 +306,9 @@ impl<'a> Checker<'a> {
                     self.fault(Fault::Divergence, format!("{name} reads differently"));
                 }
             }
-            if views.len() < room.members.len() {
+            // A group is read by its owner.
+            let readers = if room.changes { 1 } else { room.members.len() };
+            if views.len() < readers {
                 self.fault(Fault::Unseen, format!("{name} can't be read by all"));
             }
             let (mut ids, mut cids) = (BTreeSet::new(), BTreeSet::new());
@@ -292,7 +321,10 @@ impl<'a> Checker<'a> {
                 if !ids.insert(&line.id) || !cids.insert((&line.author, &line.cid)) {
                     self.fault(Fault::Duplicated, format!("{name} {line:?}"));
                 }
-                if !self.is_member(name, &line.author) {
+                if line.change.is_some() {
+                    continue;
+                }
+                if !self.may_write(name, &line.author, line.seq) {
                     self.fault(Fault::Leak, format!("{name} {line:?}"));
                 }
                 let key: Key<'_> = (name, &line.author, &line.cid);
@@ -407,8 +439,10 @@ impl<'a> Checker<'a> {
             for message in attempts {
                 let present = stored.contains_key(&message.key);
                 let mut failures = message.refusals.iter().chain(&message.unsure);
-                let refused =
-                    failures.any(|failed| *failed <= link) || self.must_be_refused(message);
+                // In a group the sender may have been no member then, and the refusal lost.
+                let refused = failures.any(|failed| *failed <= link)
+                    || self.must_be_refused(message)
+                    || self.seats.contains_key(message.key.0);
                 if message.missing_after(link, present, self.history.links_are_final) && !refused {
                     hole = hole.or(Some(message.key));
                 } else if let Some(hole) = hole
@@ -430,12 +464,15 @@ impl<'a> Checker<'a> {
         let history = self.history;
         let mut seen: HashMap<(Client, &str), BTreeSet<u64>> = HashMap::new();
         for op in &history.ops {
-            let Op::Recv { client, room, line } = op else {
+            let Op::Recv {
+                client, room, line, ..
+            } = op
+            else {
                 continue;
             };
             self.report.received += 1;
             let (user, seq) = (&history.clients[*client], line.seq);
-            if !self.is_member(room, user) {
+            if !self.may_see(room, user, seq) {
                 self.fault(Fault::Leak, format!("{user} received {room} {seq}"));
             }
             let seen = seen.entry((*client, room)).or_default();
@@ -462,7 +499,7 @@ impl<'a> Checker<'a> {
         }
         for (client, user) in history.clients.iter().enumerate() {
             for (name, room) in &history.rooms {
-                if !room.members.contains(user) {
+                if room.changes || !room.members.contains(user) {
                     continue;
                 }
                 let seen = seen.get(&(client, name.as_str()));
@@ -482,6 +519,94 @@ impl<'a> Checker<'a> {
                 }
             }
         }
+    }
+
+    /// C4 and C7 for groups: a client receives each membership of its user from the beginning and without a
+    /// hole; the present one as far as the log goes, one that has ended maybe not to its end. The entry that
+    /// ended it may be the first that comes on a connection, for the user may not read those before it then; and
+    /// a user who is banned is sent nothing between the ban and the entry that ends the membership.
+    fn stays(&mut self) {
+        let mut seen: HashMap<(Client, &str), BTreeMap<u64, u32>> = HashMap::new();
+        for op in &self.history.ops {
+            if let Op::Recv {
+                client,
+                link,
+                room,
+                line,
+            } = op
+            {
+                let seen = seen.entry((*client, room)).or_default();
+                seen.entry(line.seq).or_insert(*link);
+            }
+        }
+        let (mut found, nothing) = (Vec::new(), BTreeMap::new());
+        for (room, seats) in &self.seats {
+            let head = self.log(room).last().map_or(0, |line| line.seq);
+            for (client, user) in self.history.clients.iter().enumerate() {
+                let seen = seen.get(&(client, room)).unwrap_or(&nothing);
+                for stay in seats.stays(user) {
+                    let wanted = match stay.to {
+                        None => head,
+                        Some(end) => {
+                            let before = seen.range(stay.from..end).last();
+                            let (before, link) = before.unzip();
+                            match seen.get(&end) {
+                                Some(same) if link == Some(same) && !stay.banned => end,
+                                _ => before.copied().unwrap_or(0),
+                            }
+                        }
+                    };
+                    let first = (stay.from..=wanted).find(|seq| !seen.contains_key(seq));
+                    if let Some(first) = first {
+                        let (before, after) = (seen.range(..first).last(), seen.range(first..));
+                        let (before, after) = (before, after.take(3).collect::<Vec<_>>());
+                        let what = format!(
+                            "client {client}: of {room} {stay:?}, {first}; by number and link, it \
+                             received {before:?} and then {after:?}"
+                        );
+                        found.push((Fault::Unseen, what));
+                    }
+                }
+            }
+        }
+        self.report.faults.extend(found);
+    }
+
+    /// C7 for groups: nothing is acked of what a user begins to send between the answer to a ban and its end.
+    fn bans(&mut self) {
+        let history = self.history;
+        let mut banned: BTreeSet<(&str, &str)> = BTreeSet::new();
+        let mut begun: HashMap<Key<'_>, bool> = HashMap::new();
+        let mut found = Vec::new();
+        for op in &history.ops {
+            match op {
+                Op::Banned {
+                    room,
+                    user,
+                    banned: true,
+                } => drop(banned.insert((room, user))),
+                Op::Banned { room, user, .. } => drop(banned.remove(&(&**room, &**user))),
+                Op::Send {
+                    client, room, cid, ..
+                } => {
+                    let user = &*history.clients[*client];
+                    let is_banned = banned.contains(&(&**room, user));
+                    begun.entry((room, user, cid)).or_insert(is_banned);
+                }
+                Op::Ack {
+                    client, room, cid, ..
+                } => {
+                    let user = &*history.clients[*client];
+                    let is_banned = banned.contains(&(&**room, user));
+                    let key: Key<'_> = (room, user, cid);
+                    if is_banned && begun.get(&key) == Some(&true) {
+                        found.push((Fault::Leak, format!("{key:?}, by a user who is banned")));
+                    }
+                }
+                _ => {}
+            }
+        }
+        self.report.faults.extend(found);
     }
 
     /// C10: watermarks never go back, and only their user moves them.

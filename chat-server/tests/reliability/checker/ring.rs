@@ -1,4 +1,4 @@
-//! Users in a ring; each writes in a room with either neighbour.
+//! Users in a ring; each writes in a room with either neighbour, and in a group of all.
 
 use std::{collections::BTreeMap, net::SocketAddr};
 
@@ -6,13 +6,15 @@ use chat_testkit::Client;
 use serde_json::json;
 
 use super::{
-    client::{entry, marks, string},
+    client::{Heads, entry, marks, string},
+    crowd::Crowd,
     history::{Line, Room, View},
 };
 
 pub(crate) struct Ring {
     users: usize,
     pub(crate) rooms: BTreeMap<String, Room>,
+    pub(crate) crowd: Crowd,
 }
 
 fn name(number: usize, users: usize) -> String {
@@ -30,9 +32,22 @@ impl Ring {
                 .result(json!({ "type": "open", "user": members[1] }))
                 .await;
             let epoch = string(&view["room"]["epoch"]);
-            rooms.insert(string(&view["room"]["id"]), Room { members, epoch });
+            let changes = false;
+            let room = Room {
+                members,
+                epoch,
+                changes,
+            };
+            rooms.insert(string(&view["room"]["id"]), room);
         }
-        Self { users, rooms }
+        let all = (0..users).map(|number| name(number, users));
+        let crowd = Crowd::open(address, all.collect()).await;
+        rooms.insert(crowd.room.clone(), crowd.made());
+        Self {
+            users,
+            rooms,
+            crowd,
+        }
     }
 
     pub(crate) fn user(&self, number: usize) -> String {
@@ -48,28 +63,45 @@ impl Ring {
         (room, epoch)
     }
 
-    /// The two rooms of a user.
+    /// The two rooms of a user, and the group.
     pub(crate) fn rooms_of(&self, number: usize) -> Vec<(String, String)> {
-        vec![self.room(number), self.room(number + self.users - 1)]
+        vec![
+            self.room(number),
+            self.room(number + self.users - 1),
+            self.group(),
+        ]
+    }
+
+    /// The group of all, and its epoch.
+    pub(crate) fn group(&self) -> (String, String) {
+        (self.crowd.room.clone(), self.crowd.epoch.clone())
+    }
+
+    /// The rooms with a neighbour.
+    fn pairs(&self) -> impl Iterator<Item = (&String, &Room)> {
+        self.rooms.iter().filter(|(_, room)| !room.changes)
     }
 
     /// The numbers of the last entries.
-    pub(crate) async fn heads(&self, address: SocketAddr) -> BTreeMap<String, u64> {
+    pub(crate) async fn heads(&self, address: SocketAddr) -> Heads {
         let mut heads = BTreeMap::new();
-        for (name, room) in &self.rooms {
+        for (name, room) in self.pairs() {
             let mut reader = Client::connect(address, &room.members[0]).await;
             let view = reader
                 .result(json!({ "type": "open", "user": room.members[1] }))
                 .await;
             heads.insert(name.clone(), view["room"]["head"].as_u64().unwrap());
         }
-        heads
+        Heads {
+            ring: heads,
+            crowd: self.crowd.head(address).await,
+        }
     }
 
-    /// Every room as each of its members reads it there, page by page.
+    /// Every room as each of its members reads it there, page by page; the group as its owner does.
     pub(crate) async fn read(&self, address: SocketAddr) -> Vec<View> {
-        let mut views = Vec::new();
-        for (name, room) in &self.rooms {
+        let mut views = vec![self.crowd.read(address).await];
+        for (name, room) in self.pairs() {
             for (member, peer) in [(0, 1), (1, 0)] {
                 let mut reader = Client::connect(address, &room.members[member]).await;
                 let open = json!({ "type": "open", "user": room.members[peer] });

@@ -63,7 +63,7 @@ async fn every_acked_message_survives_kill_9_once_and_in_order() {
         incarnation: incarnations,
         acked: watch::Sender::new(0),
         ops: Mutex::new(Vec::new()),
-        progress: watch::Sender::new(vec![Progress::default(); DEVICES + 1]),
+        progress: watch::Sender::new(vec![Progress::default(); DEVICES + 2]),
         stall: AtomicU64::default(),
     });
     let mut clients = Vec::new();
@@ -75,10 +75,12 @@ async fn every_acked_message_survives_kill_9_once_and_in_order() {
         clients.push(user);
     }
     // And one who writes where she does not belong, and wants to hear what is said there.
-    let theirs = vec![circle.room(0), circle.room(3)];
+    let theirs = vec![circle.room(0), circle.room(3), circle.group()];
     let device = Device::new(&run, DEVICES, "mallory", theirs, rng.random());
     running.spawn(device.run());
     clients.push("mallory".to_owned());
+    let (crowd, place) = (circle.crowd.clone(), DEVICES + 1);
+    running.spawn(crowd.steward(Arc::clone(&run), place, rng.random()));
 
     let mut acked = run.acked.subscribe();
     let mut recoveries = Vec::new();
@@ -102,7 +104,7 @@ async fn every_acked_message_survives_kill_9_once_and_in_order() {
 
     // With nothing left to answer, nobody else waits for the last restart.
     server.ready().await;
-    let drained = settle(&run, &phase, &circle).await;
+    let drained = settle(&run, &phase, &circle, &clients).await;
     phase.send_replace(Phase::End);
     while let Some(ended) = running.join_next().await {
         ended.unwrap();
@@ -139,7 +141,12 @@ async fn every_acked_message_survives_kill_9_once_and_in_order() {
 
 /// Waits until every message has its answer, and every member every entry; the latter fails no
 /// test here, for the checker sees what is missing.
-async fn settle(run: &Run, phase: &watch::Sender<Phase>, circle: &Ring) -> Duration {
+async fn settle(
+    run: &Run,
+    phase: &watch::Sender<Phase>,
+    circle: &Ring,
+    clients: &[String],
+) -> Duration {
     let since = Instant::now();
     phase.send_replace(Phase::Drain);
     let mut progress = run.progress.subscribe();
@@ -147,10 +154,8 @@ async fn settle(run: &Run, phase: &watch::Sender<Phase>, circle: &Ring) -> Durat
     drop(timeout(PATIENCE, answered).await.expect("answers").unwrap());
     let heads = circle.heads(run.addresses[0]).await;
     let up_to_date = progress.wait_for(|all| {
-        let members = all.iter().take(DEVICES);
-        members
-            .flat_map(|one| &one.seen)
-            .all(|(room, seen)| *seen >= heads[room])
+        let mut all = all.iter().zip(clients).take(DEVICES);
+        all.all(|(one, user)| one.has_all(user, &heads))
     });
     drop(timeout(Duration::from_secs(5), up_to_date).await);
     since.elapsed()

@@ -143,6 +143,7 @@ impl Outcome {
 
 impl Stage {
     /// `None` when the scenario is to be left out.
+    #[expect(clippy::too_many_lines, reason = "one step after the other")]
     pub(crate) async fn set(scenario: &'static str, needs: Needs) -> Option<Self> {
         let turn = turn().await;
         let scale = Scale::of_environment();
@@ -210,7 +211,7 @@ impl Stage {
             incarnation: watch::channel(1).1,
             acked: watch::Sender::new(0),
             ops: Mutex::new(Vec::new()),
-            progress: watch::Sender::new(vec![Progress::default(); scale.clients + 1]),
+            progress: watch::Sender::new(vec![Progress::default(); scale.clients + 2]),
             stall: AtomicU64::default(),
         });
         let mut rng = StdRng::seed_from_u64(scale.seed);
@@ -222,10 +223,12 @@ impl Stage {
             clients.push(user);
         }
         // And one who writes where she does not belong, and wants to hear what is said there.
-        let rooms = vec![circle.room(0), circle.room(2)];
+        let rooms = vec![circle.room(0), circle.room(2), circle.group()];
         let mallory = Device::new(&run, scale.clients, "mallory", rooms, rng.random());
         running.spawn(mallory.run());
         clients.push("mallory".to_owned());
+        let (crowd, place) = (circle.crowd.clone(), scale.clients + 1);
+        running.spawn(crowd.steward(Arc::clone(&run), place, rng.random()));
         let stage = Self {
             scenario,
             scale,
@@ -338,9 +341,8 @@ impl Stage {
         let (heads, ..) = select_all(heads).await;
         let converged = || {
             let all = self.run.progress.borrow();
-            let members = all.iter().take(self.scale.clients);
-            let mut rooms = members.flat_map(|one| &one.seen);
-            rooms.all(|(room, seen)| *seen >= heads[room])
+            let mut all = all.iter().zip(&self.clients).take(self.scale.clients);
+            all.all(|(one, user)| one.has_all(user, &heads))
         };
         let converging = async {
             while !converged() {

@@ -427,6 +427,7 @@ pub(crate) const CORRUPTIONS: &[(&str, Fault, Corruption)] = &[
                 author: "b".to_owned(),
                 cid: "new".to_owned(),
                 text: "new".to_owned(),
+                change: None,
             };
             append(history, room, line);
             Some(())
@@ -555,6 +556,7 @@ fn sends(history: &History, which: impl Fn(&History, Client, &str) -> bool) -> V
                 author: history.clients[*client].clone(),
                 cid: cid.clone(),
                 text: text.clone(),
+                change: None,
             };
             found.push((room.clone(), line));
         }
@@ -571,7 +573,12 @@ fn append(history: &mut History, room: &str, mut line: Line) {
     line.seq = line_of(history, room).len() as u64;
     for client in members_among(room) {
         let (room, line) = (room.to_owned(), line.clone());
-        history.ops.push(Op::Recv { client, room, line });
+        history.ops.push(Op::Recv {
+            client,
+            link: 1,
+            room,
+            line,
+        });
     }
 }
 

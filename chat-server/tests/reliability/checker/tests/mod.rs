@@ -2,6 +2,7 @@
 //! broken in it.
 
 mod corruptions;
+mod crowd;
 mod model;
 
 use std::collections::BTreeMap;

@@ -79,6 +79,7 @@ impl Model {
             let made = Room {
                 members: members(room),
                 epoch: format!("epoch of {room}"),
+                changes: false,
             };
             (room.to_owned(), made)
         });
@@ -193,6 +194,7 @@ impl Model {
                 author,
                 text: text(&cid),
                 cid: cid.clone(),
+                change: None,
             });
         }
         let answer = match trouble {
@@ -243,6 +245,7 @@ impl Model {
         for line in &self.logs[room][*seen..] {
             self.history.ops.push(Op::Recv {
                 client,
+                link: self.links[client],
                 room: room.to_owned(),
                 line: line.clone(),
             });
