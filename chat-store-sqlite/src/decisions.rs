@@ -80,24 +80,31 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    fn forget(&mut self, before: i64, now: i64) -> rusqlite::Result<()> {
+    /// Removes old decisions of those after this version, as many at a time as delay nobody; returns where the
+    /// next ones begin, `None` after the last ones.
+    fn forget(&mut self, before: i64, now: i64, after: i64) -> rusqlite::Result<Option<i64>> {
+        const PORTION: i64 = 5_000;
         let newest = number(newest(&self.sql)?);
+        let upto = newest.min(after.saturating_add(PORTION + 1));
         self.sql
             .prepare_cached(
-                "DELETE FROM decision WHERE at < ?1 AND version < ?2 AND lifts IS NULL \
-                 AND (until IS NULL OR until <= ?3 OR EXISTS \
+                "DELETE FROM decision WHERE at < ?1 AND version > ?4 AND version < ?2 \
+                 AND lifts IS NULL AND (until IS NULL OR until <= ?3 OR EXISTS \
                  (SELECT 1 FROM decision AS later \
                   WHERE later.lifts = decision.version AND later.version > decision.version))",
             )?
-            .execute((before, newest, now))?;
+            .execute((before, upto, now, after))?;
+        if upto < newest {
+            return Ok(Some(upto - 1));
+        }
         self.sql
             .prepare_cached(
                 "DELETE FROM decision WHERE at < ?1 AND version < ?2 AND lifts IS NOT NULL \
                  AND NOT EXISTS (SELECT 1 FROM decision AS lifted \
                  WHERE lifted.version = decision.lifts)",
             )?
-            .execute((before, newest))
-            .map(drop)
+            .execute((before, newest))?;
+        Ok(None)
     }
 }
 
@@ -166,8 +173,13 @@ impl PolicyStore for SqliteStore {
         now: DateTime<Utc>,
     ) -> Result<(), BackendError> {
         let (before, now) = (before.timestamp_micros(), now.timestamp_micros());
-        let work = move |transaction: &mut Transaction<'_>| transaction.forget(before, now);
-        self.writer.submit("forget_decisions", 1, work).await
+        let mut next = Some(0);
+        while let Some(after) = next {
+            let work =
+                move |transaction: &mut Transaction<'_>| transaction.forget(before, now, after);
+            next = self.writer.submit("forget_decisions", 1, work).await?;
+        }
+        Ok(())
     }
 
     async fn in_force(&self, after: Ends, limit: usize) -> Result<Vec<Decision>, BackendError> {

@@ -43,7 +43,7 @@ async fn child_that_starts_with_many_revocations() {
     file.execute(
         "WITH RECURSIVE one (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM one WHERE n < 2 * ?1) \
          INSERT INTO decision (version, at, author, via, reason, client_id, ruling, until) \
-         SELECT n, 0, 'root', 'admin', '', 'd' || n, json_object('action', 'revoke_token', \
+         SELECT n, unixepoch() * 1000000, 'root', 'admin', '', 'd' || n, json_object('action', 'revoke_token', \
          'jti', format('01890a5d-ac96-774b-bcce-%012x', n), 'until', ends), \
          CAST(unixepoch(ends) * 1000000 AS INTEGER) \
          FROM (SELECT n, iif(n % 2, '2999-01-01T00:00:00Z', '1999-01-01T00:00:00Z') AS ends FROM one)",
