@@ -220,8 +220,16 @@ impl Sequencer {
                 } else {
                     Ok(sent)
                 };
-                waiter.answer(&*self.publisher.clock, &self.metrics, answer);
+                let clock = Arc::clone(&self.publisher.clock);
+                // After the answer to what changes a right, the right is changed: so it is published before.
+                let (mut answer, first) = (Some((waiter, answer)), !changes_rights(&entry.body));
+                if let Some((waiter, answer)) = answer.take_if(|_| first) {
+                    waiter.answer(&*clock, &self.metrics, answer);
+                }
                 let reached = self.publisher.publish(room, &entry).await;
+                if let Some((waiter, answer)) = answer {
+                    waiter.answer(&*clock, &self.metrics, answer);
+                }
                 self.healing.doubt_unless_reached(room, reached);
                 for follower in &*self.publisher.followers {
                     follower.stored(room, &entry);
@@ -243,4 +251,10 @@ impl Sequencer {
             }
         }
     }
+}
+
+/// Whether an entry changes what users may do in its room.
+fn changes_rights(body: &EntryBody) -> bool {
+    let effect = body.effect();
+    effect.membership().is_some() || matches!(effect, Effect::Describe { .. })
 }
