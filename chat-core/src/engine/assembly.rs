@@ -18,7 +18,7 @@ use super::{
     metrics::Metrics,
     nodes::{
         caught::CaughtBroker, hints_in::HintsIn, hints_out::HintsOut, listen::Listening,
-        policy::Policy,
+        policy::Policy, record::Record,
     },
     parts::Parts,
     presence::{PresenceTask, changes::PresenceChanges, leases::Leases},
@@ -115,9 +115,13 @@ pub(super) fn assemble(builder: ChatEngineBuilder) -> Arc<Parts> {
         hints.clone(),
         Arc::clone(&clock),
         config.policy_stale,
-        config.audit_keep,
     ));
     tasks.spawn_until_stop(Arc::clone(&policy));
+    tasks.spawn_until_stop(Record {
+        store: Arc::clone(&store),
+        clock: Arc::clone(&clock),
+        keep: config.audit_keep,
+    });
 
     let typing = Arc::new(Typing {
         typists: Typists::default(),

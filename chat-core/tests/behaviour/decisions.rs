@@ -487,3 +487,25 @@ async fn a_decision_is_kept_with_who_made_it_and_why() {
     let log = engine.decisions(Version::ZERO, 9).await.unwrap();
     assert_eq!(log, [expected]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn decisions_of_other_nodes_hold_while_old_ones_are_removed() {
+    let cluster: Cluster = Cluster::default();
+    let forever = Fault::Pass.after(Duration::from_hours(24));
+    cluster
+        .store
+        .script
+        .always(Method::FORGET_DECISIONS, forever);
+    let (one, two) = (cluster.node(), cluster.node());
+    two.ready().await.unwrap();
+    tokio::time::sleep(MINUTE).await;
+    let eve = login("eve", "t1", two.clock().now());
+    let (_session, outbox) = connect(&two, &eve).await;
+    decide(&one, ban("eve", None)).await;
+    let closed = async {
+        let mut frames = Vec::new();
+        while outbox.recv_many(&mut frames, 100).await.is_none() {}
+    };
+    let soon = Duration::from_secs(1);
+    timeout(soon, closed).await.expect("eve is out");
+}

@@ -6,3 +6,4 @@ pub(crate) mod hints_in;
 pub(crate) mod hints_out;
 pub(crate) mod listen;
 pub(crate) mod policy;
+pub(crate) mod record;

@@ -8,7 +8,6 @@ use std::{
     time::Duration,
 };
 
-use chrono::TimeDelta;
 use tokio::{
     sync::{Notify, OnceCell},
     time::{MissedTickBehavior, interval, timeout},
@@ -42,9 +41,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// For how long the log may not be readable until it counts as stale.
 const STALE_AFTER: Duration = Duration::from_mins(1);
 
-/// How often old decisions are removed.
-const FORGET_EVERY: Duration = Duration::from_hours(1);
-
 /// The number of decisions that are read at once: some 500 KB.
 const PAGE: usize = 1_000;
 
@@ -57,8 +53,6 @@ pub(crate) struct Policy {
     hints: Hints,
     clock: Arc<dyn Clock>,
     if_stale: PolicyStale,
-    /// How long decisions are kept that are not in force any more.
-    keep: Duration,
     /// Set once the decisions in force have been read.
     begun: OnceCell<()>,
     /// Decisions up to this one are applied. The lock is held while they are, so that each is applied once.
@@ -75,7 +69,6 @@ impl Policy {
         hints: Hints,
         clock: Arc<dyn Clock>,
         if_stale: PolicyStale,
-        keep: Duration,
     ) -> Self {
         Self {
             standings: Arc::default(),
@@ -84,7 +77,6 @@ impl Policy {
             hints,
             clock,
             if_stale,
-            keep,
             begun: OnceCell::new(),
             followed: Mutex::default(),
             failing: Mutex::default(),
@@ -240,21 +232,6 @@ impl Policy {
         false
     }
 
-    /// Removes decisions that are older than the record is kept.
-    async fn forget(&self) {
-        let now = self.clock.now();
-        let Some(before) =
-            now.checked_sub_signed(TimeDelta::from_std(self.keep).unwrap_or_default())
-        else {
-            return;
-        };
-        if before < now
-            && let Err(error) = self.store.forget_decisions(before, now).await
-        {
-            tracing::debug!(%error, "old decisions can't be removed for now");
-        }
-    }
-
     fn followed(&self) -> MutexGuard<'_, Version> {
         self.followed.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -271,15 +248,9 @@ impl Task for Arc<Policy> {
     async fn run(&mut self) {
         let mut tick = interval(LOOK_EVERY);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut forget = interval(FORGET_EVERY);
-        forget.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 _ = tick.tick() => {}
-                _ = forget.tick() => {
-                    self.forget().await;
-                    continue;
-                }
                 () = self.wake.notified() => {}
             }
             while !self.look().await {
