@@ -36,6 +36,22 @@ impl Actor {
     pub fn principal(&self) -> &Arc<Principal> {
         &self.principal
     }
+
+    /// The host of the engine, for what no user does: `system` in the log.
+    pub(super) fn system(parts: &Arc<Parts>) -> Result<Self, Error> {
+        Ok(Self::host(parts, UserId::new("system")?, Via::Host))
+    }
+
+    /// Somebody for whom the host of the engine vouches.
+    pub(super) fn host(parts: &Arc<Parts>, user: UserId, via: Via) -> Self {
+        Self {
+            parts: Arc::clone(parts),
+            principal: Arc::new(Principal::trusted(user)),
+            via,
+            session: None,
+        }
+    }
+
     /// Carries out steps that belong together, also when the caller goes away after the first: a use of an
     /// invitation is taken and the user comes in, a user is banned and removed.
     pub(super) async fn to_the_end<T, S>(&self, steps: impl FnOnce(Self) -> S) -> Result<T, Error>

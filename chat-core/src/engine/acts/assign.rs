@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::actor::Actor;
 use crate::{
     engine::parts::Parts,
-    model::{ClientMessageId, EntryBody, Principal, Role, RoomId, UserId, Via},
+    model::{ClientMessageId, EntryBody, Role, RoomId, UserId, Via},
     wire::{Error, Sent},
 };
 
@@ -23,12 +23,7 @@ pub(crate) async fn assign(
         None => parts.directory.room(room).await?,
     };
     let live = live.ok_or(Error::NoRoom)?;
-    let actor = Actor {
-        parts: Arc::clone(parts),
-        principal: Arc::new(Principal::trusted(by)),
-        via: Via::Admin,
-        session: None,
-    };
+    let actor = Actor::host(parts, by, Via::Admin);
     let body = EntryBody::Role { user, role };
     actor.append(live, body, None, Some(client_id)).await
 }

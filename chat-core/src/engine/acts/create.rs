@@ -35,31 +35,30 @@ impl Actor {
     pub async fn create(&self, room: Create) -> Result<RoomView, Error> {
         let access = &self.parts.access;
         access.allow(&self.principal, Action::Create).await?;
-        let Some(client_id) = room.client_id.clone() else {
-            let id = RoomId::group(self.parts.ids.next().to_string())?;
-            let new = new_room(&self.parts, id.clone(), self.user().clone(), room)?;
-            self.unless_blocked_by_any(&new.members).await?;
-            access.charge_room(self.user()).await?;
-            make(&self.parts, new).await?;
-            return self.view(&id).await;
+        let client_id = room.client_id.clone();
+        let id = match &client_id {
+            Some(client_id) => once::id(self.user(), client_id)?,
+            None => RoomId::group(self.parts.ids.next().to_string())?,
         };
-        let id = once::id(self.user(), &client_id)?;
         let mut new = new_room(&self.parts, id.clone(), self.user().clone(), room)?;
-        new.epoch = once::epoch(self.parts.ids.next(), &new);
-        let mut found = access.unentered(&id).await?;
-        if found.is_none() {
+        let mut made = None;
+        if client_id.is_some() {
+            new.epoch = once::epoch(new.epoch.0, &new);
+            made = access.unentered(&id).await?;
+        }
+        let made = if let Some(made) = made {
+            made
+        } else {
             self.unless_blocked_by_any(&new.members).await?;
             access.charge_room(self.user()).await?;
-            found = Some(make(&self.parts, new.clone()).await?.0);
-        }
-        if found.is_some_and(|room| !once::is_made_as(room.epoch, &new)) {
+            make(&self.parts, new.clone()).await?.0
+        };
+        if client_id.is_some() && !once::is_made_as(made.epoch, &new) {
             return Err(Error::Conflict);
         }
         self.view(&id).await
     }
-}
 
-impl Actor {
     /// Refuses to let somebody into a room who has blocked this user, or whom this user has blocked.
     async fn unless_blocked_by_any(&self, users: &[UserId]) -> Result<(), Error> {
         let me = std::slice::from_ref(self.user());

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use super::{actor::Actor, delete_room};
 use crate::{
     engine::{parts::Parts, state::rooms::LiveRoom},
-    model::{EntryBody, LeftWhy, Member, Principal, Role, RoomId, UserId, Via},
+    model::{EntryBody, LeftWhy, Member, Role, RoomId, UserId},
     wire::Error,
 };
 
@@ -24,12 +24,7 @@ const ROUNDS: usize = 3;
 /// Carries out [`ChatEngine::erase`](crate::ChatEngine::erase).
 pub(crate) async fn erase(parts: &Arc<Parts>, user: &UserId) -> Result<(), Error> {
     let name = UserId::new(format!("erased-{}", parts.ids.next().simple()))?;
-    let system = Actor {
-        parts: Arc::clone(parts),
-        principal: Arc::new(Principal::trusted(UserId::new("system")?)),
-        via: Via::Host,
-        session: None,
-    };
+    let system = Actor::system(parts)?;
     until_offline(parts, user).await;
     for _ in 0..ROUNDS {
         if !erase_in_rooms(&system, user, &name).await? {

@@ -5,12 +5,9 @@ use std::sync::Arc;
 use super::actor::Actor;
 use crate::{
     engine::parts::Parts,
-    model::{ClientMessageId, Data, EntryBody, Notice, Principal, RoomId, UserId, Via},
+    model::{ClientMessageId, Data, EntryBody, Notice, RoomId},
     wire::{Error, Sent},
 };
-
-/// The author of notices.
-const AUTHOR: &str = "system";
 
 /// Carries out [`ChatEngine::notice`](crate::ChatEngine::notice).
 pub(crate) async fn notice(
@@ -24,16 +21,11 @@ pub(crate) async fn notice(
         parts.review.check(text)?;
     }
     let live = parts.directory.room(room).await?.ok_or(Error::NoRoom)?;
-    let actor = Actor {
-        parts: Arc::clone(parts),
-        principal: Arc::new(Principal::trusted(UserId::new(AUTHOR)?)),
-        via: Via::Host,
-        session: None,
-    };
     let notice = Notice {
         text: text.into(),
         data,
     };
     let body = EntryBody::Notice(Arc::new(notice));
-    actor.append(live, body, None, client_id).await
+    let system = Actor::system(parts)?;
+    system.append(live, body, None, client_id).await
 }

@@ -57,13 +57,13 @@ impl Review {
             burst: 1,
         };
         let action = format!("slow:{}", room.id);
-        match self.limits.charge(action, author, Some(&policy)).await {
-            Ok(()) => Ok(()),
-            Err(Error::RateLimited { retry_after, .. }) => Err(Error::Muted {
+        let charged = self.limits.charge(action, author, Some(&policy)).await;
+        charged.map_err(|error| match error {
+            Error::RateLimited { retry_after, .. } => Error::Muted {
                 retry_after: Some(retry_after),
-            }),
-            Err(error) => Err(error),
-        }
+            },
+            error => error,
+        })
     }
 
     /// Takes from the author's budget, then asks the moderators; gives the text to store.

@@ -29,7 +29,7 @@ use crate::{
         },
         tasks::Task,
     },
-    model::{Effect, EntryBody, NewEntry, Principal},
+    model::{Effect, Entry, EntryBody, NewEntry, Principal},
     port::{AppendError, Appended, BackendError, Outcome, Retry},
     wire::{Error, Sent},
 };
@@ -197,6 +197,12 @@ impl Sequencer {
         }
     }
 
+    /// Publishes an entry, unless that has been done.
+    async fn publish(&mut self, room: &Arc<LiveRoom>, entry: &Arc<Entry>) {
+        let reached = self.publisher.publish(room, entry).await;
+        self.healing.doubt_unless_reached(room, reached);
+    }
+
     /// Answers the sender of an entry, then publishes the entry.
     async fn settle(
         &mut self,
@@ -220,17 +226,12 @@ impl Sequencer {
                 } else {
                     Ok(sent)
                 };
-                let clock = Arc::clone(&self.publisher.clock);
-                // After the answer to what changes a right, the right is changed: so it is published before.
-                let (mut answer, first) = (Some((waiter, answer)), !changes_rights(&entry.body));
-                if let Some((waiter, answer)) = answer.take_if(|_| first) {
-                    waiter.answer(&*clock, &self.metrics, answer);
+                // Who has the answer to a change of rights finds the rights changed: it is published before.
+                if changes_rights(&entry.body) {
+                    self.publish(room, &entry).await;
                 }
-                let reached = self.publisher.publish(room, &entry).await;
-                if let Some((waiter, answer)) = answer {
-                    waiter.answer(&*clock, &self.metrics, answer);
-                }
-                self.healing.doubt_unless_reached(room, reached);
+                waiter.answer(&*self.publisher.clock, &self.metrics, answer);
+                self.publish(room, &entry).await;
                 for follower in &*self.publisher.followers {
                     follower.stored(room, &entry);
                 }
