@@ -82,10 +82,22 @@ impl Transaction<'_> {
 
     /// Removes old decisions of those after this version, as many at a time as delay nobody; returns where the
     /// next ones begin, `None` after the last ones.
+    ///
+    /// It reads only up to the first young decision: reading them all would fill the cache of the writer. Those
+    /// of a clock that was ahead don't end it.
     fn forget(&mut self, before: i64, now: i64, after: i64) -> rusqlite::Result<Option<i64>> {
         const PORTION: i64 = 5_000;
         let newest = number(newest(&self.sql)?);
         let upto = newest.min(after.saturating_add(PORTION + 1));
+        let young = self
+            .sql
+            .prepare_cached(
+                "SELECT version FROM decision WHERE version > ?1 AND version < ?2 AND at BETWEEN ?3 AND ?4 \
+                 ORDER BY version LIMIT 1",
+            )?
+            .query_row((after, upto, before, now), |row| row.get(0))
+            .optional()?;
+        let end = young.unwrap_or(upto);
         self.sql
             .prepare_cached(
                 "DELETE FROM decision WHERE at < ?1 AND version > ?4 AND version < ?2 \
@@ -93,9 +105,9 @@ impl Transaction<'_> {
                  (SELECT 1 FROM decision AS later \
                   WHERE later.lifts = decision.version AND later.version > decision.version))",
             )?
-            .execute((before, upto, now, after))?;
-        if upto < newest {
-            return Ok(Some(upto - 1));
+            .execute((before, end, now, after))?;
+        if young.is_none() && end < newest {
+            return Ok(Some(end - 1));
         }
         self.sql
             .prepare_cached(
@@ -103,7 +115,7 @@ impl Transaction<'_> {
                  AND NOT EXISTS (SELECT 1 FROM decision AS lifted \
                  WHERE lifted.version = decision.lifts)",
             )?
-            .execute((before, newest))?;
+            .execute((before, end))?;
         Ok(None)
     }
 }

@@ -1,10 +1,11 @@
 //! What many decisions cost a node: its start, its memory, and each check.
 
-use std::{fs, hint::black_box, time::Duration};
+use std::{fs, hint::black_box, sync::Arc, time::Duration};
 
-use chat_core::{ChatEngine, Principal, TokenId, UserId};
+use chat_core::{ChatEngine, Clock, Principal, SystemClock, TokenId, UserId, port::PolicyStore};
 use chat_store_sqlite::SqliteStore;
 use chat_testkit::{child, turn};
+use chrono::TimeDelta;
 use rusqlite::Connection;
 use tokio::time::Instant;
 
@@ -52,10 +53,17 @@ async fn child_that_starts_with_many_revocations() {
     .unwrap();
     drop(file);
 
-    let store = SqliteStore::open(&path).await.unwrap();
-    let engine = ChatEngine::builder().store(store).build().unwrap();
+    let store = Arc::new(SqliteStore::open(&path).await.unwrap());
+    let engine = ChatEngine::builder()
+        .store(Arc::clone(&store))
+        .build()
+        .unwrap();
     let (before, begun) = (resident(), Instant::now());
     engine.ready().await.unwrap();
+    // The engine does so as well, beside its start.
+    let now = SystemClock::default().now();
+    let old = now - TimeDelta::days(400);
+    store.forget_decisions(old, now).await.unwrap();
     let (took, grown) = (begun.elapsed(), resident().saturating_sub(before));
     assert!(took < 2 * SECOND, "{took:?}");
     assert!(grown < 30_000_000, "{grown} bytes");
