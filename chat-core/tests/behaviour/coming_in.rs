@@ -76,6 +76,30 @@ async fn a_ban_that_another_node_has_lifted_keeps_nobody_out() {
 }
 
 #[tokio::test]
+async fn a_node_that_has_not_heard_of_a_membership_changes_it_all_the_same() {
+    let cluster: Cluster = Cluster::default();
+    let (one, two) = (cluster.node(), cluster.deaf_node());
+    let room = channel(&one).await;
+    let [here, there] = [&one, &two].map(|node| node.actor(user("alice")));
+    // The other node knows the room from now on, and hears of nothing that follows.
+    there.view(&room).await.unwrap();
+
+    here.add_member(&room, user("eve")).await.unwrap();
+    let again = there.add_member(&room, user("eve")).await.unwrap();
+    assert_eq!(again.role, Role::Member);
+    here.add_member(&room, user("frank")).await.unwrap();
+    let frank = there.set_role(&room, user("frank"), Role::Reader);
+    assert_eq!(frank.await.unwrap().role, Role::Reader);
+    here.add_member(&room, user("gina")).await.unwrap();
+    there.remove_member(&room, user("gina")).await.unwrap();
+    let member = cluster.store.member(&room, &user("gina")).await.unwrap();
+    assert_eq!(member, None);
+    here.remove_member(&room, user("bob")).await.unwrap();
+    let bob = there.add_member(&room, user("bob")).await.unwrap();
+    assert_eq!(bob.role, Role::Member);
+}
+
+#[tokio::test]
 async fn a_banned_member_reads_and_says_nothing_before_the_membership_ends() {
     let engine = engine();
     let room = channel(&engine).await;

@@ -107,14 +107,11 @@ impl Actor {
         let room = live.id.clone();
         match self.admit(live, self.user().clone(), role, require).await {
             Ok(()) => Ok(ComeIn::New),
-            Err(Error::Forbidden(_)) if self.is_in(&room).await? => Ok(ComeIn::Already),
+            Err(Error::Forbidden(_)) if self.role_of(&room, self.user()).await?.is_some() => {
+                Ok(ComeIn::Already)
+            }
             Err(error) => Err(error),
         }
-    }
-
-    /// Whether the user is a member by now.
-    async fn is_in(&self, room: &RoomId) -> Result<bool, Error> {
-        Ok(self.parts.store.member(room, self.user()).await?.is_some())
     }
 }
 

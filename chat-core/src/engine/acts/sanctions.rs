@@ -66,8 +66,8 @@ impl Actor {
             .await?;
         // The ban is stored by now. The store is asked, as the user may have come in on another node; whoever
         // comes in later sees the ban.
-        let Parts { access, store, .. } = &*self.parts;
-        if store.member(&room, &user).await?.is_some() {
+        if self.role_of(&room, &user).await?.is_some() {
+            let access = &self.parts.access;
             let live = access.unentered(&room).await?.ok_or(Error::NoRoom)?;
             let left = EntryBody::Left {
                 user: user.clone(),
@@ -203,8 +203,7 @@ impl Actor {
         let until = length.map(|length| end(now, length, "for")).transpose()?;
         let mine = self.may_lift(room, user, kind).await?;
         user.check()?;
-        let about = self.parts.store.member(room, user).await?;
-        let about = about.map(|member| member.role);
+        let about = self.role_of(room, user).await?;
         // An administrator who is not in the room is above all.
         if mine.role().is_some() && (about >= mine.role() || user == self.user()) {
             return Err(Error::Forbidden("this user is not below you"));
@@ -241,21 +240,12 @@ impl Actor {
         let Some(own) = mine.role() else {
             return Ok(mine);
         };
-        let Parts {
-            policy,
-            store,
-            clock,
-            ..
-        } = &*self.parts;
+        let Parts { policy, clock, .. } = &*self.parts;
         let Some(sanction) = policy.standings.in_room(room, user, kind, clock.now()) else {
             return Ok(mine);
         };
-        let role = async |user: &UserId| {
-            let member = store.member(room, user).await?;
-            Ok::<_, Error>(member.map(|member| member.role))
-        };
-        let is_below = user != self.user() && role(user).await? < Some(own);
-        if is_below && role(&sanction.by).await? <= Some(own) {
+        let is_below = user != self.user() && self.role_of(room, user).await? < Some(own);
+        if is_below && self.role_of(room, &sanction.by).await? <= Some(own) {
             Ok(mine)
         } else {
             Err(Error::Forbidden(
