@@ -25,7 +25,7 @@ use super::{
     read::{blocks::Blocks, directory::Directory, shared_reads::SharedReads, windows::WindowTask},
     state::{
         admission::Admission, hints::Hints, moved::Moved, outage::Outage, rooms::Rooms,
-        typists::Typists, window_writes::WindowWrites,
+        standings::Standings, typists::Typists, window_writes::WindowWrites,
     },
     tasks::Tasks,
     watched::Watched,
@@ -96,12 +96,19 @@ pub(super) fn assemble(builder: ChatEngineBuilder) -> Arc<Parts> {
     // Hints and windows are for other nodes, which only a broker reaches.
     let (hints, outbound) = Hints::new(broker.is_some(), Arc::clone(&metrics));
     let (windows, window_writes) = broker.as_ref().map(|_| WindowWrites::queue()).unzip();
+    let standings = Arc::<Standings>::default();
+    let blocks = Blocks::new(
+        Arc::clone(&store),
+        Arc::clone(&standings),
+        Arc::clone(&clock),
+        broker.is_some(),
+    );
     let directory = Arc::new(Directory {
         store: Arc::clone(&store),
         hub: Arc::clone(&hub),
         hints: hints.clone(),
         rooms: Rooms::default(),
-        blocks: Blocks::new(Arc::clone(&store), Arc::clone(&clock), broker.is_some()),
+        blocks,
     });
     let (catch_ups, lagging) = CatchUps::queue();
     let listening = broker.as_ref().map(|broker| {
@@ -110,6 +117,7 @@ pub(super) fn assemble(builder: ChatEngineBuilder) -> Arc<Parts> {
     });
 
     let policy = Arc::new(Policy::new(
+        standings,
         Arc::clone(&store),
         Arc::clone(&hub),
         hints.clone(),

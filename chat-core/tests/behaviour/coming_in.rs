@@ -3,14 +3,14 @@
 use std::{future::ready, sync::Arc, time::Duration};
 
 use chat_core::{
-    Actor, ChatEngine, Config, EntryBody, Error, Invite, InviteToken, LeftWhy, Page, Reason, Role,
-    RoomId, Ruling, Scope, Seq, port::RoomStore,
+    Actor, ChatEngine, Config, EntryBody, Error, Event, Invite, InviteToken, LeftWhy, Mark, Page,
+    Reason, Role, RoomId, Ruling, Scope, Seq, port::RoomStore,
 };
 use serde_json::json;
 
 use crate::{
     cluster::Cluster,
-    common::{engine, next_entry, next_matching, pending, unlimited, user},
+    common::{engine, next_matching, pending, unlimited, user},
     decisions::decide,
 };
 
@@ -118,11 +118,16 @@ async fn a_banned_member_reads_and_says_nothing_before_the_membership_ends() {
     assert_eq!(code(bob.send(&room, "more").await), Some(200));
     assert_eq!(code(bob.add_member(&room, user("eve")).await), Some(200));
     pending(&bob).await;
-    let alice = engine.actor(user("alice"));
-    alice.send(&room, "not for bob").await.unwrap();
-    alice.remove_member(&room, user("bob")).await.unwrap();
-    let last = next_entry(&bob).await;
-    assert!(matches!(last.body, EntryBody::Left { .. }), "{last:?}");
+    let mia = engine.connect(user("mia")).await.unwrap();
+    let sent = mia.send(&room, "not for bob").await.unwrap();
+    mia.typing(&room).await.unwrap();
+    mia.receipt(&room, Mark::Read, sent.seq).await.unwrap();
+    mia.remove_member(&room, user("bob")).await.unwrap();
+    let of_room = |event: &Event| !matches!(event, Event::Presence(_));
+    let Event::Entry(first) = next_matching(&bob, of_room).await else {
+        panic!("bob is sent what goes on in the room");
+    };
+    assert!(matches!(first.body, EntryBody::Left { .. }), "{first:?}");
 }
 
 #[tokio::test]
@@ -140,8 +145,8 @@ async fn a_ban_goes_on_to_its_end_when_its_caller_goes_away() {
         user: user("bob"),
         why: LeftWhy::Banned,
     };
-    let is_left = |event: &chat_core::Event| match event {
-        chat_core::Event::Entry(entry) => entry.body == left,
+    let is_left = |event: &Event| match event {
+        Event::Entry(entry) => entry.body == left,
         _ => false,
     };
     tokio::time::timeout(Duration::from_secs(10), next_matching(&mia, is_left))

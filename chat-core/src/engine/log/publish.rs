@@ -10,7 +10,7 @@ use crate::{
         deliver::{device::Device, hub::Hub},
         state::{rooms::LiveRoom, standings::Standings},
     },
-    model::{Effect, Entry, Page, Seq, UserId},
+    model::{Effect, Entry, Page, Seq},
     port::Store,
     time::Clock,
     wire::{Event, Frame},
@@ -80,9 +80,7 @@ impl Publisher {
         room.apply(entry);
         let frame = Frame::from(Event::Entry(Arc::clone(entry)));
         // A member who is banned is out already; the end of the membership may be on its way.
-        let now = self.clock.now();
-        let is_member = |user: &UserId| room.seat(user).is_some();
-        let banned = self.standings.banned_among(&room.id, now, is_member);
+        let banned = self.standings.banned_in(room, self.clock.now());
         let mut silent = None;
         let mut devices = 0;
         room.each_reader(|member, first| {

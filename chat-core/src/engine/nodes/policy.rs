@@ -64,6 +64,7 @@ pub(crate) struct Policy {
 
 impl Policy {
     pub(crate) fn new(
+        standings: Arc<Standings>,
         store: Arc<dyn Store>,
         hub: Arc<Hub>,
         hints: Hints,
@@ -71,7 +72,7 @@ impl Policy {
         if_stale: PolicyStale,
     ) -> Self {
         Self {
-            standings: Arc::default(),
+            standings,
             store,
             hub,
             hints,

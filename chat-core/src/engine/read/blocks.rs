@@ -12,7 +12,7 @@ use std::{
 };
 
 use crate::{
-    engine::state::rooms::LiveRoom,
+    engine::state::{rooms::LiveRoom, standings::Standings},
     model::{Block, Presence, UserId},
     port::{BackendError, Store},
     time::Clock,
@@ -30,6 +30,7 @@ pub(crate) type Quiet = Arc<HashSet<UserId>>;
 #[derive(Debug)]
 pub(crate) struct Blocks {
     store: Arc<dyn Store>,
+    standings: Arc<Standings>,
     clock: Arc<dyn Clock>,
     has_nodes: bool,
     known: Mutex<Known>,
@@ -44,9 +45,15 @@ struct Known {
 }
 
 impl Blocks {
-    pub(crate) fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, has_nodes: bool) -> Self {
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        standings: Arc<Standings>,
+        clock: Arc<dyn Clock>,
+        has_nodes: bool,
+    ) -> Self {
         Self {
             store,
+            standings,
             clock,
             has_nodes,
             known: Mutex::default(),
@@ -57,21 +64,26 @@ impl Blocks {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The users who are not sent the typing and the receipts of a user in a room: whom the user has blocked, and
-    /// in a direct room also a peer who has blocked the user.
+    /// The users who are not sent the typing and the receipts of a user in a room: whom the user has blocked, in a
+    /// direct room also a peer who has blocked the user, and members who are banned from the room, whose membership
+    /// is about to end.
     pub(crate) async fn quiet(
         &self,
         room: &LiveRoom,
         user: &UserId,
     ) -> Result<Quiet, BackendError> {
-        let blocked = self.blocked_by(user).await?;
-        match room.id.peer_of(user) {
-            Some(peer) if !blocked.contains(&peer) => {
-                let blocks = self.blocked_by(&peer).await?.contains(user);
-                Ok(Arc::new(blocks.then_some(peer).into_iter().collect()))
-            }
-            _ => Ok(blocked),
+        let mut quiet = self.blocked_by(user).await?;
+        if let Some(peer) = room.id.peer_of(user)
+            && !quiet.contains(&peer)
+        {
+            let blocks = self.blocked_by(&peer).await?.contains(user);
+            return Ok(Arc::new(blocks.then_some(peer).into_iter().collect()));
         }
+        let banned = self.standings.banned_in(room, self.clock.now());
+        if !banned.is_empty() {
+            Arc::make_mut(&mut quiet).extend(banned);
+        }
+        Ok(quiet)
     }
 
     /// The users whom a user has blocked.

@@ -15,6 +15,7 @@ use std::{
 
 use chrono::{DateTime, Utc};
 
+use super::rooms::LiveRoom;
 use crate::{
     model::{
         Decision, NO_END, NameHash, Principal, RoomId, Ruling, Sanction, Scope, Standing, TokenId,
@@ -312,21 +313,16 @@ impl Standings {
             .collect()
     }
 
-    /// The users who are banned from a room, of those who are `such`.
-    pub(crate) fn banned_among(
-        &self,
-        room: &RoomId,
-        now: DateTime<Utc>,
-        such: impl Fn(&UserId) -> bool,
-    ) -> HashSet<UserId> {
+    /// The members of a room who are banned from it.
+    pub(crate) fn banned_in(&self, room: &LiveRoom, now: DateTime<Utc>) -> HashSet<UserId> {
         if self.size() == 0 {
             return HashSet::new();
         }
         let held = self.read();
-        let all = held.rooms.get(room).into_iter().flatten();
+        let all = held.rooms.get(&room.id).into_iter().flatten();
         let banned = all.filter(|(_, holds)| last_in_room(holds, Kind::Ban, now).is_some());
-        let users = banned.map(|(user, _)| user).filter(|user| such(user));
-        users.cloned().collect()
+        let members = banned.filter(|(user, _)| room.seat(user).is_some());
+        members.map(|(user, _)| user).cloned().collect()
     }
 
     /// The number of users who are banned or muted in a room.
