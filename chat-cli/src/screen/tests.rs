@@ -776,6 +776,20 @@ fn messages_of_other_rooms_are_counted_and_noted() {
 }
 
 #[test]
+fn a_direct_room_that_appears_has_the_presence_of_the_other_user_asked_for() {
+    let mut test = Test::new(80, 24);
+    for (room, asked) in [("alice,dave", true), ("choir", false)] {
+        test.acted();
+        let mut event = listed(room, "", 0, false, "dave", "hello");
+        event["type"] = "room".into();
+        event["why"] = "added".into();
+        test.event(event);
+        let asks = test.acted().iter().any(|act| matches!(act, Act::Online));
+        assert_eq!(asks, asked, "{room}");
+    }
+}
+
+#[test]
 fn one_who_is_removed_sees_the_room_close() {
     let mut test = Test::in_team(80, 24);
     let left = json!({ "kind": "left", "user": "alice", "why": "removed" });

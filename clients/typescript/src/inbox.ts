@@ -217,12 +217,16 @@ export class Shelf {
   take(rooms: readonly InboxRoom[], all = false): void {
     if (all) this.#rooms.clear();
     for (const row of rooms) this.#rooms.set(row.room.id, row);
-    const peers = rooms.map(({ room }) => peerOf(room.id, this.#user()) ?? "");
-    this.#look(peers.filter((peer) => peer && (all || !this.#presence.has(peer)))).catch(() => {});
+    this.#look(rooms, all);
   }
 
-  /** Asks which of these users are online. */
-  async #look(users: readonly string[]): Promise<void> {
+  /** Asks which of the other users in these direct rooms are online, of `all` or of those not asked about yet. */
+  #look(rooms: readonly InboxRoom[], all = false): void {
+    const peers = rooms.map(({ room }) => peerOf(room.id, this.#user()) ?? "");
+    this.#ask(peers.filter((peer) => peer && (all || !this.#presence.has(peer)))).catch(() => {});
+  }
+
+  async #ask(users: readonly string[]): Promise<void> {
     for (let n = 0; n < users.length; n += USERS) {
       const reply = await ask(this.#core, { type: "presence", users: users.slice(n, n + USERS) });
       for (const presence of reply.users) this.#presence.set(presence.user, presence);
@@ -272,8 +276,10 @@ export class Shelf {
         const { type: _, why, ...row } = event;
         const known = this.#rooms.get(row.room.id);
         const isNews = (known?.room.head ?? 0) <= row.room.head;
-        if (why === "added" || (why === "changed" && isNews)) this.#rooms.set(row.room.id, row);
-        else if (why === "removed" && isNews) this.#rooms.delete(row.room.id);
+        if (why === "added" || (why === "changed" && isNews)) {
+          this.#rooms.set(row.room.id, row);
+          this.#look([row]);
+        } else if (why === "removed" && isNews) this.#rooms.delete(row.room.id);
         break;
       }
       case "me": {

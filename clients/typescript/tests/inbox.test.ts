@@ -32,6 +32,14 @@ test("an inbox has the rooms in the order of their newest messages, with names a
   assert.equal(read.rooms[0]?.presence?.last_seen, at(1));
 });
 
+test("a direct room that appears is shown with the presence of the other user", async () => {
+  const stage = await new Stage().live();
+  const read = await inbox(stage);
+  await stage.say({ type: "room", why: "added", ...stage.row("alice,carol", 40) });
+  await stage.answer("presence", { kind: "presence", users: [{ user: "carol", online: true }] });
+  assert.equal(read.rooms.find(({ peer }) => peer === "carol")?.presence?.online, true);
+});
+
 test("a message moves its room to the top, with its text and as unread, until the user reads it", async () => {
   const stage = await new Stage().live(5, 0, [ROOM, "r-1"]);
   const read = await inbox(stage);

@@ -173,7 +173,11 @@ impl Model {
                 why: RoomNews::Removed,
                 room,
             } => self.closed(&room.room.id),
-            Event::Room { room, .. } => {
+            Event::Room { room, why } => {
+                // Nobody says whether the other user is online until that changes.
+                if why == RoomNews::Added && room.room.id.is_direct() {
+                    self.acts.push(Act::Online);
+                }
                 self.inbox.learn(*room);
                 self.recount();
             }
