@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { after, afterEach, before, test } from "node:test";
+import { after, before, test } from "node:test";
 import type { Browser } from "playwright-core";
-import { browser, type Person, person, Server } from "./stage.js";
+import { browser, choose, details, make, type Person, person, Server } from "./stage.js";
 
 let server: Server;
 let window: Browser;
@@ -18,42 +18,10 @@ before(async () => {
   ]);
 });
 
-afterEach(async () => {
-  for (const one of [alice, bob, carol]) await one.picture(`groups-${one.name}`);
-});
-
 after(async () => {
   await window?.close();
   await server?.end();
 });
-
-/** Opens what there is to know of the conversation. */
-async function details({ page }: Person) {
-  const button = page.getByRole("button", { name: "Details", exact: true });
-  if ((await button.getAttribute("aria-expanded")) === "false") await button.click();
-  return page.getByRole("complementary", { name: "Details" });
-}
-
-/** Chooses from a menu. */
-async function choose({ page }: Person, menu: string, item: string): Promise<void> {
-  await page.getByRole("button", { name: menu, exact: true }).click();
-  await page.getByRole("menuitem", { name: item, exact: true }).click();
-}
-
-/** Makes a group or channel. */
-async function make(who: Person, name: string, members: string[], channel = false): Promise<void> {
-  await choose(who, "New conversation", "New group or channel");
-  const dialog = who.page.getByRole("dialog");
-  await dialog.getByRole("textbox", { name: "Name" }).fill(name);
-  if (channel) await dialog.getByRole("radio", { name: /^Channel/ }).check();
-  for (const member of members) {
-    await dialog.getByRole("combobox", { name: "Add people" }).fill(member);
-    await who.page.keyboard.press("Enter");
-    await dialog.getByRole("list", { name: "People to add" }).getByText(member).waitFor();
-  }
-  await dialog.getByRole("button", { name: "Create" }).click();
-  await who.page.getByRole("region", { name: `Conversation: ${name}` }).waitFor();
-}
 
 test("a group is made, and its members get roles, are removed, banned and leave", async () => {
   await make(alice, "Garden", ["bob", "carol"]);

@@ -26,7 +26,6 @@ test("what is written while the server is away waits, survives a reload, and arr
   for (const text of ["first", "second"]) await alice.write(text);
   await alice.message("second").getByText("Sending").waitFor();
   await alice.page.getByRole("textbox", { name: "Message to bob" }).fill("a draft");
-  await alice.picture("away");
   await server.start();
   await alice.message("second").getByText("Read").waitFor();
   await server.kill();
@@ -69,7 +68,6 @@ test("a message that the server refuses stays, with the reason, and can be sent 
     await erin.write("one");
     await erin.write("two");
     await erin.message("two").getByText(/^You are muted|^Too many messages/).waitFor();
-    await erin.picture("refused");
     // Until the time is up it is refused again.
     await assert.doesNotReject(async () => {
       while (await erin.message("two").getByRole("button", { name: "Try again" }).isVisible()) {

@@ -15,9 +15,6 @@ export const PATIENCE = 30_000;
 export const SERVER = process.env["CHAT_SERVER"] ?? "chat-server";
 const CHROMIUM = process.env["CHROMIUM"] ?? "chromium";
 
-/** Where pictures are put, if anywhere. */
-const PICTURES = process.env["CHAT_PICTURES"];
-
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 /** Limits that a test may meet without wanting to; a flag has the last word. */
@@ -135,10 +132,6 @@ export class Person {
     await page.keyboard.press("Enter");
     await page.getByRole("region", { name: `Conversation: ${other}` }).waitFor();
   }
-
-  async picture(name: string): Promise<void> {
-    if (PICTURES) await this.page.screenshot({ path: join(PICTURES, `${name}.png`) });
-  }
 }
 
 /** Opens a window for somebody, and logs in by name. */
@@ -155,6 +148,34 @@ export async function person(
   await one.page.getByRole("button", { name: "Log in" }).click();
   await one.page.getByRole("navigation", { name: "Conversations" }).waitFor();
   return one;
+}
+
+/** Opens what there is to know of the conversation. */
+export async function details({ page }: Person) {
+  const button = page.getByRole("button", { name: "Details", exact: true });
+  if ((await button.getAttribute("aria-expanded")) === "false") await button.click();
+  return page.getByRole("complementary", { name: "Details" });
+}
+
+/** Chooses from a menu. */
+export async function choose({ page }: Person, menu: string, item: string): Promise<void> {
+  await page.getByRole("button", { name: menu, exact: true }).click();
+  await page.getByRole("menuitem", { name: item, exact: true }).click();
+}
+
+/** Makes a group or channel. */
+export async function make(who: Person, name: string, members: string[], channel = false): Promise<void> {
+  await choose(who, "New conversation", "New group or channel");
+  const dialog = who.page.getByRole("dialog");
+  await dialog.getByRole("textbox", { name: "Name" }).fill(name);
+  if (channel) await dialog.getByRole("radio", { name: /^Channel/ }).check();
+  for (const member of members) {
+    await dialog.getByRole("combobox", { name: "Add people" }).fill(member);
+    await who.page.keyboard.press("Enter");
+    await dialog.getByRole("list", { name: "People to add" }).getByText(member).waitFor();
+  }
+  await dialog.getByRole("button", { name: "Create" }).click();
+  await who.page.getByRole("region", { name: `Conversation: ${name}` }).waitFor();
 }
 
 /** What axe finds against WCAG 2.2 AA and its best practices, light and dark, and what is wider than the window. */

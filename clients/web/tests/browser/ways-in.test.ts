@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { Browser } from "playwright-core";
+import { looksAs } from "./picture.js";
 import { browser, Person, person, Server, SERVER } from "./stage.js";
 
 const folder = mkdtempSync(join(tmpdir(), "chat-keys-"));
@@ -113,7 +114,7 @@ test("one script tag puts a conversation on a page, whose styles it neither take
     await erin.page.getByRole("region", { name: "Conversation: support" }).waitFor();
     await erin.write("I need help");
     await erin.message("I need help").getByText("Sent").waitFor();
-    await erin.picture("widget");
+    await looksAs(erin.page, "widget");
     const color = (selector: string): Promise<string> =>
       erin.page.locator(selector).first().evaluate((one) => getComputedStyle(one).color);
     assert.notEqual(await color(".message .text"), "rgb(255, 0, 0)");
