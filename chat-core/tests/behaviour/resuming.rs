@@ -1,14 +1,18 @@
 //! Resuming: everything that was missed, in order, once; or a gap that says so.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use crate::common::{direct, engine, next_matching, unlimited, user};
+use crate::{
+    cluster::Cluster,
+    common::{direct, engine, next_matching, unlimited, user},
+};
 use chat_core::{
     ChatEngine, Config, Connect, Cursor, Epoch, Event, Frame, GapReason, LocalSession, Outbox,
-    OutboxLimits, Outgoing, Page, RoomCursor, Seq,
+    OutboxLimits, Outgoing, Page, Room, RoomCursor, RoomId, Seq,
 };
 use proptest::prelude::*;
-use tokio::sync::Semaphore;
+use serde_json::{Value, json};
+use tokio::{sync::Semaphore, time::sleep};
 
 struct Device {
     outbox: Arc<Outbox>,
@@ -376,5 +380,64 @@ proptest! {
             }
             assert_eq!(at, messages);
         });
+    }
+}
+
+/// What the events of a room are, in their order.
+fn kinds(events: &[Event], room: &RoomId) -> Vec<String> {
+    let events = events
+        .iter()
+        .map(|event| serde_json::to_value(event).unwrap());
+    let of_room = events.filter(|event| event["room"] == room.as_str());
+    let kind = |event: Value| match event["body"]["kind"].as_str() {
+        Some(kind) => kind.to_owned(),
+        None => event["type"].as_str().unwrap().to_owned(),
+    };
+    of_room.map(kind).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_membership_that_ends_while_the_user_resumes_leaves_no_hole() {
+    for comes_back in [false, true] {
+        let cluster = Cluster::far_from_the_store();
+        let engine = cluster.node();
+        let (alice, bob) = (engine.actor(user("alice")), user("bob"));
+        let first = alice.open(&bob).await.unwrap().room;
+        alice.send(&first.id, "missed").await.unwrap();
+        *cluster.store.hooks.late.lock().unwrap() = Some(first.id.clone());
+        let group = json!({ "kind": "group", "name": "Team", "members": ["bob"] });
+        let group = alice.create(serde_json::from_value(group).unwrap()).await;
+        let group = group.unwrap().room;
+        alice.send(&group.id, "missed").await.unwrap();
+        let from_the_beginning = |room: &Room| RoomCursor {
+            room: room.id.clone(),
+            cursor: Cursor {
+                epoch: room.epoch,
+                seq: Seq::ZERO,
+            },
+        };
+        let cursors = [&first, &group].map(from_the_beginning).into();
+        let while_the_first_room_is_read = async {
+            sleep(Duration::from_millis(500)).await;
+            alice.send(&group.id, "waits for the group").await.unwrap();
+            alice.remove_member(&group.id, bob.clone()).await.unwrap();
+            if comes_back {
+                alice.add_member(&group.id, bob.clone()).await.unwrap();
+                alice.remove_member(&group.id, bob.clone()).await.unwrap();
+            }
+        };
+        let resumes = resume(&engine, "bob", cursors);
+        let (device, ()) = tokio::join!(resumes, while_the_first_room_is_read);
+        let sent = kinds(&device.pending().await, &group.id);
+        let expected: &[&str] = if comes_back {
+            &["closed", "joined", "left"]
+        } else {
+            &["closed"]
+        };
+        assert_eq!(sent, expected);
+        alice.add_member(&group.id, bob.clone()).await.unwrap();
+        alice.send(&group.id, "welcome back").await.unwrap();
+        let sent = kinds(&device.pending().await, &group.id);
+        assert_eq!(sent, ["joined", "message"]);
     }
 }

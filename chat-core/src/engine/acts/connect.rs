@@ -132,7 +132,7 @@ pub(crate) async fn connect(
         let resumed = |cursor| Some(Event::Resumed { room, cursor }.into());
         match session.catch_up(&cursor, &mut budget, resumed).await {
             Ok(_) => {}
-            Err(Error::NoRoom) => session.send(Event::Closed { room: cursor.room }.into()),
+            Err(Error::NoRoom) => session.device.close_room(&cursor.room),
             Err(error) => return Err(error),
         }
     }

@@ -22,13 +22,15 @@ impl Session {
     /// A dropped call has sent nothing again; what is live goes on.
     pub async fn resume(&self, cursor: RoomCursor) -> Result<Cursor, Error> {
         self.device.begin_catch_up(&cursor.room);
+        let _unfinished = self.device.abandon_unless_ended(&cursor.room);
         let mut budget = self.parts.config.resume_budget();
         self.catch_up(&cursor, &mut budget, |_| None).await
     }
 
     /// Sends the entries after `cursor`, or a gap, then what came meanwhile, then `last`.
     ///
-    /// The device's live entries of this room have been waiting since before this call.
+    /// The device's live entries of this room have been waiting since before this call, and go on to wait if it
+    /// fails.
     pub(crate) async fn catch_up(
         &self,
         cursor: &RoomCursor,
@@ -37,7 +39,6 @@ impl Session {
     ) -> Result<Cursor, Error> {
         let Self { device, .. } = self;
         let RoomCursor { room, cursor } = cursor;
-        let _unfinished = device.abandon_unless_ended(room);
         let missed = self.missed(room, *cursor, budget).await;
         self.parts.metrics.resumes.count((&missed).into());
         let (frames, Cursor { epoch, seq }) = missed?;

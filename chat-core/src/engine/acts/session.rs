@@ -9,7 +9,7 @@ use crate::{
         presence::leases::Departure,
     },
     model::{Principal, SessionId},
-    wire::{CloseReason, Error, Event, Frame, Outgoing},
+    wire::{CloseReason, Error, Event, Outgoing},
 };
 
 /// One connected device of a user: everything an [`Actor`] can do, and events through its
@@ -57,10 +57,6 @@ impl Session {
     /// Ends the connection for this reason, after what is queued.
     pub fn close(&self, reason: CloseReason) {
         self.device.close(reason);
-    }
-
-    pub(crate) fn send(&self, frame: Frame) {
-        self.device.send(frame);
     }
 }
 

@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 
 use super::transport::{Transport, TrySendError};
 use crate::{
-    model::{Principal, RoomId, Seq, SessionId, UserId},
+    model::{Effect, Principal, RoomId, Seq, SessionId, UserId},
     port::{Via, panics::caught},
     wire::{Answer, CloseReason, Error, Event, Frame, Outgoing},
 };
@@ -184,6 +184,29 @@ impl Device {
             self.send(frame);
         }
         at
+    }
+
+    /// Sends that the user is not in a room, in place of a catch-up. Of the entries that waited, those of a
+    /// membership that has begun since are sent: before them the device has nothing of the room.
+    pub(crate) fn close_room(&self, room: &RoomId) {
+        let mut gates = self.gates();
+        let waiting = match gates.remove(room) {
+            Some(Gate::Waiting(frames)) => frames,
+            Some(Gate::Past(_)) | None => Vec::new(),
+        };
+        let room = room.clone();
+        self.send(Event::Closed { room }.into());
+        let begins = |frame: &Frame| match frame.outgoing() {
+            Outgoing::Event(Event::Entry(entry)) => match entry.body.effect() {
+                Effect::Admit { user, .. } => *user == self.user,
+                _ => entry.seq == Seq(1),
+            },
+            _ => false,
+        };
+        let begun = waiting.iter().rposition(begins);
+        for frame in waiting.into_iter().skip(begun.unwrap_or(usize::MAX)) {
+            self.send(frame);
+        }
     }
 
     /// Gives up a catch-up that has not ended when the guard is dropped.
