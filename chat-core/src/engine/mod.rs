@@ -243,14 +243,14 @@ impl ChatEngine {
         self.parts.policy.version()
     }
 
-    /// The standing of a user at this moment, by the decisions that this node knows.
+    /// The standing of a user at this moment, by all decisions of all nodes.
     ///
     /// # Errors
     ///
-    /// A backend's failure, if no decision could be read so far.
+    /// A backend's failure.
     pub async fn standing(&self, user: &UserId) -> Result<Standing, Error> {
         let Parts { policy, clock, .. } = &*self.parts;
-        policy.known().await?;
+        policy.catch_up().await?;
         Ok(policy.standings.of(user, clock.now()))
     }
 

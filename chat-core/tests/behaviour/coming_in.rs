@@ -100,6 +100,47 @@ async fn a_node_that_has_not_heard_of_a_membership_changes_it_all_the_same() {
 }
 
 #[tokio::test]
+async fn a_node_that_did_not_use_a_room_sends_its_user_the_end_of_the_membership() {
+    let cluster: Cluster = Cluster::default();
+    let (one, two) = (cluster.node(), cluster.node());
+    let alice = one.actor(user("alice"));
+    let room = channel(&one).await;
+    let bob = two.connect(user("bob")).await.unwrap();
+    alice.remove_member(&room, user("bob")).await.unwrap();
+    let left = |event: &Event| match event {
+        Event::Entry(entry) => matches!(entry.body, EntryBody::Left { .. }),
+        _ => false,
+    };
+    let heard = tokio::time::timeout(Duration::from_secs(10), next_matching(&bob, left)).await;
+    heard.expect("bob is sent the end of the membership");
+}
+
+#[tokio::test]
+async fn a_node_that_has_not_heard_of_a_ban_lifts_lists_and_replaces_it_all_the_same() {
+    let cluster: Cluster = Cluster::default();
+    let (one, two) = (cluster.node(), cluster.deaf_node());
+    let room = channel(&one).await;
+    let [here, there] = [&one, &two].map(|node| node.actor(user("alice")));
+    there.view(&room).await.unwrap();
+    let bob = user("bob");
+
+    ban(&here, &room, "bob").await.unwrap();
+    let listed = there.bans(&room, None, None).await.unwrap().users;
+    assert_eq!(listed.len(), 1);
+    ban(&here, &room, "mia").await.unwrap();
+    ban(&there, &room, "mia").await.unwrap();
+    there.unban_from(&room, &bob).await.unwrap();
+    here.add_member(&room, bob.clone()).await.unwrap();
+    let none = Reason::default();
+    here.mute_in(&room, &bob, None, none).await.unwrap();
+    there.unmute_in(&room, &bob).await.unwrap();
+    for who in [&here, &there] {
+        assert_eq!(who.bans(&room, None, None).await.unwrap().users.len(), 1);
+        assert_eq!(who.mutes(&room, None, None).await.unwrap().users, []);
+    }
+}
+
+#[tokio::test]
 async fn a_banned_member_reads_and_says_nothing_before_the_membership_ends() {
     let engine = engine();
     let room = channel(&engine).await;

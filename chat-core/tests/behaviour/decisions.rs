@@ -375,6 +375,18 @@ async fn another_node_follows_at_a_hint_and_within_5_s_without_one() {
 }
 
 #[tokio::test]
+async fn the_standing_of_a_user_is_by_the_decisions_of_all_nodes() {
+    let cluster: Cluster = Cluster::default();
+    let (one, deaf) = (cluster.node(), cluster.deaf_node());
+    let alice = user("alice");
+    assert_eq!(deaf.standing(&alice).await.unwrap().bans, []);
+    let ban = decide(&one, ban("alice", None)).await;
+    let bans = deaf.standing(&alice).await.unwrap().bans;
+    assert_eq!(bans.len(), 1);
+    assert_eq!(bans[0].version, ban.version);
+}
+
+#[tokio::test]
 async fn a_node_that_starts_later_knows_what_is_in_force() {
     let store = MemoryStore::default();
     let build = || {

@@ -182,11 +182,13 @@ impl Actor {
         Ok(SanctionList { users, more })
     }
 
-    /// Whether the user may ban and mute in a room.
+    /// Whether the user may ban and mute in a room. Afterwards this node knows all that was decided before.
     async fn judge(&self, room: &RoomId) -> Result<InRoom, Error> {
-        let access = &self.parts.access;
+        let Parts { access, policy, .. } = &*self.parts;
         let entered = access.enter_group(&self.principal, Action::Sanction, room);
-        Ok(entered.await?.1)
+        let in_room = entered.await?.1;
+        policy.catch_up().await?;
+        Ok(in_room)
     }
 
     /// Decides against a user who is below this one, or no member, in place of earlier decisions of this kind.
