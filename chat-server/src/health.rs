@@ -40,7 +40,7 @@ pub struct HealthError {
 ///
 /// # Errors
 ///
-/// Where the server should listen, and what is wrong there.
+/// The address at which the server should listen, and what is wrong there.
 pub async fn ask(settings: &Settings) -> Result<(), HealthError> {
     let asked = timeout(PATIENCE, connect(settings)).await;
     let failed = match asked {

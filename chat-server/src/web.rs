@@ -19,7 +19,7 @@ use crate::{
     http::{app::App, auth::Login},
 };
 
-/// What the page may do: use its own files and its own server, and put no text into itself as HTML.
+/// The policy of the page: it uses its own files and its own server, and puts no text into itself as HTML.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
     connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
     require-trusted-types-for 'script'; trusted-types 'none'";
@@ -130,10 +130,10 @@ impl File {
     }
 }
 
-/// What the page has to know of the server before a login.
+/// The facts about the server that the page needs before a login.
 #[derive(Debug, Serialize)]
 struct About {
-    /// Whether users name themselves, or need a token.
+    /// The kind of login: users name themselves, or need a token.
     login: &'static str,
     /// The page where a user gets a token.
     #[serde(skip_serializing_if = "Option::is_none")]

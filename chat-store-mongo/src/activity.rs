@@ -1,9 +1,9 @@
 //! The newest message of each room, which its document holds: inboxes are in the order of its time.
 //!
 //! It is noted with one command while the entries are inserted, so that an append takes no longer for it.
-//! What was noted and then not stored, because another node was quicker or the message was there already, is
-//! corrected from the log. Between the two a crash may leave a number that no message has; the next message
-//! with a higher one replaces it.
+//! A number that was noted and then not stored, because another node was quicker or the message was there
+//! already, is corrected from the log. Between the two a crash may leave a number that no message has; the
+//! next message with a higher one replaces it.
 
 use std::collections::HashMap;
 

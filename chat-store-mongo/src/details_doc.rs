@@ -1,9 +1,9 @@
-//! What a room says about itself, as a part of a document.
+//! The details of a room, as a part of a document.
 
 use chat_core::{Data, Details, RoomName, Settings, Topic};
 use serde::{Deserialize, Serialize};
 
-/// What a room says about itself.
+/// The details of a room.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct DetailsDoc {
     name: RoomName,

@@ -61,7 +61,7 @@ pub(crate) struct EntryDoc {
     /// The number of members after the entry, if it changed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) members: Option<i64>,
-    /// What the room says about itself after the entry, if that changed.
+    /// The details of the room after the entry, if they changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) details: Option<DetailsDoc>,
     /// Set while the effect of the entry on other documents may not have been applied.

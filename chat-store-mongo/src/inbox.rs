@@ -92,7 +92,7 @@ impl InboxStore for MongoStore {
 /// An answer holds the rooms of an ordinary user whole.
 const BATCH: u32 = 10_000;
 
-/// What decides whether a filter lets a room of a member through.
+/// The fields of a membership by which a filter lets the room through or not.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Seat {
@@ -112,7 +112,7 @@ struct HiddenDoc {
     hidden_at: i64,
 }
 
-/// When a room was last active.
+/// The newest message of a room, which says when it was last active.
 #[derive(Debug, Deserialize)]
 struct Active {
     #[serde(rename = "_id")]

@@ -109,7 +109,7 @@ impl InviteStore for MongoStore {
     }
 }
 
-/// Whether an invitation with this id is there already.
+/// True if an invitation with this id is there already.
 fn is_known(error: &mongodb::error::Error) -> bool {
     let taken = error::message(error).map(Taken::told_in);
     error::code(error) == Some(DUPLICATE_KEY) && taken == Some(Taken::Id)

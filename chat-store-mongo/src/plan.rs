@@ -21,7 +21,7 @@ use crate::{
 #[derive(Debug)]
 struct Known {
     head: Seq,
-    /// What the room says about itself and how many members it has, if an entry [asks](asks_room) for it.
+    /// The room, with its details and the number of its members, if an entry [asks](asks_room) for it.
     room: Option<Room>,
     entries: BTreeMap<Seq, Arc<Entry>>,
     by_client_id: HashMap<(UserId, ClientMessageId), Seq>,
@@ -96,7 +96,7 @@ impl Plan {
     }
 }
 
-/// Whether the plan for an entry depends on the room, or changes it.
+/// True if the plan for an entry depends on the room, or changes it.
 pub(crate) fn asks_room(new: &NewEntry) -> bool {
     let changes = match new.body.effect() {
         Effect::Admit { .. } | Effect::Dismiss { .. } | Effect::Describe { .. } => true,

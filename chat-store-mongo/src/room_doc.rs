@@ -33,7 +33,7 @@ pub(crate) struct RoomDoc {
     /// Missing where they are those of [`unsaid`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     details: Option<DetailsDoc>,
-    /// How many members the room has.
+    /// The number of members of the room.
     #[serde(default)]
     members: i64,
     /// The newest message. `activity.rs` writes it.
@@ -124,8 +124,8 @@ impl RoomDoc {
     }
 }
 
-/// What a room without a word about it says about itself: rooms of earlier versions open their whole history
-/// to all members.
+/// The details of a room whose document has none: rooms of earlier versions open their whole history to all
+/// members.
 fn unsaid(kind: RoomKind) -> Details {
     let open = Settings {
         history: History::All,
@@ -183,7 +183,7 @@ impl MemberDoc {
         }
     }
 
-    /// What the member has set for the room.
+    /// The member's own settings for the room.
     pub(crate) fn me(&self, room: &RoomDoc) -> Me {
         Me {
             role: self.role,

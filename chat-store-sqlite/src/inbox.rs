@@ -16,7 +16,7 @@ use crate::{
     transaction::Transaction,
 };
 
-/// Whether the user has hidden the room: the newest message is not newer than the hiding.
+/// The condition that the user has hidden the room: the newest message is not newer than the hiding.
 macro_rules! hidden {
     () => {
         "(member.hidden_at IS NOT NULL AND member.hidden_at >= room.last_seq)"

@@ -72,7 +72,7 @@ fn listed_as(room: &Room) -> Option<String> {
     listed.then(|| room.details.name.folded())
 }
 
-/// Whether members read nothing from before they joined.
+/// True if members read nothing from before they joined.
 fn begins_with_joining(room: &Room) -> bool {
     let settings = room.details.settings;
     settings.is_some_and(|settings| settings.history == History::Joined)

@@ -127,7 +127,7 @@ impl Client {
         self.ask(command::History { room, page, limit }).await
     }
 
-    /// Whether users are online; at most 100, answered in the order asked.
+    /// The presence of users; at most 100, answered in the order asked.
     ///
     /// # Errors
     ///

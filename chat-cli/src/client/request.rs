@@ -39,7 +39,7 @@ pub(super) struct Question {
 }
 
 impl Question {
-    /// Whether it may be sent again on another connection: it reads, or it changes nothing more when it is
+    /// True if it may be sent again on another connection: it reads, or it changes nothing more when it is
     /// carried out a second time.
     pub(super) fn may_repeat(&self) -> bool {
         !matches!(self.command, Command::MakeInvite(_))

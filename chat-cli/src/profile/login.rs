@@ -18,7 +18,7 @@ use super::{Profile, ProfileError, check_name, config_path, read, token_path};
 /// The time in which the server has to answer.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Why a login failed.
+/// The reason why a login failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LoginError {
     #[error(transparent)]

@@ -42,7 +42,7 @@ struct Config {
     profiles: BTreeMap<String, Profile>,
 }
 
-/// Why a profile can't be used.
+/// The reason why a profile can't be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ProfileError {
     #[error("there is no home folder: set HOME, or XDG_CONFIG_HOME and XDG_STATE_HOME")]

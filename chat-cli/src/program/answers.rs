@@ -173,7 +173,7 @@ fn mine(me: &Me) -> String {
     set.join(", ")
 }
 
-/// What a room says about itself.
+/// The lines that describe a room.
 fn room(me: &UserId, view: &RoomView) -> Vec<String> {
     let room = &view.room;
     let mut lines = vec![title(me, view)];

@@ -42,7 +42,7 @@ pub(crate) struct Args {
     pub(crate) patience: u64,
 }
 
-/// What the command line asks for.
+/// The work that the command line asks for.
 #[derive(Debug)]
 pub(crate) enum Asked {
     Chat(Args),

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use chat_core::{Entry, EntryBody, Room, RoomId, UserId};
 
-/// What is known of each such room so far.
+/// The facts known so far about each such room.
 #[derive(Debug, Default)]
 pub(crate) struct Arrivals {
     /// The host by the first entry, which came before the news.

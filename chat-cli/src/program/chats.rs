@@ -18,9 +18,9 @@ struct Chat {
     kind: RoomKind,
     me: Me,
     read: Seq,
-    /// Whether the user has made it.
+    /// True if the user has made it.
     own: bool,
-    /// How many rooms were known before.
+    /// The number of rooms that were known before.
     known_as: usize,
 }
 
@@ -31,9 +31,9 @@ pub(crate) struct Chats {
     /// The rooms that were listed last, by their numbers from 1, and where the list goes on.
     list: Vec<RoomId>,
     next: Option<InboxPlace>,
-    /// How many rooms have become known.
+    /// The number of rooms that have become known.
     heard_of: usize,
-    /// Whether all rooms were looked at since the last connect, so that each is found by its name.
+    /// True if all rooms were looked at since the last connect, so that each is found by its name.
     pub(crate) whole: bool,
 }
 
@@ -48,7 +48,7 @@ pub(crate) enum Found {
     Nothing,
 }
 
-/// What a room is called: a direct room by the other user.
+/// The label of a room; of a direct room, the other user.
 pub(crate) fn label(me: &UserId, room: &Room) -> String {
     match room.id.peer_of(me) {
         Some(peer) => clean(peer.as_str()).into_owned(),
@@ -79,12 +79,12 @@ impl Chats {
         self.known.insert(room.id.clone(), chat);
     }
 
-    /// How many rooms have become known so far.
+    /// The number of rooms that have become known so far.
     pub(crate) fn heard_of(&self) -> usize {
         self.heard_of
     }
 
-    /// Whether the room was known when so many rooms had become known.
+    /// True if the room was known when so many rooms had become known.
     pub(crate) fn was_known(&self, room: &RoomId, heard_of: usize) -> bool {
         let chat = self.known.get(room);
         chat.is_some_and(|chat| chat.known_as < heard_of)
@@ -136,7 +136,7 @@ impl Chats {
         self.known.get(room).map_or(Seq::ZERO, |chat| chat.read)
     }
 
-    /// Whether the user wants to hear of this message.
+    /// True if the user wants to hear of this message.
     pub(crate) fn is_news(&self, message: &Entry) -> bool {
         self.known.get(&message.room).is_none_or(|chat| {
             let quiet = chat.me.muted_until.is_some_and(|until| until > message.at);
@@ -172,7 +172,7 @@ impl Chats {
         }
     }
 
-    /// Whether a group or channel is called so, so that it matters whether a user is.
+    /// True if a group or channel is called so, so that it matters whether a user is.
     pub(crate) fn is_a_group(&self, name: &str) -> bool {
         self.called(name).iter().any(|room| !room.is_direct())
     }
@@ -203,7 +203,7 @@ impl Chats {
         }
     }
 
-    /// Where the list goes on.
+    /// The place at which the next page of the list begins.
     pub(crate) fn next(&self) -> Option<&InboxPlace> {
         self.next.as_ref()
     }

@@ -117,7 +117,7 @@ impl Command {
     }
 }
 
-/// What to say about a command that is typed wrongly.
+/// The answer to a command that is typed wrongly.
 fn wrong(name: &str, rest: &str) -> String {
     if let Some(usage) = usage(name) {
         return format!("usage: {usage}");

@@ -1,4 +1,4 @@
-//! How the program ends when something is wrong.
+//! The end of the program when something is wrong.
 
 use std::{
     io::{self, Write as _},

@@ -74,7 +74,7 @@ impl Outbox {
         })
     }
 
-    /// Whether the deletion of a message to this room waits or is under way.
+    /// True if the deletion of a message to this room waits or is under way.
     pub(crate) fn deletes(&self, room: &RoomId, target: Target) -> bool {
         let delete = Write::Change(target, Change::Delete);
         let mut items = self.items.iter();

@@ -10,8 +10,8 @@ use super::{sentences::several, shown::State};
 /// The time that receipts have to settle before they are shown in one line.
 const SETTLE: Duration = Duration::from_millis(500);
 
-/// How far the other members have read, as far as the server says: in a room of more than 100 members it
-/// doesn't.
+/// The entries up to which the other members have read, as far as the server says so: in a room of more than
+/// 100 members it doesn't.
 #[derive(Debug, Default)]
 pub(crate) struct Readers {
     others: BTreeMap<UserId, Reader>,

@@ -5,7 +5,7 @@ use chat_core::{
     Entry, EntryBody, History, LeftWhy, OpenTo, Role, RoomChange, RoomKind, SettingsChange, UserId,
 };
 
-/// What the author of an entry did, as people read it after the author's name; `None` for an entry
+/// The act of an entry's author, as people read it after the author's name; `None` for an entry
 /// that they are not shown. `was` is the text that the entry's target had before, and `kind` that of
 /// the room.
 pub(crate) fn sentence(entry: &Entry, was: Option<&str>, kind: RoomKind) -> Option<String> {
@@ -134,7 +134,7 @@ mod tests {
     use chrono::DateTime;
     use serde_json::{Value, json};
 
-    /// What Alice did, by this body.
+    /// The sentence about Alice for an entry with this body.
     fn alice(body: Value) -> Option<String> {
         let entry = Entry {
             room: RoomId::new("team").unwrap(),

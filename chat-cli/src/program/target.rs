@@ -79,8 +79,8 @@ impl Target {
         Ok(Self::new(server, kept, profile))
     }
 
-    /// What the command line says goes before the profile that it names, that before the environment, and
-    /// that before the preferred profile.
+    /// Prefers the command line to the profile that it names, that to the environment, and that to the
+    /// preferred profile.
     fn new(server: Server, kept: Option<PathBuf>, profile: Profile) -> Self {
         let named = profile.url.clone().filter(|_| server.profile.is_some());
         let url = server.url.or(named).or_else(environment).or(profile.url);
@@ -101,7 +101,7 @@ impl Target {
         }
     }
 
-    /// Whether the server knows the user by the token, so that no name is needed.
+    /// True if the server knows the user by the token, so that no name is needed.
     pub(crate) fn has_token(&self) -> bool {
         self.token != Token::Name
     }

@@ -48,21 +48,21 @@ pub(crate) struct View {
     scene: Scene,
     chats: Chats,
     arrivals: Arrivals,
-    /// Whether the rooms are known, so that names of rooms are understood; and whether nothing waits for that.
+    /// True if the rooms are known, so that names of rooms are understood; and if nothing waits for that.
     known: bool,
     listed: bool,
     /// The number of commands that were asked of the server, and of those among them that the user has asked.
-    /// What is typed meanwhile may be meant for what comes of them, and waits.
+    /// Input that is typed meanwhile may depend on their answers, and waits.
     asking: usize,
     asked: usize,
     held: VecDeque<Input>,
     acts: Vec<Act>,
 }
 
-/// What is on the screen of a room.
+/// The state of a room's screen.
 #[derive(Debug, Default)]
 struct Scene {
-    /// Whether a greeting came, and whether one is awaited.
+    /// True if a greeting came, and if one is awaited.
     greeted: bool,
     greeting: bool,
     /// The last entry shown, and the last one of one's own that is stored.

@@ -18,7 +18,7 @@ pub(crate) struct Composer {
     pub(crate) edits: Option<Seq>,
 }
 
-/// What a key did to the text.
+/// The effect of a key on the text.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Pressed {
     /// The key means nothing here.
@@ -90,7 +90,7 @@ impl Composer {
     }
 }
 
-/// What a key means in a text.
+/// The meaning of a key in a text.
 fn meaning(key: KeyEvent) -> Option<Key> {
     let alt = key.modifiers.contains(KeyModifiers::ALT);
     let control = key.modifiers.contains(KeyModifiers::CONTROL);

@@ -54,7 +54,7 @@ pub(crate) struct Asked {
     pub(crate) join: Option<String>,
 }
 
-/// What is written into a room.
+/// A write into a room.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Write {
     Send(String),

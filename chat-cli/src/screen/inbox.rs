@@ -13,11 +13,11 @@ use crate::program::chats::label;
 pub(crate) struct Inbox {
     /// Pinned rooms first, then the one with the newest message.
     pub(crate) rooms: Vec<InboxRoom>,
-    /// Where the list goes on.
+    /// The place at which the next page of the list begins.
     pub(crate) next: Option<InboxPlace>,
     /// The room that a key would open.
     pub(crate) picked: Option<RoomId>,
-    /// Whether the list has come.
+    /// True if the list has come.
     pub(crate) is_loaded: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Where the parts of the screen are. No input or output.
+//! The places of the parts of the screen. No input or output.
 
 use ratatui::layout::Rect;
 
@@ -13,7 +13,7 @@ const NARROW: u16 = 60;
 /// Columns from which on the members are shown without being asked for.
 const WIDE: u16 = 110;
 
-/// What stands before the composer's text.
+/// The mark before the composer's text.
 pub(crate) const PROMPT: &str = "> ";
 
 /// The parts of the screen; a part without room is empty.

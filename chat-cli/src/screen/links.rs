@@ -34,7 +34,7 @@ pub(crate) fn links(line: &str) -> Vec<Range<usize>> {
     found
 }
 
-/// Whether a letter follows that is no part of the link: it would lead elsewhere than it says.
+/// True if a letter follows that is no part of the link: it would lead elsewhere than it says.
 fn goes_on(rest: &str) -> bool {
     let next = rest.chars().next();
     next.is_some_and(|c| !c.is_ascii() && c.is_alphanumeric())

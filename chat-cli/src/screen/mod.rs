@@ -75,7 +75,7 @@ struct Program {
     client: Client,
     /// The questions to the server, whose answers come back as something that happened.
     asked: JoinSet<Happened>,
-    /// What was written and has no answer.
+    /// The number of writes that have no answer.
     unsent: usize,
 }
 
@@ -241,7 +241,7 @@ impl Program {
     }
 }
 
-/// What the terminal has sent.
+/// Turns an event of the terminal into something that happened.
 fn read(event: Event) -> Happened {
     match event {
         Event::Key(key) => Happened::Key(key),
@@ -269,7 +269,7 @@ struct Signals {
     resume: Signal,
 }
 
-/// What a signal asks for.
+/// The act that a signal asks for.
 #[derive(Debug)]
 enum Sign {
     Leave,

@@ -21,7 +21,7 @@ use super::{
 /// The time for which a passing note stays.
 const NOTE: Duration = Duration::from_secs(6);
 
-/// How the screen looks, and whom it is for.
+/// The user, the server, the look and the clocks of the screen.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     /// The user, if that is known before the server says so.
@@ -29,7 +29,7 @@ pub(crate) struct Settings {
     /// The server's address, as people wrote it.
     pub(crate) server: String,
     pub(crate) theme: Theme,
-    /// Whether the terminal understands links (OSC 8).
+    /// True if the terminal understands links (OSC 8).
     pub(crate) links: bool,
     /// The time on the user's clock.
     pub(crate) clock: fn(DateTime<Utc>) -> NaiveDateTime,
@@ -45,7 +45,7 @@ pub(crate) enum Focus {
     Composer,
 }
 
-/// What lies over the screen.
+/// The part that lies over the screen.
 #[derive(Debug)]
 pub(crate) enum Over {
     /// The keys and commands, from this row on.
@@ -54,11 +54,11 @@ pub(crate) enum Over {
     Rooms(Composer, usize),
     /// The search in what is loaded of the open room.
     Find(Composer),
-    /// Whether the selected message is to be taken back.
+    /// The question whether the selected message is to be taken back.
     Delete,
 }
 
-/// Whether there is a connection.
+/// The state of the connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Connection {
     /// Not yet.
@@ -79,32 +79,32 @@ pub(crate) struct Model {
     pub(crate) online: BTreeSet<UserId>,
     pub(crate) talk: Option<Talk>,
     pub(crate) composer: Composer,
-    /// What was begun in other rooms.
+    /// The texts that were begun in other rooms.
     pub(crate) drafts: HashMap<RoomId, String>,
     pub(crate) focus: Focus,
     pub(crate) over: Option<Over>,
     /// The text that is searched for in the open room.
     pub(crate) find: String,
     pub(crate) members: Members,
-    /// Whether the user sees the terminal, as far as it says so.
+    /// True if the user sees the terminal, as far as it says so.
     pub(crate) is_seen: bool,
     /// Own messages of rooms that are not open, which are in no log yet.
     pub(crate) waiting: Vec<(RoomId, Item)>,
     /// A note that passes.
     pub(crate) note: Option<(String, Instant)>,
-    /// What the program has said without an open room.
+    /// The texts that the program has shown without an open room.
     pub(crate) notes: Vec<String>,
     pub(super) tickets: Ticket,
     pub(super) acts: Vec<Act>,
     pub(super) outcome: Option<Outcome>,
-    /// Whether the inbox was asked for and has not come.
+    /// True if the inbox was asked for and has not come.
     pub(super) asks_inbox: bool,
 }
 
-/// Whether the members are shown.
+/// The choice to show the members or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Members {
-    /// Where there is room for them.
+    /// Shown if there is room for them.
     Auto,
     Shown,
     Hidden,
@@ -167,7 +167,7 @@ impl Model {
         typists.chain(note).min().copied()
     }
 
-    /// Whether this is the open room.
+    /// True if this is the open room.
     pub(crate) fn is_open(&self, room: &RoomId) -> bool {
         self.talk.as_ref().is_some_and(|talk| talk.room == *room)
     }

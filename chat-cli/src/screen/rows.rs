@@ -46,7 +46,7 @@ pub(crate) struct Rows<'a> {
     theme: Theme,
     clock: fn(DateTime<Utc>) -> NaiveDateTime,
     width: usize,
-    /// What is searched for, in lower case.
+    /// The text that is searched for, in lower case.
     find: String,
     is_up: bool,
     /// The item under which it is said how far it has got.
@@ -152,7 +152,7 @@ impl<'a> Rows<'a> {
         rows
     }
 
-    /// How far an own message has got.
+    /// The state of an own message: sent, delivered or read.
     fn state(&self, seq: Seq) -> String {
         let others = self.talk.members.iter();
         let others = others.filter(|member| member.presence.user != *self.me);
@@ -405,7 +405,7 @@ impl From<Line<'static>> for Row {
     }
 }
 
-/// Whether the second item goes on under the name of the first.
+/// True if the second item goes on under the name of the first.
 fn goes_on(before: &Item, item: &Item) -> bool {
     let says = |item: &Item| !matches!(item.what, What::Event(_) | What::Note(_));
     says(before)
@@ -414,7 +414,7 @@ fn goes_on(before: &Item, item: &Item) -> bool {
         && (item.at - before.at).num_minutes() < PAUSE
 }
 
-/// Where a line holds a text that is in lower case.
+/// The ranges of a line that hold a text, which is in lower case.
 pub(crate) fn find(line: &str, folded: &str) -> Vec<std::ops::Range<usize>> {
     if folded.is_empty() {
         return Vec::new();

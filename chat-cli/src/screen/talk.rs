@@ -34,9 +34,9 @@ pub(crate) enum What {
         edited: bool,
     },
     Deleted,
-    /// What the author did, as a sentence after the author's name.
+    /// The act of the author, as a sentence after the author's name.
     Event(String),
-    /// What the program says, such as the answer to a command.
+    /// A text of the program, such as the answer to a command.
     Note(String),
     /// An own message that is not in the log yet.
     Pending {
@@ -48,7 +48,7 @@ pub(crate) enum What {
     },
 }
 
-/// Whether there are entries before the first one that is loaded.
+/// The state of the entries before the first one that is loaded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Older {
     Some,
@@ -76,7 +76,7 @@ pub(crate) struct Talk {
     pub(crate) older: Older,
     /// The number of the newest entry that has come.
     pub(crate) head: Seq,
-    /// How far the user has read, and had read when the room was opened.
+    /// The last entry that the user has read, now and when the room was opened.
     pub(crate) read: Seq,
     pub(crate) was_read: Seq,
     /// The members who are typing, each until then.
@@ -111,7 +111,7 @@ impl Talk {
         }
     }
 
-    /// Whether the past has come.
+    /// True if the past has come.
     pub(crate) fn is_loaded(&self) -> bool {
         self.about.is_some()
     }
@@ -287,17 +287,17 @@ impl Talk {
 }
 
 impl Item {
-    /// Whether this is an own message that is in no log yet.
+    /// True if this is an own message that is in no log yet.
     pub(crate) fn is_pending(&self) -> bool {
         matches!(self.what, What::Pending { .. })
     }
 
-    /// Whether this is the message that has become the entry.
+    /// True if this is the message that has become the entry.
     fn is_pending_as(&self, entry: &Entry) -> bool {
         matches!(&self.what, What::Pending { client_id: Some(id), .. } if *id == entry.client_id)
     }
 
-    /// Whether this is an own message that the server did not take.
+    /// True if this is an own message that the server did not take.
     pub(crate) fn is_refused(&self) -> bool {
         let refused = |what: &What| {
             matches!(

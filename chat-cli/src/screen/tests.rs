@@ -133,7 +133,7 @@ fn opening(head: u64, entries: &[Arc<Entry>], older: bool) -> Box<Opening> {
     })
 }
 
-/// What was said in the team: all kinds of items.
+/// The log of the team, for all kinds of items.
 fn said() -> Vec<Arc<Entry>> {
     vec![
         entry(

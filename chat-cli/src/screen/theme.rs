@@ -40,30 +40,30 @@ impl Theme {
         }
     }
 
-    /// What is of less weight: times, notes, hints. As in line mode it is dim, and not grey: some palettes have
-    /// the background in the place of grey.
+    /// The style of text of less weight: times, notes, hints. As in line mode it is dim, and not grey: some
+    /// palettes have the background in the place of grey.
     pub(crate) fn dim() -> Style {
         Style::new().add_modifier(Modifier::DIM)
     }
 
-    /// What the eye is to find.
+    /// The style of text that the eye is to find.
     pub(crate) fn accent(self) -> Style {
         self.colour(Color::Cyan, Color::Blue)
             .add_modifier(Modifier::BOLD)
     }
 
-    /// Who is there.
+    /// The style of users who are online.
     pub(crate) fn online(self) -> Style {
         self.colour(Color::Green, Color::Green)
     }
 
-    /// What needs attention, such as a lost connection.
+    /// The style of text that needs attention, such as that a connection is lost.
     pub(crate) fn warning(self) -> Style {
         self.colour(Color::Yellow, Color::Magenta)
             .add_modifier(Modifier::BOLD)
     }
 
-    /// What was refused.
+    /// The style of refusals.
     pub(crate) fn error(self) -> Style {
         self.colour(Color::LightRed, Color::Red)
             .add_modifier(Modifier::BOLD)
@@ -119,7 +119,7 @@ impl Theme {
     }
 }
 
-/// Whether `COLORFGBG`, such as `0;15`, names a light background.
+/// True if `COLORFGBG`, such as `0;15`, names a light background.
 fn is_light(colours: &str) -> bool {
     let background = colours.rsplit(';').next();
     background.is_some_and(|colour| matches!(colour, "7" | "15"))

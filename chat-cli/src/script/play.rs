@@ -62,7 +62,7 @@ impl<'a> Play<'a> {
     ///
     /// # Errors
     ///
-    /// What was not as expected.
+    /// A sentence about the thing that was not as expected.
     pub(super) async fn step(&mut self, step: Step) -> Result<(), String> {
         match step {
             Step::Within(limit, None) => self.limit = limit,

@@ -22,7 +22,7 @@ impl Step {
     ///
     /// # Errors
     ///
-    /// What is wrong with it.
+    /// A sentence about the fault of the line.
     pub(super) fn read(line: &str) -> Result<Option<Self>, String> {
         let line = line.strip_prefix('\u{feff}').unwrap_or(line);
         let bare = line.trim();

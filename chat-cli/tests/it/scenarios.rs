@@ -58,7 +58,7 @@ struct Play {
     ignored: Vec<TcpStream>,
     /// Frames of the client that no step has taken.
     frames: VecDeque<Value>,
-    /// Whether the server has said something that the client may not have read.
+    /// True if the server has said something that the client may not have read.
     said: bool,
     client: Client,
     events: Events,

@@ -21,7 +21,7 @@ pub(crate) struct Window {
     screen: Arc<Mutex<Cells>>,
 }
 
-/// What a terminal shows, as far as a full screen needs it.
+/// The contents of a terminal, as far as a full screen needs them.
 #[derive(Debug, Default)]
 pub(crate) struct Cells {
     rows: Vec<Vec<char>>,
@@ -175,7 +175,7 @@ impl Window {
         tcsetwinsize(&self.keyboard, size).unwrap();
     }
 
-    /// Whether the terminal echoes and waits for whole lines, as shells want it.
+    /// True if the terminal echoes and waits for whole lines, as shells want it.
     pub(crate) fn is_plain(&self) -> bool {
         let mode = tcgetattr(&self.keyboard).unwrap().local_modes;
         mode.contains(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG)

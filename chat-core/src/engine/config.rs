@@ -21,10 +21,10 @@ pub struct Config {
     pub text_bytes: usize,
     /// How often a user may send or edit. Default 5 in 60 s, then muted for 5 s.
     pub send_limit: Option<RatePolicy>,
-    /// How often a user may make a room: a group, a channel, or a direct room by opening it or by a first
-    /// message. Default one a second, 30 at once.
+    /// The rate at which a user may make rooms: groups, channels, or direct rooms by opening them or by a
+    /// first message. Default one a second, 30 at once.
     pub room_limit: Option<RatePolicy>,
-    /// How many members a room may have. Default 10,000.
+    /// The number of members that a room may have. Default 10,000.
     pub room_members: usize,
     /// How often the other members are notified that a user types. Default every 3 s.
     pub typing_throttle: Duration,
@@ -53,7 +53,8 @@ pub struct Config {
     /// The treatment of new logins when the log of decisions could not be read for 60 s. Default
     /// [`Refuse`](PolicyStale::Refuse).
     pub policy_stale: PolicyStale,
-    /// How long decisions are kept that are not in force any more: the record of who did what. Default 400 days.
+    /// The time for which decisions are kept that are not in force any more: the record of who did what.
+    /// Default 400 days.
     pub audit_keep: Duration,
     /// Whether of the users whose names [look](crate::Look) alike only the first to log in is let in. Default
     /// false.

@@ -14,7 +14,7 @@ use crate::{
 };
 
 impl Log {
-    /// What a member has set for the room.
+    /// A member's own settings for the room.
     fn me(&self, seat: &Seat) -> Me {
         let newest = self.last_message.unwrap_or(Seq::ZERO);
         let hidden = seat.hidden_at.is_some_and(|at| at >= newest);
@@ -40,7 +40,7 @@ impl Log {
     }
 }
 
-/// Whether a room is among those that a filter lets through.
+/// True if a room is among those that a filter lets through.
 fn passes(filter: InboxFilter, room: &InboxRoom) -> bool {
     match filter {
         InboxFilter::All => !room.me.hidden,

@@ -177,8 +177,8 @@ impl<'a> Effect<'a> {
         }
     }
 
-    /// What a room with these details and members says about itself after the effect, and how many members it
-    /// has then. `was_member` tells whether the user whose membership changes was a member before.
+    /// The details and the number of members of a room after the effect, from those before it. `was_member`
+    /// tells whether the user whose membership changes was a member before.
     ///
     /// This is the one place that says what becomes of a room; stores keep the answer.
     pub fn room_after(self, details: &Details, members: u64, was_member: bool) -> (Details, u64) {
@@ -240,8 +240,8 @@ impl EntryBody {
         }
     }
 
-    /// Whether asking for this body repeats what `first` was stored for, under the same client id: both are of
-    /// one kind, and about the same entry or user. The text may differ; the first one counts.
+    /// True if asking for this body repeats what `first` was stored for, under the same client id: both are
+    /// of one kind, and about the same entry or user. The text may differ; the first one counts.
     pub(crate) fn repeats(&self, first: &Self) -> bool {
         if let (Self::Message { .. } | Self::Edit { .. }, Self::Deleted) = (self, first) {
             // What is left of either does not say which it was.
@@ -389,7 +389,7 @@ impl FlatBody {
     }
 }
 
-/// What is kept as one text. It always has a JSON; its reader would report what has none.
+/// A value as JSON, to be kept as one text. It always has a JSON; its reader would report what has none.
 fn json(value: &impl Serialize) -> Arc<str> {
     serde_json::to_string(value).unwrap_or_default().into()
 }

@@ -468,7 +468,7 @@ impl Ruling {
 }
 
 impl Decision {
-    /// Whether a user made it, or it is about them.
+    /// True if a user made it, or it is about them.
     pub fn is_about(&self, user: &UserId) -> bool {
         self.by == *user || self.what.user() == Some(user)
     }

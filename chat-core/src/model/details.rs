@@ -1,4 +1,4 @@
-//! What a group or a channel says about itself, and how that changes: name, topic, data and settings.
+//! The details of a group or a channel, and their changes: name, topic, data and settings.
 
 use std::sync::Arc;
 
@@ -78,7 +78,7 @@ macro_rules! label {
                 &self.0
             }
 
-            /// Whether there is no text.
+            /// True if there is no text.
             pub fn is_empty(&self) -> bool {
                 self.0.is_empty()
             }
@@ -170,7 +170,7 @@ impl Data {
         Ok(data)
     }
 
-    /// How many bytes of JSON it is.
+    /// The number of bytes of its JSON.
     fn size(&self) -> usize {
         serde_json::to_string(&*self.0).map_or(usize::MAX, |json| json.len())
     }
@@ -180,7 +180,7 @@ impl Data {
         &self.0
     }
 
-    /// Whether there is no data.
+    /// True if there is no data.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -194,7 +194,7 @@ impl TryFrom<Map<String, Value>> for Data {
     }
 }
 
-/// Whether a value has at most so many objects and lists within one another.
+/// True if a value has at most so many objects and lists within one another.
 fn fits_in(value: &Value, depth: usize) -> bool {
     let fits = |inner| depth > 0 && fits_in(inner, depth - 1);
     match value {
@@ -317,7 +317,7 @@ pub struct Details {
 }
 
 impl Details {
-    /// How many bytes it says.
+    /// The number of bytes of the name, the topic and the data.
     pub(crate) fn size(&self) -> usize {
         let texts = self.name.as_str().len() + self.topic.as_str().len();
         let data = if self.data.is_empty() {

@@ -1,9 +1,9 @@
-//! What is left of an entry once a user is erased.
+//! The remains of an entry once a user is erased.
 
 use super::{ClientMessageId, Entry, EntryBody, UserId};
 
 impl Entry {
-    /// Whether a user wrote it, or it is about them.
+    /// True if a user wrote it, or it is about them.
     pub(crate) fn is_about(&self, user: &UserId) -> bool {
         self.author == *user || self.body.flatten().user.as_ref() == Some(user)
     }

@@ -163,7 +163,7 @@ impl RoomId {
         }
     }
 
-    /// Whether it is the id of a direct room.
+    /// True if it is the id of a direct room.
     pub fn is_direct(&self) -> bool {
         self.0.contains(',')
     }

@@ -90,7 +90,7 @@ impl Invite {
     /// The most invitations that a room has. Those that have ended or are used up make place for new ones.
     pub const MAX_PER_ROOM: usize = 200;
 
-    /// Whether a user may come in by it at this moment.
+    /// True if a user may come in by it at this moment.
     pub fn is_open(&self, now: DateTime<Utc>) -> bool {
         self.uses_left != Some(0) && self.expires_at.is_none_or(|end| end > now)
     }

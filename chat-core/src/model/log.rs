@@ -42,7 +42,7 @@ impl Entry {
         REST + said.map_or(0, |text| text.len())
     }
 
-    /// Whether it says something of an entry before this number.
+    /// True if it says something of an entry before this number.
     pub(crate) fn tells_of_before(&self, first: Seq) -> bool {
         matches!(self.body.effect(), Effect::Replace { target, .. } if target < first)
     }

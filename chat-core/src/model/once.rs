@@ -11,7 +11,7 @@ use uuid::{Builder, Uuid, Variant, Version};
 
 use super::{ClientMessageId, Details, Epoch, InvalidId, NewRoom, RoomId, RoomKind, UserId};
 
-/// What a room is made as.
+/// The kind, the details and the members with which a room is made.
 #[derive(Serialize)]
 struct Made<'a> {
     kind: RoomKind,
@@ -41,7 +41,7 @@ pub(crate) fn epoch(random: Uuid, new: &NewRoom) -> Epoch {
     Epoch(uuid(bytes))
 }
 
-/// Whether the room with this epoch was made as this one.
+/// True if the room with this epoch was made as this one.
 pub(crate) fn is_made_as(found: Epoch, new: &NewRoom) -> bool {
     epoch(found.0, new).0.as_bytes()[8..] == found.0.as_bytes()[8..]
 }

@@ -7,8 +7,8 @@
 use super::{Effect, Entry, EntryBody, NewEntry, OpenTo, Role, Room, RoomKind, UserId};
 
 impl NewEntry {
-    /// Whether the answer of [`is_allowed`](Self::is_allowed) depends on roles and settings; if not, it is
-    /// `true`.
+    /// True if the answer of [`is_allowed`](Self::is_allowed) depends on roles and settings; if not, that
+    /// answer is `true`.
     pub fn asks_roles(&self) -> bool {
         let required = self.require.is_some() && !self.room.is_direct();
         required || self.body.effect().membership().is_some()
@@ -21,7 +21,7 @@ impl NewEntry {
         target.author == self.author || erases && self.asks_roles()
     }
 
-    /// Whether it would give its room more members than it [may](Self::max_members) have. `room` is the room
+    /// True if it would give its room more members than it [may](Self::max_members) have. `room` is the room
     /// just before its number, and `was_member` tells whether the user whose membership changes is a member.
     pub fn overfills(&self, room: &Room, was_member: bool) -> bool {
         let admits = matches!(self.body.effect(), Effect::Admit { .. });
@@ -29,7 +29,7 @@ impl NewEntry {
         admits && full && !was_member
     }
 
-    /// Whether the roles and the settings of the room just before its number allow it.
+    /// True if the roles and the settings of the room just before its number allow it.
     ///
     /// `room` is the room as it is then, `role` gives the role of a user, `None` for one who is no member, and
     /// `owns_beside` whether the group has an owner beside a user. Both are asked only where the answer counts.
@@ -105,7 +105,7 @@ impl NewEntry {
         Ok(fits && keeps_order && before < Some(author) && after <= Some(author.gives_up_to()))
     }
 
-    /// Whether a change of a membership is possible, with whatever right.
+    /// True if a change of a membership is possible, with whatever right.
     fn is_possible<E>(
         &self,
         room: &Room,
@@ -129,7 +129,7 @@ impl NewEntry {
         Ok(fits && (!steps_down || is_last || owns_beside(user)?))
     }
 
-    /// Whether even an archived room takes it.
+    /// True if even an archived room takes it.
     fn is_for_an_archive(&self) -> bool {
         match self.body.effect() {
             Effect::Dismiss { .. } => true,
@@ -191,7 +191,7 @@ mod tests {
         }
     }
 
-    /// Whether `author` may have a body in a room of an owner, a moderator, a member and a reader, each named
+    /// True if `author` may have a body in a room of an owner, a moderator, a member and a reader, each named
     /// as the role.
     fn allowed_in(room: &Room, author: &str, require: Role, body: EntryBody) -> bool {
         let user = |name: &str| UserId::new(name).unwrap();

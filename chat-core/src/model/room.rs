@@ -66,7 +66,7 @@ pub struct NewRoom {
     pub members: Vec<UserId>,
     /// The user who makes it, and who owns it unless it is direct, whether or not `members` names them.
     pub created_by: Option<UserId>,
-    /// What it says about itself.
+    /// Its name, topic, data and settings.
     pub details: Details,
     /// The server's clock.
     pub created_at: DateTime<Utc>,

@@ -1,5 +1,5 @@
-//! What a user's devices are sent of the inbox beside entries: a room that comes back, what is read elsewhere,
-//! and how a room is set.
+//! The events about the inbox that a user's devices are sent beside entries: a room that comes back, what is
+//! read elsewhere, and how a room is set.
 
 use std::time::Duration;
 

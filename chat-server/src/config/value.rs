@@ -93,7 +93,8 @@ impl Value for LogFormat {
     }
 }
 
-/// Where a collector of OpenTelemetry takes traces by OTLP over HTTP: `http` or `https`, a host and a port.
+/// The address at which a collector of OpenTelemetry takes traces by OTLP over HTTP: `http` or `https`, a
+/// host and a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CollectorUrl(pub Uri);
 

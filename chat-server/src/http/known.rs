@@ -1,4 +1,4 @@
-//! What becomes known of a request while it is answered, for its line in the access log.
+//! The client and the user of a request, known while it is answered, for its line in the access log.
 
 use std::{cell::OnceCell, future::Future, net::IpAddr};
 

@@ -9,7 +9,7 @@ use crate::exposure::{log, private};
 /// A part of what no log may show.
 const CANARY: &str = "canary-5c1d";
 
-/// What a server with these flags logs of a few requests.
+/// The log of a server with these flags, after a few requests.
 async fn logged(flags: &[&str]) -> Vec<String> {
     let folder = TempDir::new().unwrap();
     let token = "the token of the administration, long enough";

@@ -37,7 +37,7 @@ fn would_start(loaded: &Loaded, without: &[&str]) {
     assert_eq!(missing, without, "{rows:?}");
 }
 
-/// What the image and a list of `NAME: VALUE` or `NAME=VALUE` set.
+/// The variables that the image or a list of `NAME: VALUE` or `NAME=VALUE` sets.
 fn variables(text: &str) -> Vec<(String, String)> {
     let lines = text.lines().map(str::trim);
     let assigned = lines.filter_map(|line| {

@@ -276,7 +276,7 @@ async fn a_page_before_and_a_page_after_the_migration_talk() {
 /// Runs a program whose users do `count` things at the server at this address, and which says how many are
 /// done. Meanwhile `fault` is called again and again, with the number of its call.
 async fn under_faults(name: &str, address: SocketAddr, count: usize, mut fault: impl FnMut(usize)) {
-    /// What is done between two faults.
+    /// The number of things that are done between two faults.
     const BETWEEN: usize = 60;
 
     let Some(mut program) = program(name) else {

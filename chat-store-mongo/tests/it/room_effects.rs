@@ -1,4 +1,4 @@
-//! What entries change in rooms and memberships, done by another node after a crash in the middle.
+//! The effects of entries on rooms and memberships, applied by another node after a crash in the middle.
 
 use std::sync::Arc;
 

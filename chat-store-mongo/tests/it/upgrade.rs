@@ -1,4 +1,4 @@
-//! What earlier versions of the schema wrote can be used.
+//! Data that earlier versions of the schema wrote can be used.
 
 use std::process::Stdio;
 

@@ -3,12 +3,12 @@ import { useEffect } from "react";
 import { useChat } from "./chat.js";
 import { type Loading, useLatest, useLoading, useStore } from "./store.js";
 
-/** Whether there is a connection. */
+/** The state of the connection. */
 export function useConnectionState(): ChatSnapshot["state"] {
   return useStore(useChat(), ({ state }) => state);
 }
 
-/** How many messages are unread in all rooms, as for the title of the page. */
+/** The number of unread messages in all rooms, as for the title of the page. */
 export function useUnread(): number {
   return useStore(useChat(), ({ unread }) => unread);
 }

@@ -8,7 +8,7 @@ import { type Loading, useLatest, useLoading, useStore } from "./store.js";
 export interface Entered {
   /** The room, once its newest messages are there. */
   readonly room: Room | undefined;
-  /** Why it could not be entered; `retry` tries again. Without a connection that happens by itself. */
+  /** The reason why it could not be entered; `retry` tries again. Without a connection that happens by itself. */
   readonly error: ChatError | undefined;
   readonly retry: () => void;
 }
@@ -55,16 +55,16 @@ function useEntered(
   return { room: room ?? (id === undefined ? undefined : chat.entered(id)), error, retry };
 }
 
-/** What a room says about itself, and how the user has it. */
+/** The description of a room, and the user's own settings for it. */
 export interface RoomView {
   readonly name: string | undefined;
   readonly info: RoomInfo | undefined;
   readonly me: Me | undefined;
-  /** Whether the user is no longer a member. */
+  /** True if the user is no longer a member. */
   readonly closed: boolean;
 }
 
-/** What a room says about itself, and how the user has it; all hooks below take a room that is not there yet. */
+/** The description of a room, and the user's own settings for it; all hooks below take a room that is not there yet. */
 export function useRoomState(room: Room | undefined): RoomView {
   return {
     name: useStore(room, (now) => now?.name),
@@ -77,7 +77,7 @@ export function useRoomState(room: Room | undefined): RoomView {
 /** The messages of a room, and what loads older ones. */
 export interface MessagesView extends Loading {
   readonly messages: readonly Message[];
-  /** Whether there are messages before the first one: `loadMore` reads them. */
+  /** True if there are messages before the first one: `loadMore` reads them. */
   readonly older: boolean;
 }
 
@@ -93,7 +93,7 @@ export function useMessages(room: Room | undefined): MessagesView {
 /** The members of a room, and what loads more of them. */
 export interface MembersView extends Loading {
   readonly members: readonly Person[];
-  /** Whether there are members that were not read, as in a room of more than 100: `loadMore` reads them. */
+  /** True if there are members that were not read, as in a room of more than 100: `loadMore` reads them. */
   readonly more: boolean;
 }
 

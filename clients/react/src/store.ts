@@ -25,7 +25,7 @@ export function useStore<T, S>(store: Readable<T> | undefined, select: (snapshot
 export interface Loading {
   /** Loads the next part. Failures are in `error`. */
   readonly loadMore: () => void;
-  /** Why the last part could not be loaded; `loadMore` tries again. */
+  /** The reason why the last part could not be loaded; `loadMore` tries again. */
   readonly error: ChatError | undefined;
 }
 

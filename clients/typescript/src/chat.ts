@@ -22,7 +22,7 @@ import { steady, Store } from "./store.js";
 /** A room in the list of the user's rooms. */
 export interface ListedRoom extends Pick<Membership, "id" | "head" | "delivered" | "read" | "unread"> {}
 
-/** What is kept of a listed room: `last` is the number of the newest message of others, or a later one. */
+/** The record of a listed room: `last` is the number of the newest message of others, or a later one. */
 interface Listed {
   readonly room: ListedRoom;
   readonly last: number;
@@ -30,17 +30,17 @@ interface Listed {
 
 /** The state of a chat. */
 export interface ChatSnapshot {
-  /** Whether there is a connection. Calls are queued without one, and fail once it has `ended`. */
+  /** The state of the connection. Calls are queued while there is none, and fail once it has `ended`. */
   readonly state: "connecting" | "live" | "waiting" | "ended";
   /** The user that the token stands for, once it is known. */
   readonly user: string | undefined;
   /** All rooms of the user, in ascending order of id. */
   readonly rooms: readonly ListedRoom[];
-  /** How many messages are unread in all rooms. */
+  /** The number of unread messages in all rooms. */
   readonly unread: number;
-  /** Why there is no connection. */
+  /** The reason why there is no connection. */
   readonly reason: string | undefined;
-  /** Why the client has ended. */
+  /** The reason why the client has ended. */
   readonly error: ChatError | undefined;
 }
 
@@ -190,7 +190,7 @@ export class Chat extends Store<ChatSnapshot> implements AsyncIterable<ClientEve
     return new Changes((listener) => this.#core.listen(listener));
   }
 
-  /** How far each room was received, for the `cursors` of a later client. */
+  /** The cursor up to which each room was received, for the `cursors` of a later client. */
   cursors(): RoomCursor[] {
     return this.#core.cursors();
   }
@@ -271,7 +271,7 @@ function asListed({ id, head, delivered, read, unread }: ListedRoom): Listed {
   return { room: { id, head, delivered, read, unread }, last: head };
 }
 
-/** Whether it has to be counted which messages are unread: after some were read, or one of them may be deleted. */
+/** True if the unread messages have to be counted: after some were read, or one of them may be deleted. */
 function isUncertain({ room }: Listed, event: ClientEvent, user: string | undefined): boolean {
   if (room.unread === 0) return false;
   if (event.type === "receipt") return event.user === user;

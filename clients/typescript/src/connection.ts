@@ -19,7 +19,7 @@ const TYPING = 3_000;
 /** Entries in a page of history, and rooms in a page of the listing. */
 const PAGE = 200;
 
-/** What a client reports: what the server sends, and the state of the connection. */
+/** The events of a client: those that the server sends, and the state of the connection. */
 export type ClientEvent =
   | Event
   | Notice
@@ -50,14 +50,14 @@ type Awaited =
   | { readonly kind: "page" | "mark"; readonly room: string }
   | { readonly kind: "question"; readonly question: Question };
 
-/** What outlives a connection. */
+/** The parts of a client that outlive a connection. */
 export class Lasting {
   readonly queue = new Queue();
   readonly marks = new Marks();
   readonly positions = new Positions();
   readonly typed = new Map<string, number>();
   readonly backoff: Backoff;
-  /** Whether the next connection has a token of its own. */
+  /** True if the next connection has a token of its own. */
   readonly renewable: boolean;
 
   constructor(backoff: Backoff, renewable: boolean) {

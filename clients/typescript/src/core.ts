@@ -4,7 +4,7 @@ import type { Command, Mark, Replies, Reply, RoomCursor } from "./protocol.js";
 /** Takes what a client reports, in order. */
 export type Listener = (event: ClientEvent) => void;
 
-/** What a chat is built on: a connection of its own, or one that it shares with other tabs. */
+/** The base of a chat: a connection of its own, or one that it shares with other tabs. */
 export interface Core {
   /** Calls with each event from now on; the result ends that. */
   listen(listener: Listener): () => void;
@@ -20,7 +20,7 @@ export interface Core {
   mark(room: string, mark: Mark, seq: number): void;
   /** States that the user is typing. */
   typing(room: string): void;
-  /** How far the application has received each room. */
+  /** The cursor up to which the application has received each room. */
   cursors(): RoomCursor[];
   /** Ends the client; what waits is not sent. */
   close(): void;

@@ -6,7 +6,7 @@ export function peerOf(id: string, user: string | undefined): string | undefined
   return users.length === 2 ? users.find((name) => name !== user) : undefined;
 }
 
-/** What people call a room: its name, or the other user; its id where it has neither. */
+/** The label of a room: its name, or the other user; its id where it has neither. */
 export function nameOf({ id, name }: Pick<Room, "id" | "name">, user: string | undefined): string {
   return name || (peerOf(id, user) ?? id);
 }
@@ -23,7 +23,7 @@ export function roomAfter(room: Room, { seq, body }: Entry): Room {
   return { ...after, head: seq, members };
 }
 
-/** What a user has set for a room, after an entry: a message shows a hidden room again. */
+/** The user's own settings for a room, after an entry: a message shows a hidden room again. */
 export function meAfter(me: Me, { body }: Entry, user: string | undefined): Me {
   if (body.kind === "role" && body.user === user) return { ...me, role: body.role };
   return body.kind === "message" && me.hidden ? { ...me, hidden: false } : me;

@@ -44,7 +44,7 @@ export interface Options {
   readonly WebSocket?: SocketClass | undefined;
   /** The ceiling of the first wait before a reconnect, and where doubling stops. Default: 500 and 30,000 ms. */
   readonly backoff?: readonly [base: number, cap: number] | undefined;
-  /** Where the client begins in each room, instead of the newest entry: from `chat.cursors()`. */
+  /** The cursors at which the client begins, instead of the newest entry of each room: from `chat.cursors()`. */
   readonly cursors?: readonly RoomCursor[] | undefined;
   /** Clock in milliseconds, randomness and timers, for tests. */
   readonly environment?: Partial<Environment> | undefined;

@@ -1,8 +1,8 @@
 import type { ErrorBody } from "./protocol.js";
 
 /**
- * Why a call failed: refused by the server, no answer within 15 s, a connection that was lost before the answer
- * to what would be done twice, 1,000 calls waiting, or the client's end.
+ * The reason why a call failed: refused by the server, no answer within 15 s, a connection that was lost before the
+ * answer to what would be done twice, 1,000 calls waiting, or the client's end.
  */
 export type Failure = "refused" | "timed_out" | "unanswered" | "queue_full" | "mismatch" | "ended";
 

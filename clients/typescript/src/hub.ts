@@ -5,14 +5,14 @@ import type { Command, HelloCommand, Outgoing, Request, Welcome } from "./protoc
 /** Silence of the server after which a tab that gives up its connection is right about it. */
 const QUIET = 30_000;
 
-/** What the socket of a tab says to the hub that it is at; without `hub`, to any. */
+/** A message from the socket of a tab to the hub that it is at; without `hub`, to any. */
 export type ToHub = { readonly socket: string; readonly hub?: string | undefined } & (
   | { readonly type: "open"; readonly url: string; readonly tab: string }
   | { readonly type: "frame"; readonly frame: string }
   | { readonly type: "close" | "alive" }
 );
 
-/** What a hub says to the socket of a tab; without `socket`, to all. */
+/** A message from a hub to the socket of a tab; without `socket`, to all. */
 export type ToTab = { readonly from: string; readonly socket?: string } & (
   | { readonly type: "leads" | "opened" }
   | { readonly type: "frame"; readonly frame: string }
@@ -28,7 +28,7 @@ interface Greeting {
   readonly hello: HelloCommand;
 }
 
-/** What a hub needs. */
+/** The surroundings that a hub needs. */
 export interface Around {
   /** Says something to the tabs. */
   post(message: ToTab): void;
@@ -55,7 +55,7 @@ export class Hub {
   #welcome: Welcome | undefined;
   #greetings: Greeting[] = [];
   #greeter: string | undefined;
-  /** Who has asked what has this number on the connection, and which number it had. */
+  /** The socket that sent each command, and its number there, by the command's number on the connection. */
   readonly #asked = new Map<number, { readonly socket: string; readonly id: number }>();
   #lastId = 0;
   /** Frames that wait, for all tabs together keep the pace of one. */

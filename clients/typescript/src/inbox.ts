@@ -15,29 +15,29 @@ const AGAIN = 5_000;
 /** A room in the inbox. It is never changed; a room that changes is another object. */
 export interface InboxItem extends InboxRoom {
   readonly id: string;
-  /** What to call it: the name of the room, or the other user. */
+  /** The name to show: that of the room, or the other user. */
   readonly name: string;
   /** The other user of a direct room, and whether that user is online, once it is known. */
   readonly peer: string | undefined;
   readonly presence: Presence | undefined;
 }
 
-/** What is known of an inbox. */
+/** The state of an inbox. */
 export interface InboxSnapshot {
   /** The rooms that were read, the one with the newest message first. */
   readonly rooms: readonly InboxItem[];
-  /** Whether there are rooms after the last one, or none were read yet: `more()` reads them. */
+  /** True if there are rooms after the last one, or none were read yet: `more()` reads them. */
   readonly more: boolean;
-  /** Whether rooms are on their way. */
+  /** True if rooms are on their way. */
   readonly loading: boolean;
 }
 
-/** How far a room was read; see `chat.rooms`. */
+/** The watermarks and the number of unread messages of a room; see `chat.rooms`. */
 export interface Counts extends Watermarks {
   readonly unread: number;
 }
 
-/** Where a room stands in the order of the inbox, as a text and an id: the texts descend, then the ids ascend. */
+/** The place of a room in the order of the inbox, as a text and an id: the texts descend, then the ids ascend. */
 type Place = readonly [at: string, id: string];
 
 /** A moment as a text that sorts as it should, however many digits its seconds have. */
@@ -54,7 +54,7 @@ function compare(a: Place, b: Place): number {
   return a[1] < b[1] ? -1 : Number(a[1] > b[1]);
 }
 
-/** What an edit or a deletion makes of its message. */
+/** The body of a message after an edit or a deletion. */
 function changed(body: EntryBody, at: string): EntryBody {
   return body.kind === "edit" ? { kind: "message", text: body.text, edited_at: at } : { kind: "deleted" };
 }
@@ -152,7 +152,7 @@ export class Inbox extends Store<InboxSnapshot> {
   }
 }
 
-/** What the inboxes of a chat know together. */
+/** The rooms and presences that the inboxes of a chat share. */
 export class Shelf {
   readonly #core: Core;
   readonly #user: () => string | undefined;

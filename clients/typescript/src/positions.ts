@@ -19,9 +19,9 @@ interface Feed {
   seq: number;
   /** The highest number known to exist. */
   head: number;
-  /** Whether the server sends the room's entries on this connection. Until then its epoch is in doubt. */
+  /** The state of the room's entries on this connection. Before the server sends them, the epoch is in doubt. */
   standing: "unsure" | "resuming" | "live";
-  /** Whether `seq` is exact, or the head that the room had when the client first heard of it. */
+  /** True if `seq` is exact, false if it is the head that the room had when the client first heard of it. */
   exact: boolean;
 }
 
@@ -46,7 +46,7 @@ export class Positions {
   readonly #feeds = new Map<string, Feed>();
   /** The user, once a server has said who that is. */
   me: string | undefined;
-  /** Whether a listing was complete: a room that appears after it is new, and starts at 0. */
+  /** True if a listing was complete: a room that appears after it is new, and starts at 0. */
   #listed = false;
 
   /** Begins where another client of the same user was. */
@@ -57,7 +57,7 @@ export class Positions {
     }
   }
 
-  /** How far the application is in each room. */
+  /** The cursor of the application in each room. */
   cursors(): RoomCursor[] {
     return [...this.#feeds].flatMap(([room, { epoch, seq }]) => (epoch === undefined ? [] : [{ room, epoch, seq }]));
   }

@@ -74,7 +74,7 @@ export class Queue {
   }
 }
 
-/** Whether a question may be asked again on another connection: a second `invite` would make a second invitation. */
+/** True if a question may be asked again on another connection: a second `invite` would make a second invitation. */
 export function mayRepeat({ command }: Question): boolean {
   return command.type !== "invite";
 }

@@ -38,31 +38,31 @@ export interface Person extends Partial<Presence>, Partial<Watermarks> {
   readonly role?: Role;
 }
 
-/** What is known of a room. */
+/** The state of a room. */
 export interface RoomSnapshot {
-  /** What to call the room: its name, or the other user. */
+  /** The name to show: that of the room, or the other user. */
   readonly name: string;
-  /** What the server says about it: kind, topic, data, settings, whether it is archived. */
+  /** The server's description of it: kind, topic, data, settings, whether it is archived. */
   readonly info: Info;
   /** The user's role, and how the user has the room set. */
   readonly me: Me;
   /** The stored messages in the order of the room, then those that are on their way or have failed. */
   readonly messages: readonly Message[];
-  /** What happened among them, as far as the history was read: members came and went, the room was changed. */
+  /** The events among them, as far as the history was read: members came and went, the room was changed. */
   readonly events: readonly Entry[];
   /** The members; those of a room of more than 100 are read by `readMembers()`. */
   readonly members: readonly Person[];
-  /** Whether there are members that were not read. */
+  /** True if there are members that were not read. */
   readonly moreMembers: boolean;
   /** The users who are typing. */
   readonly typing: readonly string[];
-  /** Whether there are messages before the first one: `more()` reads them. */
+  /** True if there are messages before the first one: `more()` reads them. */
   readonly older: boolean;
-  /** Whether the user is no longer a member. */
+  /** True if the user is no longer a member. */
   readonly closed: boolean;
 }
 
-/** How long a ban or a mute lasts, in seconds (default: until it is lifted), and its reason, for the record. */
+/** The duration of a ban or a mute, in seconds (default: until it is lifted), and its reason, for the record. */
 export interface Sanction {
   readonly for?: number;
   readonly reason?: string;
@@ -80,7 +80,7 @@ export class Room extends Store<RoomSnapshot> implements AsyncIterable<ClientEve
   #info: Info;
   #me: Me;
   #closed = false;
-  /** Whether members are missing, and the last one that was read. */
+  /** True if members are missing; and the last one that was read. */
   #moreMembers = false;
   #member: string | undefined;
 
@@ -110,7 +110,7 @@ export class Room extends Store<RoomSnapshot> implements AsyncIterable<ClientEve
     };
   }
 
-  /** What to call the room: its name, or the other user. */
+  /** The name to show: that of the room, or the other user. */
   get name(): string {
     return this.getSnapshot().name;
   }
@@ -123,7 +123,7 @@ export class Room extends Store<RoomSnapshot> implements AsyncIterable<ClientEve
     return this.#info.settings ?? {};
   }
 
-  /** What the server says about the room: its kind, its data, whether it is archived, and more. */
+  /** The server's description of the room: its kind, its data, whether it is archived, and more. */
   get info(): Info {
     return this.#info;
   }
@@ -133,7 +133,7 @@ export class Room extends Store<RoomSnapshot> implements AsyncIterable<ClientEve
     return this.#me;
   }
 
-  /** Which of the other members are online, as far as it is known; of a direct room, the other user. */
+  /** The presence of the other members, as far as it is known; in a direct room, that of the other user. */
   get presence(): readonly Presence[] {
     const others = this.members.filter(({ user }) => user !== this.#user());
     return others.flatMap(({ user, online, last_seen }) =>
@@ -331,7 +331,7 @@ export class Room extends Store<RoomSnapshot> implements AsyncIterable<ClientEve
     return ask(this.#core, command);
   }
 
-  /** What happens in the room from now on: entries, receipts, typing, presence of members, and the end. */
+  /** The events in the room from now on: entries, receipts, typing, presence of members, and the end. */
   [Symbol.asyncIterator](): Changes {
     return new Changes((listener) => {
       this.#listeners.add(listener);
@@ -368,7 +368,7 @@ export class Room extends Store<RoomSnapshot> implements AsyncIterable<ClientEve
     this.#people.set(user, { ...this.#people.get(user), ...news, user });
   }
 
-  /** Whether an event is of this room. @internal */
+  /** True if an event is of this room. @internal */
   concerns(event: ClientEvent): boolean {
     if (event.type === "room") return event.room.id === this.id;
     if ("room" in event) return event.room === this.id;

@@ -32,7 +32,7 @@ export interface Page {
   removeEventListener(type: string, listener: () => void): void;
 }
 
-/** What a browser has for tabs. */
+/** The parts of a browser that connect its tabs. */
 export interface Browser {
   readonly locks: Locks;
   readonly BroadcastChannel: new (name: string) => Channel;

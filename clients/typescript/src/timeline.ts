@@ -20,7 +20,7 @@ export interface Message {
   readonly editedAt?: string;
   /** A deleted message has no text. */
   readonly deleted?: true;
-  /** Why it has failed. */
+  /** The reason why it has failed. */
   readonly error?: ChatError;
 }
 
@@ -32,7 +32,7 @@ function stored({ author, client_id, seq, at }: Entry, text: string, more?: Part
   return { key: key(author, client_id), author, clientId: client_id, text, status: "sent", seq, at, ...more };
 }
 
-/** Whether an entry is neither a message nor a change of one: members came or went, or the room was changed. */
+/** True if an entry is neither a message nor a change of one: members came or went, or the room was changed. */
 function isEvent({ body }: Entry): boolean {
   return body.kind === "joined" || body.kind === "left" || body.kind === "role" || body.kind === "room";
 }
@@ -47,14 +47,14 @@ export class Timeline {
   /** Edits and deletions that came while a page was on its way, which may not show them. */
   #changes: Entry[] = [];
   #loading = 0;
-  /** Whether there are messages before the first one. */
+  /** True if there are messages before the first one. */
   older = false;
 
   get messages(): readonly Message[] {
     return [...this.#stored, ...this.#pending];
   }
 
-  /** What happened among the messages, in the order of the log; the same list until something more did. */
+  /** The events among the messages, in the order of the log; the same list until there is another one. */
   get events(): readonly Entry[] {
     return this.#events;
   }

@@ -12,7 +12,7 @@ function aborted(): Error {
   return new DOMException("The request was aborted.", "AbortError");
 }
 
-/** Who holds one lock, and who waits for it. */
+/** The holder of one lock, and the requests that wait for it. */
 class FakeLock {
   #held: Request | undefined;
   #waiting: Request[] = [];

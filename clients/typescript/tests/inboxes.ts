@@ -55,7 +55,7 @@ async function act(chat: Chat): Promise<unknown> {
   }
 }
 
-/** What a user sees of an inbox. */
+/** The inbox as its user sees it. */
 function shown({ rooms }: Inbox): unknown[] {
   // A direct room in which nobody has written yet is there for those who have opened it.
   const listed = rooms.filter(({ last, peer }) => last || peer === undefined);

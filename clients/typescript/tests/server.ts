@@ -9,7 +9,7 @@ export class FakeServer {
   connections: FakeSocket[] = [];
   /** All frames, by type. */
   readonly heard = new Map<string, number>();
-  /** How many connections there were. */
+  /** The number of connections so far. */
   accepted = 0;
   readonly #world: World;
   #open: FakeSocket[] = [];

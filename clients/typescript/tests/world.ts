@@ -6,7 +6,7 @@ export class FakeSocket implements Socket {
   onmessage: ((event: { readonly data: unknown }) => void) | null = null;
   onclose: ((event: { readonly code: number; readonly reason: string }) => void) | null = null;
   onerror: ((event?: unknown) => void) | null = null;
-  /** What the client has sent, and the test has not taken. */
+  /** The frames that the client has sent, and the test has not taken. */
   readonly sent: Record<string, unknown>[] = [];
   ended = false;
 

@@ -27,7 +27,7 @@ const RATE: u32 = 100;
 /// Items of a page.
 pub(crate) const PAGE: u64 = 50;
 
-/// What all readers count.
+/// The measurements of all readers together.
 struct Pages {
     clock: Clock,
     times: Times,

@@ -30,7 +30,7 @@ impl Request {
         self.fields.get(name)
     }
 
-    /// Whether a script may send the command of this name.
+    /// True if a script may send the command of this name.
     pub(super) fn is_known(name: &str) -> bool {
         chat_core::Command::NAMES.contains(&name) && !OWN.contains(&name)
     }
@@ -56,7 +56,7 @@ impl Request {
     }
 }
 
-/// Whether the command is about a room that its field `room` names.
+/// True if the command is about a room that its field `room` names.
 fn has_room(command: &chat_core::Command) -> bool {
     let json = serde_json::to_value(command);
     json.is_ok_and(|json| json.get("room").is_some())

@@ -1,4 +1,4 @@
-//! What people type about rooms: each command, its help, and what it asks the server.
+//! The commands about rooms that people type: each command, its help, and its request to the server.
 
 use chat_core::{InboxFilter, InviteId, Role, RoomId, UserId};
 use serde::Deserialize;

@@ -31,7 +31,7 @@ impl View {
         }
     }
 
-    /// Whether an input waits: until the rooms are known, until the commands before it are answered, and a
+    /// True if an input waits: until the rooms are known, until the commands before it are answered, and a
     /// command that the server is asked also until the messages before it are stored. So a script can
     /// create a room, write into it and leave it without a look at the answers.
     pub(super) fn waits(&self, input: &Input) -> bool {
@@ -80,7 +80,7 @@ impl View {
         }
     }
 
-    /// What the answer to a command is for.
+    /// The purpose of the answer to a command.
     fn why(&self, command: &chat_core::Command) -> Why {
         match command {
             chat_core::Command::Accept(_) | chat_core::Command::Join(_) => {

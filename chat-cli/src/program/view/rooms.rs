@@ -25,7 +25,7 @@ const PAGE: usize = 50;
 const SEARCHED: usize = 200;
 
 impl View {
-    /// Whether a script has named no room at the start: it is shown the entries of all its rooms.
+    /// True if a script has named no room at the start: it is shown the entries of all its rooms.
     pub(super) fn is_bot(&self) -> bool {
         self.is_script() && self.topic.start.is_none()
     }
@@ -282,7 +282,7 @@ impl View {
         }
     }
 
-    /// What to say when somebody was a member before: no entry says it.
+    /// The answer about somebody who was a member before: no entry says it.
     fn is_member_already(&self, why: &Why, reply: &Reply) -> Option<String> {
         match (why, reply) {
             (Why::Add(shown), Reply::Member(member)) if member.joined_seq <= *shown => {
@@ -400,7 +400,7 @@ impl View {
     }
 }
 
-/// Whether the room of the answer is opened.
+/// True if the room of the answer is opened.
 fn opens(command: &Command) -> bool {
     matches!(
         command,
@@ -430,7 +430,7 @@ fn listed(rooms: &[RoomId]) -> String {
     ids.join(", ")
 }
 
-/// Whether it looks like the id of a room that a server has made: hardly anybody is called so.
+/// True if it looks like the id of a room that a server has made: hardly anybody is called so.
 fn is_made_id(text: &str) -> bool {
     let parts: Vec<_> = text.split('-').map(str::len).collect();
     parts == [8, 4, 4, 4, 12] && text.bytes().all(|b| b == b'-' || b.is_ascii_hexdigit())

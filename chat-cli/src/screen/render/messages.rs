@@ -73,7 +73,7 @@ fn link(area: Rect, y: u16, row: &Row, buffer: &mut Buffer) {
     }
 }
 
-/// What is shown while no room is open.
+/// Draws the middle of the screen while no room is open.
 pub(super) fn home(model: &Model, area: Rect, buffer: &mut Buffer) {
     let mut lines = vec![
         "Pick a room at the left and press Enter.".to_owned(),

@@ -1,4 +1,4 @@
-//! What lies over the screen: the help, the searches, and the question before a message is taken back.
+//! The parts over the screen: the help, the searches, and the question before a message is taken back.
 
 use ratatui::{
     buffer::Buffer,

@@ -1,4 +1,4 @@
-//! What comes from the server: events and answers.
+//! The events and answers that come from the server.
 
 use std::time::Duration;
 

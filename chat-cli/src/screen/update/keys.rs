@@ -1,4 +1,4 @@
-//! What keys do.
+//! The effect of each key.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use tokio::time::Instant;

@@ -111,7 +111,7 @@ impl Model {
         }
     }
 
-    /// What is seen without a gap after what was read is read too.
+    /// Marks as read the entries that are seen without a gap after those read before.
     fn see(&mut self) {
         let Some((rows, height)) = self.rows().filter(|_| self.is_seen && self.is_up()) else {
             return;

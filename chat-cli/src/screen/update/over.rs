@@ -1,4 +1,4 @@
-//! What keys do while something lies over the screen: the help, a search, or a question.
+//! The effect of each key while something lies over the screen: the help, a search, or a question.
 
 use chat_core::RoomId;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};

@@ -1,4 +1,4 @@
-//! Which room is open.
+//! The choice of the open room.
 
 use chat_core::{Command, Directory, RoomId, UserId, command};
 use tokio::time::Instant;

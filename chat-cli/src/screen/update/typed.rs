@@ -1,4 +1,4 @@
-//! What the user has entered: a message, or one of the commands that line mode has too.
+//! The text that the user has entered: a message, or one of the commands that line mode has too.
 
 use std::sync::Arc;
 

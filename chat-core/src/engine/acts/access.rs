@@ -24,7 +24,7 @@ use crate::{
 pub(crate) struct Access {
     pub(crate) directory: Arc<Directory>,
     pub(crate) limits: Arc<Limits>,
-    /// How often a user may make a room.
+    /// The rate at which a user may make rooms.
     pub(crate) room_limit: Option<RatePolicy>,
     pub(crate) policy: Arc<Policy>,
     /// Present when only one of the names that look alike is let in.
@@ -88,7 +88,7 @@ impl Access {
         Ok(self.directory.room(id).await?)
     }
 
-    /// Whether a user may be let into a room.
+    /// Checks that a user may be let into a room.
     ///
     /// # Errors
     ///

@@ -9,16 +9,16 @@ use crate::{
     wire::Error,
 };
 
-/// How long the sessions of the user may take to end on all nodes.
+/// The time that the sessions of the user may take to end on all nodes.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How often it is looked whether they have.
+/// The interval between two looks at whether they have.
 const AGAIN: Duration = Duration::from_millis(100);
 
 /// The number of rooms that are read at once.
 const PAGE: usize = 200;
 
-/// How often all rooms are looked through: what was on its way at first is found later.
+/// The number of times that all rooms are looked through: what was on its way at first is found later.
 const ROUNDS: usize = 3;
 
 /// Carries out [`ChatEngine::erase`](crate::ChatEngine::erase).
@@ -97,8 +97,8 @@ async fn erase_in_group(
     Ok(())
 }
 
-/// Who owns a room after its last owner: of the highest role, the one who has been there for longest. `None` for
-/// a room that has another owner, or nobody else.
+/// The owner of a room after its last owner: of the highest role, the one who has been there for longest.
+/// `None` for a room that has another owner, or nobody else.
 async fn heir(system: &Actor, room: &RoomId, owner: &Member) -> Result<Option<UserId>, Error> {
     if owner.role != Role::Owner {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! What is stored of a user, for administrators.
+//! The stored data of a user, for administrators.
 
 use serde::Serialize;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ const PAGE: usize = 200;
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Exported {
-    /// Whether and when the user was seen.
+    /// The presence of the user, with the time when the user was last seen, if ever.
     Presence(Presence),
     /// A room that the user is a member of, with what the user has set and read.
     Room(Box<InboxRoom>),
@@ -43,7 +43,7 @@ pub struct Export {
     at: Place,
 }
 
-/// How far an export has come.
+/// The place that an export has reached.
 #[derive(Debug)]
 enum Place {
     Presence,

@@ -23,7 +23,8 @@ impl Actor {
     ///
     /// [`Error::NoRoom`], or a backend's failure.
     ///
-    /// Where the room's [history](crate::History) begins with joining, earlier entries are as if there were none.
+    /// If the room's [history](crate::History) begins with joining, earlier entries are as if there
+    /// were none.
     pub async fn history(
         &self,
         room: &RoomId,

@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// What became of a user who came in.
+/// The outcome for a user who comes in.
 enum ComeIn {
     /// The user is a member from now on.
     New,

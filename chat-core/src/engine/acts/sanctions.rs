@@ -182,7 +182,7 @@ impl Actor {
         Ok(SanctionList { users, more })
     }
 
-    /// Whether the user may ban and mute in a room. Afterwards this node knows all that was decided before.
+    /// Checks that the user may ban and mute in a room. Afterwards this node knows all that was decided before.
     async fn judge(&self, room: &RoomId) -> Result<InRoom, Error> {
         let Parts { access, policy, .. } = &*self.parts;
         let entered = access.enter_group(&self.principal, Action::Sanction, room);
@@ -234,7 +234,7 @@ impl Actor {
         Ok((mine, sanctioned))
     }
 
-    /// Whether this user may lift what is decided against a user: nobody lifts what is decided against
+    /// Checks that this user may lift what is decided against a user: nobody lifts what is decided against
     /// themselves, against somebody of their role, or by somebody above them.
     async fn may_lift(&self, room: &RoomId, user: &UserId, kind: Kind) -> Result<InRoom, Error> {
         let mine = self.judge(room).await?;

@@ -21,7 +21,7 @@ use crate::{
 /// The number of news that may wait; more are dropped, and clients see the entry alone.
 const WAITING: usize = 4_096;
 
-/// How long receipts of a user in one room are gathered, so that a burst of them is one event.
+/// The time for which receipts of a user in one room are gathered, so that a burst of them is one event.
 const GATHERED: Duration = Duration::from_secs(1);
 
 /// The way to the task that sends news.
@@ -55,9 +55,9 @@ pub(crate) struct NewsTask {
     waiting: mpsc::Receiver<Item>,
     hub: Arc<Hub>,
     store: Arc<dyn Store>,
-    /// What users have read lately, each with the session by which it was read, if it was one.
+    /// The rooms that users have read lately, each with the session by which it was read, if it was one.
     reads: HashMap<(RoomId, UserId), Option<SessionId>>,
-    /// When the other devices of these users are sent it.
+    /// The time at which the other devices of these users are sent it.
     due: Instant,
 }
 

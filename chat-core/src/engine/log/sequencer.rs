@@ -254,7 +254,7 @@ impl Sequencer {
     }
 }
 
-/// Whether an entry changes what users may do in its room.
+/// True if an entry changes what users may do in its room.
 fn changes_rights(body: &EntryBody) -> bool {
     let effect = body.effect();
     effect.membership().is_some() || matches!(effect, Effect::Describe { .. })

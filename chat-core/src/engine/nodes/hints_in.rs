@@ -227,9 +227,9 @@ impl HintsIn {
         Ok(())
     }
 
-    /// Whether a hint about what `user` does in a room is the one to follow: the topic of each of the two in a
-    /// direct room carries it, and both are notified at once; the topic of a member of a large room has what
-    /// concerns that member's own devices. A user who is no member does nothing in the room.
+    /// True if a hint about what `user` does in a room is the one to follow: the topic of each of the two in
+    /// a direct room carries it, and both are notified at once; the topic of a member of a large room has
+    /// what concerns that member's own devices. A user who is no member does nothing in the room.
     fn is_the_one_to_follow(&self, room: &LiveRoom, listener: &UserId, user: &UserId) -> bool {
         if room.is_large() {
             return listener == user;

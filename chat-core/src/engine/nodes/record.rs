@@ -9,7 +9,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::{engine::tasks::Task, port::Store, time::Clock};
 
-/// How often old decisions are removed.
+/// The interval at which old decisions are removed.
 const EVERY: Duration = Duration::from_hours(1);
 
 /// Removes old decisions.
@@ -17,7 +17,7 @@ const EVERY: Duration = Duration::from_hours(1);
 pub(crate) struct Record {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
-    /// How long decisions are kept that are not in force any more.
+    /// The time for which decisions are kept that are not in force any more.
     pub(crate) keep: Duration,
 }
 

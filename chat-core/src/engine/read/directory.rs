@@ -192,7 +192,7 @@ impl Directory {
         }
     }
 
-    /// What there is to know of a user in a room in use.
+    /// The seat of a user in a room in use, with the room's settings and whether it is archived.
     pub(crate) async fn standing(
         &self,
         room: &LiveRoom,

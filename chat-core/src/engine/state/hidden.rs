@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::model::{Seq, UserId};
 
-/// What this node knows of the members who have hidden a room.
+/// The members who have hidden a room, as far as this node knows them.
 #[derive(Debug, Default)]
 pub(crate) struct Hidden(Mutex<Known>);
 
@@ -13,7 +13,7 @@ pub(crate) struct Hidden(Mutex<Known>);
 struct Known {
     /// Each member with the newest entry at the time of hiding; `None` until the store was asked.
     members: Option<Vec<(UserId, Seq)>>,
-    /// How often it was forgotten.
+    /// The number of times that they were forgotten.
     forgotten: u64,
 }
 
@@ -33,7 +33,7 @@ impl Hidden {
         known.forgotten += 1;
     }
 
-    /// Whether it is known that no member has hidden the room.
+    /// True if it is known that no member has hidden the room.
     pub(crate) fn by_nobody(&self) -> bool {
         self.known().members.as_ref().is_some_and(Vec::is_empty)
     }

@@ -19,7 +19,7 @@ use crate::model::{
 /// With them, a room of n members costs n events for each of n members.
 pub(crate) const LARGE_ABOVE: usize = 100;
 
-/// What the engine keeps of a member.
+/// The facts about a member that the engine keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Seat {
     pub(crate) role: Role,
@@ -54,7 +54,7 @@ pub(crate) struct LiveRoom {
     used: AtomicBool,
 }
 
-/// What the entries so far have made of a room.
+/// The state of a room after the entries so far.
 #[derive(Debug)]
 struct State {
     details: Details,
@@ -117,7 +117,7 @@ impl LiveRoom {
         state.members.keys().find(|user| such(user)).cloned()
     }
 
-    /// Whether there is such a member.
+    /// True if there is such a member.
     pub(crate) fn has_member(&self, such: impl Fn(&UserId) -> bool) -> bool {
         self.state().members.keys().any(such)
     }
@@ -127,17 +127,17 @@ impl LiveRoom {
         self.state().members.keys().take(limit).cloned().collect()
     }
 
-    /// Whether the room has so many members that not all of them are sent what is no entry.
+    /// True if the room has so many members that not all of them are sent what is no entry.
     pub(crate) fn is_large(&self) -> bool {
         self.state().members.len() > LARGE_ABOVE
     }
 
-    /// Whether the room is archived, as far as this node has followed it.
+    /// True if the room is archived, as far as this node has followed it.
     pub(crate) fn is_archived(&self) -> bool {
         self.state().details.archived
     }
 
-    /// What is kept of a member; `None` for a user who is none.
+    /// The seat of a member; `None` for a user who is none.
     pub(crate) fn seat(&self, user: &UserId) -> Option<Seat> {
         self.state().members.get(user).copied()
     }

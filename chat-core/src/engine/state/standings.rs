@@ -1,5 +1,4 @@
-//! What decisions say about users and tokens, on the whole server and in single rooms, as far as it is in
-//! force.
+//! The standings of users and tokens by the decisions in force, on the whole server and in single rooms.
 //!
 //! Ends are compared with the wall clock at each use, so nothing has to happen when a ban ends.
 
@@ -42,7 +41,7 @@ struct Held {
     rooms: HashMap<RoomId, BTreeMap<UserId, Vec<Hold<InRoom>>>>,
     /// The room and the user that a decision is about, of those in `rooms`.
     of_room: HashMap<Version, (RoomId, UserId)>,
-    /// Who was erased, and the moment before which their logins are refused; hardly ever is anybody.
+    /// The erased users, each with the moment before which their logins are refused; there is seldom one.
     erased: Vec<(NameHash, Hold<DateTime<Utc>>)>,
     /// The number of decisions in `tokens`. Hardly any is ever lifted, so they are in no index by version.
     of_tokens: usize,
@@ -267,7 +266,7 @@ impl Standings {
         Some(Arc::clone(&last.against.decision))
     }
 
-    /// Whether a user may speak in a room, as far as the room decides.
+    /// Checks that a user may speak in a room, as far as the room decides.
     ///
     /// # Errors
     ///

@@ -1,8 +1,8 @@
-//! What users do, and how many users and rooms there are.
+//! The commands of users, and the numbers of users and rooms.
 
 use crate::{InboxFilter, Page, Role, RoomChange, RoomKind, Seq, Settings, UserId};
 
-/// What a user does.
+/// A command of a user.
 #[derive(Debug, Clone)]
 pub(super) enum Command {
     /// The room takes a place among those in use.
@@ -19,7 +19,7 @@ pub(super) enum Command {
     In(usize, In),
 }
 
-/// What a user does in a room. Invitations have their numbers in the room.
+/// A command of a user in a room. Invitations have their numbers in the room.
 #[derive(Debug, Clone)]
 pub(super) enum In {
     Join,

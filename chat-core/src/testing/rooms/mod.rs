@@ -31,7 +31,7 @@ use crate::{
     port::Store,
 };
 
-/// How long a node may take to notice what another one has done.
+/// The time that a node may take to notice what another one has done.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Tries so many random commands on engines that share this empty store, each command on one of `nodes` nodes.
@@ -401,7 +401,7 @@ impl Subject {
     }
 }
 
-/// Who is banned or muted, and by whom.
+/// The users who are banned or muted, and by whom.
 fn decided(list: SanctionList) -> Sanctions {
     let users = list.users.into_iter();
     users.map(|it| (it.user, it.by)).collect()

@@ -1,4 +1,4 @@
-//! What rooms are to be like, in as few lines as possible: the permission table, and a list of entries.
+//! The rooms as they are to be, in as few lines as possible: the permission table, and a list of entries.
 //!
 //! It shares no rule with the engine, so that a rule that is wrong in one of them shows as a difference.
 
@@ -27,7 +27,7 @@ pub(super) struct Reference {
     pub(super) rooms: Vec<Room>,
     /// Those that most commands are about.
     pub(super) in_use: [usize; ROOMS],
-    /// Who has blocked whom.
+    /// The blocks: the user who has blocked, and the one who is blocked.
     blocks: BTreeSet<(UserId, UserId)>,
     /// The entries that users are to be sent, since this was last emptied.
     pub(super) sent: Vec<(UserId, String)>,
@@ -41,7 +41,7 @@ pub(super) struct Room {
     settings: Settings,
     archived: bool,
     pub(super) members: BTreeMap<UserId, Seat>,
-    /// How far each user has read, also one who is no member any more.
+    /// The last number that each user has read, also one who is no member any more.
     read: BTreeMap<UserId, u64>,
     pub(super) log: Vec<(UserId, EntryBody)>,
     last_message: u64,
@@ -224,7 +224,7 @@ impl Room {
         (first.max(floor)..=last.min(head)).collect()
     }
 
-    /// Whether a user of this role may change what is decided against another.
+    /// Checks that a user of this role may change what is decided against another.
     fn may_judge(
         &self,
         by: &UserId,

@@ -1,4 +1,4 @@
-//! What a room says about itself: its kind, its maker, its details, its settings and the number of its members.
+//! The facts about a room: its kind, its maker, its details, its settings and the number of its members.
 
 use serde_json::{Value, json};
 

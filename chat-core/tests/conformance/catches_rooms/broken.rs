@@ -29,7 +29,7 @@ pub(super) struct BrokenRooms {
     notes: Mutex<Notes>,
 }
 
-/// What a broken store remembers beside, to answer wrongly from.
+/// The notes that a broken store keeps beside, to answer wrongly from.
 #[derive(Debug, Default)]
 struct Notes {
     rooms: HashMap<RoomId, Room>,

@@ -89,7 +89,7 @@ pub(crate) struct Heads {
 }
 
 impl Progress {
-    /// Whether a client of this user has received all that the user may see.
+    /// True if a client of this user has received all that the user may see.
     pub(crate) fn has_all(&self, user: &str, heads: &Heads) -> bool {
         let (head, members) = &heads.crowd;
         let mut rooms = self.seen.iter();
@@ -516,7 +516,7 @@ pub(crate) fn entry(value: &Value) -> (String, Line) {
     (string(&value["room"]), line)
 }
 
-/// What an entry changes of a user of a group.
+/// The user of a group whom an entry changes, and their standing after it.
 fn change(body: &Value) -> Option<(String, Standing)> {
     let standing = match (body["kind"].as_str()?, body["role"].as_str()) {
         ("left", _) if body["why"] == "banned" => Standing::Banned,

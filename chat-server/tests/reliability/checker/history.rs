@@ -95,7 +95,7 @@ pub(crate) enum Op {
 pub(crate) struct Room {
     pub(crate) members: Vec<String>,
     pub(crate) epoch: String,
-    /// Whether members come and go, as the log says.
+    /// True if members come and go, as the log says.
     pub(crate) changes: bool,
 }
 

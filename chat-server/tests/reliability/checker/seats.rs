@@ -1,10 +1,10 @@
-//! Which users were members of a group at which number, by the log of the group.
+//! The members of a group at each number, by the log of the group.
 
 use std::collections::BTreeMap;
 
 use super::history::{Line, Room};
 
-/// What a user may do in a group.
+/// The rights of a user in a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Standing {
     Stranger,
@@ -27,7 +27,7 @@ pub(crate) struct Stay {
     pub(crate) from: u64,
     /// The entry by which it ended, which the member still sees.
     pub(crate) to: Option<u64>,
-    /// Whether a ban ended it, which holds before its entry stands in the log.
+    /// True if a ban ended it, which holds before its entry stands in the log.
     pub(crate) banned: bool,
 }
 

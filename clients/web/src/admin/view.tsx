@@ -42,7 +42,7 @@ function Table({ label, head, rows, none }: { label: string; head: string[]; row
   );
 }
 
-/** What the server does now. */
+/** The figures of the server now. */
 export function Figures({ server }: Props) {
   const [now, setNow] = useState<{ at: number; figures: Map<string, number> }>();
   const [before, setBefore] = useState<typeof now>();
@@ -102,7 +102,7 @@ function sessionRows(sessions: readonly Session[]): ComponentChildren[][] {
   return sessions.map(({ user, via, address, since }) => [<bdi>{user}</bdi>, via, address ?? "not known", fullTime(since)]);
 }
 
-/** Who is connected to this node. */
+/** The sessions on this node. */
 export function Sessions({ server }: Props) {
   const [user, setUser] = useState("");
   const [found, setFound] = useState<{ sessions: readonly Session[]; more: boolean }>();
@@ -142,7 +142,7 @@ function until({ until }: Sanction): string {
   return until === null ? "until it is lifted" : `until ${fullTime(until)}`;
 }
 
-/** What there is to know of one user. */
+/** The report about one user. */
 export function Users({ server }: Props) {
   const [name, setName] = useState("");
   const [report, setReport] = useState<UserReport>();

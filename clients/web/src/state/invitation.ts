@@ -1,7 +1,7 @@
 import { signal } from "@preact/signals";
 import { takeFragment } from "./place.js";
 
-/** Where the invitation of this tab is kept while its user logs in, perhaps on another page. */
+/** The key of the invitation of this tab, which is kept while its user logs in, perhaps on another page. */
 const KEY = "chat.invitation";
 
 /** The secret of the invitation that the user has followed, until they accept it or not. */

@@ -5,10 +5,10 @@ import { isQuiet } from "./rooms.js";
 
 const KEY = "chat.notify";
 
-/** Whether the browser has notifications. */
+/** True if the browser has notifications. */
 export const canNotify = "Notification" in globalThis;
 
-/** Whether the user wants them, and the browser shows them. */
+/** True if the user wants them, and the browser shows them. */
 export const notifying = signal(
   canNotify && Notification.permission === "granted" && localStorage.getItem(KEY) !== "off",
 );

@@ -1,6 +1,6 @@
 import { computed, signal } from "@preact/signals";
 
-/** What the page shows, as its address says after `#`: a room (`#/alice,bob`), or the inbox alone. */
+/** The part of the address after `#`, which says what the page shows: a room (`#/alice,bob`), or the inbox alone. */
 const fragment = signal(location.hash);
 
 addEventListener("hashchange", () => (fragment.value = location.hash));

@@ -7,7 +7,7 @@ export function peerOf(room: string, me: string | undefined): string | undefined
   return second === undefined ? undefined : first === me ? second : first;
 }
 
-/** Whether a room must not notify its user now. */
+/** True if a room must not notify its user now. */
 export function isQuiet({ me: { notify, muted_until } }: { readonly me: Me }): boolean {
   return notify === "none" || (muted_until !== undefined && Date.parse(muted_until) > Date.now());
 }

@@ -3,7 +3,7 @@ import { signal } from "@preact/signals";
 import { takeFragment } from "./place.js";
 import { sendWaiting } from "./rooms.js";
 
-/** Where the session of this tab is kept, and the name that was taken last. */
+/** The keys of the session of this tab, and of the name that was taken last. */
 const TOKEN = "chat.token";
 const NAME = "chat.name";
 
@@ -13,7 +13,7 @@ const FIRST = 100;
 /** The address of the server: this file is in its folder `/app`. */
 export const server = new URL("..", import.meta.url);
 
-/** What the server says of itself before a login. */
+/** The server's description of itself before a login. */
 export interface About {
   readonly login: "name" | "token";
   readonly login_url?: string;
@@ -22,7 +22,7 @@ export interface About {
 /** The chat of this tab; undefined while nobody is logged in. */
 export const session = signal<Chat | undefined>(undefined);
 
-/** Why the last session has ended. */
+/** The reason why the last session has ended. */
 export const ended = signal<ChatError | undefined>(undefined);
 
 /** The name that the user had last, for the form. */

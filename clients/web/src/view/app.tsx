@@ -47,7 +47,7 @@ function Desk({ chat }: { chat: Chat }) {
     }
   }, [rooms]);
   const desk = useRef<HTMLDivElement>(null);
-  /** What is closed has the focus, and gives it back to what opened it. */
+  /** Closes the details, which have the focus, and gives it back to the button that opened them. */
   const closeDetails = (): void => {
     setDetails(false);
     desk.current?.querySelector<HTMLElement>("main [aria-expanded]")?.focus();

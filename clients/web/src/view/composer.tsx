@@ -7,14 +7,14 @@ interface Props {
   room: Room;
   me: string;
   name: string;
-  /** Why the user can't write here; undefined if they can. */
+  /** The reason why the user can't write here; undefined if they can. */
   refusal: string | undefined;
   onSend: (text: string) => void;
   /** The user wants to change the last message. */
   onEditLast: () => void;
 }
 
-/** Where a message is written. What is begun is kept as a draft until it is sent. */
+/** The field in which a message is written. What is begun is kept as a draft until it is sent. */
 export function Composer({ room, me, name, refusal, onSend, onEditLast }: Props) {
   const [text, setText] = useState(() => draft(me, room.id));
   const field = useRef<HTMLTextAreaElement>(null);

@@ -184,7 +184,7 @@ function Opened({ chat, room, onBack, onDetails, details }: Props & { room: Room
   );
 }
 
-/** What has the focus, in the page or in the widget. */
+/** The element that has the focus, in the page or in the widget. */
 function focused(within: Node): Element | null {
   return (within.getRootNode() as Document | ShadowRoot).activeElement;
 }
@@ -195,7 +195,7 @@ function firstUnread(chat: Chat, room: Room): number {
   return listed && listed.unread > 0 ? listed.read : Infinity;
 }
 
-/** What stands below the name. */
+/** The text below the name. */
 function about(now: RoomSnapshot, peer: RoomSnapshot["members"][number] | undefined): string {
   if (now.closed) return "You are no longer a member";
   if (peer) {
@@ -206,7 +206,7 @@ function about(now: RoomSnapshot, peer: RoomSnapshot["members"][number] | undefi
   return `${members === 1 ? "1 member" : `${members} members`}${topic ? ` · ${topic}` : ""}`;
 }
 
-/** Why the user can't write here. */
+/** The reason why the user can't write here; undefined if they can. */
 function refusal({ closed, info, me }: RoomSnapshot): string | undefined {
   if (closed) return "You are no longer a member of this conversation.";
   if (info.archived) return "This conversation is archived: it can be read only.";
@@ -239,7 +239,7 @@ function Beginning({ now: { name, info } }: { now: RoomSnapshot }) {
   );
 }
 
-/** Who is typing, in a line that is always there. */
+/** The users who are typing, in a line that is always there. */
 function Typing({ users }: { users: readonly string[] }) {
   const [first, second] = users;
   const text =

@@ -15,7 +15,7 @@ interface Props {
   onClose: () => void;
 }
 
-/** What there is to know of a conversation, and to set. It is there once the conversation is. */
+/** The details and settings of a conversation. They are there once the conversation is. */
 export function Details({ chat, id, onClose }: Props) {
   const [room, setRoom] = useState<Room>();
   const { error, run } = useAction();
@@ -82,7 +82,7 @@ const NOTIFY: readonly (readonly [Notify, string])[] = [
   ["none", "Nothing"],
 ];
 
-/** How the user has the conversation set, on all devices. */
+/** The user's own settings for the conversation, on all devices. */
 function Mine({ room, now: { me }, action: { run, busy } }: { room: Room; now: RoomSnapshot; action: Action }) {
   return (
     <section aria-label="For you">
@@ -127,7 +127,7 @@ function Mine({ room, now: { me }, action: { run, busy } }: { room: Room; now: R
   );
 }
 
-/** Whether one has blocked the other, who is not told. */
+/** The button that blocks the other user, who is not told, or lifts the block. */
 function Block({ chat, peer }: { chat: Chat; peer: string }) {
   const { busy, error, run } = useAction();
   const [blocked, setBlocked] = useState<boolean>();

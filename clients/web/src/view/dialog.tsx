@@ -40,7 +40,7 @@ export function Dialog({ title, onClose, children }: Props) {
 interface ConfirmProps {
   title: string;
   text: string;
-  /** What is done, as the button says it. */
+  /** The act, as the button says it. */
   verb: string;
   act: () => Promise<unknown>;
   onClose: () => void;
@@ -65,7 +65,7 @@ export function Confirm({ title, text, verb, act, onClose }: ConfirmProps) {
   );
 }
 
-/** Why an action failed, as soon as it has. */
+/** The reason why an action failed, as soon as it has. */
 export function Failure({ error }: { error: string | undefined }) {
   return <div role="alert">{error !== undefined && <p class="error">{error}</p>}</div>;
 }

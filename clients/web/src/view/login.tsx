@@ -73,7 +73,7 @@ export function Login() {
   );
 }
 
-/** Why the session has ended, for people. */
+/** The reason why the session has ended, for people. */
 function why(code: number | undefined, message: string): string {
   switch (code) {
     case ErrorCode.token_expired:

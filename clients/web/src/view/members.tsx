@@ -14,7 +14,7 @@ interface Props {
   chat: Chat;
   room: Room;
   now: RoomSnapshot;
-  /** Whether the user may add members. */
+  /** True if the user may add members. */
   adds: boolean;
   moderates: boolean;
 }
@@ -100,7 +100,7 @@ export function Members({ chat, room, now, adds, moderates }: Props) {
   );
 }
 
-/** Who is banned from a room, once the user asks. */
+/** The users who are banned from a room, once the user asks. */
 function Banned({ room }: { room: Room }) {
   const { busy, error, run } = useAction();
   const [users, setUsers] = useState<readonly string[]>();

@@ -14,7 +14,7 @@ const FATES: Record<Fate, readonly [IconName, string]> = {
   read: ["checks", "Read"],
 };
 
-/** What can be done with a message. */
+/** The acts on a message. */
 export interface Acts {
   edit: (seq: number, text: string) => void;
   remove: (message: Message) => void;
@@ -25,14 +25,14 @@ export interface Acts {
 interface Props {
   row: Row & { kind: "message" };
   me: string;
-  /** Whether the user may delete messages of others. */
+  /** True if the user may delete messages of others. */
   moderates: boolean;
   editing: boolean;
   onEdit: (message: Message | undefined) => void;
   acts: Acts;
 }
 
-/** Why a message was not stored, in words for people. */
+/** The reason why a message was not stored, in words for people. */
 function why(error: ChatError | undefined): string {
   if (error?.code === ErrorCode.rate_limited || error?.code === ErrorCode.muted) {
     const wait = error.retryAfter === undefined ? "" : ` for ${Math.ceil(error.retryAfter / 1000)} s`;

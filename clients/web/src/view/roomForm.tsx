@@ -11,7 +11,7 @@ const WAITS: readonly (readonly [number, string])[] = [
   [3600, "1 hour"],
 ];
 
-/** What owners change: the name, the topic and the settings of a room. */
+/** The form of what owners change: the name, the topic and the settings of a room. */
 export function RoomForm({ room, info }: { room: Room; info: RoomInfo }) {
   const { busy, error, run } = useAction();
   const [name, setName] = useState(info.name ?? "");

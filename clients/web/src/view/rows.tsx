@@ -7,7 +7,7 @@ const MARGIN = 600;
 /** Pixels from the end within which the list stays at the end when it grows. */
 const AT_END = 40;
 
-/** What stays where it is while the list changes: its end, or a row at so many pixels from the top. */
+/** The part of a list that stays in place while the list changes: its end, or a row at so many pixels from the top. */
 type Anchor = "end" | { readonly key: string; readonly at: number };
 
 interface Props<T> {

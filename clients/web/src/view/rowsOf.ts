@@ -4,7 +4,7 @@ import { dayOf } from "./time.js";
 /** Milliseconds within which messages of one author stand under one name. */
 const TOGETHER = 5 * 60_000;
 
-/** What has become of one's own message. */
+/** The state of one's own message. */
 export type Fate = "sending" | "failed" | "sent" | "delivered" | "read";
 
 /** A row of a conversation. */
@@ -59,7 +59,7 @@ function readersOf(messages: readonly Message[], others: readonly Person[]): Map
   return found;
 }
 
-/** What happened in a room, in words; undefined if it is not worth one. */
+/** An event in a room, in words; undefined if it is not worth one. */
 function wordsFor({ author, body }: Entry): string | undefined {
   switch (body.kind) {
     case "joined":

@@ -40,10 +40,10 @@ export function useStore<T>(store: Store<T>): T {
   return store.getSnapshot();
 }
 
-/** What became of an action of the user. */
+/** The state of the user's action. */
 export interface Action {
   readonly busy: boolean;
-  /** Why the last one failed, for people. */
+  /** The reason why the last one failed, for people. */
   readonly error: string | undefined;
   readonly run: (action: () => Promise<unknown>) => Promise<boolean>;
 }
@@ -74,7 +74,7 @@ export function sentence(message: string): string {
   return /[.!?]$/.test(text) ? text : `${text}.`;
 }
 
-/** Whether the user looks at the page. */
+/** True if the user looks at the page. */
 export function useAttention(): boolean {
   const now = (): boolean => document.visibilityState === "visible" && document.hasFocus();
   const [attentive, set] = useState(now);

@@ -10,10 +10,10 @@ const TAKEN = new URL("../../pictures/", import.meta.url);
 /** The part of the pixels that may differ. A message at another place changes more. */
 const TOLERANCE = 0.005;
 
-/** How a failed comparison is settled. */
+/** The advice after a failed comparison. */
 const SETTLE = `look at ${TAKEN.pathname}; if the page is meant to look so, run the test with CHAT_PICTURES=update`;
 
-/** What changes from run to run is made the same. */
+/** Makes the same what changes from run to run. */
 async function settle(page: Page): Promise<void> {
   await page.evaluate(async () => {
     await document.fonts.ready;
@@ -23,7 +23,7 @@ async function settle(page: Page): Promise<void> {
   });
 }
 
-/** Whether the page has the letters of the committed pictures, those of Debian. */
+/** True if the page has the letters of the committed pictures, those of Debian. */
 function hasTheFont(page: Page): Promise<boolean> {
   return page.evaluate(() => {
     const context = document.createElement("canvas").getContext("2d");

@@ -178,7 +178,7 @@ export async function make(who: Person, name: string, members: string[], channel
   await who.page.getByRole("region", { name: `Conversation: ${name}` }).waitFor();
 }
 
-/** What axe finds against WCAG 2.2 AA and its best practices, light and dark, and what is wider than the window. */
+/** The faults that axe finds against WCAG 2.2 AA and its best practices, light and dark, and too wide a page. */
 export async function faults({ page }: Person): Promise<string[]> {
   await page.evaluate(AXE);
   const look = (only: string[]): Promise<AxeResults> =>

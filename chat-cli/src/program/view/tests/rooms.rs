@@ -108,14 +108,14 @@ fn in_the_team() -> View {
     view
 }
 
-/// What comes of a line that opens a room by its name, where the server has these hidden rooms, and knows a user
-/// of that name or not.
+/// The acts after a line that opens a room by its name, where the server has these hidden rooms, and knows a
+/// user of that name or not.
 fn opens(view: &mut View, line: &str, hidden: &[Value], is_user: bool) -> Vec<Act> {
     let acts = view.sees(types(line));
     found(view, acts, hidden, is_user)
 }
 
-/// What comes of these acts, once the questions about rooms and users among them are answered.
+/// The acts that follow these, once the questions about rooms and users among them are answered.
 fn found(view: &mut View, mut acts: Vec<Act>, hidden: &[Value], is_user: bool) -> Vec<Act> {
     loop {
         let asked = acts.iter().find_map(|act| match act {

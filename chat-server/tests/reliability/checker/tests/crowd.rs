@@ -23,7 +23,7 @@ struct Model {
     joined: BTreeMap<&'static str, u64>,
     banned: BTreeSet<&'static str>,
     connected: [bool; 3],
-    /// How many times each client has connected.
+    /// The number of times that each client has connected.
     links: [u32; 3],
     seen: [u64; 3],
 }
