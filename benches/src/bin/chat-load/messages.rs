@@ -68,17 +68,18 @@ impl Conversation {
         let login = async |user, name: String| {
             Client::login(options.protocol, server.node(user), &name).await
         };
-        let receivers =
-            stream::iter(0..devices).map(|device| login(2 * index + 1 + device, listener(device)));
-        let receivers = receivers.buffer_unordered(AT_ONCE);
-        let receivers: Vec<_> = receivers.try_collect().await?;
         let mut sender = login(2 * index, from.clone()).await?;
+        // Before they connect: each member who is added would be announced to all who are.
         let speech = if is_group {
             let members: Vec<_> = (0..devices).map(listener).collect();
             speech.in_room(gathered(&mut sender, &members).await?)
         } else {
             speech
         };
+        let receivers =
+            stream::iter(0..devices).map(|device| login(2 * index + 1 + device, listener(device)));
+        let receivers = receivers.buffer_unordered(AT_ONCE);
+        let receivers: Vec<_> = receivers.try_collect().await?;
         let mut conversation = Self {
             from,
             to,
