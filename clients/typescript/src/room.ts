@@ -80,6 +80,8 @@ export class Room extends Store<RoomSnapshot> implements AsyncIterable<ClientEve
   #info: Info;
   #me: Me;
   #closed = false;
+  /** Set once the server has forgotten the room for the user: what follows may be of another log. */
+  #gone = false;
   /** True if members are missing; and the last one that was read. */
   #moreMembers = false;
   #member: string | undefined;
@@ -353,7 +355,7 @@ export class Room extends Store<RoomSnapshot> implements AsyncIterable<ClientEve
       (view) => this.view(view),
       ({ code }: ChatError) => {
         if (code !== ErrorCode.no_room) return;
-        this.#closed = true;
+        this.#closed = this.#gone = true;
         this.changed();
       },
     );
@@ -379,13 +381,14 @@ export class Room extends Store<RoomSnapshot> implements AsyncIterable<ClientEve
   hear(event: ClientEvent): void {
     switch (event.type) {
       case "entry":
+        if (this.#gone) this.#begin(event);
         this.#timeline.add(event);
         this.#info = roomAfter(this.#info, event);
         this.#me = meAfter(this.#me, event, this.#user());
         this.#moves(event.body);
         break;
       case "room":
-        if (event.room.head >= this.#info.head) this.#closed = event.why === "removed";
+        if (this.#gone || event.room.head >= this.#info.head) this.#closed = event.why === "removed";
         break;
       case "me": {
         const { type: _, room: __, ...me } = event;
@@ -410,10 +413,20 @@ export class Room extends Store<RoomSnapshot> implements AsyncIterable<ClientEve
         this.#types(event.user, event.active);
         break;
       case "closed":
-        this.#closed = true;
+        this.#closed = this.#gone = true;
     }
     this.changed();
     for (const listener of [...this.#listeners]) listener(event);
+  }
+
+  /** Forgets what was known: a membership begins with this entry. */
+  #begin({ seq }: Entry): void {
+    this.#closed = this.#gone = false;
+    this.#timeline.reset();
+    this.#timeline.older = seq > 1;
+    this.#people.clear();
+    this.#info = { ...this.#info, head: 0 };
+    this.refresh();
   }
 
   #moves(body: EntryBody): void {

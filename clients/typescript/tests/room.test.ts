@@ -185,6 +185,18 @@ test("entries that are left out leave no hole", async () => {
   assert.equal(room.getSnapshot().older, true);
 });
 
+test("a room that the server has lost begins anew with what follows", async () => {
+  const stage = await new Stage().live();
+  const room = await stage.open([entry(1, "lost"), entry(2, "lost too")]);
+  await stage.say({ type: "closed", room: ROOM });
+  assert.deepEqual([texts(room), room.getSnapshot().closed], [["lost", "lost too"], true]);
+  await stage.entry(1, "new");
+  await stage.answer("history", stage.page([entry(1, "new")]));
+  await stage.entry(2, "newer");
+  assert.deepEqual([texts(room), room.getSnapshot().closed], [["new", "newer"], false]);
+  assert.equal(room.getSnapshot().older, false);
+});
+
 test("receipts, presence and membership change the members", async () => {
   const stage = await new Stage().live();
   const room = await stage.open([entry(1, "hello")]);
