@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{Read as _, Write as _},
+    io::Write as _,
     net::SocketAddr,
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex, PoisonError},
@@ -10,10 +10,8 @@ use std::{
 };
 
 use chat_testkit::until;
-use rustix::{
-    pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
-    termios::{Winsize, tcsetwinsize},
-};
+
+use crate::pty;
 
 #[path = "../../src/program/tty.rs"]
 mod tty;
@@ -33,19 +31,7 @@ impl Person {
     }
 
     pub(crate) fn with_columns(columns: u16, server: SocketAddr, args: &[&str]) -> Self {
-        let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-        grantpt(&controller).unwrap();
-        unlockpt(&controller).unwrap();
-        let size = Winsize {
-            ws_row: 24,
-            ws_col: columns,
-            ws_xpixel: 0,
-            ws_ypixel: 0,
-        };
-        tcsetwinsize(&controller, size).unwrap();
-        let path = ptsname(&controller, Vec::new()).unwrap();
-        let path = path.into_string().unwrap();
-        let terminal = File::options().read(true).write(true).open(path).unwrap();
+        let (keyboard, terminal) = pty::open(columns, 24);
         let process = Command::new(env!("CARGO_BIN_EXE_chat-cli"))
             .args(args)
             .env("CHAT_SERVER", format!("http://{server}"))
@@ -56,22 +42,9 @@ impl Person {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let keyboard = File::from(controller);
         let screen = Arc::new(Mutex::new(Tty::new(columns.into())));
-        let (mut output, painting) = (keyboard.try_clone().unwrap(), Arc::clone(&screen));
-        thread::spawn(move || {
-            let (mut bytes, mut cut) = ([0; 4096], Vec::new());
-            while let Ok(count @ 1..) = output.read(&mut bytes) {
-                cut.extend_from_slice(&bytes[..count]);
-                let whole = match str::from_utf8(&cut) {
-                    Ok(_) => cut.len(),
-                    Err(error) => error.valid_up_to(),
-                };
-                let text: Vec<u8> = cut.drain(..whole).collect();
-                let text = String::from_utf8(text).unwrap();
-                painting.lock().unwrap().write(&text);
-            }
-        });
+        let painting = Arc::clone(&screen);
+        pty::paint(&keyboard, move |text| painting.lock().unwrap().write(text));
         Self {
             process,
             keyboard,

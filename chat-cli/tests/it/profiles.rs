@@ -1,32 +1,23 @@
 //! Profiles, `chat-cli login`, and what the program writes for shells and manuals.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Stdio};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use chat_core::ChatEngine;
 use chat_server::config::Settings;
-use chat_testkit::{DatedLogin, PATIENCE, Server};
+use chat_testkit::{DatedLogin, Server};
 use chrono::TimeDelta;
-use tokio::{io::AsyncWriteExt as _, process::Command, time::timeout};
+
+use crate::run::{program, to_the_end};
 
 /// Runs the program with its configuration in this folder; gives its exit code and all that it wrote.
 async fn run(home: &Path, args: &[&str], input: &str) -> (i32, String) {
-    let mut process = Command::new(env!("CARGO_BIN_EXE_chat-cli"))
-        .args(args)
+    let mut program = program(args);
+    program
         .env_remove("CHAT_SERVER")
         .env("HOME", home)
         .env("XDG_CONFIG_HOME", home.join("config"))
-        .env("XDG_STATE_HOME", home.join("state"))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
-    let mut stdin = process.stdin.take().unwrap();
-    stdin.write_all(input.as_bytes()).await.unwrap();
-    drop(stdin);
-    let output = timeout(2 * PATIENCE, process.wait_with_output()).await;
-    let output = output.unwrap().unwrap();
+        .env("XDG_STATE_HOME", home.join("state"));
+    let output = to_the_end(program, input).await;
     let said = [output.stdout, output.stderr].concat();
     (
         output.status.code().unwrap(),

@@ -1,18 +1,15 @@
 //! The program from outside: real processes, against the real server in a process of its own.
 
-use std::{
-    path::Path,
-    process::{Output, Stdio},
-    time::Duration,
-};
+use std::process::Stdio;
 
 use chat_testkit::{Node, free_port};
 use serde_json::Value;
-use tokio::{io::AsyncWriteExt as _, process::Command, time::timeout};
+use tokio::process::Command;
 
-use super::script::Script;
-
-const LONG: Duration = Duration::from_mins(1);
+use super::{
+    run::{program, to_the_end},
+    script::Script,
+};
 
 /// A server on a file.
 async fn serve(args: &[&str]) -> Node {
@@ -29,31 +26,15 @@ fn cli_of(server: &Node, args: &str) -> Command {
 }
 
 fn cli(args: &str) -> Command {
-    let mut command = Command::new(Path::new(env!("CARGO_BIN_EXE_chat-cli")));
+    let args: Vec<&str> = args.split_whitespace().collect();
+    let mut command = program(&args);
     command
-        .args(args.split_whitespace())
         .env_remove("CHAT_SERVER")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true);
     command
-}
-
-/// Gives the program its whole input and waits for its end.
-async fn run(mut command: Command, input: &str) -> Output {
-    let mut process = command.spawn().unwrap();
-    process
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(input.as_bytes())
-        .await
-        .unwrap();
-    timeout(LONG, process.wait_with_output())
-        .await
-        .unwrap()
-        .unwrap()
 }
 
 #[tokio::test]
@@ -152,7 +133,7 @@ async fn killing_the_server_loses_repeats_and_reorders_nothing() {
         );
     }
     assert_eq!(alice.finish().await, 0);
-    let past = run(cli_of(&server, "bob alice --json --last 200"), "").await;
+    let past = to_the_end(cli_of(&server, "bob alice --json --last 200"), "").await;
     let past = String::from_utf8(past.stdout).unwrap();
     let count = past
         .lines()
@@ -164,7 +145,7 @@ async fn killing_the_server_loses_repeats_and_reorders_nothing() {
 #[tokio::test]
 async fn a_refusal_is_shown_with_its_wait_and_sets_the_exit_code() {
     let server = serve(&["--rate-limit", "2/60s", "--mute", "5s"]).await;
-    let output = run(cli_of(&server, "alice bob --json"), "one\ntwo\nthree\n").await;
+    let output = to_the_end(cli_of(&server, "alice bob --json"), "one\ntwo\nthree\n").await;
     assert_eq!(output.status.code(), Some(1));
     let lines = String::from_utf8(output.stdout).unwrap();
     let error = lines
@@ -177,14 +158,14 @@ async fn a_refusal_is_shown_with_its_wait_and_sets_the_exit_code() {
         (&"rate_limited".into(), &"three".into())
     );
     assert!(error["retry_after_ms"].as_u64().unwrap() > 4_000);
-    let output = run(cli_of(&server, "bob alice --json"), "{\"shout\":1}\n").await;
+    let output = to_the_end(cli_of(&server, "bob alice --json"), "{\"shout\":1}\n").await;
     assert_eq!(output.status.code(), Some(1), "so is what is no command");
 }
 
 #[tokio::test]
 async fn a_pipe_shows_plain_lines_without_control_characters() {
     let server = serve(&["--rate-limit", "off"]).await;
-    let output = run(cli_of(&server, "alice bob"), "evil\u{202e}text\n/quit\n").await;
+    let output = to_the_end(cli_of(&server, "alice bob"), "evil\u{202e}text\n/quit\n").await;
     assert_eq!(output.status.code(), Some(0));
     let shown = String::from_utf8(output.stdout).unwrap();
     assert!(
@@ -193,7 +174,7 @@ async fn a_pipe_shows_plain_lines_without_control_characters() {
     );
     assert!(shown.contains(" alice: /quit [SENT]\n"), "{shown}");
     assert!(!shown.contains('\u{1b}'), "{shown}");
-    let output = run(cli_of(&server, "bob alice --json"), "").await;
+    let output = to_the_end(cli_of(&server, "bob alice --json"), "").await;
     let lines = String::from_utf8(output.stdout).unwrap();
     assert!(lines.contains(r"evil\u202etext") && !lines.contains('\u{202e}'));
 }
@@ -212,7 +193,7 @@ async fn wrong_usage_is_explained_and_exits_with_2() {
         ("alice bob --server nonsense://x", "begins with http"),
         ("alice bob --last 500", "500"),
     ] {
-        let output = run(cli(args), "").await;
+        let output = to_the_end(cli(args), "").await;
         let told = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{args}: {told}");
         assert!(told.contains(why), "{args}: {told}");
@@ -223,7 +204,7 @@ async fn wrong_usage_is_explained_and_exits_with_2() {
 async fn a_script_gives_up_without_a_server_and_on_a_server_that_has_no_chat() {
     let nobody = format!("http://127.0.0.1:{}", free_port());
     let alone = cli(&format!("alice bob --json --patience 1 --server {nobody}"));
-    let output = run(alone, "hello\n").await;
+    let output = to_the_end(alone, "hello\n").await;
     assert_eq!(output.status.code(), Some(1));
     let told = String::from_utf8(output.stderr).unwrap();
     assert!(told.contains("no connection"), "{told}");
@@ -232,7 +213,7 @@ async fn a_script_gives_up_without_a_server_and_on_a_server_that_has_no_chat() {
 
     let server = serve(&[]).await;
     let url = format!("http://{}/elsewhere", server.address());
-    let output = run(cli(&format!("alice bob --json --server {url}")), "").await;
+    let output = to_the_end(cli(&format!("alice bob --json --server {url}")), "").await;
     assert_eq!(output.status.code(), Some(1));
     let told = String::from_utf8(output.stderr).unwrap();
     assert!(

@@ -1,26 +1,16 @@
 //! Scripts with expectations: those in `tests/scripts` are flows of line mode, and their failures are reports.
 
-use std::{fs, path::Path, process::Stdio, time::Duration};
+use std::{fs, path::Path, time::Duration};
 
-use chat_testkit::{PATIENCE, Server, free_port};
-use tokio::{io::AsyncWriteExt as _, process::Command, time::timeout};
+use chat_testkit::{Server, free_port};
+
+use crate::run::{program, to_the_end};
 
 /// The result of a script: the exit code, and what the program wrote to its two outputs.
 async fn play(server: &str, file: &str, input: &str) -> (i32, String, String) {
-    let mut process = Command::new(env!("CARGO_BIN_EXE_chat-cli"))
-        .args(["script", file])
-        .env("CHAT_SERVER", server)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
-    let mut stdin = process.stdin.take().unwrap();
-    stdin.write_all(input.as_bytes()).await.unwrap();
-    drop(stdin);
-    let output = timeout(4 * PATIENCE, process.wait_with_output()).await;
-    let output = output.unwrap().unwrap();
+    let mut program = program(&["script", file]);
+    program.env("CHAT_SERVER", server);
+    let output = to_the_end(program, input).await;
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (
         output.status.code().unwrap(),

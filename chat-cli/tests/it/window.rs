@@ -2,17 +2,16 @@
 
 use std::{
     fs::File,
-    io::{Read as _, Write as _},
+    io::Write as _,
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
 };
 
 use chat_testkit::until;
-use rustix::{
-    pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
-    termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize},
-};
+use rustix::termios::{LocalModes, tcgetattr};
+
+use crate::pty;
 
 /// A window, and the program in it.
 pub(crate) struct Window {
@@ -98,19 +97,7 @@ impl Window {
         command: &[&str],
         envs: &[(&str, &str)],
     ) -> Self {
-        let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-        grantpt(&controller).unwrap();
-        unlockpt(&controller).unwrap();
-        let size = Winsize {
-            ws_row: rows,
-            ws_col: columns,
-            ws_xpixel: 0,
-            ws_ypixel: 0,
-        };
-        tcsetwinsize(&controller, size).unwrap();
-        let path = ptsname(&controller, Vec::new()).unwrap();
-        let path = path.into_string().unwrap();
-        let terminal = File::options().read(true).write(true).open(path).unwrap();
+        let (keyboard, terminal) = pty::open(columns, rows);
         let process = Command::new("setsid")
             .arg("--ctty")
             .args(command)
@@ -123,22 +110,11 @@ impl Window {
             .stderr(Stdio::from(terminal))
             .spawn()
             .unwrap();
-        let keyboard = File::from(controller);
         let screen = Arc::new(Mutex::new(Cells::new(columns.into(), rows.into())));
-        let (mut output, painting) = (keyboard.try_clone().unwrap(), Arc::clone(&screen));
-        thread::spawn(move || {
-            let (mut bytes, mut cut) = ([0; 4096], Vec::new());
-            while let Ok(count @ 1..) = output.read(&mut bytes) {
-                cut.extend_from_slice(&bytes[..count]);
-                let whole = match str::from_utf8(&cut) {
-                    Ok(_) => cut.len(),
-                    Err(error) => error.valid_up_to(),
-                };
-                let text: Vec<u8> = cut.drain(..whole).collect();
-                let text = String::from_utf8(text).unwrap();
-                let mut cells = painting.lock().unwrap_or_else(PoisonError::into_inner);
-                cells.write(&text);
-            }
+        let painting = Arc::clone(&screen);
+        pty::paint(&keyboard, move |text| {
+            let mut cells = painting.lock().unwrap_or_else(PoisonError::into_inner);
+            cells.write(text);
         });
         Self {
             process,
@@ -165,14 +141,8 @@ impl Window {
 
     /// Changes the size of the window.
     pub(crate) fn resize(&self, columns: u16, rows: u16) {
-        let size = Winsize {
-            ws_row: rows,
-            ws_col: columns,
-            ws_xpixel: 0,
-            ws_ypixel: 0,
-        };
         self.cells().rows = vec![vec![' '; columns.into()]; rows.into()];
-        tcsetwinsize(&self.keyboard, size).unwrap();
+        pty::resize(&self.keyboard, columns, rows);
     }
 
     /// True if the terminal echoes and waits for whole lines, as shells want it.
