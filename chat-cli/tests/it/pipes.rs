@@ -1,39 +1,27 @@
 //! The program at the end of a pipe and under a script: lines that wait, are refused, or are commands.
 
-use std::{
-    net::Ipv4Addr,
-    process::{Output, Stdio},
-    time::Duration,
-};
+use std::{net::Ipv4Addr, process::Output, time::Duration};
 
 use chat_cli::{Client, RequestError};
 use chat_core::{ErrorCode, RoomId, UserId};
-use chat_testkit::{PATIENCE, Server};
+use chat_testkit::Server;
 use serde_json::json;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpListener,
-    time::{Instant, timeout},
+    time::Instant,
 };
+
+use crate::run::{program, to_the_end};
 
 const ROOM: &str = "alice,bob";
 
 /// Gives the program its whole input and waits for its end.
 async fn run(server: &str, args: &str, input: impl AsRef<[u8]>) -> Output {
-    let mut process = tokio::process::Command::new(env!("CARGO_BIN_EXE_chat-cli"))
-        .args(args.split(' '))
-        .env("CHAT_SERVER", format!("http://{server}"))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
-    let mut stdin = process.stdin.take().unwrap();
-    stdin.write_all(input.as_ref()).await.unwrap();
-    drop(stdin);
-    let output = timeout(2 * PATIENCE, process.wait_with_output()).await;
-    output.unwrap().unwrap()
+    let args: Vec<&str> = args.split(' ').collect();
+    let mut program = program(&args);
+    program.env("CHAT_SERVER", format!("http://{server}"));
+    to_the_end(program, input).await
 }
 
 fn text(bytes: Vec<u8>) -> String {

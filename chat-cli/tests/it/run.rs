@@ -13,7 +13,7 @@ pub(crate) fn program(args: &[&str]) -> Command {
 }
 
 /// Runs a program with this input to its end.
-pub(crate) async fn to_the_end(mut program: Command, input: &str) -> Output {
+pub(crate) async fn to_the_end(mut program: Command, input: impl AsRef<[u8]>) -> Output {
     let mut process = program
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -22,7 +22,7 @@ pub(crate) async fn to_the_end(mut program: Command, input: &str) -> Output {
         .spawn()
         .unwrap();
     let mut stdin = process.stdin.take().unwrap();
-    stdin.write_all(input.as_bytes()).await.unwrap();
+    stdin.write_all(input.as_ref()).await.unwrap();
     drop(stdin);
     let output = timeout(4 * PATIENCE, process.wait_with_output()).await;
     output.expect("the program ends").unwrap()

@@ -383,7 +383,7 @@ proptest! {
     }
 }
 
-/// What the events of a room are, in their order.
+/// The kinds of the events of a room, in their order.
 fn kinds(events: &[Event], room: &RoomId) -> Vec<String> {
     let events = events
         .iter()
