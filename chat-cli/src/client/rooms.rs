@@ -149,6 +149,10 @@ impl Rooms {
     /// Every room has been listed.
     pub(crate) fn all_listed(&mut self) {
         self.listed = true;
+        // Those that entries have brought, and that the listing does not have, were made meanwhile.
+        for feed in self.feeds.values_mut().filter(|feed| feed.epoch.is_none()) {
+            feed.standing = Standing::Live;
+        }
     }
 
     /// The user is no longer a member of the room.

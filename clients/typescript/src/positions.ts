@@ -100,6 +100,8 @@ export class Positions {
 
   allListed(): void {
     this.#listed = true;
+    // Those that entries have brought, and that the listing does not have, were made meanwhile.
+    for (const feed of this.#feeds.values()) if (feed.epoch === undefined) feed.standing = "live";
   }
 
   /** The user is no longer a member of the room. */
